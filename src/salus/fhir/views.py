@@ -1,0 +1,436 @@
+"""Typed read accessors: the few elements of each resource type that methods read, parsed once and never guessed.
+
+Every view keeps its :class:`Source`, so that a finding can cite the exact version it was drawn from.
+An element that is malformed reads as absent; intake has reported it as a loss before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from salus.errors import InputError
+from salus.fhir import dates, quantity
+from salus.fhir.codes import Code, names
+from salus.fhir.dates import Span
+from salus.fhir.quantity import Quantity
+
+CATEGORIES = ("record", "genome", "image", "signal", "note")
+"""The kinds of data that consent, scopes and ablation speak of."""
+
+TAG_KIND = "urn:salus:kind"
+TAG_SETTING = "urn:salus:setting"
+BLOB_SCHEME = "urn:salus:blob:"
+EXT_SHA256 = "urn:salus:sha256"
+EXT_META = "urn:salus:blob-meta"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One version of one resource. ``digest`` is the SHA-256 of its stored bytes, in hex."""
+
+    ref: str
+    version: int
+    digest: str
+    category: str = "record"
+
+
+Body = Mapping[str, Any]
+
+
+def codings(element: Any) -> tuple[Code, ...]:
+    """The codings of a CodeableConcept element."""
+    if not isinstance(element, dict):
+        return ()
+    found = element.get("coding")
+    return tuple(
+        Code(str(c.get("system", "")), str(c["code"]), str(c.get("display", "")))
+        for c in (found if isinstance(found, list) else ())
+        if isinstance(c, dict) and c.get("code")
+    )
+
+
+def text_of(element: Any) -> str:
+    """The words of a CodeableConcept: its text, else the first display, else the first code."""
+    if not isinstance(element, dict):
+        return ""
+    if isinstance(element.get("text"), str):
+        return str(element["text"])
+    found = codings(element)
+    return next((c.display for c in found if c.display), found[0].code if found else "")
+
+
+def span_of(body: Body, *elements: str) -> Span | None:
+    """The first of ``elements`` (a date, dateTime, instant or Period) that is there and readable."""
+    for name in elements:
+        value = body.get(name)
+        try:
+            if isinstance(value, str):
+                return dates.parse(value)
+            if isinstance(value, dict) and isinstance(value.get("start"), str):
+                start = dates.parse(value["start"])
+                end = dates.parse(value["end"]) if isinstance(value.get("end"), str) else start
+                return Span(start.start, max(end.end, start.end), value["start"])
+        except InputError:
+            continue
+    return None
+
+
+def tags(body: Body, system: str) -> tuple[str, ...]:
+    """The codes of the meta.tag entries of ``system``."""
+    meta = body.get("meta")
+    entries = meta.get("tag", ()) if isinstance(meta, dict) else ()
+    return tuple(str(t.get("code")) for t in entries if isinstance(t, dict) and t.get("system") == system)
+
+
+Value = Quantity | Code | Decimal | str | bool | None
+
+
+def value_of(body: Body) -> Value:
+    """The value[x] of an Observation or component; None when there is none or its unit is missing."""
+    if "valueQuantity" in body:
+        return quantity.read(body["valueQuantity"])
+    if "valueCodeableConcept" in body:
+        found = codings(body["valueCodeableConcept"])
+        return found[0] if found else text_of(body["valueCodeableConcept"]) or None
+    for name in ("valueString", "valueBoolean"):
+        if isinstance(body.get(name), str | bool):
+            return body[name]  # type: ignore[no-any-return]
+    if isinstance(body.get("valueInteger"), int):
+        return Decimal(body["valueInteger"])
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """The person. ``sex`` is administrative gender ("male", "female", "other", "unknown") or None: never guessed."""
+
+    source: Source
+    name: str
+    sex: str | None
+    birth: Span | None
+    deceased: bool
+    deceased_at: Span | None
+    body: Body = field(repr=False, compare=False)
+
+    def age(self, at: datetime) -> int | None:
+        """Completed years at ``at``; None when the birth date is missing or too partial to tell."""
+        return dates.age_years(self.birth, at) if self.birth else None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A measurement or statement. ``concepts`` are the names of codes.toml that its code stands for."""
+
+    source: Source
+    concepts: frozenset[str]
+    codes: tuple[Code, ...]
+    text: str
+    status: str
+    value: Value
+    components: Mapping[str, Value]
+    effective: Span | None
+    setting: str | None
+    device: str | None
+    body: Body = field(repr=False, compare=False)
+
+    @property
+    def quantity(self) -> Quantity | None:
+        """The value where it is a quantity with a unit and not merely a bound."""
+        return self.value if isinstance(self.value, Quantity) and not self.value.comparator else None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A problem on the list. ``clinical`` and ``verification`` are FHIR's status codes ("" when not given)."""
+
+    source: Source
+    concepts: frozenset[str]
+    codes: tuple[Code, ...]
+    text: str
+    clinical: str
+    verification: str
+    onset: Span | None
+    abatement: Span | None
+    recorded: Span | None
+    body: Body = field(repr=False, compare=False)
+
+    @property
+    def asserted(self) -> bool:
+        """True unless the entry was refuted, is only a differential or possibility, or was entered in error."""
+        return self.verification in ("", "confirmed")
+
+    @property
+    def active(self) -> bool:
+        """True for an asserted problem that is not resolved, in remission or inactive."""
+        return self.asserted and self.clinical in ("", "active", "recurrence", "relapse") and self.abatement is None
+
+
+@dataclass(frozen=True, slots=True)
+class Medication:
+    """A medicine prescribed or stated to be taken. ``confirmed`` is the newest date that vouches for it."""
+
+    source: Source
+    concepts: frozenset[str]
+    codes: tuple[Code, ...]
+    text: str
+    status: str
+    dose: str
+    period: Span | None
+    confirmed: Span | None
+    body: Body = field(repr=False, compare=False)
+
+    @property
+    def current(self) -> bool:
+        """True when its status says that it is being taken."""
+        return self.status == "active"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The common parts of an Encounter, Procedure, allergy, family history or questionnaire response."""
+
+    source: Source
+    kind: str
+    concepts: frozenset[str]
+    codes: tuple[Code, ...]
+    text: str
+    status: str
+    period: Span | None
+    body: Body = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of a blob: its name, media type, size in bytes, SHA-256 (hex) and address in the store."""
+
+    name: str
+    media_type: str
+    size: int
+    sha256: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes in the record (VCF, DICOM series, NIfTI, WFDB record, note) that methods decode with ``formats/``.
+
+    ``kind`` is one of genome, image, ecg, note; ``format`` one of vcf, dicom, nifti, wfdb, text.
+    ``meta`` holds what intake found out: sample, modality, encoding and the like.
+    """
+
+    source: Source
+    kind: str
+    format: str
+    title: str
+    effective: Span | None
+    parts: tuple[Part, ...]
+    meta: Mapping[str, str]
+    loader: Callable[[str], bytes] = field(repr=False, compare=False)
+    body: Body = field(repr=False, compare=False)
+
+    def read(self, index: int = 0) -> bytes:
+        """The bytes of part ``index``, checked against its hash. Raises IntegrityError when they differ."""
+        return self.loader(self.parts[index].address)
+
+    def read_all(self) -> dict[str, bytes]:
+        """Every part by name."""
+        return {part.name: self.loader(part.address) for part in self.parts}
+
+
+def patient(source: Source, body: Body) -> Patient:
+    """View of a Patient resource."""
+    gender = body.get("gender")
+    return Patient(
+        source=source,
+        name=human_name(body),
+        sex=gender if gender in ("male", "female", "other", "unknown") else None,
+        birth=span_of(body, "birthDate"),
+        deceased=body.get("deceasedBoolean") is True or "deceasedDateTime" in body,
+        deceased_at=span_of(body, "deceasedDateTime"),
+        body=body,
+    )
+
+
+def human_name(body: Body) -> str:
+    """A person's name as one line; "" when none is given."""
+    entries = body.get("name")
+    for name in entries if isinstance(entries, list) else ():
+        if not isinstance(name, dict):
+            continue
+        if isinstance(name.get("text"), str):
+            return str(name["text"])
+        given = name.get("given")
+        parts = [g for g in (given if isinstance(given, list) else ()) if isinstance(g, str)]
+        if isinstance(name.get("family"), str):
+            parts.append(name["family"])
+        if parts:
+            return " ".join(parts)
+    return ""
+
+
+def observation(source: Source, body: Body) -> Observation:
+    """View of an Observation resource; components are keyed by concept name."""
+    found = codings(body.get("code"))
+    components: dict[str, Value] = {}
+    entries = body.get("component")
+    for component in entries if isinstance(entries, list) else ():
+        if isinstance(component, dict):
+            for name in names(codings(component.get("code"))):
+                components[name] = value_of(component)
+    device = body.get("device")
+    return Observation(
+        source=source,
+        concepts=names(found),
+        codes=found,
+        text=text_of(body.get("code")),
+        status=str(body.get("status", "")),
+        value=value_of(body),
+        components=components,
+        effective=span_of(body, "effectiveDateTime", "effectiveInstant", "effectivePeriod"),
+        setting=next(iter(tags(body, TAG_SETTING)), None),
+        device=text_of({"text": device.get("display")}) if isinstance(device, dict) and device.get("display") else None,
+        body=body,
+    )
+
+
+def _status_code(element: Any) -> str:
+    found = codings(element)
+    return found[0].code if found else ""
+
+
+def condition(source: Source, body: Body) -> Condition:
+    """View of a Condition resource."""
+    found = codings(body.get("code"))
+    return Condition(
+        source=source,
+        concepts=names(found),
+        codes=found,
+        text=text_of(body.get("code")),
+        clinical=_status_code(body.get("clinicalStatus")),
+        verification=_status_code(body.get("verificationStatus")),
+        onset=span_of(body, "onsetDateTime", "onsetPeriod"),
+        abatement=span_of(body, "abatementDateTime", "abatementPeriod"),
+        recorded=span_of(body, "recordedDate"),
+        body=body,
+    )
+
+
+def medication(source: Source, body: Body) -> Medication:
+    """View of a MedicationRequest or MedicationStatement resource."""
+    element = body.get("medicationCodeableConcept")
+    found = codings(element)
+    key = "dosageInstruction" if body.get("resourceType") == "MedicationRequest" else "dosage"
+    entries = body.get(key)
+    doses = [d["text"] for d in (entries if isinstance(entries, list) else ()) if isinstance(d, dict) and d.get("text")]
+    reference = body.get("medicationReference")
+    display = reference.get("display", "") if isinstance(reference, dict) else ""
+    return Medication(
+        source=source,
+        concepts=names(found),
+        codes=found,
+        text=text_of(element) or str(display),
+        status=str(body.get("status", "")),
+        dose="; ".join(doses),
+        period=span_of(body, "effectivePeriod", "effectiveDateTime", "authoredOn"),
+        confirmed=span_of(body, "dateAsserted", "authoredOn", "effectiveDateTime", "effectivePeriod"),
+        body=body,
+    )
+
+
+_EVENT_CODE = {
+    "Encounter": ("class", "type"),
+    "Procedure": ("code",),
+    "AllergyIntolerance": ("code",),
+    "FamilyMemberHistory": ("condition",),
+    "QuestionnaireResponse": (),
+}
+
+
+def event(source: Source, body: Body) -> Event:
+    """View of an Encounter, Procedure, AllergyIntolerance, FamilyMemberHistory or QuestionnaireResponse."""
+    kind = str(body.get("resourceType"))
+    found: list[Code] = []
+    words: list[str] = []
+    for name in _EVENT_CODE.get(kind, ()):
+        element = body.get(name)
+        for item in element if isinstance(element, list) else [element]:
+            if kind == "Encounter" and name == "class" and isinstance(item, dict) and item.get("code"):
+                found.append(Code(str(item.get("system", "")), str(item["code"]), str(item.get("display", ""))))
+                continue
+            inner = item.get("code") if kind == "FamilyMemberHistory" and isinstance(item, dict) else item
+            found.extend(codings(inner))
+            words.append(text_of(inner))
+    return Event(
+        source=source,
+        kind=kind,
+        concepts=names(found),
+        codes=tuple(found),
+        text="; ".join(w for w in words if w),
+        status=str(body.get("status", "")) or _status_code(body.get("clinicalStatus")),
+        period=span_of(body, "period", "performedDateTime", "performedPeriod", "recordedDate", "date", "authored"),
+        body=body,
+    )
+
+
+def blob(source: Source, body: Body, loader: Callable[[str], bytes]) -> Blob | None:
+    """View of a DocumentReference whose attachments lie in the blob store; None for any other."""
+    parts = []
+    contents = body.get("content")
+    for content in contents if isinstance(contents, list) else ():
+        attachment = content.get("attachment", {}) if isinstance(content, dict) else {}
+        url = attachment.get("url", "")
+        if isinstance(url, str) and url.startswith(BLOB_SCHEME):
+            sha = next((e["valueString"] for e in attachment.get("extension", ()) if e.get("url") == EXT_SHA256), "")
+            parts.append(
+                Part(
+                    str(attachment.get("title", "")),
+                    str(attachment.get("contentType", "")),
+                    int(attachment.get("size", 0)),
+                    sha,
+                    url.removeprefix(BLOB_SCHEME),
+                )
+            )
+    kind = next(iter(tags(body, TAG_KIND)), None)
+    if not parts or kind is None:
+        return None
+    name, _, form = kind.partition("/")
+    return Blob(
+        source=source,
+        kind=name,
+        format=form,
+        title=str(body.get("description", "")),
+        effective=span_of(body.get("context", {}), "period") or span_of(body, "date"),
+        parts=tuple(parts),
+        meta=_blob_meta(body),
+        loader=loader,
+        body=body,
+    )
+
+
+def _blob_meta(body: Body) -> dict[str, str]:
+    for extension in body.get("extension", ()):
+        if isinstance(extension, dict) and extension.get("url") == EXT_META:
+            return {
+                str(e["url"]): str(e["valueString"])
+                for e in extension.get("extension", ())
+                if isinstance(e, dict) and "url" in e and "valueString" in e
+            }
+    return {}
+
+
+def category_of(body: Body) -> str:
+    """Which kind of data a resource is: its salus kind tag decides, else device data is "signal", else "record"."""
+    kind = next(iter(tags(body, TAG_KIND)), "").partition("/")[0]
+    if kind in ("genome", "image", "note"):
+        return kind
+    if kind in ("ecg", "signal"):
+        return "signal"
+    if body.get("resourceType") == "ImagingStudy":
+        return "image"
+    if "home" in tags(body, TAG_SETTING):
+        return "signal"
+    return "record"

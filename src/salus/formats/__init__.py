@@ -1,0 +1,1 @@
+"""Pure readers and writers, one file a format: bytes in, plain data classes out."""

@@ -1,0 +1,320 @@
+"""The chart: a read-only snapshot of one patient, as far as a scope allows, that remembers what was read from it.
+
+Every accessor call is recorded with a digest of its result. These *reads* are a finding's read set: when replaying
+one on a later chart gives another digest, what the finding was drawn from has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol, TypeVar
+
+from salus.errors import IntegrityError, MethodError
+from salus.fhir import views
+from salus.fhir.dates import Span
+from salus.fhir.views import CATEGORIES, Blob, Body, Condition, Event, Medication, Observation, Patient, Source
+
+USABLE_STATUS = frozenset({"final", "amended", "corrected", "preliminary"})
+TAG_FINDING = "urn:salus:finding"
+
+
+class FindingView(Protocol):
+    """What the chart needs to know of a finding; :class:`salus.findings.model.Finding` fits."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def version_hash(self) -> str: ...
+    @property
+    def categories(self) -> frozenset[str]: ...
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Read:
+    """One accessor call: its name and arguments, the digest of what it returned, the kinds of data it touched."""
+
+    accessor: str
+    arguments: tuple[str, ...]
+    digest: str
+    categories: frozenset[str]
+
+
+Entry = tuple[Source, Body]
+V = TypeVar("V", Patient, Observation, Condition, Medication, Event, Blob)
+
+_EVENTS = ("Encounter", "Procedure", "AllergyIntolerance", "FamilyMemberHistory", "QuestionnaireResponse")
+_EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def _no_blobs(address: str) -> bytes:
+    raise IntegrityError("the chart has no such blob")
+
+
+class Chart:
+    """One patient's record as one reader may see it at one moment.
+
+    Parameters: ``entries``, the current resources in scope with their sources; ``now``; ``loader``, which fetches a
+    blob's bytes by address; ``findings`` to show. Lists come oldest first; of equal times the lower reference first.
+    """
+
+    def __init__(
+        self,
+        entries: Iterable[Entry],
+        *,
+        now: datetime,
+        loader: Callable[[str], bytes] = _no_blobs,
+        findings: Sequence[FindingView] = (),
+    ) -> None:
+        self._by_type: dict[str, list[Entry]] = {}
+        for source, body in entries:
+            if TAG_FINDING not in _tag_systems(body):
+                self._by_type.setdefault(str(body.get("resourceType")), []).append((source, body))
+        self._now = now.astimezone(UTC)
+        self._loader = loader
+        self._findings = tuple(findings)
+        self._parsed: dict[str, tuple[Any, ...]] = {}
+        self._reads: dict[tuple[str, tuple[str, ...]], Read] = {}
+
+    @classmethod
+    def of(
+        cls,
+        resources: Iterable[Body],
+        *,
+        now: datetime,
+        blobs: Mapping[str, bytes] | None = None,
+        findings: Sequence[FindingView] = (),
+    ) -> Chart:
+        """A chart straight from FHIR resources (as dicts) and blobs by address: for tests and for trying a method."""
+        from salus.fhir import json
+
+        entries = []
+        for number, body in enumerate(resources, 1):
+            digest = hashlib.sha256(json.dumps(body)).hexdigest()
+            ref = f"{body['resourceType']}/{body.get('id', number)}"
+            entries.append((Source(ref, 1, digest, views.category_of(body)), body))
+        store = dict(blobs or {})
+
+        def load(address: str) -> bytes:
+            return store[address]
+
+        return cls(entries, now=now, loader=load, findings=findings)
+
+    # ---- what methods read
+
+    @property
+    def now(self) -> datetime:
+        """The moment the chart speaks of (UTC). Not part of the read set: methods are run anew as time passes."""
+        return self._now
+
+    @property
+    def patient(self) -> Patient:
+        """The person. Raises MethodError on a chart without a Patient resource."""
+        found: tuple[Patient, ...] = self._recall("patient", ())
+        if not found:
+            raise MethodError("the chart has no Patient resource")
+        return found[0]
+
+    def observations(self, concept: str, since: datetime | None = None) -> tuple[Observation, ...]:
+        """Usable observations of ``concept`` (a name of codes.toml), dated ones only, oldest first."""
+        return tuple(self._recall("observations", (concept, since.isoformat() if since else "")))
+
+    def latest(self, concept: str) -> Observation | None:
+        """The newest usable observation of ``concept``; None when there is none."""
+        found: tuple[Observation, ...] = self._recall("latest", (concept,))
+        return found[0] if found else None
+
+    def conditions(self) -> tuple[Condition, ...]:
+        """Every entry of the problem list but those entered in error; ask each for ``asserted`` and ``active``."""
+        return tuple(self._recall("conditions", ()))
+
+    def medications(self) -> tuple[Medication, ...]:
+        """Every prescription and statement of a medicine but those entered in error; ask each for ``current``."""
+        return tuple(self._recall("medications", ()))
+
+    def events(self, kind: str) -> tuple[Event, ...]:
+        """Resources of one of the kinds Encounter, Procedure, AllergyIntolerance, FamilyMemberHistory,
+        QuestionnaireResponse."""
+        return tuple(self._recall("events", (kind,)))
+
+    def notes(self) -> tuple[Blob, ...]:
+        """Free-text notes."""
+        return tuple(self._recall("notes", ()))
+
+    def genome(self) -> tuple[Blob, ...]:
+        """Genome files (VCF)."""
+        return tuple(self._recall("genome", ()))
+
+    def images(self) -> tuple[Blob, ...]:
+        """Image series (DICOM series, NIfTI volumes)."""
+        return tuple(self._recall("images", ()))
+
+    def signals(self, kind: str) -> tuple[Blob, ...]:
+        """Recorded signals of ``kind`` ("ecg")."""
+        return tuple(self._recall("signals", (kind,)))
+
+    def findings(self, code: str) -> tuple[Any, ...]:
+        """Current findings with this code, as :class:`salus.findings.model.Finding`."""
+        return tuple(self._recall("findings", (code,)))
+
+    # ---- the read set
+
+    def fresh(self, findings: Sequence[FindingView] | None = None) -> Chart:
+        """The same snapshot with an empty read set (and other findings, where given)."""
+        twin = object.__new__(Chart)
+        twin._by_type, twin._now, twin._loader = self._by_type, self._now, self._loader
+        twin._parsed = self._parsed
+        twin._findings = self._findings if findings is None else tuple(findings)
+        twin._reads = {}
+        return twin
+
+    @property
+    def reads(self) -> tuple[Read, ...]:
+        """What has been read so far, sorted."""
+        return tuple(sorted(self._reads.values(), key=lambda r: (r.accessor, r.arguments)))
+
+    def replay(self, read: Read) -> bool:
+        """True when the same call on this chart still gives what it gave then."""
+        return _digest(self._call(read.accessor, read.arguments)) == read.digest
+
+    def resources(self) -> tuple[Entry, ...]:
+        """Every resource in the snapshot with its source (not part of a read set: for reports and exports)."""
+        return tuple(entry for entries in self._by_type.values() for entry in entries)
+
+    def _recall(self, accessor: str, arguments: tuple[str, ...]) -> Any:
+        result = self._call(accessor, arguments)
+        touched = frozenset(c for item in result for c in _categories(item)) or frozenset({_DEFAULT_CATEGORY[accessor]})
+        self._reads.setdefault((accessor, arguments), Read(accessor, arguments, _digest(result), touched))
+        return result
+
+    def _call(self, accessor: str, arguments: tuple[str, ...]) -> tuple[Any, ...]:
+        return _ACCESSORS[accessor](self, *arguments)
+
+    def _all(self, kind: str, view: Callable[[Source, Body], V]) -> tuple[V, ...]:
+        if kind not in self._parsed:
+            self._parsed[kind] = tuple(view(source, body) for source, body in self._by_type.get(kind, ()))
+        return self._parsed[kind]
+
+    def _past(self, span: Span | None) -> bool:
+        return span is None or span.start <= self._now
+
+    def _find_patient(self) -> tuple[Patient, ...]:
+        return self._all("Patient", views.patient)[:1]
+
+    def _find_observations(self, concept: str, since: str) -> tuple[Observation, ...]:
+        earliest = datetime.fromisoformat(since) if since else _EARLIEST
+        found = [
+            o
+            for o in self._all("Observation", views.observation)
+            if concept in o.concepts
+            and o.status in USABLE_STATUS
+            and o.effective is not None
+            and earliest <= o.effective.start <= self._now
+        ]
+        return tuple(sorted(found, key=lambda o: (o.effective.start, o.source.ref)))  # type: ignore[union-attr]
+
+    def _find_latest(self, concept: str) -> tuple[Observation, ...]:
+        return self._find_observations(concept, "")[-1:]
+
+    def _find_conditions(self) -> tuple[Condition, ...]:
+        found = self._all("Condition", views.condition)
+        return tuple(
+            sorted(
+                (c for c in found if c.verification != "entered-in-error" and self._past(c.onset or c.recorded)),
+                key=lambda c: (_start(c.onset or c.recorded), c.source.ref),
+            )
+        )
+
+    def _find_medications(self) -> tuple[Medication, ...]:
+        found = [m for kind in ("MedicationRequest", "MedicationStatement") for m in self._all(kind, views.medication)]
+        return tuple(
+            sorted(
+                (m for m in found if m.status != "entered-in-error" and self._past(m.period)),
+                key=lambda m: (_start(m.period), m.source.ref),
+            )
+        )
+
+    def _find_events(self, kind: str) -> tuple[Event, ...]:
+        if kind not in _EVENTS:
+            raise MethodError(f"the chart has no events of kind {kind!r}", remedy=f"one of {', '.join(_EVENTS)}")
+        found = self._all(kind, views.event)
+        return tuple(
+            sorted(
+                (e for e in found if e.status != "entered-in-error" and self._past(e.period)),
+                key=lambda e: (_start(e.period), e.source.ref),
+            )
+        )
+
+    def _find_blobs(self, kind: str) -> tuple[Blob, ...]:
+        if "blobs" not in self._parsed:
+            documents = self._by_type.get("DocumentReference", ())
+            found = (views.blob(source, body, self._loader) for source, body in documents)
+            self._parsed["blobs"] = tuple(b for b in found if b is not None)
+        return tuple(
+            sorted(
+                (b for b in self._parsed["blobs"] if b.kind == kind and self._past(b.effective)),
+                key=lambda b: (_start(b.effective), b.source.ref),
+            )
+        )
+
+    def _find_findings(self, code: str) -> tuple[FindingView, ...]:
+        return tuple(sorted((f for f in self._findings if f.code == code), key=lambda f: f.id))
+
+
+def _start(span: Span | None) -> datetime:
+    return span.start if span else _EARLIEST
+
+
+def _tag_systems(body: Body) -> frozenset[str]:
+    meta = body.get("meta")
+    entries = meta.get("tag", ()) if isinstance(meta, dict) else ()
+    return frozenset(str(t.get("system")) for t in entries if isinstance(t, dict))
+
+
+def _categories(item: Any) -> frozenset[str]:
+    source = getattr(item, "source", None)
+    return frozenset({source.category}) if source is not None else item.categories
+
+
+def _digest(result: Iterable[Any]) -> str:
+    total = hashlib.sha256()
+    for item in result:
+        source = getattr(item, "source", None)
+        # the content's digest, not the version number: a version written again with the same content changes nothing
+        mark = f"{source.ref} {source.digest}" if source is not None else f"{item.id} {item.version_hash}"
+        total.update(mark.encode() + b"\n")
+    return total.hexdigest()
+
+
+_DEFAULT_CATEGORY = {
+    "patient": "record",
+    "observations": "record",
+    "latest": "record",
+    "conditions": "record",
+    "medications": "record",
+    "events": "record",
+    "notes": "note",
+    "genome": "genome",
+    "images": "image",
+    "signals": "signal",
+    "findings": "record",
+}
+assert set(_DEFAULT_CATEGORY.values()) <= set(CATEGORIES)
+
+_ACCESSORS: Mapping[str, Callable[..., tuple[Any, ...]]] = {
+    "patient": Chart._find_patient,
+    "observations": Chart._find_observations,
+    "latest": Chart._find_latest,
+    "conditions": Chart._find_conditions,
+    "medications": Chart._find_medications,
+    "events": Chart._find_events,
+    "notes": lambda chart: chart._find_blobs("note"),
+    "genome": lambda chart: chart._find_blobs("genome"),
+    "images": lambda chart: chart._find_blobs("image"),
+    "signals": lambda chart, kind: chart._find_blobs(kind),
+    "findings": Chart._find_findings,
+}
