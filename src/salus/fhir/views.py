@@ -21,6 +21,9 @@ from salus.fhir.quantity import Quantity
 CATEGORIES = ("record", "genome", "image", "signal", "note")
 """The kinds of data that consent, scopes and ablation speak of."""
 
+PERSON = "person"
+"""The category of the Patient resource: whoever is released anything of a record is told whose it is."""
+
 TAG_KIND = "urn:salus:kind"
 TAG_SETTING = "urn:salus:setting"
 BLOB_SCHEME = "urn:salus:blob:"
@@ -429,6 +432,8 @@ def category_of(body: Body) -> str:
         return kind
     if kind in ("ecg", "signal"):
         return "signal"
+    if body.get("resourceType") == "Patient":
+        return PERSON
     if body.get("resourceType") == "ImagingStudy":
         return "image"
     if "home" in tags(body, TAG_SETTING):

@@ -14,7 +14,7 @@ from salus.errors import MethodError
 from salus.fhir import json
 from salus.fhir.codes import Code
 from salus.fhir.quantity import Quantity
-from salus.fhir.views import CATEGORIES, Blob, Source
+from salus.fhir.views import CATEGORIES, PERSON, Blob, Source
 from salus.record.chart import Read
 
 NAMESPACE = uuid.UUID("6d1f7b1e-6f0a-5d3c-9c53-6f1f6b0a7a11")
@@ -159,7 +159,8 @@ class Finding:
     def categories(self) -> frozenset[str]:
         """The kinds of data of its whole read set: who may not see one of them may not see the finding."""
         found = frozenset(c for read in self.read_set for c in read.categories)
-        return found or frozenset(e.source.category for e in self.evidence) or frozenset(CATEGORIES)
+        found |= frozenset(e.source.category for e in self.evidence)
+        return found - {PERSON} if found else frozenset(CATEGORIES)
 
     def by(self, *, subject: str, method: str, version: str, parameters: str, reads: tuple[Read, ...]) -> Finding:
         """The finding with what the runner knows added."""

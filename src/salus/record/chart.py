@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from salus.errors import IntegrityError, MethodError
 from salus.fhir import views
 from salus.fhir.dates import Span
-from salus.fhir.views import CATEGORIES, Blob, Body, Condition, Event, Medication, Observation, Patient, Source
+from salus.fhir.views import CATEGORIES, PERSON, Blob, Body, Condition, Event, Medication, Observation, Patient, Source
 
 USABLE_STATUS = frozenset({"final", "amended", "corrected", "preliminary"})
 TAG_FINDING = "urn:salus:finding"
@@ -108,7 +108,8 @@ class Chart:
 
     @property
     def now(self) -> datetime:
-        """The moment the chart speaks of (UTC). Not part of the read set: methods are run anew as time passes."""
+        """The moment the chart speaks of (UTC). Who asks for it is run anew when the time is another."""
+        self._reads.setdefault(("now", ()), Read("now", (), self._now.isoformat(), frozenset()))
         return self._now
 
     @property
@@ -179,6 +180,8 @@ class Chart:
 
     def replay(self, read: Read) -> bool:
         """True when the same call on this chart still gives what it gave then."""
+        if read.accessor == "now":
+            return read.digest == self._now.isoformat()
         return _digest(self._call(read.accessor, read.arguments)) == read.digest
 
     def resources(self) -> tuple[Entry, ...]:
@@ -291,7 +294,7 @@ def _digest(result: Iterable[Any]) -> str:
 
 
 _DEFAULT_CATEGORY = {
-    "patient": "record",
+    "patient": PERSON,
     "observations": "record",
     "latest": "record",
     "conditions": "record",
@@ -303,7 +306,7 @@ _DEFAULT_CATEGORY = {
     "signals": "signal",
     "findings": "record",
 }
-assert set(_DEFAULT_CATEGORY.values()) <= set(CATEGORIES)
+assert set(_DEFAULT_CATEGORY.values()) <= {*CATEGORIES, PERSON}
 
 _ACCESSORS: Mapping[str, Callable[..., tuple[Any, ...]]] = {
     "patient": Chart._find_patient,

@@ -1,0 +1,87 @@
+"""Settings: ``salus.toml`` and ``SALUS_*`` variables. Secrets are only ever named by file, never beside the store."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from salus.errors import ConfigurationError
+
+STORE_FILE = "record.sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: its name in salus.toml, the variable that overrides it, its default and what it means."""
+
+    name: str
+    variable: str
+    default: str
+    meaning: str
+
+
+SETTINGS = (
+    Setting("store", "SALUS_STORE", "~/.local/share/salus", "folder of the store"),
+    Setting("keys", "SALUS_KEYS", "~/.config/salus/keys", "folder of the store's keys; never inside the store"),
+    Setting("identities", "SALUS_IDENTITIES", "~/.config/salus/identities", "folder of your own private keys"),
+    Setting("knowledge", "SALUS_KNOWLEDGE", "~/.config/salus/knowledge", "folder of knowledge files for methods"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Where things are."""
+
+    store: Path
+    keys: Path
+    identities: Path
+    knowledge: Path
+
+    @property
+    def store_file(self) -> Path:
+        """The store's SQLite file."""
+        return self.store / STORE_FILE
+
+    def check(self) -> Configuration:
+        """Refuse keys that would lie inside the store's folder, where a copied store would take them along."""
+        for name in ("keys", "identities"):
+            folder: Path = getattr(self, name).resolve()
+            if folder == self.store.resolve() or self.store.resolve() in folder.parents:
+                raise ConfigurationError(
+                    f"the folder of the {name} lies inside the store",
+                    where=str(folder),
+                    remedy=f"move {name} elsewhere",
+                )
+        return self
+
+
+def load(file: Path | None = None, environment: Mapping[str, str] = os.environ) -> Configuration:
+    """Settings from ``file`` (default: ./salus.toml where there is one), overridden by the environment."""
+    path = file or Path("salus.toml")
+    written: dict[str, object] = {}
+    if file is not None or path.is_file():
+        try:
+            written = tomllib.loads(path.read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise ConfigurationError("no such settings file", where=str(path)) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"settings that cannot be read: {error}", where=str(path)) from error
+    unknown = set(written) - {s.name for s in SETTINGS}
+    if unknown:
+        known = ", ".join(s.name for s in SETTINGS)
+        raise ConfigurationError(f"unknown setting {sorted(unknown)[0]!r}", where=str(path), remedy=f"one of {known}")
+    values = {}
+    for setting in SETTINGS:
+        value = environment.get(setting.variable) or written.get(setting.name, setting.default)
+        if not isinstance(value, str):
+            raise ConfigurationError(f"{setting.name} must be a path", where=str(path))
+        values[setting.name] = Path(value).expanduser()
+    return Configuration(**values).check()
+
+
+def at_folder(folder: Path) -> Configuration:
+    """Everything under one folder (store, keys, identities, knowledge side by side): for demonstrations and tests."""
+    return Configuration(folder / "store", folder / "keys", folder / "identities", folder / "knowledge")

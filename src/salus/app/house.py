@@ -1,0 +1,185 @@
+"""The house: one open store with its vault, log, registry and gate, and the upkeep that concerns no single patient."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from salus.app.config import Configuration
+from salus.errors import AccessError, InputError, SalusError, StoreError
+from salus.fhir import dates
+from salus.findings import registry as methods
+from salus.record.store import Store
+from salus.trust import registry as state
+from salus.trust.gate import Gate
+from salus.trust.identity import KINDS, Actor, Identity, check_enrolment, is_demo_key, valid_name, verify_signature
+from salus.trust.log import Checkpoint, Log
+from salus.trust.policy import parse as parse_policy
+from salus.trust.vault import SYSTEM, Vault
+from salus.trust.verify import ROLLED_BACK, Report, verify
+
+
+def now() -> datetime:
+    """The time. The one place where salus reads the clock."""
+    return datetime.now(UTC)
+
+
+class House:
+    """An open store and everything around it. Close it, or use it as a context manager."""
+
+    def __init__(self, configuration: Configuration, *, create: bool = False) -> None:
+        self.configuration = configuration
+        self.vault = Vault(configuration.keys)
+        self.log = Log(self.vault)
+        self.store = Store(configuration.store_file, self.vault, self.log, create=create)
+        self.registry = state.load(self.log, self.store.connection)
+        self.gate = Gate(self.store, self.log, self.registry)
+
+    @classmethod
+    def create(cls, configuration: Configuration, *, demo: bool = False) -> House:
+        """Make keys and an empty store. Raises StoreError or ConfigurationError where there are some already."""
+        configuration.check()
+        if configuration.store_file.exists():
+            raise StoreError("there is a store already", where=str(configuration.store))
+        Vault.make(configuration.keys)
+        configuration.store.mkdir(parents=True, exist_ok=True, mode=0o700)
+        house = cls(configuration, create=True)
+        house.note("house", {"reason": "init", "store": str(uuid.uuid4()), "demo": demo})
+        return house
+
+    def __enter__(self) -> House:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+    def note(self, actor: str, content: Mapping[str, Any]) -> None:
+        """Write one house entry into the log and take it into account."""
+        with self.store.transaction(self.gate.house(actor, may_write=True)) as connection:
+            self.log.append(connection, SYSTEM, state.TOPIC, {"at": dates.write(now()), "by": actor, **content})
+        self.log.remember(self.store.connection)
+        self.registry.apply(content)
+
+    # ---- actors
+
+    def authenticate(self, identity: Identity) -> Actor:
+        """The enrolled actor who holds ``identity``'s private key. Raises AccessError."""
+        actor = self.registry.actors.get(identity.id)
+        challenge = os.urandom(32)
+        if actor is None or not verify_signature(actor.public_key, identity.sign(challenge), challenge):
+            raise AccessError(f"{identity.id!r} is not an actor of this store", remedy="salus actor add")
+        return actor
+
+    def add_actor(self, actor: Actor, by: str) -> None:
+        """Enrol an actor. Raises InputError for a name or key that must not be enrolled."""
+        if not valid_name(actor.id) or actor.kind not in KINDS:
+            raise InputError("not an actor's name or kind", remedy=f"kinds are {', '.join(KINDS)}")
+        if actor.id in self.registry.actors:
+            raise InputError(f"there is an actor {actor.id!r} already")
+        if (actor.kind in ("patient", "proxy")) != bool(actor.patient):
+            raise InputError("a patient or proxy speaks for one patient; nobody else does", remedy="--patient ID")
+        check_enrolment(actor.public_key)
+        if is_demo_key(actor.id, actor.public_key) and not self.registry.demo:
+            raise InputError("a demonstration key: everybody has it", remedy="make a key: salus actor add")
+        self.note(
+            by,
+            {
+                "reason": "actor-added",
+                "id": actor.id,
+                "kind": actor.kind,
+                "key": actor.public_key.hex(),
+                "patient": actor.patient,
+                "name": actor.name,
+            },
+        )
+
+    def remove_actor(self, name: str, by: str) -> None:
+        """Take an actor out; what it did stays in the log."""
+        if name not in self.registry.actors:
+            raise InputError(f"no actor {name!r}")
+        self.note(by, {"reason": "actor-removed", "id": name})
+
+    # ---- policies and methods
+
+    def add_policy(self, document: Mapping[str, Any], by: str) -> None:
+        """Take an organisation's signed policy into force. Raises InputError when it is not valid."""
+        parse_policy(document, self.registry.actors)
+        self.note(by, {"reason": "policy-added", "policy": dict(document)})
+
+    def remove_policy(self, name: str, by: str) -> None:
+        """End a policy."""
+        if name not in self.registry.policies:
+            raise InputError(f"no policy {name!r}")
+        self.note(by, {"reason": "policy-removed", "id": name})
+
+    def allow_method(self, name: str, by: str) -> tuple[str, str]:
+        """Allow the package that brings method ``name``, pinning its hash. Returns package and hash."""
+        method = next((m for m in methods.listed() if m.name == name), None)
+        if method is None:
+            raise InputError(f"no method {name!r} is installed", remedy="salus methods")
+        if method.ours:
+            raise InputError(f"{name} comes with salus and needs no permission")
+        pinned = methods.package_hash(method)
+        self.note(by, {"reason": "method-allowed", "distribution": method.distribution, "sha256": pinned})
+        return method.distribution, pinned
+
+    def withdraw_method(self, name: str, by: str) -> None:
+        """Take the permission back."""
+        method = next((m for m in methods.listed() if m.name == name), None)
+        distribution = method.distribution if method else name
+        if distribution not in self.registry.methods:
+            raise InputError(f"{name!r} was not allowed")
+        self.note(by, {"reason": "method-withdrawn", "distribution": distribution})
+
+    # ---- upkeep
+
+    def verify(self, held: Checkpoint | None = None) -> Report:
+        """Hold everything stored against the log."""
+        return verify(self.store, self.vault, self.log, held)
+
+    def backup(self, target: Path, actor: str) -> None:
+        """A consistent copy of the store (not of the keys) at ``target``."""
+        if target.exists():
+            raise StoreError("there is a file already", where=str(target), remedy="name another")
+        self.store.backup(self.gate.house(actor), target)
+
+    @staticmethod
+    def restore(configuration: Configuration, source: Path, *, accept_loss: bool = False) -> Report:
+        """Put a backup in the place of a missing store and verify it.
+
+        A backup older than the last checkpoint has lost what came after: that is refused unless ``accept_loss``, which
+        is then itself written into the log. Raises StoreError, and leaves nothing behind, when it does not verify.
+        """
+        if configuration.store_file.exists():
+            raise StoreError("there is a store already", where=str(configuration.store), remedy="move it away first")
+        if not source.is_file():
+            raise StoreError("no such backup", where=str(source))
+        configuration.store.mkdir(parents=True, exist_ok=True, mode=0o700)
+        shutil.copyfile(source, configuration.store_file)
+        try:
+            with House(configuration) as house:
+                return house._check_restored(accept_loss)
+        except SalusError:
+            for leftover in configuration.store.glob(configuration.store_file.name + "*"):
+                leftover.unlink()
+            raise
+
+    def _check_restored(self, accept_loss: bool) -> Report:
+        report = self.verify()
+        others = [p for p in report.problems if p.what != ROLLED_BACK]
+        if others:
+            raise StoreError(f"the backup does not verify: {others[0].what}", where=others[0].where)
+        if report.problems:
+            if not accept_loss:
+                raise StoreError("the backup is older than the log's last checkpoint", remedy="--accept-loss")
+            self.note("house", {"reason": "restored", "entries": report.entries})
+        return self.verify()

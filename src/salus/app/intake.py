@@ -1,0 +1,177 @@
+"""Taking sources in: read, attribute, commit each as a whole; what cannot be taken in is sealed in quarantine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from salus.app.session import Session
+from salus.errors import InputError, SalusError
+from salus.fhir import dates
+from salus.formats.content import Content
+from salus.intake import documents
+from salus.intake.attribute import Known, attribute, same_person
+from salus.intake.batch import Batch, Read, Unreadable
+from salus.intake.read import Options, files_below, pieces, read
+from salus.record.store import Change, Written
+from salus.trust import quarantine
+from salus.trust.gate import Grant
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of one source. ``error`` says why it was not taken in, ``quarantine`` where it lies then."""
+
+    name: str
+    kind: str
+    patient: str = ""
+    attribution: str = ""
+    counts: dict[str, int] | None = None
+    losses: tuple[str, ...] = ()
+    written: Written | None = None
+    error: SalusError | None = None
+    quarantine: int | None = None
+
+
+class Intake:
+    """One run of intake by one operator. ``patient`` serves sources that name nobody."""
+
+    def __init__(
+        self,
+        session: Session,
+        at: datetime,
+        *,
+        patient: str | None = None,
+        options: Options | None = None,
+        accept_identifiers: Sequence[str] = (),
+        dry_run: bool = False,
+    ) -> None:
+        self._session = session
+        self._house = session.house
+        self._at = at
+        self._patient = patient
+        self._options = options or Options()
+        self._accepted = frozenset(accept_identifiers)
+        self._dry_run = dry_run
+        self._incoming: dict[str, dict[str, Any]] = {}
+
+    def run(self, paths: Sequence[Path], progress: Callable[[str], None] = lambda _: None) -> list[Taken]:
+        """Take in everything below ``paths``, FHIR first, so that the patient is known when the rest comes."""
+        self._session.house.gate.custodian(self._session.actor, self._patient or "*")
+        if not files_below(paths):
+            raise InputError("nothing to take in", where=str(paths[0]), remedy="name files or a folder with files")
+        taken: list[Taken] = []
+        waiting: list[Batch] = []
+        for item in read(paths, self._options):
+            progress(_name(item))
+            if isinstance(item, Batch) and item.patient is None and self._owner(item) is None:
+                waiting.append(item)
+            else:
+                taken.append(self._take(item))
+        taken.extend(self._take(item) for item in waiting)
+        return taken
+
+    # ----
+
+    def _owner(self, batch: Batch) -> str | None:
+        """The patient whom the batch is for: the one it names, else the operator's, else the folder's only one."""
+        if batch.clues.reference:
+            return batch.clues.reference
+        if self._patient:
+            return self._patient
+        return next(iter(self._incoming)) if len(self._incoming) == 1 else None
+
+    def _take(self, item: Read) -> Taken:
+        name = _name(item)
+        if isinstance(item, Unreadable):
+            return self._refuse(name, "unreadable", item.sources, item.error)
+        try:
+            return self._file(item, name)
+        except InputError as error:
+            return self._refuse(name, item.kind, item.sources, error.at(name))
+
+    def _file(self, batch: Batch, name: str) -> Taken:
+        owner = self._owner(batch)
+        if owner is None:
+            raise InputError("the source names nobody", remedy="say whose it is: --patient ID")
+        if self._patient and owner != self._patient:
+            raise InputError("the source names another patient than --patient")
+        how = self._attribute(batch, owner)
+        if batch.patient is not None:
+            self._incoming[owner] = batch.patient
+        if self._dry_run:
+            return Taken(name, batch.kind, owner, how, batch.counts, batch.losses)
+        scope = self._house.gate.custodian(self._session.actor, owner)
+        written = self._commit(batch, owner, how, scope)
+        return Taken(name, batch.kind, owner, how, batch.counts, batch.losses, written)
+
+    def _attribute(self, batch: Batch, owner: str) -> str:
+        stored = self._stored_patient(owner)
+        if stored is None and batch.patient is None:
+            raise InputError("no such patient in the store", remedy="take in the patient's FHIR record first")
+        if stored is not None:
+            known = Known.of(stored, self._accepted)
+            if batch.patient is not None:
+                same_person(batch.patient, known)
+                return "by identifier"
+            return attribute(batch.clues, known)
+        return "by identifier"
+
+    def _stored_patient(self, owner: str) -> dict[str, Any] | None:
+        """The Patient resource as stored (or, in a dry run, as about to be); read by the house, not by the operator."""
+        if owner in self._incoming:
+            return self._incoming[owner]
+        if not self._house.store.exists(owner):
+            return None
+        scope = Grant("intake", owner, "service", frozenset({"record"}), may_write=False, purpose="attribution")
+        found = self._house.store.read(scope, ("Patient",))
+        return found[0].body if found else None
+
+    def _commit(self, batch: Batch, owner: str, how: str, scope: Grant) -> Written:
+        store, at = self._house.store, dates.write(self._at)
+        if store.has(owner, "Provenance", documents.provenance_id(batch, owner)):
+            return Written(unchanged=len(batch.resources) + len(batch.documents))
+        changes = [Change(str(r["resourceType"]), str(r["id"]), _subject(r, owner)) for r in batch.resources]
+        blobs: list[tuple[str, Content]] = []
+        for document in batch.documents:
+            addresses = [store.address(owner, part.content.sha256) for part in document.parts]
+            body = documents.document_reference(document, owner, addresses, at)
+            changes.append(Change("DocumentReference", body["id"], body))
+            blobs.extend(zip(addresses, (part.content for part in document.parts), strict=True))
+        targets = [f"{c.type}/{c.id}" for c in changes]
+        proof = documents.provenance(batch, owner, targets, actor=self._session.actor.id, attribution=how, recorded=at)
+        changes.append(Change("Provenance", proof["id"], proof))
+        details = {"source": batch.sha256, "attribution": how, "accepted": sorted(self._accepted)}
+        written = store.commit(scope, changes, at=at, blobs=blobs, reason="intake", details=details)
+        self._house.log.remember(store.connection)
+        return written
+
+    def _refuse(self, name: str, kind: str, sources: Sequence[Path], error: SalusError) -> Taken:
+        if self._dry_run:
+            return Taken(name, kind, error=error)
+        scope = self._house.gate.house(self._session.actor.id, may_write=True)
+        n = quarantine.keep(
+            self._house.store,
+            self._house.vault,
+            self._house.log,
+            scope,
+            pieces(sources),
+            error.what,
+            dates.write(self._at),
+        )
+        return Taken(name, kind, error=error, quarantine=n)
+
+
+def _subject(resource: dict[str, Any], owner: str) -> dict[str, Any]:
+    """Readings come without a subject: they get their owner's."""
+    if resource["resourceType"] == "Observation" and "subject" not in resource:
+        return {**resource, "subject": {"reference": f"Patient/{owner}"}}
+    return resource
+
+
+def _name(item: Read) -> str:
+    first = item.sources[0].name
+    return first if len(item.sources) == 1 else f"{first} (+{len(item.sources) - 1})"

@@ -1,0 +1,116 @@
+"""The care plan: ranked items with their evidence, the medicines, what could not be assessed, and what was dropped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from salus.findings.model import Action, Evidence, Finding
+
+Tier = Literal["urgent", "medicines", "disease-control", "prevention", "missing-data"]
+TIERS: tuple[Tier, ...] = ("urgent", "medicines", "disease-control", "prevention", "missing-data")
+TIER_TITLES: dict[Tier, str] = {
+    "urgent": "Urgent and safety",
+    "medicines": "Medicines",
+    "disease-control": "Disease control",
+    "prevention": "Prevention",
+    "missing-data": "Missing data",
+}
+
+NOT_A_DEVICE = (
+    "salus is not a medical device. These are proposals for a health professional, who decides; "
+    "salus supports people who decide and never decides itself."
+)
+SCOPE_STATEMENT = (
+    "This plan looked at: {looked_at}. More may be recorded elsewhere, not recorded at all, or not released to this "
+    "reader; that something is not mentioned here does not mean that it is absent."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanItem:
+    """One proposal as the plan makes it.
+
+    ``key`` is guideline:action:target. ``status`` is "proposed", or "unresolved" where no safe choice follows: then
+    ``ask`` says whom to ask and ``why`` what stands against each choice. ``because`` is the chain of reasons in plain
+    clinical words; ``findings`` are the ids of the findings it rests on, ``evidence`` the places in the record.
+    """
+
+    key: str
+    tier: Tier
+    rank: int
+    action: Action
+    target: str
+    text: str
+    patient_text: str
+    strength: str
+    citation: str
+    because: tuple[str, ...]
+    findings: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+    changes_if: str
+    status: Literal["proposed", "unresolved"] = "proposed"
+    ask: str = ""
+    why: str = ""
+    window: str = ""
+    alternatives: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MedicineLine:
+    """One medicine on the reconciled list: where it stands and when it was last confirmed ("" when undated)."""
+
+    name: str
+    ingredient: str
+    dose: str
+    status: str
+    sources: tuple[str, ...]
+    last_confirmed: str
+    notes: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotAssessable:
+    """A question the record cannot answer: why, and what to obtain."""
+
+    finding: str
+    title: str
+    reason: str
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A proposal that did not become an item, and the rule by which it fell."""
+
+    key: str
+    text: str
+    reason: str
+    citation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole plan for one reader at one time. Equal inputs give an equal plan."""
+
+    subject: str
+    name: str
+    at: str
+    looked_at: tuple[str, ...]
+    items: tuple[PlanItem, ...]
+    medicines: tuple[MedicineLine, ...]
+    not_assessable: tuple[NotAssessable, ...]
+    dropped: tuple[Dropped, ...]
+    summary: dict[str, Any] = field(default_factory=dict)
+    """Age, sex and the like, for the head of the page."""
+    findings: tuple[Finding, ...] = field(default=(), repr=False)
+
+    @property
+    def scope_statement(self) -> str:
+        """Always the same words: which categories were looked at, and that more may exist."""
+        return SCOPE_STATEMENT.format(looked_at=", ".join(self.looked_at))
+
+    def of_tier(self, tier: Tier) -> tuple[PlanItem, ...]:
+        """The items of one tier, in rank order."""
+        return tuple(item for item in self.items if item.tier == tier)

@@ -1,0 +1,97 @@
+"""Apple Health's export.xml: what the methods read becomes Observations; everything stays in the kept file."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from salus.fhir import codes, quantity
+from salus.fhir.quantity import Quantity
+from salus.fhir.views import TAG_KIND, TAG_SETTING
+from salus.formats.apple_health import read_export
+from salus.formats.content import File
+from salus.formats.types import Reading
+from salus.intake.batch import Attachment, Batch, Clues, Document
+
+_NAMESPACE = uuid.UUID("4e0c0f26-7f0e-5c55-8a41-3b0a1d7f5f0c")
+TAKEN = frozenset({"blood-pressure", "body-weight", "body-height", "body-temperature", "oxygen-saturation"})
+"""Concepts of which each reading becomes an Observation. Beat-by-beat rates and steps stay in the file."""
+
+
+def read(path: Path, accept_plain_dtd: bool) -> Iterator[Batch]:
+    """One export. Raises InputError for a DTD, entities, or a truncated file (with line and byte)."""
+    observations: list[dict[str, Any]] = []
+    left: dict[str, int] = {}
+    with path.open("rb") as stream:
+        export = read_export(stream, allow_plain_dtd=accept_plain_dtd)
+        for reading in export.readings:
+            if reading.code in TAKEN:
+                observations.append(observation(reading))
+            else:
+                left[reading.code] = left.get(reading.code, 0) + 1
+    content = File(path)
+    losses = [f"{count} readings of {name}: kept in the file, not read one by one" for name, count in left.items()]
+    losses += [f"{count} records of {kind}: kept in the file, not read" for kind, count in export.losses.items()]
+    document = Document(
+        kind="signal",
+        format="apple-health",
+        title="Apple Health export",
+        when=export.exported,
+        parts=(Attachment(path.name, "application/xml", content),),
+    )
+    unique = {o["id"]: o for o in observations}
+    yield Batch(
+        kind="apple-health",
+        sources=(path,),
+        clues=Clues(birth_date=export.birth_date, sex=export.sex),
+        resources=tuple(unique.values()),
+        documents=(document,),
+        losses=tuple(losses),
+        sha256=content.sha256.hex(),
+    )
+
+
+def observation(reading: Reading) -> dict[str, Any]:
+    """A reading taken at home as a FHIR Observation. Its id follows from what it is, so that no copy is added."""
+    concept = codes.get(reading.code)
+    when = reading.start.isoformat()
+    body: dict[str, Any] = {
+        "resourceType": "Observation",
+        "id": str(uuid.uuid5(_NAMESPACE, f"{reading.code} {when} {reading.device} {_value_key(reading)}")),
+        "meta": {"tag": [{"system": TAG_SETTING, "code": "home"}, {"system": TAG_KIND, "code": "signal/reading"}]},
+        "status": "final",
+        "category": [
+            {
+                "coding": [
+                    {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}
+                ]
+            }
+        ],
+        "code": _coding(reading.code),
+        "effectiveDateTime": when,
+    }
+    if reading.device:
+        body["device"] = {"display": reading.device}
+    if reading.components:
+        body["component"] = [
+            {"code": _coding(name), "valueQuantity": quantity.write(Quantity(value, unit))}
+            for name, (value, unit) in reading.components.items()
+        ]
+    elif reading.value is not None:
+        body["valueQuantity"] = quantity.write(Quantity(Decimal(reading.value), reading.unit))
+    body["code"]["text"] = concept.display
+    return body
+
+
+def _coding(name: str) -> dict[str, Any]:
+    code = codes.get(name).codes[0]
+    return {"coding": [{"system": code.system, "code": code.code, "display": code.display}]}
+
+
+def _value_key(reading: Reading) -> str:
+    if reading.components:
+        return " ".join(f"{n}={v}" for n, (v, _) in sorted(reading.components.items()))
+    return str(reading.value)

@@ -1,0 +1,98 @@
+"""What intake makes of a source: clues whose it is, resources, blobs, and what was not carried over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from salus.errors import SalusError
+from salus.formats.content import Content
+
+
+@dataclass(frozen=True, slots=True)
+class Clues:
+    """What a source says of whose data it holds. Empty fields: it says nothing.
+
+    ``identifiers`` are (system, value), the system "" where the source names none; ``reference`` a FHIR Patient id.
+    """
+
+    reference: str = ""
+    identifiers: tuple[tuple[str, str], ...] = ()
+    birth_date: str = ""
+    sex: str = ""
+
+    @property
+    def anything(self) -> bool:
+        """True when the source names or describes somebody."""
+        return bool(self.reference or self.identifiers or self.birth_date or self.sex)
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One file of a blob document."""
+
+    name: str
+    media_type: str
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Bytes to be kept in the record and found by kind (see :class:`salus.fhir.views.Blob`).
+
+    ``when`` is a FHIR date, dateTime or "".
+    """
+
+    kind: str
+    format: str
+    title: str
+    when: str
+    parts: tuple[Attachment, ...]
+    meta: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """All that one source gives for one person. ``patient`` is the Patient resource, where it brings one."""
+
+    kind: str
+    sources: tuple[Path, ...]
+    clues: Clues
+    resources: tuple[dict[str, Any], ...] = ()
+    documents: tuple[Document, ...] = ()
+    losses: tuple[str, ...] = ()
+    patient: dict[str, Any] | None = None
+    sha256: str = ""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many of each: resources by type, documents by kind."""
+        found: dict[str, int] = {}
+        for resource in self.resources:
+            kind = str(resource.get("resourceType"))
+            found[kind] = found.get(kind, 0) + 1
+        for document in self.documents:
+            found[document.kind] = found.get(document.kind, 0) + 1
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A source that could not be read, and why."""
+
+    sources: tuple[Path, ...]
+    error: SalusError
+
+
+Read = Batch | Unreadable
+
+
+def combined_digest(contents: Sequence[Content]) -> str:
+    """SHA-256 over the SHA-256 of each file, in order; of a single file its own."""
+    import hashlib
+
+    if len(contents) == 1:
+        return contents[0].sha256.hex()
+    return hashlib.sha256(b"".join(sorted(c.sha256 for c in contents))).hexdigest()

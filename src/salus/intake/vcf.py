@@ -1,0 +1,52 @@
+"""VCF: checked from end to end, then kept whole; which sample is the patient is noted beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from salus.errors import InputError
+from salus.formats.content import File
+from salus.formats.vcf import detect_build, read_vcf
+from salus.intake.batch import Attachment, Batch, Document
+from salus.intake.clues import clues_in
+from salus.intake.recognise import head_of
+
+_FILE_DATE = re.compile(r"^##fileDate=(\d{4})-?(\d{2})-?(\d{2})", re.M)
+
+
+def read(path: Path, sample: str | None) -> Iterator[Batch]:
+    """One VCF. Raises InputError for a broken or truncated file, or several samples of which none is named."""
+    records = without_genotype = 0
+    with path.open("rb") as stream:
+        vcf = read_vcf(stream, sample=sample)
+        build = detect_build(vcf.header)
+        for record in vcf.records:
+            records += 1
+            without_genotype += record.call is None
+    if not vcf.header.samples:
+        raise InputError(
+            "the VCF holds no sample", remedy="a VCF with genotypes (a FORMAT and a sample column) is read"
+        )
+    head = head_of(path).decode("utf-8", "replace")
+    dated = _FILE_DATE.search(head)
+    content = File(path)
+    document = Document(
+        kind="genome",
+        format="vcf",
+        title=f"Genome variants, sample {vcf.sample}",
+        when="-".join(dated.groups()) if dated else "",
+        parts=(Attachment(path.name, "text/x-vcf", content),),
+        meta={"sample": vcf.sample, "build": build.name or "unknown", "records": str(records)},
+    )
+    losses = (f"{without_genotype} records without a genotype",) if without_genotype else ()
+    header = "\n".join(line for line in head.splitlines() if line.startswith("##"))
+    yield Batch(
+        kind="vcf",
+        sources=(path,),
+        clues=clues_in(header),
+        documents=(document,),
+        losses=losses,
+        sha256=content.sha256.hex(),
+    )

@@ -1,0 +1,70 @@
+"""What the store asks of whoever guards it. ``trust`` implements all three; nothing here knows how."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+
+class Content(Protocol):
+    """Bytes to be stored that need not be in memory; see :mod:`salus.formats.content`."""
+
+    @property
+    def size(self) -> int: ...
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """The bytes in pieces of ``size``, the last one shorter; one empty piece where there are none."""
+        ...
+
+
+class Scope(Protocol):
+    """What one decision of the gate allows. No public call of the store works without one."""
+
+    @property
+    def actor(self) -> str: ...
+    @property
+    def patient(self) -> str:
+        """The patient's id, or "*" for work over the whole store (verify, backup)."""
+        ...
+
+    @property
+    def basis(self) -> str: ...
+    @property
+    def categories(self) -> frozenset[str]:
+        """The kinds of data that may be read."""
+        ...
+
+    @property
+    def may_write(self) -> bool: ...
+
+
+class Sealer(Protocol):
+    """Encrypts bodies and blobs under one key a patient, and blinds what must stand outside the ciphertext."""
+
+    def create(self, patient: str) -> None:
+        """Make (durably) the keys of a new patient; does nothing where they exist."""
+        ...
+
+    def seal(self, patient: str, plain: bytes, context: bytes) -> bytes:
+        """Encrypt; ``context`` is authenticated with it."""
+        ...
+
+    def unseal(self, patient: str, sealed: bytes, context: bytes) -> bytes:
+        """Decrypt. Raises IntegrityError when bytes or context are not what was sealed."""
+        ...
+
+    def mac(self, patient: str, data: bytes) -> bytes:
+        """HMAC-SHA256 under the patient's key."""
+        ...
+
+    def blind(self, token: str) -> bytes:
+        """A 16-byte keyed hash of an index token, equal for equal tokens of this store."""
+        ...
+
+
+class Journal(Protocol):
+    """The tamper-evident log. Entries are written in the caller's transaction: both are kept or neither."""
+
+    def append(self, connection: sqlite3.Connection, patient: str, topic: str, entry: Mapping[str, Any]) -> int:
+        """Add one leaf; returns its index."""
+        ...

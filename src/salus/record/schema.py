@@ -1,0 +1,60 @@
+"""Opening the store's file: settings, numbered forward migrations, and one clear error for whatever is wrong."""
+
+from __future__ import annotations
+
+import sqlite3
+from importlib.resources import files
+from pathlib import Path
+
+from salus.errors import StoreError
+
+APPLICATION_ID = 0x53414C55  # "SALU", so that no other SQLite file is taken for a store
+
+
+def migrations() -> list[tuple[int, str]]:
+    """Number and SQL of every migration, in order."""
+    folder = files("salus.record").joinpath("migrations")
+    found = [(int(p.name[:4]), p.read_text("utf-8")) for p in folder.iterdir() if p.name.endswith(".sql")]
+    return sorted(found)
+
+
+def connect(path: Path, *, create: bool) -> sqlite3.Connection:
+    """Open the store at ``path``, bringing its schema up to date.
+
+    Raises :class:`StoreError` when it is missing (and ``create`` is false), is no store of salus, is newer than this
+    salus, or cannot be opened.
+    """
+    if not create and not path.is_file():
+        raise StoreError("there is no store", where=str(path), remedy="make one with: salus init")
+    try:
+        connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA secure_delete=ON")
+        _migrate(connection, path)
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"the store cannot be opened: {error}", where=str(path), remedy="salus restore") from error
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    steps = migrations()
+    newest = steps[-1][0]
+    (owner,) = connection.execute("PRAGMA application_id").fetchone()
+    (current,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if (owner, current) == (0, 0) and tables:
+        raise StoreError("this SQLite file is not a store of salus", where=str(path))
+    if (owner or current) and owner != APPLICATION_ID:
+        raise StoreError("this SQLite file is not a store of salus", where=str(path))
+    if current > newest:
+        raise StoreError(
+            f"the store has schema {current}, this salus knows {newest}", where=str(path), remedy="use a newer salus"
+        )
+    for number, script in steps:
+        if number > current:
+            connection.executescript(
+                f"BEGIN IMMEDIATE; {script}; PRAGMA application_id={APPLICATION_ID}; "
+                f"PRAGMA user_version={number}; COMMIT;"
+            )

@@ -1,0 +1,354 @@
+"""The store: resources with history, blobs and their indexes in one SQLite file.
+
+Bodies are bytes and stay what they were: a resource's digest is the SHA-256 of them. Everything of one call to
+:meth:`Store.commit` is kept together with its log entry, or nothing is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from salus.errors import AccessError, IntegrityError, StoreError
+from salus.fhir import json
+from salus.fhir.views import PERSON, Body, Source, category_of
+from salus.record import index, schema
+from salus.record.protocols import Content, Journal, Scope, Sealer
+
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One resource to write (``body``) or, with ``body`` None, to delete."""
+
+    type: str
+    id: str
+    body: Body | None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a commit did: how many resources are new, changed, unchanged, deleted; its log leaf (None: nothing new)."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    blobs: int = 0
+    leaf: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One version of one resource as it lies in the store."""
+
+    source: Source
+    updated: str
+    deleted: bool
+    data: bytes
+
+    @property
+    def body(self) -> Any:
+        """The parsed resource (numbers with their digits)."""
+        return json.loads(self.data)
+
+
+@dataclass(slots=True)
+class _Tally:
+    counts: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(("created", "updated", "unchanged", "deleted"), 0)
+    )
+    items: list[list[Any]] = field(default_factory=list)
+
+
+class Store:
+    """An open store. Not to be shared between threads; open one a worker by path.
+
+    ``sealer`` and ``journal`` come from ``trust``. Every public call takes the scope that the gate gave.
+    """
+
+    def __init__(self, path: Path, sealer: Sealer, journal: Journal, *, create: bool = False) -> None:
+        self.path = path
+        self._sealer = sealer
+        self._journal = journal
+        self._connection = schema.connect(path, create=create)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self, scope: Scope) -> Iterator[sqlite3.Connection]:
+        """A write transaction; rolled back whole on any exception."""
+        if not scope.may_write:
+            raise AccessError("not allowed")
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        except sqlite3.DatabaseError as error:
+            raise StoreError(
+                f"the store cannot be written: {error}", where=str(self.path), remedy="nothing of this step was kept"
+            ) from error
+
+    # ---- writing
+
+    def commit(
+        self,
+        scope: Scope,
+        changes: Iterable[Change],
+        *,
+        at: str,
+        blobs: Iterable[tuple[str, Content]] = (),
+        reason: str = "write",
+        details: Body | None = None,
+    ) -> Written:
+        """Write resources and blobs of one patient in one transaction with one log leaf.
+
+        ``blobs`` are (address, content) with addresses from :meth:`address`. A resource whose bytes are unchanged is not
+        written again.
+        """
+        patient = _one(scope)
+        with self.transaction(scope) as connection:
+            self._sealer.create(patient)
+            pid = self._pid(patient, create=True)
+            tally = _Tally()
+            for change in changes:
+                self._apply(connection, patient, pid, change, at, tally)
+            added = [address for address, data in blobs if self._add_blob(connection, patient, pid, address, data)]
+            if not tally.items and not added:
+                return Written(unchanged=tally.counts["unchanged"])
+            entry = {
+                "reason": reason,
+                "actor": scope.actor,
+                "basis": scope.basis,
+                "at": at,
+                "items": tally.items,
+                "blobs": added,
+                **(details or {}),
+            }
+            leaf = self._journal.append(connection, patient, "write", entry)
+        return Written(**tally.counts, blobs=len(added), leaf=leaf)
+
+    def _apply(
+        self, connection: sqlite3.Connection, patient: str, pid: int, change: Change, at: str, tally: _Tally
+    ) -> None:
+        row = connection.execute(
+            "SELECT rid, pid, version, updated, deleted, mac, body FROM resource WHERE pid = ? AND type = ? AND id = ?",
+            (pid, change.type, change.id),
+        ).fetchone()
+        data = json.dumps(change.body) if change.body is not None else b""
+        mac = self._sealer.mac(patient, hashlib.sha256(data).digest())
+        gone = change.body is None
+        if row and bool(row[4]) == gone and (gone or row[5] == mac):
+            tally.counts["unchanged"] += 1
+            return
+        if gone and not row:
+            return
+        version = row[2] + 1 if row else 1
+        ref = f"{change.type}/{change.id}"
+        sealed = self._sealer.seal(patient, _pack(data), _context(ref, version, at, gone))
+        if row:
+            connection.execute("INSERT INTO history VALUES (?, ?, ?, ?, ?, ?)", (row[0], *row[2:]))
+            connection.execute(
+                "UPDATE resource SET version = ?, updated = ?, deleted = ?, mac = ?, body = ? WHERE rid = ?",
+                (version, at, gone, mac, sealed, row[0]),
+            )
+            rid = row[0]
+            for table in ("token_index", "date_index"):
+                connection.execute(f"DELETE FROM {table} WHERE rid = ?", (rid,))
+        else:
+            rid = connection.execute(
+                "INSERT INTO resource (pid, type, id, version, updated, deleted, mac, body) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (pid, change.type, change.id, version, at, gone, mac, sealed),
+            ).lastrowid
+        if change.body is not None:
+            self._insert_index(connection, rid, change.body)
+        tally.counts["deleted" if gone else "updated" if row else "created"] += 1
+        tally.items.append([ref, version, mac.hex(), gone])
+
+    def _insert_index(self, connection: sqlite3.Connection, rid: int, body: Body) -> None:
+        kind = str(body.get("resourceType"))
+        tokens, spans = self.index_rows(body)
+        connection.executemany("INSERT INTO token_index VALUES (?, ?, ?, ?)", ((kind, *row, rid) for row in tokens))
+        connection.executemany("INSERT INTO date_index VALUES (?, ?, ?, ?, ?)", ((kind, *row, rid) for row in spans))
+
+    def index_rows(self, body: Body) -> tuple[set[tuple[str, bytes]], set[index.DateRow]]:
+        """The index rows that belong to ``body``: blinded tokens and dates."""
+        return {(row.param, self._sealer.blind(row.token)) for row in index.tokens(body)}, index.date_rows(body)
+
+    def address(self, patient: str, sha256: bytes) -> str:
+        """Where bytes of this SHA-256 lie in the patient's blob store (keyed: it says nothing without the key)."""
+        self._sealer.create(patient)
+        return self._sealer.mac(patient, b"blob" + sha256).hex()
+
+    def _add_blob(self, connection: sqlite3.Connection, patient: str, pid: int, address: str, data: Content) -> bool:
+        if connection.execute("SELECT 1 FROM blob WHERE address = ?", (address,)).fetchone():
+            return False
+        chunks = max(1, -(-data.size // CHUNK))
+        connection.execute("INSERT INTO blob VALUES (?, ?, ?, ?)", (address, pid, data.size, chunks))
+        total, n = hashlib.sha256(), 0
+        for piece in data.chunks(CHUNK):
+            total.update(piece)
+            sealed = self._sealer.seal(patient, piece, _chunk_context(address, n, chunks))
+            connection.execute("INSERT INTO blob_chunk VALUES (?, ?, ?)", (address, n, sealed))
+            n += 1
+        if n != chunks or self.address(patient, total.digest()) != address:
+            raise StoreError("a file changed while it was being read", remedy="take it in again")
+        return True
+
+    # ---- reading
+
+    def _pid(self, patient: str, *, create: bool = False) -> int:
+        row = self._connection.execute("SELECT pid FROM patient WHERE id = ?", (patient,)).fetchone()
+        if row:
+            return int(row[0])
+        if not create:
+            raise AccessError("no such patient, or not released to you")
+        return int(self._connection.execute("INSERT INTO patient (id) VALUES (?)", (patient,)).lastrowid or 0)
+
+    def exists(self, patient: str) -> bool:
+        """True when the store holds this patient. For the gate only: callers learn nothing from a denial."""
+        return bool(self._connection.execute("SELECT 1 FROM patient WHERE id = ?", (patient,)).fetchone())
+
+    def patients(self, scope: Scope) -> list[str]:
+        """The ids of all patients, for a scope over the whole store."""
+        if scope.patient != "*":
+            raise AccessError("not allowed")
+        return [row[0] for row in self._connection.execute("SELECT id FROM patient ORDER BY pid")]
+
+    def read(self, scope: Scope, types: Sequence[str] = ()) -> list[Stored]:
+        """The patient's current resources that the scope covers, optionally only of some types."""
+        patient = _one(scope)
+        marks = f" AND type IN ({', '.join('?' * len(types))})" if types else ""
+        rows = self._connection.execute(
+            "SELECT type, id, version, updated, deleted, mac, body FROM resource "
+            f"WHERE pid = ? AND deleted = 0{marks} ORDER BY rid",
+            (self._pid(patient), *types),
+        )
+        found = (self.open_row(patient, *row) for row in rows)
+        return [s for s in found if _covers(scope, s.source.category)]
+
+    def versions(self, scope: Scope, ref: str) -> list[Stored]:
+        """Every version of one resource, oldest first."""
+        patient = _one(scope)
+        kind, _, name = ref.partition("/")
+        row = self._connection.execute(
+            "SELECT rid, version, updated, deleted, mac, body FROM resource WHERE pid = ? AND type = ? AND id = ?",
+            (self._pid(patient), kind, name),
+        ).fetchone()
+        if not row:
+            return []
+        older = self._connection.execute(
+            "SELECT version, updated, deleted, mac, body FROM history WHERE rid = ? ORDER BY version", (row[0],)
+        )
+        found = [self.open_row(patient, kind, name, *r) for r in [*older, row[1:]]]
+        return [s for s in found if _covers(scope, s.source.category)]
+
+    def open_row(
+        self, patient: str, kind: str, name: str, version: int, updated: str, deleted: int, mac: bytes, sealed: bytes
+    ) -> Stored:
+        """Unseal one row. Raises IntegrityError when row and body do not belong together."""
+        ref = f"{kind}/{name}"
+        data = _unpack(self._sealer.unseal(patient, sealed, _context(ref, version, updated, bool(deleted))))
+        digest = hashlib.sha256(data)
+        if self._sealer.mac(patient, digest.digest()) != mac:
+            raise IntegrityError("a stored body is not the one that was logged", where=f"{kind} version {version}")
+        category = category_of(json.loads(data)) if data else "record"
+        return Stored(Source(ref, version, digest.hexdigest(), category), updated, bool(deleted), data)
+
+    def blob(self, scope: Scope, address: str) -> bytes:
+        """A blob's bytes. Raises IntegrityError when a chunk is missing or changed."""
+        patient = _one(scope)
+        row = self._connection.execute("SELECT pid, size, chunks FROM blob WHERE address = ?", (address,)).fetchone()
+        if not row or row[0] != self._pid(patient):
+            raise IntegrityError("a blob of the record is missing", where=address[:16])
+        pieces = self._connection.execute("SELECT n, body FROM blob_chunk WHERE address = ? ORDER BY n", (address,))
+        plain = [self._sealer.unseal(patient, body, _chunk_context(address, n, row[2])) for n, body in pieces]
+        data = b"".join(plain)
+        if len(plain) != row[2] or len(data) != row[1] or self.address(patient, hashlib.sha256(data).digest()) != address:
+            raise IntegrityError("a blob of the record is not what was stored", where=address[:16])
+        return data
+
+    def loader(self, scope: Scope) -> Callable[[str], bytes]:
+        """A function that fetches blobs under ``scope``."""
+        return lambda address: self.blob(scope, address)
+
+    def has(self, patient: str, kind: str, name: str) -> bool:
+        """True when the patient has a current resource of this type and id. For the house's own bookkeeping."""
+        return bool(
+            self._connection.execute(
+                "SELECT 1 FROM resource r JOIN patient p ON p.pid = r.pid "
+                "WHERE p.id = ? AND r.type = ? AND r.id = ? AND r.deleted = 0",
+                (patient, kind, name),
+            ).fetchone()
+        )
+
+    def find_identifier(self, scope: Scope, system: str, value: str) -> list[str]:
+        """The ids of the patients whose Patient resource carries this identifier."""
+        if scope.patient != "*":
+            raise AccessError("not allowed")
+        rows = self._connection.execute(
+            "SELECT DISTINCT p.id FROM token_index t JOIN resource r ON r.rid = t.rid JOIN patient p ON p.pid = r.pid "
+            "WHERE t.type = 'Patient' AND t.param = 'identifier' AND t.token = ?",
+            (self._sealer.blind(f"{system}|{value}"),),
+        )
+        return [row[0] for row in rows]
+
+    # ---- for verify, backup and the log
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The open connection, for the journal and for verification, which read tables as they lie."""
+        return self._connection
+
+    def backup(self, scope: Scope, target: Path) -> None:
+        """A consistent copy of the whole file at ``target``."""
+        if scope.patient != "*":
+            raise AccessError("not allowed")
+        copy = sqlite3.connect(target)
+        try:
+            self._connection.backup(copy)
+        except sqlite3.DatabaseError as error:
+            raise StoreError(f"the backup failed: {error}", where=str(target)) from error
+        finally:
+            copy.close()
+
+
+def _one(scope: Scope) -> str:
+    if scope.patient in ("", "*"):
+        raise AccessError("not allowed")
+    return scope.patient
+
+
+def _covers(scope: Scope, category: str) -> bool:
+    return category in scope.categories or (category == PERSON and bool(scope.categories))
+
+
+def _context(ref: str, version: int, updated: str, deleted: bool) -> bytes:
+    return f"{ref}\0{version}\0{updated}\0{int(deleted)}".encode()
+
+
+def _chunk_context(address: str, n: int, chunks: int) -> bytes:
+    return f"blob\0{address}\0{n}\0{chunks}".encode()
+
+
+def _pack(data: bytes) -> bytes:
+    return zlib.compress(data, 1)
+
+
+def _unpack(packed: bytes) -> bytes:
+    return zlib.decompress(packed)

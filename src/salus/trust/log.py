@@ -1,0 +1,169 @@
+"""The tamper-evident log: one leaf a gate decision or write, hashed as RFC 6962 says.
+
+A leaf is a 32-byte commitment SHA-256(salt || entry); salt and entry lie sealed under the patient's key, so that
+shredding the key leaves every proof valid and nothing to guess from. After each leaf a checkpoint (size and root,
+signed by the house) is kept in the store and remembered outside it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from salus.errors import IntegrityError
+from salus.fhir import json
+from salus.trust.merkle import Frontier, leaf_hash
+from salus.trust.vault import SYSTEM, Vault, write_durably
+
+SALT = 32
+ORIGIN = "salus.log/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One opened log entry. ``patient`` is "" for entries that concern no patient."""
+
+    n: int
+    patient: str
+    topic: str
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A signed statement of the log's size and root."""
+
+    size: int
+    root: bytes
+    signature: bytes
+
+    def text(self) -> bytes:
+        """What is signed: origin, size and root, a line each (the body of a C2SP checkpoint)."""
+        return checkpoint_text(self.size, self.root)
+
+    def verify(self, key: Ed25519PublicKey) -> bool:
+        """True when ``key`` signed this checkpoint."""
+        try:
+            key.verify(self.signature, self.text())
+        except InvalidSignature:
+            return False
+        return True
+
+    def to_bytes(self) -> bytes:
+        """Text form, to be handed to whoever wants to hold the house to it."""
+        return self.text() + b"\n" + base64.b64encode(self.signature) + b"\n"
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Checkpoint:
+        """Inverse of :meth:`to_bytes`. Raises IntegrityError for anything else."""
+        try:
+            origin, size, root, blank, signature = data.decode("ascii").rstrip("\n").split("\n")
+            if origin != ORIGIN or blank or not size.isdigit():
+                raise ValueError
+            return cls(int(size), base64.b64decode(root, validate=True), base64.b64decode(signature, validate=True))
+        except (ValueError, UnicodeDecodeError) as error:
+            raise IntegrityError("a checkpoint that cannot be read") from error
+
+
+def checkpoint_text(size: int, root: bytes) -> bytes:
+    """Origin, size and root, a line each."""
+    return f"{ORIGIN}\n{size}\n{base64.b64encode(root).decode()}\n".encode()
+
+
+class Log:
+    """Writes and reads the log tables. Implements :class:`salus.record.protocols.Journal`."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    def append(self, connection: sqlite3.Connection, patient: str, topic: str, entry: Mapping[str, Any]) -> int:
+        """Add one leaf and its checkpoint inside the caller's transaction; returns the leaf's index."""
+        frontier = self._frontier(connection)
+        n = frontier.size
+        pid = _pid(connection, patient)
+        payload = os.urandom(SALT) + json.dumps({**entry, "previous": _previous(connection, pid)}, canonical=True)
+        commitment = hashlib.sha256(payload).digest()
+        sealed = self._vault.seal(patient, payload, leaf_context(n, patient, topic))
+        connection.execute("INSERT INTO log_leaf VALUES (?, ?, ?, ?, ?)", (n, pid, topic, commitment, sealed))
+        frontier = frontier.append(leaf_hash(commitment))
+        root = frontier.root()
+        signature = self._vault.house.sign(checkpoint_text(frontier.size, root))
+        connection.execute(
+            "INSERT INTO log_checkpoint VALUES (?, ?, ?, ?)", (frontier.size, root, frontier.to_bytes(), signature)
+        )
+        return n
+
+    def remember(self, connection: sqlite3.Connection) -> None:
+        """Keep the newest committed checkpoint outside the store. To be called after the commit."""
+        newest = self.newest(connection)
+        if newest:
+            write_durably(self._vault.checkpoint_path, newest.to_bytes())
+
+    def newest(self, connection: sqlite3.Connection) -> Checkpoint | None:
+        """The newest checkpoint in the store."""
+        row = connection.execute(
+            "SELECT size, root, signature FROM log_checkpoint ORDER BY size DESC LIMIT 1"
+        ).fetchone()
+        return Checkpoint(*row) if row else None
+
+    def entries(
+        self, connection: sqlite3.Connection, *, topic: str = "", patient: str | None = None
+    ) -> Iterator[Entry]:
+        """Opened entries in order, of one topic or one patient where named. Raises IntegrityError on a changed one."""
+        clauses, values = ["1"], []
+        if topic:
+            clauses.append("l.topic = ?")
+            values.append(topic)
+        if patient is not None:
+            clauses.append("p.id = ?" if patient else "l.pid IS NULL")
+            values.extend([patient] if patient else [])
+        rows = connection.execute(
+            "SELECT l.n, coalesce(p.id, ''), l.topic, l.commitment, l.entry FROM log_leaf l "
+            f"LEFT JOIN patient p ON p.pid = l.pid WHERE {' AND '.join(clauses)} ORDER BY l.n",
+            values,
+        )
+        for row in rows.fetchall():
+            yield self.open(*row)
+
+    def open(self, n: int, patient: str, topic: str, commitment: bytes, sealed: bytes) -> Entry:
+        """Unseal one leaf and hold it against its commitment."""
+        payload = self._vault.unseal(patient, sealed, leaf_context(n, patient, topic))
+        if hashlib.sha256(payload).digest() != commitment:
+            raise IntegrityError("a log entry is not the one that was committed to", where=f"entry {n}")
+        return Entry(n, patient, topic, json.loads(payload[SALT:]))
+
+    def _frontier(self, connection: sqlite3.Connection) -> Frontier:
+        row = connection.execute("SELECT size, frontier FROM log_checkpoint ORDER BY size DESC LIMIT 1").fetchone()
+        (leaves,) = connection.execute("SELECT coalesce(max(n) + 1, 0) FROM log_leaf").fetchone()
+        frontier = Frontier.from_bytes(*row) if row else Frontier()
+        if frontier.size != leaves:
+            raise IntegrityError("the log and its checkpoint disagree", remedy="run: salus verify")
+        return frontier
+
+
+def leaf_context(n: int, patient: str, topic: str) -> bytes:
+    """What is authenticated with a sealed entry: its place, whose it is, and its topic."""
+    return f"leaf\0{n}\0{patient}\0{topic}".encode()
+
+
+def _pid(connection: sqlite3.Connection, patient: str) -> int | None:
+    if patient == SYSTEM:
+        return None
+    row = connection.execute("SELECT pid FROM patient WHERE id = ?", (patient,)).fetchone()
+    if not row:
+        raise IntegrityError("a log entry for a patient who is not in the store")
+    return int(row[0])
+
+
+def _previous(connection: sqlite3.Connection, pid: int | None) -> int | None:
+    """The patient's previous leaf: chained, so that one patient's list of entries can be shown to be complete."""
+    (n,) = connection.execute("SELECT max(n) FROM log_leaf WHERE pid IS ?", (pid,)).fetchone()
+    return None if n is None else int(n)

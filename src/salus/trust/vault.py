@@ -1,0 +1,142 @@
+"""The vault: one data key a patient, wrapped by a master key, all in a folder outside the store.
+
+Losing the folder is losing the record; whoever has the store but not the folder has nothing. A patient's key file is
+removed to erase that patient (a later issue adds the command and its proof).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+
+from salus.errors import ConfigurationError, IntegrityError
+
+NONCE = 12
+SYSTEM = ""
+"""The "patient" whose key seals what belongs to no patient: log entries of the house, quarantine."""
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a small secret file so that after a crash it is there whole or not at all (mode 0600)."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(path.name + f".{os.getpid()}.new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _derive(secret: bytes, purpose: str) -> bytes:
+    return HKDF(SHA256(), 32, salt=None, info=b"salus " + purpose.encode()).derive(secret)
+
+
+class Vault:
+    """The keys of one store. Implements :class:`salus.record.protocols.Sealer`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        master = _read_key(folder / "master.key")
+        self._wrap = _derive(master, "wrap")
+        self._names = _derive(master, "names")
+        self._index = _derive(master, "index")
+        self._ciphers: dict[str, tuple[AESGCM, bytes]] = {SYSTEM: _cipher(_derive(master, "system"))}
+        self.house = Ed25519PrivateKey.from_private_bytes(_read_key(folder / "house.key"))
+
+    @classmethod
+    def make(cls, folder: Path) -> Vault:
+        """New keys in ``folder``. Raises ConfigurationError when it holds keys already."""
+        if (folder / "master.key").exists():
+            raise ConfigurationError("the folder holds keys already", where=str(folder), remedy="name another folder")
+        write_durably(folder / "house.key", Ed25519PrivateKey.generate().private_bytes_raw())
+        write_durably(folder / "master.key", os.urandom(32))
+        return cls(folder)
+
+    # ---- Sealer
+
+    def create(self, patient: str) -> None:
+        """Make the patient's key durably; does nothing where it exists."""
+        if patient in self._ciphers:
+            return
+        path = self._path(patient)
+        if not path.exists():
+            write_durably(path, aes_key_wrap(self._wrap, os.urandom(32)))
+        self._key(patient)
+
+    def seal(self, patient: str, plain: bytes, context: bytes) -> bytes:
+        """AES-256-GCM under the patient's key with a random nonce: nonce || ciphertext || tag."""
+        nonce = os.urandom(NONCE)
+        return nonce + self._key(patient)[0].encrypt(nonce, plain, context)
+
+    def unseal(self, patient: str, sealed: bytes, context: bytes) -> bytes:
+        """Inverse of :meth:`seal`. Raises IntegrityError."""
+        try:
+            return self._key(patient)[0].decrypt(sealed[:NONCE], sealed[NONCE:], context)
+        except (InvalidTag, ValueError) as error:
+            raise IntegrityError("sealed bytes were changed, or belong elsewhere") from error
+
+    def mac(self, patient: str, data: bytes) -> bytes:
+        """HMAC-SHA256 under the patient's key."""
+        return hmac.digest(self._key(patient)[1], data, "sha256")
+
+    def blind(self, token: str) -> bytes:
+        """HMAC-SHA256 under the store's index key, cut to 16 bytes."""
+        return hmac.digest(self._index, token.encode(), "sha256")[:16]
+
+    # ---- the mark of how far the log had come, kept outside the store
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where the newest checkpoint is remembered, so that a store rolled back as a whole is noticed."""
+        return self.folder / "log.checkpoint"
+
+    def _path(self, patient: str) -> Path:
+        name = hmac.digest(self._names, patient.encode(), "sha256").hex()
+        return self.folder / "patients" / name[:2] / f"{name[2:]}.key"
+
+    def _key(self, patient: str) -> tuple[AESGCM, bytes]:
+        found = self._ciphers.get(patient)
+        if found is None:
+            try:
+                key = aes_key_unwrap(self._wrap, self._path(patient).read_bytes())
+            except FileNotFoundError as error:
+                raise IntegrityError("a patient's key is missing", remedy="restore the key folder") from error
+            except (InvalidUnwrap, ValueError) as error:
+                raise IntegrityError("a patient's key was changed", remedy="restore the key folder") from error
+            found = self._ciphers[patient] = _cipher(key)
+        return found
+
+
+def _cipher(key: bytes) -> tuple[AESGCM, bytes]:
+    return AESGCM(_derive(key, "seal")), _derive(key, "mac")
+
+
+def _read_key(path: Path) -> bytes:
+    try:
+        key = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ConfigurationError("a key file is missing", where=str(path), remedy="restore the key folder") from error
+    if len(key) != 32:
+        raise ConfigurationError("a key file is damaged", where=str(path), remedy="restore the key folder")
+    return key
+
+
+def fingerprint(data: bytes) -> str:
+    """The first 16 hex digits of SHA-256, to name a public key in few characters."""
+    return hashlib.sha256(data).hexdigest()[:16]

@@ -1,0 +1,278 @@
+"""Verification: every body, blob, index row and log entry held against the log and against each other.
+
+The log says what was written (a keyed hash of every version of every resource, the address of every blob); the tree
+says that no entry of the log was changed, left out or moved; the checkpoint remembered outside the store says that
+the whole was not rolled back.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from salus.errors import SalusError
+from salus.record import schema
+from salus.record.store import Store
+from salus.trust.gate import Grant
+from salus.trust.log import Checkpoint, Log
+from salus.trust.merkle import Frontier, leaf_hash
+from salus.trust.quarantine import open_part
+from salus.trust.registry import TOPIC
+from salus.trust.vault import Vault
+
+
+ROLLED_BACK = "entries at the end are missing: the store was rolled back"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is not as it was written."""
+
+    where: str
+    what: str
+
+
+@dataclass(slots=True)
+class _Expected:
+    """What the log says the store should hold."""
+
+    versions: dict[tuple[str, str, int], tuple[str, bool]]
+    blobs: dict[str, str]
+    quarantine: dict[tuple[int, int], bool]
+    patients: set[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The outcome: problems (none: the store is what was written), and how much was looked at."""
+
+    problems: tuple[Problem, ...]
+    entries: int
+    versions: int
+    blobs: int
+
+
+def verify(store: Store, vault: Vault, log: Log, held: Checkpoint | None = None) -> Report:
+    """Check everything. ``held`` is a checkpoint that somebody else kept; the vault's own is always used."""
+    problems: list[Problem] = []
+    counts = {"entries": 0, "versions": 0, "blobs": 0}
+    try:
+        problems.extend(_file(store.connection))
+        expected = _Expected({}, {}, {}, set())
+        problems.extend(_log(store, vault, log, held, expected, counts))
+        problems.extend(_resources(store, expected, counts))
+        problems.extend(_blobs(store, expected, counts))
+        problems.extend(_quarantine(store, vault, expected))
+    except sqlite3.DatabaseError as error:
+        problems.append(Problem("store", f"the file cannot be read: {error}"))
+    except SalusError as error:
+        problems.append(Problem(error.where or "store", error.what))
+    return Report(tuple(problems), **counts)
+
+
+def _file(connection: sqlite3.Connection) -> Iterator[Problem]:
+    for (line,) in connection.execute("PRAGMA integrity_check"):
+        if line != "ok":
+            yield Problem("store", line)
+    for row in connection.execute("PRAGMA foreign_key_check"):
+        yield Problem(str(row[0]), "a row points to one that is missing")
+    if _schema(connection) != _pristine_schema():
+        yield Problem("store", "the schema is not that of salus")
+    if connection.execute("SELECT count(*) FROM meta").fetchone()[0]:
+        yield Problem("meta", "a row that salus did not write")
+
+
+def _schema(connection: sqlite3.Connection) -> list[tuple[str, ...]]:
+    rows = connection.execute("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master ORDER BY type, name")
+    return [tuple(row) for row in rows if not row[1].startswith("sqlite_stat")]
+
+
+def _pristine_schema() -> list[tuple[str, ...]]:
+    fresh = sqlite3.connect(":memory:")
+    try:
+        for _, script in schema.migrations():
+            fresh.executescript(script)
+        return _schema(fresh)
+    finally:
+        fresh.close()
+
+
+def _log(
+    store: Store, vault: Vault, log: Log, held: Checkpoint | None, expected: _Expected, counts: dict[str, int]
+) -> Iterator[Problem]:
+    connection = store.connection
+    key = vault.house.public_key()
+    kept = {
+        row[0]: row[1:]
+        for row in connection.execute("SELECT size, root, frontier, signature FROM log_checkpoint ORDER BY size")
+    }
+    outside = [c for c in (held, _remembered(vault)) if c]
+    last: dict[str, int] = {}
+    frontier = Frontier()
+    rows = connection.execute(
+        "SELECT l.n, l.pid, p.id, l.topic, l.commitment, l.entry FROM log_leaf l "
+        "LEFT JOIN patient p ON p.pid = l.pid ORDER BY l.n"
+    )
+    for place, (n, pid, name, topic, commitment, sealed) in enumerate(rows):
+        where = f"log entry {n}"
+        if n != place or (pid is not None and name is None):
+            yield Problem(where, "an entry is missing or moved")
+            return
+        try:
+            entry = log.open(n, name or "", topic, commitment, sealed)
+        except SalusError as error:
+            yield Problem(where, error.what)
+            continue
+        if entry.content.get("previous") != last.get(entry.patient):
+            yield Problem(where, "the patient's chain of entries is broken")
+        last[entry.patient] = n
+        _expect(entry.patient, entry.topic, entry.content, expected)
+        frontier = frontier.append(leaf_hash(commitment))
+        counts["entries"] += 1
+        yield from _checkpoint(frontier, kept.pop(frontier.size, None), key)
+        for mark in outside:
+            if mark.size == frontier.size and (mark.root != frontier.root() or not mark.verify(key)):
+                yield Problem(where, "the log is not the one that was remembered outside the store")
+    if kept:
+        yield Problem("log", "checkpoints without entries")
+    if any(mark.size > frontier.size for mark in outside):
+        yield Problem("log", ROLLED_BACK)
+
+
+def _checkpoint(frontier: Frontier, row: tuple[bytes, bytes, bytes] | None, key: object) -> Iterator[Problem]:
+    where = f"checkpoint {frontier.size}"
+    if row is None:
+        yield Problem(where, "is missing")
+    elif row[0] != frontier.root() or row[1] != frontier.to_bytes():
+        yield Problem(where, "does not fit the entries")
+    elif not Checkpoint(frontier.size, row[0], row[2]).verify(key):  # type: ignore[arg-type]
+        yield Problem(where, "is not signed by this house")
+
+
+def _remembered(vault: Vault) -> Checkpoint | None:
+    path = vault.checkpoint_path
+    return Checkpoint.from_bytes(path.read_bytes()) if path.exists() else None
+
+
+def _expect(patient: str, topic: str, content: object, expected: _Expected) -> None:
+    assert isinstance(content, dict)
+    if patient:
+        expected.patients.add(patient)
+    if topic == "write":
+        for ref, version, mac, gone in content["items"]:
+            expected.versions[patient, ref, version] = (mac, gone)
+        for address in content["blobs"]:
+            expected.blobs[address] = patient
+    elif topic == TOPIC and content["reason"] == "quarantined":
+        for part in range(content["parts"]):
+            expected.quarantine[content["n"], part] = True
+
+
+def _resources(store: Store, expected: _Expected, counts: dict[str, int]) -> Iterator[Problem]:
+    connection = store.connection
+    for (name,) in connection.execute("SELECT id FROM patient").fetchall():
+        if name not in expected.patients:
+            yield Problem("patient", "a patient whom the log does not know")
+    wanted = dict(expected.versions)
+    newest: dict[tuple[str, str], int] = {}
+    for patient, ref, version in wanted:
+        newest[patient, ref] = max(version, newest.get((patient, ref), 0))
+    current = connection.execute(
+        "SELECT p.id, r.rid, r.type, r.id, r.version, r.updated, r.deleted, r.mac, r.body, 1 FROM resource r "
+        "LEFT JOIN patient p ON p.pid = r.pid"
+    ).fetchall()
+    older = connection.execute(
+        "SELECT p.id, r.rid, r.type, r.id, h.version, h.updated, h.deleted, h.mac, h.body, 0 FROM history h "
+        "LEFT JOIN resource r ON r.rid = h.rid LEFT JOIN patient p ON p.pid = r.pid"
+    ).fetchall()
+    for patient, rid, *row, is_current in current + older:
+        where = f"{row[0]} version {row[2]} (row {rid})"
+        counts["versions"] += 1
+        found = wanted.pop((patient, f"{row[0]}/{row[1]}", row[2]), None)
+        if found is None or found != (row[5].hex(), bool(row[4])):
+            yield Problem(where, "is not what the log says was written")
+            continue
+        if is_current != (newest[patient, f"{row[0]}/{row[1]}"] == row[2]):
+            yield Problem(where, "an older version stands as the current one")
+        yield from _attempt(where, partial(_body, store, patient, row, rid if is_current else None))
+    for _, ref, version in wanted:
+        yield Problem(f"{ref.partition('/')[0]} version {version}", "is missing from the store")
+    yield from _stray_index_rows(connection)
+
+
+def _body(store: Store, patient: str, row: list[object], rid: int | None) -> Iterator[Problem]:
+    stored = store.open_row(patient, *row)  # type: ignore[arg-type]
+    if rid is None:
+        return
+    tokens, spans = store.index_rows(stored.body) if not stored.deleted else (set(), set())
+    kind = str(row[0])
+    found_tokens = set(
+        store.connection.execute("SELECT type, param, token FROM token_index WHERE rid = ?", (rid,)).fetchall()
+    )
+    found_spans = set(
+        store.connection.execute("SELECT type, param, lo, hi FROM date_index WHERE rid = ?", (rid,)).fetchall()
+    )
+    if found_tokens != {(kind, *t) for t in tokens} or found_spans != {(kind, *s) for s in spans}:
+        yield Problem(f"{kind} (row {rid})", "its index rows do not follow from its body")
+
+
+def _stray_index_rows(connection: sqlite3.Connection) -> Iterator[Problem]:
+    for table in ("token_index", "date_index"):
+        (stray,) = connection.execute(
+            f"SELECT count(*) FROM {table} WHERE rid NOT IN (SELECT rid FROM resource)"
+        ).fetchone()
+        if stray:
+            yield Problem(table, "rows of no resource")
+
+
+def _blobs(store: Store, expected: _Expected, counts: dict[str, int]) -> Iterator[Problem]:
+    connection = store.connection
+    wanted = dict(expected.blobs)
+    rows = connection.execute("SELECT b.address, p.id FROM blob b LEFT JOIN patient p ON p.pid = b.pid").fetchall()
+    for address, patient in rows:
+        counts["blobs"] += 1
+        where = f"blob {address[:16]}"
+        if wanted.pop(address, None) != patient:
+            yield Problem(where, "is not what the log says was written")
+            continue
+        scope = Grant("verify", patient, "upkeep", frozenset(), may_write=False, purpose="upkeep")
+        yield from _attempt(where, partial(_open_blob, store, scope, address))
+    for address in wanted:
+        yield Problem(f"blob {address[:16]}", "is missing from the store")
+    (stray,) = connection.execute(
+        "SELECT count(*) FROM blob_chunk WHERE address NOT IN (SELECT address FROM blob)"
+    ).fetchone()
+    if stray:
+        yield Problem("blob_chunk", "chunks of no blob")
+
+
+def _open_blob(store: Store, scope: Grant, address: str) -> Iterator[Problem]:
+    store.blob(scope, address)
+    return iter(())
+
+
+def _quarantine(store: Store, vault: Vault, expected: _Expected) -> Iterator[Problem]:
+    wanted = dict(expected.quarantine)
+    for n, part, body in store.connection.execute("SELECT n, part, body FROM quarantine").fetchall():
+        where = f"quarantine {n}"
+        if not wanted.pop((n, part), False):
+            yield Problem(where, "is not what the log says was written")
+            continue
+        yield from _attempt(where, partial(_open_part, vault, n, part, body))
+    for n, _ in wanted:
+        yield Problem(f"quarantine {n}", "is missing from the store")
+
+
+def _open_part(vault: Vault, n: int, part: int, body: bytes) -> Iterator[Problem]:
+    open_part(vault, n, part, body)
+    return iter(())
+
+
+def _attempt(where: str, check: Callable[[], Iterator[Problem]]) -> Iterator[Problem]:
+    """Run ``check``; an error it raises becomes a problem at ``where``."""
+    try:
+        yield from check()
+    except SalusError as error:
+        yield Problem(where, error.what)
