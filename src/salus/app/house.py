@@ -15,6 +15,7 @@ from salus.errors import AccessError, InputError, SalusError, StoreError
 from salus.fhir import dates
 from salus.findings import registry as methods
 from salus.record.store import Store
+from salus.trust import quarantine
 from salus.trust import registry as state
 from salus.trust.gate import Gate
 from salus.trust.identity import KINDS, Actor, Identity, check_enrolment, is_demo_key, valid_name, verify_signature
@@ -139,6 +140,20 @@ class House:
         if distribution not in self.registry.methods:
             raise InputError(f"{name!r} was not allowed")
         self.note(by, {"reason": "method-withdrawn", "distribution": distribution})
+
+    # ---- quarantine
+
+    def quarantined(self) -> list[Mapping[str, Any]]:
+        """The log entries of everything in quarantine: number, time, reason."""
+        entries = self.log.entries(self.store.connection, topic=state.TOPIC, patient=SYSTEM)
+        return [e.content for e in entries if e.content["reason"] == "quarantined"]
+
+    def release(self, number: int, by: str) -> bytes:
+        """The bytes kept under ``number``; that they were handed out is logged."""
+        if number not in {entry["n"] for entry in self.quarantined()}:
+            raise InputError(f"nothing lies in quarantine under {number}", remedy="salus quarantine list")
+        self.note(by, {"reason": "quarantine-released", "n": number})
+        return quarantine.release(self.store, self.vault, number)
 
     # ---- upkeep
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -127,8 +129,6 @@ class Session:
             folder = self.house.configuration.knowledge / method.id
             files = {p.name: p.read_bytes() for p in sorted(folder.iterdir())} if folder.is_dir() else {}
             if files:
-                import hashlib
-
                 found[method.id] = Context({}, files, {n: hashlib.sha256(b).hexdigest() for n, b in files.items()})
         return found
 
@@ -174,10 +174,48 @@ class Session:
         self.house.store.commit(scope, changes, at=dates.write(at), reason="consent")
         self.house.log.remember(self.house.store.connection)
 
-    def consents(self, patient: str, at: datetime) -> list[Body]:
-        """The patient's consents, for a reader who may see the record."""
+    def give_consent(
+        self,
+        patient: str,
+        at: datetime,
+        *,
+        actors: Sequence[str],
+        categories: Sequence[str],
+        purposes: Sequence[str] = ("TREAT",),
+        until: str | None = None,
+        witnessed: bool = False,
+    ) -> str:
+        """Sign and file a consent that lets ``actors`` read ``categories``. Returns its id."""
+        if unknown := [a for a in actors if a not in self.house.registry.actors]:
+            raise InputError(f"{unknown[0]!r} is not an actor of this store", remedy="salus actor add")
+        name = str(uuid.uuid4())
+        body = consent.consent_resource(
+            id=name, patient=patient, dated=at, permit=categories, actors=actors, purposes=purposes, until=until
+        )
+        self.file_consent(patient, body, consent.sign(body, self.identity, at, witnessed=witnessed), at)
+        return name
+
+    def close_to_processing(
+        self, patient: str, at: datetime, *, categories: Sequence[str], witnessed: bool = False
+    ) -> str:
+        """Sign and file a consent that closes ``categories`` to processing. Returns its id."""
+        name = str(uuid.uuid4())
+        body = consent.closure_resource(id=name, patient=patient, dated=at, categories=categories)
+        self.file_consent(patient, body, consent.sign(body, self.identity, at, witnessed=witnessed), at)
+        return name
+
+    def consents(self, patient: str, at: datetime) -> list[tuple[Body, str]]:
+        """The patient's consents, each with "in force" or why it decides nothing, for who may see the record."""
         grant = self.house.gate.grant(self.actor, patient, self._purpose(patient), at)
-        return [s.body for s in self.house.store.read(grant, ("Consent",))]
+        return self.house.gate.standing(grant)
+
+    def patients(self, at: datetime) -> Iterator[tuple[str, frozenset[str]]]:
+        """The patients of whom anything is released to this actor, with the categories. Each look is logged."""
+        for patient in self.house.store.patients(self.house.gate.house(self.actor.id)):
+            try:
+                yield patient, self.house.gate.grant(self.actor, patient, self._purpose(patient), at).categories
+            except AccessError:
+                continue
 
     def revoke(self, patient: str, consent_id: str, at: datetime, *, witnessed: bool = False) -> None:
         """End a consent: a new version of it with status inactive, signed like the first."""
@@ -205,8 +243,6 @@ class Session:
 
 
 def _narrow(grant: Grant, categories: frozenset[str]) -> Grant:
-    from dataclasses import replace
-
     return replace(grant, categories=categories, withheld=frozenset(CATEGORIES) - categories)
 
 

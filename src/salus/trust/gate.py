@@ -11,9 +11,9 @@ from datetime import datetime
 
 from salus.errors import AccessError
 from salus.fhir import dates
-from salus.fhir.views import CATEGORIES
+from salus.fhir.views import CATEGORIES, Body
 from salus.record.chart import Chart, FindingView
-from salus.record.store import Store
+from salus.record.store import Store, Stored
 from salus.trust import consent
 from salus.trust.consent import Action, Directive, Request
 from salus.trust.identity import Actor
@@ -165,11 +165,24 @@ class Gate:
     ) -> tuple[consent.Answer | None, Directive | None]:
         return consent.decide(found, Request(actor, purpose, category, action, at))
 
-    def _directives(self, patient: str) -> list[Directive]:
-        scope = Grant("gate", patient, "service", frozenset({"record"}), may_write=False, purpose="deciding")
-        stored = self._store.read(scope, ("Consent", "Provenance"))
-        consents = [(s.source.ref, s.source.version, s.body) for s in stored if s.source.ref.startswith("Consent/")]
-        if not consents:
+    def standing(self, grant: Grant) -> list[tuple[Body, str]]:
+        """The patient's consents that ``grant`` covers, each with "in force" or why it decides nothing."""
+        if "record" not in grant.categories:
             return []
+        stored = self._consent_records(grant.patient)
+        ignored = dict(self._evaluate(grant.patient, stored)[1])
+        return [(s.body, ignored.get(s.source.ref, "in force")) for s in stored if s.source.ref.startswith("Consent/")]
+
+    def _directives(self, patient: str) -> list[Directive]:
+        return self._evaluate(patient, self._consent_records(patient))[0]
+
+    def _consent_records(self, patient: str) -> list[Stored]:
+        scope = Grant("gate", patient, "service", frozenset({"record"}), may_write=False, purpose="deciding")
+        if not self._store.read(scope, ("Consent",)):
+            return []
+        return self._store.read(scope, ("Consent", "Provenance"))
+
+    def _evaluate(self, patient: str, stored: Sequence[Stored]) -> tuple[list[Directive], list[tuple[str, str]]]:
+        consents = [(s.source.ref, s.source.version, s.body) for s in stored if s.source.ref.startswith("Consent/")]
         proofs = [s.body for s in stored if s.source.ref.startswith("Provenance/") and b'"signature"' in s.data]
-        return consent.directives(consents, proofs, self._registry.actors, patient)[0]
+        return consent.directives(consents, proofs, self._registry.actors, patient)

@@ -22,7 +22,6 @@ from salus.trust.quarantine import open_part
 from salus.trust.registry import TOPIC
 from salus.trust.vault import Vault
 
-
 ROLLED_BACK = "entries at the end are missing: the store was rolled back"
 
 

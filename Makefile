@@ -1,0 +1,49 @@
+# Everything works on a machine that has Python >= 3.11, make and a package index.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= ../shared/data
+STAMP := $(VENV)/.core
+DEV := $(VENV)/.dev
+
+.PHONY: demo test check install validate bench cards clean
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMP): pyproject.toml requirements.lock | $(BIN)/python
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --editable .
+	touch $@
+
+$(DEV): $(STAMP) requirements-dev.lock
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements-dev.lock
+	touch $@
+
+demo: $(STAMP)      ## set up and run the main job on the bundled examples
+	$(BIN)/salus demo
+
+install: $(DEV)     ## with everything that tests, checks, validation and benchmarks need
+
+test: $(DEV)        ## the tests (minutes)
+	$(BIN)/python -m pytest -m "not slow" -n 2
+
+check: $(DEV)       ## style, types, walls between the rooms, declared dependencies
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry src
+
+validate: $(DEV)    ## slow tests, and every check against outside reference data in $(DATA)
+	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m validation --data $(DATA)
+
+bench: $(DEV)       ## throughput and memory, beside peers where they are installed
+	$(BIN)/python -m benchmarks
+
+cards: $(DEV)       ## write the method cards from what validation measures
+	$(BIN)/python -m validation --data $(DATA) --cards
+
+clean:
+	rm -rf $(VENV) build dist demo

@@ -1,0 +1,96 @@
+"""Commands for consent: given, listed and revoked by the patient, a proxy, or as witnessed paper."""
+
+from __future__ import annotations
+
+import click
+
+from salus.cli.options import acting, moment, session, timed
+
+CATEGORY = click.Choice(["record", "genome", "image", "signal", "note"])
+
+
+@click.group()
+def consent() -> None:
+    """What a patient allows whom."""
+
+
+@consent.command("give")
+@click.argument("patient")
+@acting
+@timed
+@click.option("--to", "actors", multiple=True, required=True, help="Who may read (an actor); may be repeated.")
+@click.option("--category", "categories", multiple=True, type=CATEGORY, help="Kinds of data (default: all).")
+@click.option("--purpose", "purposes", multiple=True, default=("TREAT",), show_default=True, help="Purposes of use.")
+@click.option("--until", help="Last day on which it holds (a date).")
+@click.option("--witnessed", is_flag=True, help="You are staff and vouch for the patient's signature on paper.")
+@click.pass_context
+def give(
+    ctx: click.Context,
+    patient: str,
+    actor: str,
+    at: str | None,
+    actors: tuple[str, ...],
+    categories: tuple[str, ...],
+    purposes: tuple[str, ...],
+    until: str | None,
+    witnessed: bool,
+) -> None:
+    """Let somebody read; signed with the private key of --as."""
+    from salus.fhir.views import CATEGORIES
+
+    with session(ctx, actor) as work:
+        name = work.give_consent(
+            patient,
+            moment(at),
+            actors=actors,
+            categories=categories or CATEGORIES,
+            purposes=purposes,
+            until=until,
+            witnessed=witnessed,
+        )
+    click.echo(f"consent {name} is in force")
+
+
+@consent.command("close")
+@click.argument("patient")
+@click.argument("categories", nargs=-1, required=True, type=CATEGORY)
+@acting
+@timed
+@click.option("--witnessed", is_flag=True, help="You are staff and vouch for the patient's signature on paper.")
+@click.pass_context
+def close(
+    ctx: click.Context, patient: str, categories: tuple[str, ...], actor: str, at: str | None, witnessed: bool
+) -> None:
+    """Close kinds of data to processing: nothing is computed from them any more."""
+    with session(ctx, actor) as work:
+        name = work.close_to_processing(patient, moment(at), categories=categories, witnessed=witnessed)
+    click.echo(f"consent {name} is in force")
+
+
+@consent.command("list")
+@click.argument("patient")
+@acting
+@timed
+@click.pass_context
+def list_(ctx: click.Context, patient: str, actor: str, at: str | None) -> None:
+    """The patient's consents and whether each is in force."""
+    with session(ctx, actor) as work:
+        for body, standing in work.consents(patient, moment(at)):
+            provision = body.get("provision", {})
+            actors = ", ".join(a["reference"]["identifier"]["value"] for a in provision.get("actor", ()))
+            classes = ", ".join(c["code"] for c in provision.get("class", ()))
+            click.echo(f"{body['id']}  {provision.get('type', '')}  {actors or 'everybody'}: {classes}  {standing}")
+
+
+@consent.command("revoke")
+@click.argument("patient")
+@click.argument("name")
+@acting
+@timed
+@click.option("--witnessed", is_flag=True, help="You are staff and vouch for the patient's signature on paper.")
+@click.pass_context
+def revoke(ctx: click.Context, patient: str, name: str, actor: str, at: str | None, witnessed: bool) -> None:
+    """End a consent."""
+    with session(ctx, actor) as work:
+        work.revoke(patient, name, moment(at), witnessed=witnessed)
+    click.echo(f"consent {name} is revoked")

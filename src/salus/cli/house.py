@@ -1,0 +1,288 @@
+"""Commands for the house itself: store, actors, policies, methods, log, verification, backup."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from salus.cli.options import acting, configuration, moment, session, timed
+from salus.errors import InputError
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--operator", default="operator", show_default=True, help="Name of the first operator; a key is made.")
+@click.pass_context
+def init(ctx: click.Context, operator: str) -> None:
+    """Make a store and its keys, and a first operator who may take data in."""
+    from salus.app.house import House
+    from salus.trust.identity import Actor, Identity
+
+    settings = configuration(ctx)
+    with House.create(settings) as house:
+        identity = Identity.generate(operator)
+        path = identity.save(settings.identities)
+        house.add_actor(Actor(operator, "operator", identity.public_key), by=operator)
+    click.echo(f"store      {settings.store}")
+    click.echo(f"keys       {settings.keys}   (without them the store cannot be read: back them up elsewhere)")
+    click.echo(f"operator   {operator}, private key in {path}")
+    click.echo(f"next       salus intake PATH --as {operator}")
+
+
+@click.group()
+def actor() -> None:
+    """Who may act in this store."""
+
+
+@actor.command("add")
+@click.argument("name")
+@click.option(
+    "--kind", type=click.Choice(["patient", "proxy", "practitioner", "operator", "organisation"]), required=True
+)
+@click.option("--patient", default="", help="Whose record a patient or proxy speaks for.")
+@click.option("--public-key", help="64 hex digits; without it a key pair is made in the identities folder.")
+@click.option("--by", required=True, envvar="SALUS_AS", help="The operator who enrols.")
+@click.pass_context
+def actor_add(ctx: click.Context, name: str, kind: str, patient: str, public_key: str | None, by: str) -> None:
+    """Enrol an actor."""
+    from salus.trust.identity import Actor, Identity
+
+    with session(ctx, by) as work:
+        if work.actor.kind != "operator":
+            raise InputError("only an operator enrols actors")
+        if public_key is None:
+            identity = Identity.generate(name)
+            key = identity.public_key
+        else:
+            key = _hex(public_key)
+        work.house.add_actor(Actor(name, kind, key, patient), by=by)  # type: ignore[arg-type]
+        if public_key is None:
+            click.echo(f"private key in {identity.save(work.house.configuration.identities)}")
+    click.echo(f"{name} may act as {kind}")
+
+
+def _hex(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError as error:
+        raise InputError("not hex digits", where="--public-key") from error
+
+
+@actor.command("list")
+@acting
+@click.pass_context
+def actor_list(ctx: click.Context, actor: str) -> None:
+    """Every actor."""
+    from salus.trust.vault import fingerprint
+
+    with session(ctx, actor) as work:
+        for entry in work.house.registry.actors.values():
+            click.echo(f"{entry.id}  {entry.kind}  key {fingerprint(entry.public_key)}")
+
+
+@actor.command("remove")
+@click.argument("name")
+@acting
+@click.pass_context
+def actor_remove(ctx: click.Context, name: str, actor: str) -> None:
+    """Take an actor out; the log keeps what it did."""
+    with session(ctx, actor) as work:
+        if work.actor.kind != "operator":
+            raise InputError("only an operator removes actors")
+        work.house.remove_actor(name, by=actor)
+    click.echo(f"{name} may no longer act")
+
+
+@click.group()
+def policy() -> None:
+    """Bases of access other than consent and self, signed by an organisation."""
+
+
+@policy.command("sign")
+@click.argument("file", type=FILE)
+@acting
+@click.pass_context
+def policy_sign(ctx: click.Context, file: Path, actor: str) -> None:
+    """Sign a policy document as the organisation and print it."""
+    from salus.fhir import json
+    from salus.trust import policy as policies
+    from salus.trust.identity import Identity
+
+    document = json.loads(file.read_bytes())
+    identity = Identity.load(configuration(ctx).identities, actor)
+    click.echo(json.dumps(policies.sign({**document, "organisation": actor}, identity)).decode())
+
+
+@policy.command("add")
+@click.argument("file", type=FILE)
+@acting
+@click.pass_context
+def policy_add(ctx: click.Context, file: Path, actor: str) -> None:
+    """Put a signed policy into force (and into the log)."""
+    from salus.fhir import json
+
+    with session(ctx, actor) as work:
+        document = json.loads(file.read_bytes())
+        if not isinstance(document, dict):
+            raise InputError("not a policy document", where=str(file))
+        work.house.add_policy(document, by=actor)
+    click.echo(f"policy {document['id']} is in force")
+
+
+@policy.command("list")
+@acting
+@click.pass_context
+def policy_list(ctx: click.Context, actor: str) -> None:
+    """The policies in force."""
+    with session(ctx, actor) as work:
+        for entry in work.house.registry.policies.values():
+            bases = ", ".join(sorted({rule.basis for rule in entry.rules}))
+            click.echo(f"{entry.id}  of {entry.organisation}  {bases}  from {entry.start.text}")
+
+
+@policy.command("remove")
+@click.argument("name")
+@acting
+@click.pass_context
+def policy_remove(ctx: click.Context, name: str, actor: str) -> None:
+    """End a policy."""
+    with session(ctx, actor) as work:
+        work.house.remove_policy(name, by=actor)
+    click.echo(f"policy {name} is no longer in force")
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def methods(ctx: click.Context) -> None:
+    """The methods that are installed (no stranger's code is imported for this list)."""
+    if ctx.invoked_subcommand is None:
+        from salus.findings.registry import listed
+
+        for entry in listed():
+            source = "salus" if entry.ours else f"{entry.distribution} {entry.version}, runs only when allowed"
+            click.echo(f"{entry.name:32} {source}")
+
+
+@methods.command("allow")
+@click.argument("name")
+@acting
+@click.pass_context
+def methods_allow(ctx: click.Context, name: str, actor: str) -> None:
+    """Allow the package that brings the method NAME, pinning the hash of its files in the log."""
+    with session(ctx, actor) as work:
+        distribution, pinned = work.house.allow_method(name, by=actor)
+    click.echo(f"{distribution} may run while its files are these: sha256 {pinned}")
+
+
+@methods.command("withdraw")
+@click.argument("name")
+@acting
+@click.pass_context
+def methods_withdraw(ctx: click.Context, name: str, actor: str) -> None:
+    """Take the permission back."""
+    with session(ctx, actor) as work:
+        work.house.withdraw_method(name, by=actor)
+    click.echo(f"{name} may no longer run")
+
+
+@click.group()
+def log() -> None:
+    """The tamper-evident log."""
+
+
+@log.command("patient")
+@click.argument("patient")
+@acting
+@timed
+@click.pass_context
+def log_patient(ctx: click.Context, patient: str, actor: str, at: str | None) -> None:
+    """Who looked at my record, who wrote, who was refused (for the patient or a proxy)."""
+    with session(ctx, actor) as work:
+        for entry in work.accesses(patient, moment(at)):
+            what = entry.get("decision", entry.get("reason", ""))
+            extra = entry.get("purpose") or f"{len(entry.get('items', []))} resources"
+            click.echo(f"{entry['n']:>6}  {entry.get('at', '')}  {entry.get('actor', '')}  {what}  {extra}")
+
+
+@log.command("checkpoint")
+@acting
+@click.pass_context
+def log_checkpoint(ctx: click.Context, actor: str) -> None:
+    """Print the newest signed checkpoint: keep it, and `salus verify --checkpoint FILE` holds the log to it."""
+    with session(ctx, actor) as work:
+        newest = work.house.log.newest(work.house.store.connection)
+    if newest:
+        click.echo(newest.to_bytes().decode(), nl=False)
+
+
+@click.group()
+def quarantine() -> None:
+    """Sources that could not be taken in, sealed."""
+
+
+@quarantine.command("list")
+@acting
+@click.pass_context
+def quarantine_list(ctx: click.Context, actor: str) -> None:
+    """What lies in quarantine and why."""
+    with session(ctx, actor) as work:
+        for entry in work.house.quarantined():
+            click.echo(f"{entry['n']:>5}  {entry['at']}  {entry['why']}")
+
+
+@quarantine.command("release")
+@click.argument("number", type=int)
+@click.argument("target", type=click.Path(exists=False, path_type=Path))
+@acting
+@click.pass_context
+def quarantine_release(ctx: click.Context, number: int, target: Path, actor: str) -> None:
+    """Write what lies under NUMBER to the file TARGET."""
+    with session(ctx, actor) as work:
+        if work.actor.kind != "operator":
+            raise InputError("only an operator releases from quarantine")
+        target.write_bytes(work.house.release(number, by=actor))
+    click.echo(f"written to {target}")
+
+
+@click.command()
+@click.option("--checkpoint", type=FILE, help="A checkpoint that somebody kept: the log must extend it.")
+@click.pass_context
+def verify(ctx: click.Context, checkpoint: Path | None) -> None:
+    """Hold every body, blob, index row and log entry against the log. Exit status 1 when anything was changed."""
+    from salus.app.house import House
+    from salus.trust.log import Checkpoint
+
+    held = Checkpoint.from_bytes(checkpoint.read_bytes()) if checkpoint else None
+    with House(configuration(ctx)) as house:
+        report = house.verify(held)
+    for problem in report.problems:
+        click.echo(f"{problem.where}: {problem.what}", err=True)
+    click.echo(f"{report.entries} log entries, {report.versions} resource versions, {report.blobs} blobs", nl=False)
+    click.echo(": as written" if not report.problems else f": {len(report.problems)} problems")
+    ctx.exit(1 if report.problems else 0)
+
+
+@click.command()
+@click.argument("target", type=click.Path(path_type=Path))
+@acting
+@click.pass_context
+def backup(ctx: click.Context, target: Path, actor: str) -> None:
+    """Write a consistent copy of the store to TARGET. The keys are not in it: copy their folder as well."""
+    with session(ctx, actor) as work:
+        work.house.backup(target, actor)
+        keys = work.house.configuration.keys
+    click.echo(f"{target} written; keep a copy of {keys} elsewhere, without it the backup cannot be read")
+
+
+@click.command()
+@click.argument("source", type=FILE)
+@click.option("--accept-loss", is_flag=True, help="Accept that what came after the backup is lost (this is logged).")
+@click.pass_context
+def restore(ctx: click.Context, source: Path, accept_loss: bool) -> None:
+    """Put the backup SOURCE in place of a missing store, after verifying it."""
+    from salus.app.house import House
+
+    report = House.restore(configuration(ctx), source, accept_loss=accept_loss)
+    click.echo(f"restored and verified: {report.entries} log entries, {report.versions} resource versions")

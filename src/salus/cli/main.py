@@ -1,0 +1,85 @@
+"""``salus``: the command group. Command modules are imported only when one of their commands is used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from salus import __version__
+from salus.errors import SalusError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("salus.cli.demo:demo", "Show the whole way on bundled example patients."),
+    "init": ("salus.cli.house:init", "Make a store and its keys."),
+    "actor": ("salus.cli.house:actor", "Who may act: add, list, remove."),
+    "intake": ("salus.cli.record:intake", "Take files or folders into the record."),
+    "findings": ("salus.cli.record:findings", "Draw findings from a patient's record."),
+    "plan": ("salus.cli.record:plan", "Compose a patient's care plan."),
+    "explain": ("salus.cli.record:explain", "Walk from a plan item to its sources."),
+    "patients": ("salus.cli.record:patients", "List the patients released to you."),
+    "consent": ("salus.cli.consent:consent", "Give, list and revoke the patient's consent."),
+    "policy": ("salus.cli.house:policy", "Organisation-signed bases of access: sign, add, list, remove."),
+    "methods": ("salus.cli.house:methods", "List the methods; allow a stranger's package."),
+    "log": ("salus.cli.house:log", "The tamper-evident log: who looked, checkpoints."),
+    "quarantine": ("salus.cli.house:quarantine", "What could not be taken in: list, release."),
+    "verify": ("salus.cli.house:verify", "Hold everything stored against the log."),
+    "backup": ("salus.cli.house:backup", "Write a consistent copy of the store."),
+    "restore": ("salus.cli.house:restore", "Put a backup in place of a missing store."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and imports them when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command, in the order of a first visit."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands with their one-line help, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="salus")
+@click.option(
+    "--config", type=click.Path(dir_okay=False), help="Settings file (default: ./salus.toml if there is one)."
+)
+@click.pass_context
+def cli(ctx: click.Context, config: str | None) -> None:
+    """Everything known about one person in one record, and one personal care plan drawn from it.
+
+    salus is not a medical device: it makes proposals for a health professional, who decides.
+    """
+    ctx.obj = {"config": config}
+
+
+def main() -> None:
+    """Run the command line. An explained failure is one line on standard error and exit status 1."""
+    try:
+        cli.main(standalone_mode=False)
+    except SalusError as error:
+        click.echo(f"salus: {error}", err=True)
+        sys.exit(error.exit_status)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("salus: stopped", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)

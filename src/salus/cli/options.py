@@ -1,0 +1,66 @@
+"""What the commands share: opening the house, the acting person, the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from salus.errors import InputError
+
+if TYPE_CHECKING:
+    from salus.app.config import Configuration
+    from salus.app.session import Session
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def acting(command: F) -> F:
+    """Add ``--as NAME``: every command names its actor."""
+    return click.option(
+        "--as", "actor", envvar="SALUS_AS", required=True, metavar="NAME", help="Who you are (an actor of this store)."
+    )(command)
+
+
+def timed(command: F) -> F:
+    """Add ``--at TIME``."""
+    return click.option("--at", metavar="TIME", help="The moment to speak of (a FHIR date or instant; default: now).")(
+        command
+    )
+
+
+def moment(at: str | None) -> datetime:
+    """The time that ``--at`` names; without it, now."""
+    from salus.app.house import now
+    from salus.fhir import dates
+
+    if at is None:
+        return now()
+    try:
+        return dates.instant(at)
+    except InputError as error:
+        raise error.at("--at") from error
+
+
+def configuration(ctx: click.Context) -> Configuration:
+    """The settings in force."""
+    from salus.app import config
+
+    named = ctx.find_root().obj["config"]
+    return config.load(Path(named) if named else None)
+
+
+@contextmanager
+def session(ctx: click.Context, actor: str) -> Iterator[Session]:
+    """Open the house and authenticate ``actor`` with the private key in the identities folder."""
+    from salus.app.house import House
+    from salus.app.session import Session
+    from salus.trust.identity import Identity
+
+    settings = configuration(ctx)
+    with House(settings) as house:
+        yield Session(house, Identity.load(settings.identities, actor))

@@ -1,0 +1,138 @@
+"""The store: bytes that stay what they are, versions, blobs, and no way in without a scope."""
+
+import hashlib
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from salus.errors import AccessError, StoreError
+from salus.fhir import json
+from salus.formats.content import Bytes
+from salus.record import schema
+from salus.record.store import CHUNK, Change
+from salus.trust.gate import Grant
+from tests.conftest import creatinine, person
+
+WHEN = "2026-06-01T12:00:00Z"
+READ = Grant("t", "p1", "self", frozenset({"record"}), may_write=False, purpose="PATRQT")
+WRITE = replace(READ, may_write=True)
+
+
+def test_numbers_keep_their_digits_and_unchanged_bytes_are_not_written_again(ward):
+    store = ward.house.store
+    body = creatinine("1.00", "2026-01-01", "c1")
+    first = store.commit(WRITE, [Change("Patient", "p1", person()), Change("Observation", "c1", body)], at=WHEN)
+    assert (first.created, first.updated) == (2, 0)
+    again = store.commit(WRITE, [Change("Observation", "c1", body)], at=WHEN)
+    assert (again.unchanged, again.leaf) == (1, None)
+    stored = store.read(READ, ("Observation",))[0]
+    assert b"1.00" in stored.data
+    assert stored.body["valueQuantity"]["value"] == Decimal("1.00")
+    assert stored.source.digest == hashlib.sha256(json.dumps(body)).hexdigest()
+
+
+def test_versions_deletion_and_history(ward):
+    store = ward.house.store
+    for value in ("1.0", "1.2"):
+        store.commit(WRITE, [Change("Observation", "c1", creatinine(value, "2026-01-01", "c1"))], at=WHEN)
+    store.commit(WRITE, [Change("Observation", "c1", None)], at=WHEN)
+    assert store.read(READ, ("Observation",)) == []
+    versions = store.versions(READ, "Observation/c1")
+    assert [(v.source.version, v.deleted) for v in versions] == [(1, False), (2, False), (3, True)]
+    assert store.commit(WRITE, [Change("Observation", "c1", None)], at=WHEN).leaf is None
+    assert not ward.house.verify().problems
+
+
+def test_blobs_of_every_size_come_back_and_stay_one_patients_own(ward):
+    store = ward.house.store
+    store.commit(WRITE, [Change("Patient", "p1", person())], at=WHEN)
+    for size in (0, 1, CHUNK - 1, CHUNK, CHUNK + 1):
+        content = Bytes(bytes(i % 251 for i in range(size)))
+        address = store.address("p1", content.sha256)
+        store.commit(WRITE, [], at=WHEN, blobs=[(address, content)])
+        assert store.blob(READ, address) == content.data
+        assert store.address("p2", content.sha256) != address
+    assert not ward.house.verify().problems
+
+
+def test_a_file_that_changes_while_it_is_read_leaves_nothing(ward):
+    store = ward.house.store
+    content = Bytes(b"first")
+    address = store.address("p1", content.sha256)
+    content.data = b"later"
+    with pytest.raises(StoreError):
+        store.commit(WRITE, [Change("Patient", "p1", person())], at=WHEN, blobs=[(address, content)])
+    assert not store.exists("p1")
+    assert not ward.house.verify().problems
+
+
+def test_nothing_works_without_a_fitting_scope(ward):
+    store = ward.house.store
+    store.commit(WRITE, [Change("Patient", "p1", person())], at=WHEN)
+    with pytest.raises(AccessError):
+        store.commit(READ, [Change("Patient", "p1", person())], at=WHEN)
+    with pytest.raises(AccessError):
+        store.read(replace(READ, patient="*"))
+    with pytest.raises(AccessError):
+        store.read(replace(READ, patient="p2"))
+    with pytest.raises(AccessError):
+        store.patients(READ)
+    assert store.read(replace(READ, categories=frozenset())) == []
+
+
+def test_two_patients_may_use_the_same_resource_id(ward):
+    store = ward.house.store
+    for patient in ("p1", "p2"):
+        body = creatinine("1.0", "2026-01-01", "c1", patient)
+        store.commit(replace(WRITE, patient=patient), [Change("Observation", "c1", body)], at=WHEN)
+    assert [s.body["subject"]["reference"] for s in store.read(READ)] == ["Patient/p1"]
+
+
+def test_bodies_codes_and_identifiers_do_not_stand_in_the_file(ward):
+    store = ward.house.store
+    store.commit(
+        WRITE,
+        [Change("Patient", "p1", person()), Change("Observation", "c1", creatinine("1.37", "2026-01-01", "c1"))],
+        at=WHEN,
+    )
+    store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    raw = store.path.read_bytes()
+    for secret in (b"MRN-p1", b"Example", b"2160-0", b"1.37"):
+        assert secret not in raw
+
+
+def test_what_is_no_store_is_refused(tmp_path):
+    import sqlite3
+
+    with pytest.raises(StoreError, match="no store"):
+        schema.connect(tmp_path / "none", create=False)
+    other = tmp_path / "other.sqlite"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    with pytest.raises(StoreError, match="not a store"):
+        schema.connect(other, create=False)
+    noise = tmp_path / "noise"
+    noise.write_bytes(b"not sqlite at all" * 100)
+    with pytest.raises(StoreError):
+        schema.connect(noise, create=False)
+    newer = tmp_path / "newer"
+    schema.connect(newer, create=True).close()
+    with sqlite3.connect(newer) as connection:
+        connection.execute("PRAGMA user_version=999")
+    with pytest.raises(StoreError, match="newer salus"):
+        schema.connect(newer, create=False)
+
+
+def test_a_full_disk_leaves_the_store_as_it_was(ward):
+    store = ward.house.store
+    store.commit(WRITE, [Change("Patient", "p1", person())], at=WHEN)
+    (pages,) = store.connection.execute("PRAGMA page_count").fetchone()
+    store.connection.execute(f"PRAGMA max_page_count={pages + 2}")
+    content = Bytes(bytes(200_000))
+    with pytest.raises(StoreError, match="nothing of this step was kept"):
+        store.commit(WRITE, [], at=WHEN, blobs=[(store.address("p1", content.sha256), content)])
+    store.connection.execute("PRAGMA max_page_count=1000000")
+    report = ward.house.verify()
+    assert not report.problems
+    assert report.blobs == 0

@@ -1,0 +1,185 @@
+"""The gate: bases, the same answer for denied and absent, and a leaf for every decision."""
+
+from datetime import timedelta
+
+import pytest
+
+from salus.errors import AccessError, InputError, IntegrityError
+from salus.record.store import Change
+from salus.trust import consent, policy
+from salus.trust.identity import Actor, Identity, demo_identity
+from tests.conftest import AT, creatinine, person
+
+WHEN = "2026-06-01T12:00:00Z"
+
+
+def fill(ward, patient="p1"):
+    scope = ward.house.gate.custodian(ward.house.authenticate(ward.operator), patient)
+    changes = [
+        Change("Patient", patient, person(patient)),
+        Change("Observation", "c1", creatinine("1.0", "2026-01-01", "c1", patient)),
+    ]
+    ward.house.store.commit(scope, changes, at=WHEN)
+
+
+def agree(ward, signer=None, patient="p1", **more):
+    body = consent.consent_resource(
+        id=more.pop("id", "k1"),
+        patient=patient,
+        dated=more.pop("dated", AT),
+        **{"permit": ["record"], "actors": ["dr-lee"]} | more,
+    )
+    proof = consent.sign(body, signer or ward.patient, AT)
+    scope = ward.house.gate.own_consent(ward.house.authenticate(ward.patient), patient)
+    ward.house.store.commit(
+        scope, [Change("Consent", body["id"], body), Change("Provenance", proof["id"], proof)], at=WHEN
+    )
+
+
+def look(ward, who=None, patient="p1", purpose="TREAT", at=AT):
+    return ward.house.gate.open_chart(ward.house.authenticate(who or ward.clinician), patient, purpose, at)
+
+
+def leaves(ward, patient):
+    return list(ward.house.log.entries(ward.house.store.connection, topic="access", patient=patient))
+
+
+def test_denied_and_absent_get_the_same_words_and_each_attempt_is_logged(ward):
+    fill(ward)
+    with pytest.raises(AccessError) as denied:
+        look(ward)
+    with pytest.raises(AccessError) as absent:
+        look(ward, patient="nobody")
+    assert str(denied.value) == str(absent.value)
+    assert [e.content["decision"] for e in leaves(ward, "p1")] == ["deny"]
+    assert [e.content["patient"] for e in leaves(ward, "")] == ["nobody"]
+
+
+def test_signed_consent_opens_what_it_names_and_no_more(ward):
+    fill(ward)
+    agree(ward)
+    chart, grant = look(ward)
+    assert chart.latest("creatinine")
+    assert grant.basis == "consent"
+    assert grant.categories == {"record"}
+    for refused in ({"purpose": "HRESCH"}, {"at": AT - timedelta(days=1)}, {"who": ward.operator}):
+        with pytest.raises(AccessError):
+            look(ward, **refused)
+    assert leaves(ward, "p1")[0].content["consents"] == ["Consent/k1/1"]
+
+
+def test_a_consent_with_another_signature_opens_nothing(ward):
+    fill(ward)
+    agree(ward, signer=Identity.generate("pat"))
+    with pytest.raises(AccessError):
+        look(ward)
+
+
+def test_the_patient_sees_the_own_record_and_no_other(ward):
+    fill(ward)
+    fill(ward, "p2")
+    chart, grant = look(ward, ward.patient, purpose="PATRQT")
+    assert grant.basis == "self"
+    assert chart.patient.name == "Ada Example"
+    with pytest.raises(AccessError):
+        look(ward, ward.patient, "p2")
+
+
+def test_an_operator_writes_without_reading(ward):
+    fill(ward)
+    with pytest.raises(AccessError):
+        look(ward, ward.operator)
+    with pytest.raises(AccessError):
+        ward.house.gate.custodian(ward.house.authenticate(ward.patient), "p1")
+
+
+def test_a_closed_category_is_not_given_to_the_houses_own_runner(ward):
+    fill(ward)
+    body = consent.closure_resource(id="k2", patient="p1", dated=AT, categories=["record"])
+    proof = consent.sign(body, ward.patient, AT)
+    scope = ward.house.gate.own_consent(ward.house.authenticate(ward.patient), "p1")
+    ward.house.store.commit(scope, [Change("Consent", "k2", body), Change("Provenance", proof["id"], proof)], at=WHEN)
+    chart, grant = ward.house.gate.service_chart("p1", AT)
+    assert "record" not in grant.categories
+    assert chart.latest("creatinine") is None
+
+
+def rules(**more):
+    return {
+        "id": "ward-3",
+        "organisation": "clinic",
+        "from": "2026-01-01",
+        "rules": [
+            {
+                "basis": "treatment",
+                "actors": ["dr-*"],
+                "patients": ["*"],
+                "purposes": ["TREAT"],
+                "categories": ["record"],
+                "overrides-denial": False,
+                **more,
+            }
+        ],
+    }
+
+
+@pytest.fixture
+def clinic(ward):
+    identity = Identity.generate("clinic")
+    ward.house.add_actor(Actor("clinic", "organisation", identity.public_key), by="operator")
+    return identity
+
+
+def test_a_policy_must_be_signed_by_its_organisation(ward, clinic):
+    fill(ward)
+    with pytest.raises(InputError):
+        ward.house.add_policy(policy.sign(rules(), Identity.generate("clinic")), by="operator")
+    with pytest.raises(InputError):
+        ward.house.add_policy(rules(), by="operator")
+    ward.house.add_policy(policy.sign(rules(), clinic), by="operator")
+    assert look(ward)[1].basis == "treatment"
+    ward.house.remove_policy("ward-3", by="operator")
+    with pytest.raises(AccessError):
+        look(ward)
+
+
+@pytest.mark.parametrize("overrides", [False, True])
+def test_a_denial_stands_unless_the_policy_overrides_it(ward, clinic, overrides):
+    fill(ward)
+    ward.house.add_policy(policy.sign(rules(**{"overrides-denial": overrides}), clinic), by="operator")
+    body = consent.consent_resource(id="no", patient="p1", dated=AT, permit=["record"], actors=["dr-lee"])
+    body["provision"]["type"] = "deny"
+    proof = consent.sign(body, ward.patient, AT)
+    scope = ward.house.gate.own_consent(ward.house.authenticate(ward.patient), "p1")
+    ward.house.store.commit(scope, [Change("Consent", "no", body), Change("Provenance", proof["id"], proof)], at=WHEN)
+    if overrides:
+        assert look(ward)[1].basis == "treatment"
+    else:
+        with pytest.raises(AccessError):
+            look(ward)
+
+
+def test_if_the_log_cannot_be_written_nothing_is_opened(ward):
+    fill(ward)
+    agree(ward)
+    ward.house.store.connection.execute("DELETE FROM log_checkpoint")
+    with pytest.raises(IntegrityError):
+        look(ward)
+
+
+def test_demo_keys_and_doubles_are_refused(ward):
+    with pytest.raises(InputError, match="everybody has it"):
+        ward.house.add_actor(Actor("demo-x", "operator", demo_identity("demo-x").public_key), by="operator")
+    with pytest.raises(InputError, match="already"):
+        ward.house.add_actor(Actor("dr-lee", "operator", Identity.generate("x").public_key), by="operator")
+    with pytest.raises(AccessError):
+        ward.house.authenticate(Identity.generate("dr-lee"))
+
+
+def test_state_is_the_fold_of_the_log(ward, clinic):
+    from salus.app.house import House
+
+    ward.house.add_policy(policy.sign(rules(), clinic), by="operator")
+    ward.house.remove_actor("pat", by="operator")
+    with House(ward.house.configuration) as again:
+        assert again.registry == ward.house.registry
