@@ -85,7 +85,7 @@ class Session:
             loader=self.house.store.loader(narrowed),
         )
         if without:
-            found = run(self.methods()[0], chart, contexts=self.contexts()).findings
+            found = run(self.methods()[0], chart, contexts=self.contexts(), previous=refresh.findings).findings
         else:
             found = tuple(f for f in refresh.findings if f.categories <= scope)
         return Opened(chart.fresh(found), narrowed, found, refresh)

@@ -212,7 +212,7 @@ def _print_evidence(shown: object) -> set[tuple[str, str]]:
     return seen
 
 
-class progress:  # noqa: N801 - used like a function
+class progress:
     """A progress line on a terminal; silent elsewhere."""
 
     def __init__(self, title: str) -> None:

@@ -8,10 +8,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from salus.fhir import codes, quantity
+from salus.errors import InputError
+from salus.fhir import codes, dates, quantity
 from salus.fhir.quantity import Quantity
 from salus.fhir.views import TAG_KIND, TAG_SETTING
-from salus.formats.apple_health import read_export
+from salus.formats.apple_health import AppleHealthExport
 from salus.formats.content import File
 from salus.formats.types import Reading
 from salus.intake.batch import Attachment, Batch, Clues, Document
@@ -26,8 +27,8 @@ def read(path: Path, accept_plain_dtd: bool) -> Iterator[Batch]:
     observations: list[dict[str, Any]] = []
     left: dict[str, int] = {}
     with path.open("rb") as stream:
-        export = read_export(stream, allow_plain_dtd=accept_plain_dtd)
-        for reading in export.readings:
+        export = AppleHealthExport(stream, allow_plain_dtd=accept_plain_dtd)
+        for reading in export:
             if reading.code in TAKEN:
                 observations.append(observation(reading))
             else:
@@ -39,19 +40,32 @@ def read(path: Path, accept_plain_dtd: bool) -> Iterator[Batch]:
         kind="signal",
         format="apple-health",
         title="Apple Health export",
-        when=export.exported,
+        when=(export.export_date or "")[:10],
         parts=(Attachment(path.name, "application/xml", content),),
     )
     unique = {o["id"]: o for o in observations}
     yield Batch(
         kind="apple-health",
         sources=(path,),
-        clues=Clues(birth_date=export.birth_date, sex=export.sex),
+        clues=Clues(
+            birth_date=_day(export.me.get("DateOfBirth", "")), sex=_SEX.get(export.me.get("BiologicalSex", ""), "")
+        ),
         resources=tuple(unique.values()),
         documents=(document,),
         losses=tuple(losses),
         sha256=content.sha256.hex(),
     )
+
+
+_SEX = {"HKBiologicalSexFemale": "female", "HKBiologicalSexMale": "male"}
+
+
+def _day(text: str) -> str:
+    """A characteristic date as Apple writes it, where it is one."""
+    try:
+        return dates.parse(text[:10]).text
+    except InputError:
+        return ""
 
 
 def observation(reading: Reading) -> dict[str, Any]:

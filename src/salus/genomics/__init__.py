@@ -1,0 +1,1 @@
+"""Genome files and what they say about medicines."""

@@ -1,0 +1,1 @@
+"""Clinical equations, kidney function and cardiovascular risk."""

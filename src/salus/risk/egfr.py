@@ -1,0 +1,128 @@
+"""Method ``risk.egfr``: the newest estimated GFR with its uncertainty, and all earlier values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from decimal import ROUND_HALF_UP, Decimal
+
+from salus.fhir.quantity import Quantity
+from salus.findings.method import Context
+from salus.findings.model import Finding, Interval, MediaItem, Proposal
+from salus.record.chart import Chart
+from salus.risk import kidney
+from salus.risk.creatinine import MEASURE_CREATININE, EgfrValue, Series, excluded, refusal, series
+
+UNIT = "mL/min/{1.73_m2}"
+UNIT_WORDS = "mL/min/1.73 m2"
+KDIGO = "KDIGO 2024 CKD guideline, Kidney Int 2024;105(4S):S117-S314"
+INKER = "Inker LA et al. N Engl J Med 2021;385:1737-1749 (CKD-EPI 2021), doi:10.1056/NEJMoa2102953"
+
+
+def decimal(value: float, digits: int = 1) -> Decimal:
+    """``value`` rounded half up to ``digits`` decimals."""
+    return Decimal(repr(value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+
+
+class Egfr:
+    """eGFR by CKD-EPI 2021 from the newest valid creatinine."""
+
+    id = "risk.egfr"
+    version = "1.0.0"
+    title = "Estimated GFR (CKD-EPI 2021, creatinine)"
+    intended_use = "Shows a professional the estimated kidney function of an adult from serum creatinine, age and sex."
+    inputs = ("record",)
+    produces = ("egfr",)
+    consumes: tuple[str, ...] = ()
+    population = (
+        "adults of 18 years and older in a steady state; refused in pregnancy, on dialysis, in acute kidney injury, "
+        "after death, and where sex or date of birth is not recorded"
+    )
+    references = (INKER, KDIGO)
+    licence = "equation: facts of the cited paper"
+    limits = (
+        "sex is the recorded administrative sex; above 0.9 mg/dL the formulas of the two sexes differ by a quarter",
+        "creatinine also depends on muscle mass, diet and some medicines; cystatin C gives a second opinion",
+        "the interval comes from the validation cohort as a whole, not from this person",
+        "acute illness is only recognised from the problem list",
+    )
+
+    def run(self, chart: Chart, context: Context) -> Iterable[Finding]:
+        """One finding ``egfr``: the newest value, or why there is none."""
+        reason = excluded(chart)
+        if reason:
+            return [refusal("egfr", reason, ("another way of measuring kidney function, if it is needed",))]
+        found = series(chart)
+        return [_finding(found)] if found.values else [_missing(found)]
+
+
+def _missing(found: Series) -> Finding:
+    if found.rejected:
+        newest = found.rejected[-1][1]
+        return refusal("egfr", newest.text, (newest.obtain,))
+    proposal = Proposal(
+        guideline="kdigo-2024-ckd",
+        action="measure",
+        target="creatinine",
+        text="Measure creatinine in blood: kidney function is not known.",
+        indication="no usable creatinine is recorded",
+        strength="practice point",
+        citation=KDIGO,
+        tier="missing-data",
+        patient_text="A blood test can show how well your kidneys work. Ask your doctor whether you need one.",
+    )
+    base = refusal("egfr", "no creatinine is recorded", (MEASURE_CREATININE,))
+    return replace(base, proposals=(proposal,))
+
+
+def _finding(found: Series) -> Finding:
+    newest = found.values[-1]
+    low, high = kidney.p30_interval(newest.estimate.value)
+    value = newest.estimate.rounded
+    interval = Interval(
+        decimal(low, 0), decimal(high, 0), kidney.P30, "P30 of the validation cohort: e/1.3 to e/0.7 (Inker 2021)"
+    )
+    return Finding(
+        code="egfr",
+        value=Quantity(value, UNIT),
+        interval=interval,
+        sentence=(
+            f"Estimated GFR {value} {UNIT_WORDS} on {newest.date} (CKD-EPI 2021), KDIGO category "
+            f"{kidney.gfr_category(newest.estimate.value)}; in at least 85 of 100 people the measured GFR lies "
+            f"between {interval.low} and {interval.high}." + _left_out(found)
+        ),
+        patient_sentence=f"Your kidney value (eGFR) is {value}. Below 60 for months can mean kidney disease.",
+        effective=(newest.date, newest.date),
+        evidence=(newest.evidence,),
+        details=_details(found),
+        media=(_media(found.values),) if len(found.values) > 1 else (),
+    )
+
+
+def _left_out(found: Series) -> str:
+    count = len(found.rejected)
+    return f" {count} other creatinine result{'s' if count > 1 else ''} could not be used." if count else ""
+
+
+def _details(found: Series) -> dict[str, object]:
+    newest = found.values[-1]
+    return {
+        "equation": f"{kidney.CKD_EPI} 2021.1",
+        "unrounded": decimal(newest.estimate.value, 4),
+        "creatinine_mg_dl": decimal(float(newest.creatinine), 3),
+        "category": kidney.gfr_category(newest.estimate.value),
+        "values": [
+            {"at": v.date, "egfr": decimal(v.estimate.value), "observation": v.observation.source.ref}
+            for v in found.values
+        ],
+        "left_out": [{"observation": ref, "why": problem.text} for ref, problem in found.rejected],
+    }
+
+
+def _media(values: tuple[EgfrValue, ...]) -> MediaItem:
+    rows = [{"at": v.point.at.isoformat(), "value": float(decimal(v.estimate.value))} for v in values]
+    return MediaItem("series", "Estimated GFR over time", "application/json", json.dumps(rows).encode())
+
+
+EGFR = Egfr()

@@ -1,0 +1,128 @@
+"""The dictionary of problems and medicines, matched longest first over tokens."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from itertools import pairwise
+from typing import Any, Literal
+
+from salus.text.context import expand
+from salus.text.document import Span, Token, tokenize
+from salus.text.trie import TokenTrie
+from salus.text.wordlists import words
+
+Kind = Literal["problem", "medication", "nothing"]
+
+_DOSE_UNITS = words("dose_units")
+_DOSE_WITHIN = 4  # tokens after an ambiguous name in which a number with a unit must stand
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a name stands for.
+
+    ``concept``: a name of ``salus.fhir.codes`` (problems), or the ingredients in RxNorm's spelling joined by " + "
+    (medicines; for a class its name). ``rxcui``: one code per ingredient, "" where none is known; empty for a class.
+    """
+
+    kind: Kind
+    concept: str
+    display: str
+    ingredients: tuple[str, ...] = ()
+    rxcui: tuple[str, ...] = ()
+    ambiguous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A name of the dictionary found in a text."""
+
+    span: Span
+    entry: Entry
+
+
+def _data(name: str) -> str:
+    return resources.files("salus.text").joinpath("data", name).read_text("utf-8")
+
+
+def _words(name: str) -> tuple[str, ...]:
+    return tuple(token.norm for token in tokenize(name))
+
+
+def _phrases(pattern: str) -> Iterator[tuple[str, ...]]:
+    """The token sequences of a pattern; numbers are matched as written, "#" stands for any."""
+    for sequence in expand(pattern, numbers=False):
+        yield tuple(part for word in sequence for part in ((word,) if word == "#" else _words(word)))
+
+
+def _problems(trie: TokenTrie[Entry]) -> None:
+    table = tomllib.loads(_data("problems.toml"))
+    for row in table["problem"]:
+        entry = Entry("problem", row["concept"], row["display"])
+        for pattern in row["terms"]:
+            for phrase in _phrases(pattern):
+                trie.add(phrase, entry)
+    _nothing(trie, table)
+
+
+def _nothing(trie: TokenTrie[Entry], table: dict[str, Any]) -> None:
+    for pattern in table["nothing"]:
+        for phrase in _phrases(pattern):
+            trie.add(phrase, Entry("nothing", "", ""))
+
+
+def _medications(trie: TokenTrie[Entry]) -> None:
+    table = tomllib.loads(_data("medication_names.toml"))
+    by_name: dict[str, Entry] = {}
+    for line in _data("medications.tsv").splitlines():
+        if line.startswith("#"):
+            continue
+        name, _, ingredients, codes, ambiguous = line.split("\t")
+        parts = tuple(ingredients.split("+"))
+        rxcui = tuple("" if code == "-" else code for code in codes.split("+"))
+        entry = Entry("medication", " + ".join(parts), name, parts, rxcui, bool(ambiguous))
+        by_name[name.lower()] = entry
+        trie.add(_words(name), entry)
+    for alias, ingredient in table["alias"].items():
+        known = by_name.get(ingredient.lower())
+        trie.add(_words(alias), known or Entry("medication", ingredient, ingredient, (ingredient,), ("",)))
+    for pattern, name in table["class"].items():
+        for phrase in _phrases(pattern):
+            trie.add(phrase, Entry("medication", name, name))
+    _nothing(trie, table)
+
+
+@cache
+def dictionary() -> TokenTrie[Entry]:
+    """Problems and medicines in one trie. Built at the first call (about 0.1 s), then shared."""
+    trie: TokenTrie[Entry] = TokenTrie()
+    _problems(trie)
+    _medications(trie)
+    return trie
+
+
+def _has_dose(tokens: Sequence[Token], after: int) -> bool:
+    window = [token.norm for token in tokens[after : after + _DOSE_WITHIN]]
+    return any(a[0].isdigit() and (b in _DOSE_UNITS) for a, b in pairwise(window)) or any(
+        word[0].isdigit() and word.lstrip("0123456789") in _DOSE_UNITS for word in window
+    )
+
+
+def matches(tokens: Sequence[Token], *, in_medicine_list: bool = False) -> list[Match]:
+    """Names found in ``tokens``, leftmost-longest and without overlap; one place may stand for two concepts.
+
+    Ambiguous names (iron, water) count only ``in_medicine_list`` or with a dose after them. Time is bounded by the
+    number of tokens times the longest name.
+    """
+    found: list[Match] = []
+    for first, last, entries in dictionary().matches([token.norm for token in tokens]):
+        span = Span(tokens[first].start, tokens[last - 1].end)
+        for entry in entries:
+            if entry.kind == "nothing" or (entry.ambiguous and not in_medicine_list and not _has_dose(tokens, last)):
+                continue
+            found.append(Match(span, entry))
+    return found

@@ -1,0 +1,241 @@
+"""The method ``text.mentions``: problems and medicines that the notes name, each with what is asserted of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from salus.errors import InputError
+from salus.fhir import codes
+from salus.fhir.codes import Code
+from salus.fhir.views import Blob
+from salus.findings.method import Context
+from salus.findings.model import Evidence, Finding
+from salus.record.chart import Chart
+
+if TYPE_CHECKING:
+    from salus.text.document import Document
+    from salus.text.mentions import Mention
+
+PROBLEM = "note-problem"
+MEDICATION = "note-medication"
+_NO_UNCERTAINTY = (
+    "no calibrated probability: only the reading of context was measured (validation text.context), not how often a "
+    "name in a note means what the dictionary takes it for"
+)
+_MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
+_PROBLEM_SENTENCES = {
+    "present": "says that the patient has {name}",
+    "absent:ever": "says that there is no history of {name}",
+    "absent:now": "says that there is no current {name}; it does not speak of the past",
+    "absent:unqualified": "says that there is no {name}",
+    "possible": "mentions {name} as possible, not as certain",
+    "historical": "says that the patient had {name} in the past",
+    "hypothetical": "speaks of {name} only as a risk or a condition, not as a fact",
+    "family": "says that a relative of the patient{relative} has or had {name}{age}",
+    "family-absent": "says that there is no {name} in the family",
+    "family-possible": "mentions {name} as possible in a relative of the patient{relative}",
+    "other": "mentions {name} of a person who is not the patient",
+}
+_USE_SENTENCES = {
+    "in-use": "says that the patient takes {name}",
+    "stopped": "says that {name} was stopped or is not taken",
+    "past": "says that the patient took {name} in the past",
+    "proposed": "speaks of {name} as an option or under a condition, not as taken",
+    "not-taking": "says that the patient does not take {name}",
+    "avoid": "says that {name} is to be avoided",
+    "allergy": "says that the patient has an allergy or intolerance to {name}",
+    "no-allergy": "says that there is no allergy to {name}",
+    "adverse-reaction": "tells of a complaint in connection with {name}; whether it is still taken is not clear",
+    "not-patient": "mentions {name} of a person who is not the patient",
+    "unclear": "mentions {name}, and it is not clear whether it is taken",
+}
+
+
+class NoteMentions:
+    """Problems and medicines in notes. Contract: :class:`salus.findings.method.Method`."""
+
+    id = "text.mentions"
+    version = "1.0.0"
+    title = "Problems and medicines named in notes"
+    intended_use = (
+        "Finds names of selected problems and of medicines in English clinical notes and states for each whether "
+        "the note asserts it of the patient, denies it, doubts it, sets it in the past, makes it conditional or tells "
+        "it of a relative. For a professional who reads the note beside it; not a coding system."
+    )
+    inputs = ("note",)
+    produces = (PROBLEM, MEDICATION)
+    consumes: tuple[str, ...] = ()
+    population = "Any patient with a note in English"
+    references = (
+        "Chapman WW et al. A simple algorithm for identifying negated findings and diseases in discharge summaries. "
+        "J Biomed Inform 2001;34:301-310",
+        "Harkema H et al. ConText: an algorithm for determining negation, experiencer, and temporal status from "
+        "clinical reports. J Biomed Inform 2009;42:839-851",
+        "NLM RxNorm Current Prescribable Content 10/06/2025",
+    )
+    licence = "Apache-2.0"
+    limits = (
+        "English only; other languages are refused",
+        "Only the problems of its table and the medicines of RxNorm's prescribable names; all else is not looked for",
+        "No spelling correction; no reading across sentences but for the section heading",
+        "A note's silence about a problem is not a denial",
+    )
+
+    def run(self, chart: Chart, context: Context) -> Iterable[Finding]:
+        """One finding per note, concept and combination of axes; "not-assessable" for what cannot be read."""
+        notes = chart.notes()
+        if not notes:
+            reason, needs = "the record holds no note", ("a clinical note in English",)
+            sentence = "No note was there to be read."
+            return [Finding(PROBLEM, sentence, status="not-assessable", reason=reason, needs=needs)]
+        return [finding for note in notes for finding in _of_note(note)]
+
+
+MENTIONS = NoteMentions()
+
+
+def _of_note(note: Blob) -> Iterator[Finding]:
+    from salus.formats.note import read_note
+    from salus.text.document import Document
+    from salus.text.language import foreign_language
+    from salus.text.mentions import mentions
+
+    year = note.effective.start.year if note.effective else None
+    for index, part in enumerate(note.parts):
+        target = f"{note.source.ref}#{part.name or index}"
+        try:
+            text = read_note(note.read(index), note.meta.get("encoding") or None, name=note.source.ref).text
+        except InputError as error:
+            yield _refusal(
+                note, target, f"the note cannot be read: {error.what}", error.remedy or "the note as UTF-8 text"
+            )
+            continue
+        other = foreign_language(text)
+        if other:
+            yield _refusal(note, target, f"the note reads as {other}, not as English", "a note in English")
+            continue
+        document = Document(note.source.ref, text)
+        groups: dict[tuple[str, ...], list[Mention]] = {}
+        for mention in mentions(document, note_year=year):
+            groups.setdefault(mention.key, []).append(mention)
+        for key, group in groups.items():
+            yield _finding(note, index, document, f"{target}|{'|'.join(key[1:])}", group)
+
+
+def _refusal(note: Blob, target: str, reason: str, need: str) -> Finding:
+    sentence = f"{_the_note(note)} could not be read for problems and medicines."
+    evidence = (Evidence(note.source),)
+    return Finding(
+        PROBLEM, sentence, status="not-assessable", reason=reason, needs=(need,), target=target,
+        effective=_effective(note), evidence=evidence,
+    )  # fmt: skip
+
+
+def _finding(note: Blob, index: int, document: Document, target: str, group: list[Mention]) -> Finding:
+    first = group[0]
+    is_problem = first.entry.kind == "problem"
+    return Finding(
+        code=PROBLEM if is_problem else MEDICATION,
+        sentence=_sentence(note, first),
+        value=_problem_code(first) if is_problem else _medication_code(first),
+        no_uncertainty=_NO_UNCERTAINTY,
+        effective=_effective(note),
+        target=target,
+        evidence=tuple(
+            Evidence.of_blob(note, index, f"note, {m.section.heading.id}", start=m.span.start, end=m.span.end)
+            for m in group
+        ),
+        details=_details(note, document, group),
+    )
+
+
+def _problem_code(mention: Mention) -> Code:
+    return codes.get(mention.entry.concept).codes[0]
+
+
+def _medication_code(mention: Mention) -> Code:
+    """RxNorm's code of a single ingredient, else our own name: a class or a combination has no one code."""
+    entry = mention.entry
+    if len(entry.rxcui) == 1 and entry.rxcui[0]:
+        return Code(codes.SYSTEMS["rxnorm"], entry.rxcui[0], entry.concept)
+    return Code(codes.SYSTEMS["salus"], entry.concept, entry.concept)
+
+
+def _details(note: Blob, document: Document, group: list[Mention]) -> dict[str, Any]:
+    first = group[0]
+    entry, context = first.entry, first.context
+    return {
+        "concept": entry.concept,
+        "assertion": first.assertion,
+        "negation": context.negation,
+        "certainty": context.certainty,
+        "temporality": context.temporality,
+        "experiencer": context.experiencer,
+        "denial": first.denial,
+        "use": first.use,
+        "ingredients": list(entry.ingredients),
+        "rxcui": list(entry.rxcui),
+        "relative": first.relative,
+        "age_at_onset": next((m.age_at_onset for m in group if m.age_at_onset), ""),
+        "note": note.source.ref,
+        "mentions": [_mention_details(document, m) for m in group],
+    }
+
+
+def _mention_details(document: Document, mention: Mention) -> dict[str, Any]:
+    return {
+        "start": mention.span.start,
+        "end": mention.span.end,
+        "text": document.slice(mention.span),
+        "section": mention.section.heading.id,
+        "section_loinc": mention.section.heading.loinc,
+        "sentence": [mention.sentence.start, mention.sentence.end],
+        "from_section": list(mention.context.from_section),
+        "triggers": [
+            {"axis": t.axis, "value": t.value, "start": t.span.start, "end": t.span.end}
+            for t in mention.context.triggers
+        ],
+    }
+
+
+def _effective(note: Blob) -> tuple[str, str]:
+    text = note.effective.text if note.effective else ""
+    return (text, text)
+
+
+def _the_note(note: Blob) -> str:
+    if note.effective is None:
+        return "The undated note"
+    text = note.effective.text
+    if len(text) < len("2025-05-03"):
+        return f"The note of {text}"
+    day = note.effective.start
+    return (
+        f"The note of {int(text[8:10])} {_MONTHS[int(text[5:7]) - 1]} {text[:4]}" if text else f"The note of {day:%Y}"
+    )
+
+
+def _sentence(note: Blob, mention: Mention) -> str:
+    if mention.entry.kind == "medication":
+        template, name = _USE_SENTENCES[mention.use], mention.entry.concept
+    else:
+        key = f"absent:{mention.denial}" if mention.assertion == "absent" else mention.assertion
+        template, name = _PROBLEM_SENTENCES[key], mention.entry.display
+    relative = f" ({mention.relative.lower()})" if mention.relative else ""
+    age = mention.age_at_onset
+    age = f", in the {age}" if age.endswith("s") else f", at the age of {age}" if age else ""
+    return f"{_the_note(note)} {template.format(name=name, relative=relative, age=age)}."

@@ -1,0 +1,63 @@
+"""Longest match of token sequences: one pass, bounded by the longest phrase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Node(Generic[T]):
+    children: dict[str, _Node[T]] = field(default_factory=dict)
+    values: list[T] = field(default_factory=list)
+
+
+class TokenTrie(Generic[T]):
+    """Phrases (sequences of normalised tokens), each with one or more values."""
+
+    def __init__(self, entries: Iterable[tuple[Sequence[str], T]] = ()) -> None:
+        self._root: _Node[T] = _Node()
+        for phrase, value in entries:
+            self.add(phrase, value)
+
+    def add(self, phrase: Sequence[str], value: T) -> None:
+        """Add a phrase. Raises ValueError on an empty one."""
+        if not phrase:
+            raise ValueError("an empty phrase matches everywhere")
+        node = self._root
+        for word in phrase:
+            node = node.children.setdefault(word, _Node())
+        if value not in node.values:
+            node.values.append(value)
+
+    def longest(self, words: Sequence[str], at: int) -> tuple[int, list[T]] | None:
+        """The longest phrase that begins at ``words[at]``: its length in tokens and its values, else None.
+
+        "#" in a phrase stands for any number.
+        """
+        node, best = self._root, None
+        for position in range(at, len(words)):
+            following = node.children.get(words[position])
+            if following is None and words[position].isdigit():
+                following = node.children.get("#")
+            if following is None:
+                break
+            node = following
+            if node.values:
+                best = (position + 1 - at, node.values)
+        return best
+
+    def matches(self, words: Sequence[str]) -> Iterator[tuple[int, int, list[T]]]:
+        """Leftmost-longest matches that do not overlap: (first token, one past the last token, values)."""
+        at = 0
+        while at < len(words):
+            found = self.longest(words, at)
+            if found is None:
+                at += 1
+                continue
+            length, values = found
+            yield at, at + length, values
+            at += length

@@ -1,0 +1,63 @@
+"""The data tables: every concept known, every phrase usable, sources named."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+
+import pytest
+
+from salus.fhir import codes
+from salus.text.context import AXES, expand
+from salus.text.document import tokenize
+from salus.text.lexicon import dictionary, matches
+
+
+def table(name: str) -> dict[str, object]:
+    return tomllib.loads(resources.files("salus.text").joinpath("data", name).read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    "name", ["context_en.toml", "problems.toml", "sections.toml", "medication_names.toml", "words.toml"]
+)
+def test_every_table_names_source_and_licence(name: str) -> None:
+    assert table(name)["source"]
+    assert table(name)["licence"]
+
+
+def test_every_problem_is_a_concept_of_the_code_table() -> None:
+    problems: list[dict[str, str]] = table("problems.toml")["problem"]  # type: ignore[assignment]
+    unknown = [row["concept"] for row in problems if row["concept"] not in codes.concepts()]
+    assert unknown == []
+    assert len({row["concept"] for row in problems}) == len(problems)
+
+
+def test_every_rule_is_well_formed_and_its_phrases_are_tokens() -> None:
+    rules: list[dict[str, object]] = table("context_en.toml")["rule"]  # type: ignore[assignment]
+    for rule in rules:
+        assert rule["axis"] in AXES
+        assert rule["direction"] in ("forward", "backward", "pseudo", "stop")
+        assert ("value" in rule) or rule["direction"] in ("pseudo", "stop")
+        for phrase in rule["phrases"]:  # type: ignore[attr-defined]
+            for words in expand(phrase):
+                assert words, phrase
+                for word in words:
+                    assert word in ("#", "<year>") or [t.norm for t in tokenize(word)] == [word], (phrase, word)
+
+
+def test_every_medicine_line_is_complete() -> None:
+    lines = resources.files("salus.text").joinpath("data", "medications.tsv").read_text("utf-8").splitlines()
+    rows = [line.split("\t") for line in lines if not line.startswith("#")]
+    assert len(rows) > 5000
+    for name, kind, ingredients, rxcui, ambiguous in rows:
+        assert name
+        assert kind in ("ingredient", "salt", "brand")
+        assert len(ingredients.split("+")) == len(rxcui.split("+"))
+        assert all(code == "-" or code.isdigit() for code in rxcui.split("+"))
+        assert ambiguous in ("", "1")
+
+
+def test_the_dictionary_takes_the_longest_name() -> None:
+    (match,) = matches(tokenize("coronary artery disease"))
+    assert (match.entry.concept, match.span.end) == ("coronary-heart-disease", 23)
+    assert dictionary() is dictionary()
