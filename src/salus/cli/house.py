@@ -165,6 +165,20 @@ def methods(ctx: click.Context) -> None:
             click.echo(f"{entry.name:32} {source}")
 
 
+@methods.command("card")
+@click.argument("name")
+def methods_card(name: str) -> None:
+    """Print the card of one of salus's own methods: intended use, limits, what was measured."""
+    from salus.findings.cards import card
+    from salus.findings.registry import runnable
+
+    method = next((m for m in runnable({})[0] if m.id == name), None)
+    if method is None:
+        raise InputError(f"no method {name!r} of salus's own", remedy="salus methods")
+    for line in card(method).lines():
+        click.echo(line)
+
+
 @methods.command("allow")
 @click.argument("name")
 @acting

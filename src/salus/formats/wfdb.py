@@ -30,6 +30,9 @@ MAX_SAMPLES = 200_000_000
 
 # Storage formats (signal(5)): bits a sample; the lowest value marks a sample that the recorder did not take.
 _BITS: Mapping[int, int] = {16: 16, 24: 24, 32: 32, 61: 16, 80: 8, 160: 16, 212: 12, 508: 8, 516: 16, 524: 24}
+_PLAIN: Mapping[int, tuple[str, int]] = {
+    16: ("<i2", 0), 32: ("<i4", 0), 61: (">i2", 0), 80: ("u1", 128), 160: ("<u2", 32768),
+}  # fmt: skip
 _FLAC = frozenset({508, 516, 524})
 
 # Annotation codes (ecgcodes.h, as listed in the WFDB Programmer's Guide, "Annotation Codes").
@@ -123,9 +126,8 @@ def read_header(text: str) -> Header:
     if len(content) <= count:
         raise InputError(f"{count} signals announced, {len(content) - 1} described", f"line {content[-1][0]}")
     signals = tuple(_signal(line, at) for at, line in content[1 : count + 1])
-    samples = int(match["samples"] or 0) or None
     start = _start(match["time"], match["date"], number)
-    return Header(match["name"], Fraction(match["fs"]), samples, start, signals, comments)
+    return Header(match["name"], Fraction(match["fs"]), int(match["samples"] or 0) or None, start, signals, comments)
 
 
 def _signal(line: str, number: int) -> Signal:
@@ -233,11 +235,8 @@ def _decode(header: Header, group: tuple[Signal, ...], files: Mapping[str, bytes
     frames = _flac_frames(first, data) if first.format in _FLAC else len(data) * 8 // _BITS[first.format] // width
     expected = frames if header.samples is None else header.samples
     if frames < expected or not expected:
-        raise InputError(
-            f"{frames} samples a signal, {expected or 'at least one'} expected: the file is truncated",
-            f"{first.file}, byte {first.offset + len(data)}",
-            "copy the record again",
-        )
+        what = f"{frames} samples a signal, {expected or 'at least one'} expected: the file is truncated"
+        raise InputError(what, f"{first.file}, byte {first.offset + len(data)}", "copy the record again")
     if expected * sum(s.per_frame for s in header.signals) > MAX_SAMPLES:
         raise InputError(f"more than {MAX_SAMPLES} samples", f"header line {first.line}", "cut the record in pieces")
     table = _samples(first, data, width, expected).reshape(expected, width)
@@ -252,13 +251,9 @@ def _samples(signal: Signal, data: bytes, width: int, frames: int) -> NDArray[in
     form, count = signal.format, frames * width
     if form in _FLAC:
         return _flac(signal, data, width, frames)
-    if form == 80:
-        return np.frombuffer(data, np.uint8, count).astype(np.int64) - 128
-    if form == 160:
-        return np.frombuffer(data, "<u2", count).astype(np.int64) - 32768
-    if form in (16, 61, 32):
-        kind = {16: "<i2", 61: ">i2", 32: "<i4"}[form]
-        return np.frombuffer(data, kind, count).astype(np.int64)
+    if form in _PLAIN:
+        kind, offset = _PLAIN[form]
+        return np.frombuffer(data, kind, count).astype(np.int64) - offset
     if form == 24:
         low = np.frombuffer(data, np.uint8, count * 3).reshape(count, 3).astype(np.int64)
         value = low[:, 0] | low[:, 1] << 8 | low[:, 2] << 16
@@ -277,7 +272,7 @@ def _flac_frames(signal: Signal, data: bytes) -> int:
 
     try:
         return int(soundfile.info(io.BytesIO(data)).frames)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
+    except RuntimeError as error:  # LibsndfileError is one
         raise InputError("not a readable FLAC file", signal.file, "copy the record again") from error
 
 
@@ -291,7 +286,7 @@ def _flac(signal: Signal, data: bytes, width: int, frames: int) -> NDArray[int64
             if stream.channels != width:
                 raise InputError(f"{stream.channels} channels, {width} described in the header", signal.file)
             table = stream.read(frames, dtype=kind, always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
+    except RuntimeError as error:
         raise InputError("the FLAC file is damaged", signal.file, "copy the record again") from error
     if len(table) < frames:
         raise InputError(f"{len(table)} of {frames} samples decoded: the file is truncated", signal.file)
@@ -308,8 +303,7 @@ def read_annotations(data: bytes) -> Annotations:
     import numpy as np
 
     rows: list[list[int]] = []
-    symbols: list[str] = []
-    aux: list[str] = []
+    symbols, aux = list[str](), list[str]()
     position, moment, channel, number = 0, 0, 0, 0
     while True:
         pair = _take(data, position, 2)

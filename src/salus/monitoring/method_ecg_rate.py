@@ -59,7 +59,7 @@ class EcgRate:
 
 
 def _recording(blob: Blob) -> Finding:
-    from salus.formats.wfdb import read_record
+    from salus.formats.wfdb import decode_header, read_header, read_record
     from salus.monitoring.ecg import qrs
 
     if blob.format != "wfdb":
@@ -72,7 +72,10 @@ def _recording(blob: Blob) -> Finding:
         leads = _leads(read_record(files[headers[0]], files))
         if not leads:
             return _refuse(blob, "no lead is calibrated in volts")
-        return _measured(blob, leads, qrs.timing_lead([lead.channel for lead in leads]))
+        timing = qrs.timing_lead([lead.channel for lead in leads])
+        described = read_header(decode_header(files[headers[0]])).signals
+        file = next(signal.file for signal in described if signal.description == leads[timing].channel)
+        return _measured(blob, leads, timing, file)
     except InputError as error:
         return _refuse(blob, error.what)
 
@@ -89,7 +92,7 @@ def _leads(blocks: Sequence[WaveBlock]) -> list[WaveBlock]:
     return [b for b in found if b.fs == found[0].fs and len(b.samples) == len(found[0].samples)][:MAX_LEADS]
 
 
-def _measured(blob: Blob, leads: Sequence[WaveBlock], timing: int) -> Finding:
+def _measured(blob: Blob, leads: Sequence[WaveBlock], timing: int, file: str) -> Finding:
     import numpy as np
 
     from salus.monitoring.ecg import qrs, quality, rate
@@ -105,7 +108,8 @@ def _measured(blob: Blob, leads: Sequence[WaveBlock], timing: int) -> Finding:
         return _refuse(blob, reason, details={"windows": len(windows), "good": sum(w.good for w in windows)})
     shown = rate.usual_window(found.sample, windows, fs, result.mean)
     strip = _strip(table[:, timing], leads[timing], shown, found.sample.tolist()) if shown else ()
-    return _finding(blob, leads, timing, result, windows, strip, shown)
+    evidence = _evidence(blob, leads[timing], file, shown)
+    return _finding(blob, leads, timing, result, windows, strip, evidence)
 
 
 def _strip(lead: object, block: WaveBlock, shown: Window, beats: Sequence[int]) -> tuple[MediaItem, ...]:
@@ -135,7 +139,7 @@ def _finding(
     result: Rate,
     windows: Sequence[Window],
     media: tuple[MediaItem, ...],
-    shown: Window | None,
+    evidence: tuple[Evidence, ...],
 ) -> Finding:
     rejected = Counter(w.reason for w in windows if w.reason)
     share = result.good_seconds / result.total_seconds
@@ -153,7 +157,7 @@ def _finding(
         ),
         effective=_effective(blob, leads[timing], result.total_seconds),
         target=blob.source.ref,
-        evidence=_evidence(blob, leads, timing, shown),
+        evidence=evidence,
         details={
             "beats": result.beats,
             "rr_intervals": result.intervals,
@@ -174,15 +178,14 @@ def _effective(blob: Blob, lead: WaveBlock, seconds: float) -> tuple[str, str]:
     return (dates.write(start), dates.write(start + timedelta(seconds=seconds))) if start else ("", "")
 
 
-def _evidence(blob: Blob, leads: Sequence[WaveBlock], timing: int, shown: Window | None) -> tuple[Evidence, ...]:
-    """The whole recording, and the strip shown, as sample ranges in the signal file."""
-    index = next((n for n, part in enumerate(blob.parts) if not part.name.lower().endswith((".hea", ".atr"))), 0)
-    channel = leads[timing].channel
-    ranges = [(0, len(leads[timing].samples), "whole recording")]
+def _evidence(blob: Blob, lead: WaveBlock, file: str, shown: Window | None) -> tuple[Evidence, ...]:
+    """The whole recording, and the strip shown, as sample ranges in the file that holds the timing lead."""
+    index = next(n for n, part in enumerate(blob.parts) if part.name == file)
+    ranges = [(0, len(lead.samples), "whole recording")]
     if shown is not None:
         ranges.append((shown.start, shown.end, "strip shown"))
     return tuple(
-        Evidence.of_blob(blob, index, label, sample_start=start, sample_end=end, channel=channel)
+        Evidence.of_blob(blob, index, label, sample_start=start, sample_end=end, channel=lead.channel)
         for start, end, label in ranges
     )
 

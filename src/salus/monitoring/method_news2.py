@@ -40,7 +40,10 @@ class News2:
     produces = ("news2",)
     consumes: tuple[str, ...] = ()
     population = "16 years and older, not pregnant, within an open acute encounter (emergency, inpatient, observation)."
-    references = (CITATION,)
+    references = (
+        CITATION,
+        "NICE medtech innovation briefing MIB205, Equality considerations: not for children under 16 or in pregnancy",
+    )
     licence = "Apache-2.0; score: RCP, no copyright restriction, acknowledged"
     limits = (
         "Not for children under 16, not in pregnancy, not with measurements from home.",

@@ -1,0 +1,80 @@
+"""Run every check whose data are there: ``python -m validation --data DIR``; ``--cards`` writes the method cards."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+CARDS = HERE.parent / "src" / "salus" / "cards"
+TIMEOUT = 1200
+
+
+def checks() -> list[tuple[str, str]]:
+    """Department and name of every check in this folder."""
+    return sorted((p.parent.name, p.stem) for p in HERE.glob("*/*.py") if not p.stem.startswith("_"))
+
+
+def run(department: str, name: str, data: Path) -> tuple[int, dict[str, Any] | None]:
+    """Exit status and result of one check; None when its folder is missing."""
+    folder = data / department
+    if not folder.is_dir():
+        return 2, None
+    done = subprocess.run(
+        [sys.executable, "-m", f"validation.{department}.{name}", "--data", str(folder), "--json"],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if not lines:
+        print(done.stderr, file=sys.stderr)
+        return done.returncode or 1, None
+    return done.returncode, json.loads(lines[-1])
+
+
+def write_cards(results: list[dict[str, Any]]) -> None:
+    """One file a method: what was measured for its present version."""
+    from salus.findings.registry import runnable
+
+    CARDS.mkdir(exist_ok=True)
+    for method in runnable({})[0]:
+        own = [
+            {key: result[key] for key in ("check", "n", "passed", "figures", "intervals", "data")}
+            for result in results
+            if method.id in result["methods"]
+        ]
+        if own:
+            card = {"method": method.id, "version": method.version, "checks": own}
+            (CARDS / f"{method.id}.json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n", "utf-8")
+            print(f"card of {method.id}: {', '.join(c['check'] for c in own)}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with one subfolder a department")
+    parser.add_argument("--cards", action="store_true", help="write src/salus/cards/*.json")
+    arguments = parser.parse_args()
+    failed, results = 0, []
+    for department, name in checks():
+        status, result = run(department, name, arguments.data)
+        if result is None:
+            print(f"○ {department}.{name}: no data in {arguments.data / department}, or the check broke")
+            failed += status != 2
+            continue
+        results.append(result)
+        failed += status != 0
+        figures = {k: v for k, v in result["figures"].items() if isinstance(v, int | float)}
+        print(f"{'●' if status == 0 else '✗'} {department}.{name}: {result['passed']} of {result['n']}  {figures}")
+    if arguments.cards:
+        write_cards(results)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
