@@ -63,6 +63,8 @@ def _refusal(kind: str) -> InputError:
         return InputError("the file is empty", remedy="export it again")
     if kind == "wfdb-companion":
         return InputError("a signal or annotation file without its WFDB header", remedy="take in the .hea file with it")
+    if kind == "table":
+        return InputError("a table of values, not a note", remedy="tables (CSV, raw genotype files) are not read yet")
     if kind == "xml":
         return InputError("XML of a kind that is not read", remedy="of XML, Apple Health's export.xml is read")
     return InputError(

@@ -31,7 +31,7 @@ def head_of(path: Path) -> bytes:
 
 
 def recognise(path: Path) -> str:
-    """One of: fhir, ndjson, vcf, dicom, nifti, wfdb, wfdb-companion, apple-health, xml, note, empty, unknown."""
+    """One of: fhir, ndjson, vcf, dicom, nifti, wfdb, wfdb-companion, apple-health, xml, table, note, empty, unknown."""
     head = head_of(path)
     if not head:
         return "empty"
@@ -52,6 +52,8 @@ def recognise(path: Path) -> str:
         return "wfdb-companion"
     if path.suffix.lower() in (".json", ".ndjson"):
         return "fhir" if path.suffix.lower() == ".json" else "ndjson"
+    if _is_table(head):
+        return "table"
     return "note" if _looks_like_text(head) or path.suffix.lower() in (".txt", ".md") else "unknown"
 
 
@@ -71,6 +73,19 @@ def _looks_like_text(head: bytes) -> bool:
         return False
     controls = sum(byte < 32 and byte not in b"\t\n\r\f" for byte in head)
     return controls * 100 < len(head)
+
+
+def _is_table(head: bytes) -> bool:
+    """True for rows of columns (CSV, TSV, raw genotype files): a machine's table, not somebody's note."""
+    lines = [line for line in head.splitlines()[:-1] if line.strip() and not line.startswith(b"#")]
+    if len(lines) < 3:
+        return False
+    for separator in (b"\t", b",", b";"):
+        columns = [line.count(separator) for line in lines]
+        usual = max(set(columns), key=columns.count)
+        if usual >= 2 and columns.count(usual) >= 0.9 * len(lines):
+            return True
+    return False
 
 
 def is_skipped(path: Path) -> bool:

@@ -1,0 +1,139 @@
+"""What a rule hands to the composer: a proposal with its reasons, before ranking and before conflicts are settled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+from salus.careplan.facts import Answer, Statement
+from salus.careplan.medicines import Medicine
+from salus.careplan.model import Dropped, PlanItem, Tier
+from salus.findings.model import Action, Evidence, Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Reasons with what they rest on: the chain of words, the findings' ids and the places in the record."""
+
+    words: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+
+    def __add__(self, other: Basis) -> Basis:
+        evidence = list(self.evidence)
+        evidence += [e for e in other.evidence if e not in evidence]
+        return Basis(
+            tuple(dict.fromkeys((*self.words, *other.words))),
+            tuple(dict.fromkeys((*self.findings, *other.findings))),
+            tuple(evidence),
+        )
+
+
+def of_finding(finding: Finding, words: str = "") -> Basis:
+    """A finding as a reason."""
+    return Basis((words or finding.sentence,), (finding.id,), finding.evidence)
+
+
+def of_answer(answer: Answer) -> Basis:
+    """What the record says of a question as a reason."""
+    return Basis(answer.words, answer.findings, answer.evidence)
+
+
+def of_statement(statement: Statement) -> Basis:
+    """One statement as a reason."""
+    return Basis((statement.words,), (statement.finding,) if statement.finding else (), statement.evidence)
+
+
+def of_medicine(medicine: Medicine) -> Basis:
+    """A medicine that is taken as a reason."""
+    where = " and ".join(medicine.sources)
+    when = f", last confirmed {medicine.last_confirmed}" if medicine.last_confirmed else ", undated"
+    words = f"takes {medicine.words} ({where}{when})"
+    doubts = tuple(f"in doubt: {doubt}" for doubt in medicine.doubts)
+    return Basis((words, *doubts), medicine.findings, medicine.evidence)
+
+
+def said(words: str) -> Basis:
+    """A reason that rests on the guideline alone."""
+    return Basis((words,))
+
+
+def total(parts: Iterable[Basis]) -> Basis:
+    """All reasons, each once, in order."""
+    result = Basis()
+    for part in parts:
+        result += part
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A proposal of a rule. ``order`` ranks within the tier, lowest first; ``topic`` is what two drafts may clash on."""
+
+    guideline: str
+    action: Action
+    target: str
+    tier: Tier
+    order: int
+    text: str
+    patient_text: str
+    strength: str
+    citation: str
+    basis: Basis
+    changes_if: str
+    status: Literal["proposed", "unresolved"] = "proposed"
+    ask: str = ""
+    why: str = ""
+    window: str = ""
+    alternatives: tuple[str, ...] = ()
+    topic: str = ""
+
+    @property
+    def key(self) -> str:
+        """Guideline, action, target."""
+        return f"{self.guideline}:{self.action}:{self.target}"
+
+    def because(self, more: Basis) -> Draft:
+        """The same with further reasons."""
+        return replace(self, basis=self.basis + more)
+
+    def item(self, rank: int) -> PlanItem:
+        """As it stands in the plan."""
+        return PlanItem(
+            key=self.key,
+            tier=self.tier,
+            rank=rank,
+            action=self.action,
+            target=self.target,
+            text=self.text,
+            patient_text=self.patient_text,
+            strength=self.strength,
+            citation=self.citation,
+            because=self.basis.words,
+            findings=self.basis.findings,
+            evidence=self.basis.evidence,
+            changes_if=self.changes_if,
+            status=self.status,
+            ask=self.ask,
+            why=self.why,
+            window=self.window,
+            alternatives=self.alternatives,
+        )
+
+
+Outcome = Iterator[Draft | Dropped]
+
+
+@cache
+def _sources() -> dict[str, dict[str, str]]:
+    import tomllib
+
+    return tomllib.loads(files("salus.careplan").joinpath("tables", "sources.toml").read_text("utf-8"))
+
+
+def cite(*names: str) -> str:
+    """The citations called ``names`` in tables/sources.toml, as one line."""
+    return "; ".join(_sources()[name]["citation"] for name in names)
