@@ -27,6 +27,7 @@ class Ward:
     clinician: Identity
     patient: Identity
     folder: Path
+    time: datetime = AT
 
     def write(self, name: str, value: Any) -> Path:
         """A JSON file to be taken in."""
@@ -38,12 +39,14 @@ class Ward:
 
 @pytest.fixture
 def ward(tmp_path: Path) -> Iterator[Ward]:
-    house = House.create(at_folder(tmp_path / "house"))
     people = {name: Identity.generate(name) for name in ("operator", "dr-lee", "pat")}
+    made: list[Ward] = []
+    house = House.create(at_folder(tmp_path / "house"), clock=lambda: made[0].time if made else AT)
+    made.append(Ward(house, people["operator"], people["dr-lee"], people["pat"], tmp_path / "in"))
     house.add_actor(Actor("operator", "operator", people["operator"].public_key), by="operator")
     house.add_actor(Actor("dr-lee", "practitioner", people["dr-lee"].public_key), by="operator")
     house.add_actor(Actor("pat", "patient", people["pat"].public_key, patient="p1"), by="operator")
-    yield Ward(house, people["operator"], people["dr-lee"], people["pat"], tmp_path / "in")
+    yield made[0]
     house.close()
 
 

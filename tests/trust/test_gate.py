@@ -62,9 +62,13 @@ def test_signed_consent_opens_what_it_names_and_no_more(ward):
     assert chart.latest("creatinine")
     assert grant.basis == "consent"
     assert grant.categories == {"record"}
-    for refused in ({"purpose": "HRESCH"}, {"at": AT - timedelta(days=1)}, {"who": ward.operator}):
+    for refused in ({"purpose": "HRESCH"}, {"who": ward.operator}):
         with pytest.raises(AccessError):
             look(ward, **refused)
+    assert look(ward, at=AT - timedelta(days=900))[0].latest("creatinine") is None  # an earlier moment, same right
+    ward.time = AT - timedelta(days=1)
+    with pytest.raises(AccessError):
+        look(ward)
     assert leaves(ward, "p1")[0].content["consents"] == ["Consent/k1/1"]
 
 

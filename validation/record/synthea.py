@@ -76,7 +76,7 @@ def main() -> int:
         with house:
             for path in files:
                 start = time.process_time()
-                taken = Intake(operator, now()).run([path])
+                taken = Intake(operator).run([path])
                 load_s += time.process_time() - start
                 resources += sum(t.written.created for t in taken if t.written)
                 failures += [{"id": t.name, "why": str(t.error)} for t in taken if t.error]

@@ -85,8 +85,8 @@ def fresh_folder(folder: Path) -> Path:
 
 
 def make_house(folder: Path, *chosen: Example) -> House:
-    """A demo house whose actors are an operator, a clinician and the patients themselves."""
-    house = House.create(at_folder(folder), demo=True)
+    """A demo house whose actors are an operator, a clinician and the patients; its clock stands at the story's time."""
+    house = House.create(at_folder(folder), demo=True, clock=lambda: max(e.at for e in chosen))
     house.add_actor(Actor(OPERATOR, "operator", demo_identity(OPERATOR).public_key), by=OPERATOR)
     house.add_actor(Actor(CLINICIAN, "practitioner", demo_identity(CLINICIAN).public_key), by=OPERATOR)
     for example in chosen:
@@ -109,7 +109,7 @@ def sources(example: Example) -> list[Path]:
 def take_in(house: House, example: Example) -> list[Taken]:
     """Take an example's files in as the operator, and let the patient's consent open all of it to the clinician."""
     operator = Session(house, demo_identity(OPERATOR))
-    return Intake(operator, example.at).run(sources(example))
+    return Intake(operator).run(sources(example))
 
 
 def give_consent(house: House, example: Example) -> None:

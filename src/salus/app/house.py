@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,23 +33,26 @@ def now() -> datetime:
 class House:
     """An open store and everything around it. Close it, or use it as a context manager."""
 
-    def __init__(self, configuration: Configuration, *, create: bool = False) -> None:
+    def __init__(
+        self, configuration: Configuration, *, create: bool = False, clock: Callable[[], datetime] = now
+    ) -> None:
         self.configuration = configuration
+        self.clock = clock
         self.vault = Vault(configuration.keys)
         self.log = Log(self.vault)
         self.store = Store(configuration.store_file, self.vault, self.log, create=create)
         self.registry = state.load(self.log, self.store.connection)
-        self.gate = Gate(self.store, self.log, self.registry)
+        self.gate = Gate(self.store, self.log, self.registry, clock)
 
     @classmethod
-    def create(cls, configuration: Configuration, *, demo: bool = False) -> House:
+    def create(cls, configuration: Configuration, *, demo: bool = False, clock: Callable[[], datetime] = now) -> House:
         """Make keys and an empty store. Raises StoreError or ConfigurationError where there are some already."""
         configuration.check()
         if configuration.store_file.exists():
             raise StoreError("there is a store already", where=str(configuration.store))
         Vault.make(configuration.keys)
         configuration.store.mkdir(parents=True, exist_ok=True, mode=0o700)
-        house = cls(configuration, create=True)
+        house = cls(configuration, create=True, clock=clock)
         house.note("house", {"reason": "init", "store": str(uuid.uuid4()), "demo": demo})
         return house
 
@@ -63,10 +66,14 @@ class House:
         """Close the store."""
         self.store.close()
 
+    def time(self) -> str:
+        """The clock's time, as it is written into the record and the log."""
+        return dates.write(self.clock())
+
     def note(self, actor: str, content: Mapping[str, Any]) -> None:
         """Write one house entry into the log and take it into account."""
         with self.store.transaction(self.gate.house(actor, may_write=True)) as connection:
-            self.log.append(connection, SYSTEM, state.TOPIC, {"at": dates.write(now()), "by": actor, **content})
+            self.log.append(connection, SYSTEM, state.TOPIC, {"at": self.time(), "by": actor, **content})
         self.log.remember(self.store.connection)
         self.registry.apply(content)
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from salus.app.session import Session
 from salus.errors import InputError, SalusError
-from salus.fhir import dates
 from salus.formats.content import Content
 from salus.intake import documents
 from salus.intake.attribute import Known, attribute, same_person
@@ -42,7 +40,6 @@ class Intake:
     def __init__(
         self,
         session: Session,
-        at: datetime,
         *,
         patient: str | None = None,
         options: Options | None = None,
@@ -51,7 +48,6 @@ class Intake:
     ) -> None:
         self._session = session
         self._house = session.house
-        self._at = at
         self._patient = patient
         self._options = options or Options()
         self._accepted = frozenset(accept_identifiers)
@@ -131,7 +127,7 @@ class Intake:
         return found[0].body if found else None
 
     def _commit(self, batch: Batch, owner: str, how: str, scope: Grant) -> Written:
-        store, at = self._house.store, dates.write(self._at)
+        store, at = self._house.store, self._house.time()
         if store.has(owner, "Provenance", documents.provenance_id(batch, owner)):
             return Written(unchanged=len(batch.resources) + len(batch.documents))
         changes = [Change(str(r["resourceType"]), str(r["id"]), _subject(r, owner)) for r in batch.resources]
@@ -160,7 +156,7 @@ class Intake:
             scope,
             pieces(sources),
             error.what,
-            dates.write(self._at),
+            self._house.time(),
         )
         return Taken(name, kind, error=error, quarantine=n)
 

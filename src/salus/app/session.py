@@ -75,7 +75,7 @@ class Session:
         ``without`` names categories to leave out, as if they had not been released (to see what they change).
         Raises AccessError, in the same words for a patient who does not exist.
         """
-        grant = self.house.gate.grant(self.actor, patient, purpose or self._purpose(patient), at)
+        grant = self.house.gate.grant(self.actor, patient, purpose or self._purpose(patient))
         refresh = self.refresh(patient, at, progress=progress)
         scope = frozenset(grant.categories) - frozenset(without)
         narrowed = _narrow(grant, scope)
@@ -144,9 +144,9 @@ class Session:
             runnable, chart, contexts=self.contexts(), previous=[f for _, f in stored.values()], progress=progress
         )
         current = {f.id: f for f in outcome.findings}
-        changes, counts = _difference(stored, current, dates.write(at))
+        changes, counts = _difference(stored, current, self.house.time())
         if changes:
-            self.house.store.commit(grant, changes, at=dates.write(at), reason="findings")
+            self.house.store.commit(grant, changes, at=self.house.time(), reason="findings")
             self.house.log.remember(self.house.store.connection)
         return Refresh(outcome.findings, outcome.failures, tuple(refused), outcome.computed, **counts)
 
@@ -161,8 +161,12 @@ class Session:
 
     # ---- consent
 
-    def file_consent(self, patient: str, body: Body, provenance: Body, at: datetime) -> None:
-        """Keep a signed consent, or a new version of one. Raises InputError unless its signature is valid."""
+    def file_consent(self, patient: str, body: Body, provenance: Body) -> None:
+        """Keep a signed consent, or a newer version of one.
+
+        Raises InputError unless its signature is valid, and for a version that is not newer than the one in force: what
+        was signed once must not come back after it was revoked.
+        """
         scope = self.house.gate.own_consent(self.actor, patient)
         if not self.house.store.exists(patient):
             raise NOT_RELEASED
@@ -170,8 +174,13 @@ class Session:
             raise InputError("the consent is not signed by the patient, a proxy or witnessing staff")
         if body.get("status") == "active":
             consent.parse(f"Consent/{body['id']}", 1, body, patient)
+        for earlier in self.house.store.versions(_narrow(scope, frozenset({"record"})), f"Consent/{body['id']}"):
+            if earlier.body["status"] != "active" or dates.instant(earlier.body["dateTime"]) >= dates.instant(
+                str(body["dateTime"])
+            ):
+                raise InputError("the consent was revoked or replaced before", remedy="give a new one")
         changes = [Change("Consent", str(body["id"]), body), Change("Provenance", str(provenance["id"]), provenance)]
-        self.house.store.commit(scope, changes, at=dates.write(at), reason="consent")
+        self.house.store.commit(scope, changes, at=self.house.time(), reason="consent")
         self.house.log.remember(self.house.store.connection)
 
     def give_consent(
@@ -192,7 +201,7 @@ class Session:
         body = consent.consent_resource(
             id=name, patient=patient, dated=at, permit=categories, actors=actors, purposes=purposes, until=until
         )
-        self.file_consent(patient, body, consent.sign(body, self.identity, at, witnessed=witnessed), at)
+        self.file_consent(patient, body, consent.sign(body, self.identity, self.house.clock(), witnessed=witnessed))
         return name
 
     def close_to_processing(
@@ -201,33 +210,33 @@ class Session:
         """Sign and file a consent that closes ``categories`` to processing. Returns its id."""
         name = str(uuid.uuid4())
         body = consent.closure_resource(id=name, patient=patient, dated=at, categories=categories)
-        self.file_consent(patient, body, consent.sign(body, self.identity, at, witnessed=witnessed), at)
+        self.file_consent(patient, body, consent.sign(body, self.identity, self.house.clock(), witnessed=witnessed))
         return name
 
-    def consents(self, patient: str, at: datetime) -> list[tuple[Body, str]]:
+    def consents(self, patient: str) -> list[tuple[Body, str]]:
         """The patient's consents, each with "in force" or why it decides nothing, for who may see the record."""
-        grant = self.house.gate.grant(self.actor, patient, self._purpose(patient), at)
+        grant = self.house.gate.grant(self.actor, patient, self._purpose(patient))
         return self.house.gate.standing(grant)
 
-    def patients(self, at: datetime) -> Iterator[tuple[str, frozenset[str]]]:
+    def patients(self) -> Iterator[tuple[str, frozenset[str]]]:
         """The patients of whom anything is released to this actor, with the categories. Each look is logged."""
         for patient in self.house.store.patients(self.house.gate.house(self.actor.id)):
             try:
-                yield patient, self.house.gate.grant(self.actor, patient, self._purpose(patient), at).categories
+                yield patient, self.house.gate.grant(self.actor, patient, self._purpose(patient)).categories
             except AccessError:
                 continue
 
-    def revoke(self, patient: str, consent_id: str, at: datetime, *, witnessed: bool = False) -> None:
+    def revoke(self, patient: str, consent_id: str, *, witnessed: bool = False) -> None:
         """End a consent: a new version of it with status inactive, signed like the first."""
         scope = self.house.gate.own_consent(self.actor, patient)
         reading = _narrow(scope, frozenset({"record"}))
         found = [s.body for s in self.house.store.read(reading, ("Consent",)) if s.body["id"] == consent_id]
         if not found:
             raise InputError("no such consent", remedy="salus consent list")
-        body = {**found[0], "status": "inactive", "dateTime": dates.write(at)}
-        self.file_consent(patient, body, consent.sign(body, self.identity, at, witnessed=witnessed), at)
+        body = {**found[0], "status": "inactive", "dateTime": self.house.time()}
+        self.file_consent(patient, body, consent.sign(body, self.identity, self.house.clock(), witnessed=witnessed))
 
-    def accesses(self, patient: str, at: datetime) -> list[Mapping[str, Any]]:
+    def accesses(self, patient: str) -> list[Mapping[str, Any]]:
         """Every log entry about the patient, for the patient or a proxy: who looked, who wrote, who was refused."""
         if self.actor.patient != patient:
             raise AccessError("the log of a record is shown to its patient", remedy="--as the patient or a proxy")

@@ -70,12 +70,11 @@ def close(
 @consent.command("list")
 @click.argument("patient")
 @acting
-@timed
 @click.pass_context
-def list_(ctx: click.Context, patient: str, actor: str, at: str | None) -> None:
+def list_(ctx: click.Context, patient: str, actor: str) -> None:
     """The patient's consents and whether each is in force."""
     with session(ctx, actor) as work:
-        for body, standing in work.consents(patient, moment(at)):
+        for body, standing in work.consents(patient):
             provision = body.get("provision", {})
             actors = ", ".join(a["reference"]["identifier"]["value"] for a in provision.get("actor", ()))
             classes = ", ".join(c["code"] for c in provision.get("class", ()))
@@ -86,11 +85,10 @@ def list_(ctx: click.Context, patient: str, actor: str, at: str | None) -> None:
 @click.argument("patient")
 @click.argument("name")
 @acting
-@timed
 @click.option("--witnessed", is_flag=True, help="You are staff and vouch for the patient's signature on paper.")
 @click.pass_context
-def revoke(ctx: click.Context, patient: str, name: str, actor: str, at: str | None, witnessed: bool) -> None:
+def revoke(ctx: click.Context, patient: str, name: str, actor: str, witnessed: bool) -> None:
     """End a consent."""
     with session(ctx, actor) as work:
-        work.revoke(patient, name, moment(at), witnessed=witnessed)
+        work.revoke(patient, name, witnessed=witnessed)
     click.echo(f"consent {name} is revoked")

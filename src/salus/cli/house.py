@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from salus.cli.options import acting, configuration, moment, session, timed
+from salus.cli.options import acting, configuration, session
 from salus.errors import InputError
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -209,12 +209,11 @@ def log() -> None:
 @log.command("patient")
 @click.argument("patient")
 @acting
-@timed
 @click.pass_context
-def log_patient(ctx: click.Context, patient: str, actor: str, at: str | None) -> None:
+def log_patient(ctx: click.Context, patient: str, actor: str) -> None:
     """Who looked at my record, who wrote, who was refused (for the patient or a proxy)."""
     with session(ctx, actor) as work:
-        for entry in work.accesses(patient, moment(at)):
+        for entry in work.accesses(patient):
             what = entry.get("decision", entry.get("reason", ""))
             extra = entry.get("purpose") or f"{len(entry.get('items', []))} resources"
             click.echo(f"{entry['n']:>6}  {entry.get('at', '')}  {entry.get('actor', '')}  {what}  {extra}")

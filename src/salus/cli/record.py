@@ -23,7 +23,6 @@ PATH = click.Path(path_type=Path)
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=PATH)
 @acting
-@timed
 @click.option("--patient", help="Whose the sources are that name nobody.")
 @click.option("--dry-run", is_flag=True, help="Show kind, patient, counts and losses; store nothing.")
 @click.option("--sample", help="Which sample of a VCF is the patient.")
@@ -37,7 +36,6 @@ def intake(
     ctx: click.Context,
     paths: tuple[Path, ...],
     actor: str,
-    at: str | None,
     patient: str | None,
     dry_run: bool,
     sample: str | None,
@@ -54,7 +52,7 @@ def intake(
 
     options = Options(sample, encoding, accept_apple_dtd)
     with session(ctx, actor) as work, progress("taking in") as step:
-        run = Intake(work, moment(at), patient=patient, options=options, accept_identifiers=accepted, dry_run=dry_run)
+        run = Intake(work, patient=patient, options=options, accept_identifiers=accepted, dry_run=dry_run)
         taken = run.run(paths, step)
     for entry in taken:
         print_taken(entry)
@@ -81,12 +79,11 @@ def print_taken(entry: Taken) -> None:
 
 @click.command()
 @acting
-@timed
 @click.pass_context
-def patients(ctx: click.Context, actor: str, at: str | None) -> None:
+def patients(ctx: click.Context, actor: str) -> None:
     """The patients of whom anything is released to you (each look is logged)."""
     with session(ctx, actor) as work:
-        for patient, categories in work.patients(moment(at)):
+        for patient, categories in work.patients():
             click.echo(f"{patient}  {', '.join(sorted(categories))}")
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 from salus.errors import InputError
 
 _DATE = re.compile(
     r"(?P<year>\d{4})(?:-(?P<month>\d{2})(?:-(?P<day>\d{2})"
     r"(?:T(?P<hour>\d{2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.(?P<fraction>\d{1,9}))?)?"
-    r"(?P<offset>Z|[+-]\d{2}:\d{2})?)?)?)?\Z"
+    r"(?P<offset>Z|[+-]\d{2}:\d{2})?)?)?)?\Z",
+    re.ASCII,
 )
+_FAR_OFFSET = timedelta(hours=14)
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -25,6 +28,14 @@ class Span:
 
     def __contains__(self, moment: datetime) -> bool:
         return self.start <= moment < self.end
+
+
+def _end(start: datetime, unit: str) -> datetime:
+    """The end of the unit that begins at ``start``; "9999", written for "no end", ends with the calendar."""
+    try:
+        return _next(start, unit)
+    except (ValueError, OverflowError):
+        return _END_OF_TIME
 
 
 def _next(start: datetime, unit: str) -> datetime:
@@ -45,10 +56,10 @@ def parse(text: str) -> Span:
         raise InputError("not a FHIR date", remedy="write YYYY, YYYY-MM, YYYY-MM-DD or a full timestamp")
     part = match.groupdict()
     unit = next(u for u in ("second", "minute", "day", "month", "year") if part[u])
-    utc = part["offset"] in (None, "Z")
-    zone = UTC if utc else datetime.strptime(part["offset"], "%z").tzinfo
     micro = int((part["fraction"] or "0").ljust(6, "0")[:6])
     try:
+        if int(part["second"] or 0) > 60:
+            raise ValueError
         start = datetime(
             int(part["year"]),
             int(part["month"] or 1),
@@ -57,12 +68,21 @@ def parse(text: str) -> Span:
             int(part["minute"] or 0),
             min(int(part["second"] or 0), 59),  # a leap second is kept inside its minute
             micro,
-            tzinfo=zone,
+            tzinfo=_zone(part["offset"]),
         )
-        end = start + timedelta(microseconds=1) if part["fraction"] else _next(start, unit)
+        end = start + timedelta(microseconds=1) if part["fraction"] else _end(start, unit)
         return Span(start.astimezone(UTC), end.astimezone(UTC), text)
     except (ValueError, OverflowError) as error:
         raise InputError("an impossible date") from error
+
+
+def _zone(offset: str | None) -> timezone:
+    if offset in (None, "Z"):
+        return UTC
+    away = timedelta(hours=int(offset[1:3]), minutes=int(offset[4:]))
+    if away > _FAR_OFFSET or int(offset[4:]) > 59:
+        raise ValueError
+    return timezone(-away if offset[0] == "-" else away)
 
 
 def instant(text: str) -> datetime:

@@ -6,6 +6,7 @@ Decimals are parsed to :class:`decimal.Decimal`, never to float, and written bac
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -16,28 +17,38 @@ from salus.errors import InputError
 MAX_DEPTH = 64
 MAX_NUMBER_CHARS = 64
 MAX_EXPONENT = 400
+_INT64 = range(-(1 << 63), 1 << 64)
+"""Whole numbers that the writer takes as they are; longer ones become Decimal."""
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?(?:\d[\d.eE+-]*|Infinity|NaN)', re.DOTALL | re.ASCII)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+class _NumberError(InputError):
+    """A number that is refused: the parser's hooks do not know where it stands, :func:`loads` adds that."""
 
 
 def _decimal(text: str) -> Decimal:
     if len(text) > MAX_NUMBER_CHARS:
-        raise InputError(f"a number of {len(text)} characters", remedy=f"at most {MAX_NUMBER_CHARS} are read")
+        raise _NumberError(f"a number of {len(text)} characters", remedy=f"at most {MAX_NUMBER_CHARS} are read")
     try:
         number = Decimal(text)
-    except InvalidOperation as error:
-        raise InputError("a number that cannot be represented") from error
-    if number and abs(number.adjusted()) > MAX_EXPONENT:
-        raise InputError("a number with a giant exponent", remedy=f"exponents up to {MAX_EXPONENT} are read")
+        giant = abs(number.adjusted()) > MAX_EXPONENT
+    except InvalidOperation:
+        giant = True
+    if giant:
+        raise _NumberError("a number with a giant exponent", remedy=f"exponents up to {MAX_EXPONENT} are read")
     return number
 
 
-def _integer(text: str) -> int:
+def _integer(text: str) -> int | Decimal:
     if len(text) > MAX_NUMBER_CHARS:
-        raise InputError(f"a number of {len(text)} characters", remedy=f"at most {MAX_NUMBER_CHARS} are read")
-    return int(text)
+        raise _NumberError(f"a number of {len(text)} characters", remedy=f"at most {MAX_NUMBER_CHARS} are read")
+    number = int(text)
+    return number if number in _INT64 else Decimal(text)
 
 
 def _constant(text: str) -> Any:
-    raise InputError(f"{text} is not a JSON number", remedy="leave the element out when there is no value")
+    raise _NumberError(f"{text} is not a JSON number", remedy="leave the element out when there is no value")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -57,7 +68,11 @@ _DECODER = json.JSONDecoder(
 
 
 def loads(data: bytes) -> Any:
-    """Parse UTF-8 JSON. Raises :class:`InputError` with line and column when it is not JSON."""
+    """Parse UTF-8 JSON. Raises :class:`InputError` with line and column when it is not JSON.
+
+    Refused besides: a member that stands twice in one object, NaN and Infinity, numbers of more than 64 characters or
+    with an exponent beyond 400, nesting deeper than 64 levels, and halves of surrogate pairs.
+    """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -72,10 +87,38 @@ def loads(data: bytes) -> Any:
             where=f"line {error.lineno} column {error.colno}",
             remedy="the file may be cut off or may not be JSON",
         ) from error
+    except _NumberError as error:
+        raise InputError(error.what, _place_of_number(text, error), error.remedy) from error
     except RecursionError as error:
         raise InputError(f"nested deeper than {MAX_DEPTH} levels") from error
     check_depth(value)
+    if _SURROGATE.search(text):
+        _check_text(value)
     return value
+
+
+def _place_of_number(text: str, refused: InputError) -> str | None:
+    """Line and column of the first number that is refused in the words of ``refused``."""
+    for token in _TOKEN.finditer(text):
+        word = token[0]
+        if word[0] == '"':
+            continue
+        parse = _constant if word[-1] in "yN" else _decimal if set(word) & set(".eE") else _integer
+        try:
+            parse(word)
+        except InputError as error:
+            if error.what == refused.what:
+                start = token.start()
+                return f"line {text.count(chr(10), 0, start) + 1} column {start - text.rfind(chr(10), 0, start)}"
+    return None
+
+
+def _check_text(value: Any) -> None:
+    """Refuse strings that are no Unicode text: they could not be written again."""
+    try:
+        dumps(value)
+    except TypeError as error:
+        raise InputError("half of a surrogate pair stands in a text", remedy="write the text in UTF-8") from error
 
 
 def check_depth(value: Any) -> None:
@@ -84,7 +127,7 @@ def check_depth(value: Any) -> None:
     depth = 0
     while level:
         depth += 1
-        if depth > MAX_DEPTH + 1:
+        if depth > MAX_DEPTH:
             raise InputError(f"nested deeper than {MAX_DEPTH} levels")
         level = [
             child
@@ -96,7 +139,7 @@ def check_depth(value: Any) -> None:
 
 
 def _fragment(value: Any) -> Any:
-    if isinstance(value, Decimal):
+    if isinstance(value, Decimal) and value.is_finite():
         return orjson.Fragment(str(value))
     raise TypeError(f"{type(value).__name__} is not JSON")
 

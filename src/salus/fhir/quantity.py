@@ -11,6 +11,8 @@ from typing import Any
 
 from salus.errors import UnitError
 
+UCUM = "http://unitsofmeasure.org"
+
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
@@ -70,21 +72,23 @@ def convert(quantity: Quantity, unit: str, analyte: str | None = None) -> Quanti
 
 
 def read(element: Any) -> Quantity | None:
-    """A FHIR Quantity element as a :class:`Quantity`; None where value or unit is missing.
+    """A FHIR Quantity element as a :class:`Quantity`; None where value or unit is missing or malformed.
 
-    The UCUM code wins; without one the printed unit is taken if it is a known spelling.
+    The UCUM code wins; without one, or with a code of another system, the printed unit is taken.
     """
     if not isinstance(element, dict):
         return None
     value = element.get("value")
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
-    unit = element.get("code") if element.get("system", "http://unitsofmeasure.org") else None
+    unit = element.get("code") if element.get("system", UCUM) == UCUM else None
     unit = unit or element.get("unit")
     if not isinstance(unit, str) or not unit:
         return None
     comparator = element.get("comparator")
-    return Quantity(Decimal(value), unit, comparator if isinstance(comparator, str) else None)
+    if comparator is not None and not (isinstance(comparator, str) and comparator):
+        return None  # a bound that cannot be read must not pass for an exact value
+    return Quantity(Decimal(value), unit, comparator)
 
 
 def write(quantity: Quantity) -> dict[str, Any]:
@@ -92,4 +96,4 @@ def write(quantity: Quantity) -> dict[str, Any]:
     element: dict[str, Any] = {"value": quantity.value, "unit": quantity.unit}
     if quantity.comparator:
         element["comparator"] = quantity.comparator
-    return element | {"system": "http://unitsofmeasure.org", "code": quantity.unit}
+    return element | {"system": UCUM, "code": quantity.unit}

@@ -85,8 +85,13 @@ def span_of(body: Body, *elements: str) -> Span | None:
 def tags(body: Body, system: str) -> tuple[str, ...]:
     """The codes of the meta.tag entries of ``system``."""
     meta = body.get("meta")
-    entries = meta.get("tag", ()) if isinstance(meta, dict) else ()
-    return tuple(str(t.get("code")) for t in entries if isinstance(t, dict) and t.get("system") == system)
+    entries = _dicts(meta.get("tag")) if isinstance(meta, dict) else []
+    return tuple(str(t.get("code")) for t in entries if t.get("system") == system)
+
+
+def _dicts(element: Any) -> list[dict[str, Any]]:
+    """The objects in a list; none where it is no list."""
+    return [item for item in element if isinstance(item, dict)] if isinstance(element, list) else []
 
 
 Value = Quantity | Code | Decimal | str | bool | None
@@ -99,11 +104,13 @@ def value_of(body: Body) -> Value:
     if "valueCodeableConcept" in body:
         found = codings(body["valueCodeableConcept"])
         return found[0] if found else text_of(body["valueCodeableConcept"]) or None
-    for name in ("valueString", "valueBoolean"):
-        if isinstance(body.get(name), str | bool):
-            return body[name]  # type: ignore[no-any-return]
-    if isinstance(body.get("valueInteger"), int):
-        return Decimal(body["valueInteger"])
+    match body:
+        case {"valueString": str(text)}:
+            return text
+        case {"valueBoolean": bool(answer)}:
+            return answer
+        case {"valueInteger": int(number)} if not isinstance(number, bool):
+            return Decimal(number)
     return None
 
 
@@ -174,7 +181,11 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Medication:
-    """A medicine prescribed or stated to be taken. ``confirmed`` is the newest date that vouches for it."""
+    """A medicine prescribed or stated to be taken. ``confirmed`` is the newest date that vouches for it.
+
+    ``status`` is FHIR's, but "not-to-be-taken" for a prescription that forbids (doNotPerform) and its intent
+    ("proposal", "plan", "option") for one that nobody has ordered.
+    """
 
     source: Source
     concepts: frozenset[str]
@@ -301,8 +312,13 @@ def observation(source: Source, body: Body) -> Observation:
 
 
 def _status_code(element: Any) -> str:
+    """The code of a status element: "" where there is none, "unreadable" where there is one without a code."""
+    if element is None:
+        return ""
+    if isinstance(element, str):  # as FHIR STU3 has it
+        return element
     found = codings(element)
-    return found[0].code if found else ""
+    return found[0].code if found else "unreadable"
 
 
 def condition(source: Source, body: Body) -> Condition:
@@ -327,8 +343,7 @@ def medication(source: Source, body: Body) -> Medication:
     element = body.get("medicationCodeableConcept")
     found = codings(element)
     key = "dosageInstruction" if body.get("resourceType") == "MedicationRequest" else "dosage"
-    entries = body.get(key)
-    doses = [d["text"] for d in (entries if isinstance(entries, list) else ()) if isinstance(d, dict) and d.get("text")]
+    doses = [d["text"] for d in _dicts(body.get(key)) if isinstance(d.get("text"), str) and d["text"]]
     reference = body.get("medicationReference")
     display = reference.get("display", "") if isinstance(reference, dict) else ""
     return Medication(
@@ -336,12 +351,19 @@ def medication(source: Source, body: Body) -> Medication:
         concepts=names(found),
         codes=found,
         text=text_of(element) or str(display),
-        status=str(body.get("status", "")),
+        status=_medication_status(body),
         dose="; ".join(doses),
         period=span_of(body, "effectivePeriod", "effectiveDateTime", "authoredOn"),
         confirmed=span_of(body, "dateAsserted", "authoredOn", "effectiveDateTime", "effectivePeriod"),
         body=body,
     )
+
+
+def _medication_status(body: Body) -> str:
+    if body.get("doNotPerform", False) is not False:
+        return "not-to-be-taken"
+    intent = body.get("intent")
+    return str(intent) if intent in ("proposal", "plan", "option") else str(body.get("status", ""))
 
 
 _EVENT_CODE = {
@@ -373,40 +395,34 @@ def event(source: Source, body: Body) -> Event:
         concepts=names(found),
         codes=tuple(found),
         text="; ".join(w for w in words if w),
-        status=str(body.get("status", "")) or _status_code(body.get("clinicalStatus")),
+        status=_event_status(body),
         period=span_of(body, "period", "performedDateTime", "performedPeriod", "recordedDate", "date", "authored"),
         body=body,
     )
 
 
+def _event_status(body: Body) -> str:
+    """An allergy's verification decides where it takes the entry back; else status, else clinical status."""
+    verification = _status_code(body.get("verificationStatus"))
+    if verification in ("entered-in-error", "refuted", "unreadable"):
+        return verification
+    return str(body.get("status", "")) or _status_code(body.get("clinicalStatus"))
+
+
 def blob(source: Source, body: Body, loader: Callable[[str], bytes]) -> Blob | None:
     """View of a DocumentReference whose attachments lie in the blob store; None for any other."""
-    parts = []
-    contents = body.get("content")
-    for content in contents if isinstance(contents, list) else ():
-        attachment = content.get("attachment", {}) if isinstance(content, dict) else {}
-        url = attachment.get("url", "")
-        if isinstance(url, str) and url.startswith(BLOB_SCHEME):
-            sha = next((e["valueString"] for e in attachment.get("extension", ()) if e.get("url") == EXT_SHA256), "")
-            parts.append(
-                Part(
-                    str(attachment.get("title", "")),
-                    str(attachment.get("contentType", "")),
-                    int(attachment.get("size", 0)),
-                    sha,
-                    url.removeprefix(BLOB_SCHEME),
-                )
-            )
+    parts = [part for content in _dicts(body.get("content")) if (part := _part(content.get("attachment")))]
     kind = next(iter(tags(body, TAG_KIND)), None)
     if not parts or kind is None:
         return None
     name, _, form = kind.partition("/")
+    context = body.get("context")
     return Blob(
         source=source,
         kind=name,
         format=form,
         title=str(body.get("description", "")),
-        effective=span_of(body.get("context", {}), "period") or span_of(body, "date"),
+        effective=(span_of(context, "period") if isinstance(context, dict) else None) or span_of(body, "date"),
         parts=tuple(parts),
         meta=_blob_meta(body),
         loader=loader,
@@ -414,14 +430,27 @@ def blob(source: Source, body: Body, loader: Callable[[str], bytes]) -> Blob | N
     )
 
 
+def _part(attachment: Any) -> Part | None:
+    """The part of a blob that an attachment stands for; None for an attachment that lies elsewhere."""
+    url = attachment.get("url") if isinstance(attachment, dict) else None
+    if not isinstance(url, str) or not url.startswith(BLOB_SCHEME):
+        return None
+    digests = [e.get("valueString") for e in _dicts(attachment.get("extension")) if e.get("url") == EXT_SHA256]
+    size = attachment.get("size")
+    return Part(
+        name=str(attachment.get("title", "")),
+        media_type=str(attachment.get("contentType", "")),
+        size=size if isinstance(size, int) else 0,
+        sha256=str(digests[0]) if digests else "",
+        address=url.removeprefix(BLOB_SCHEME),
+    )
+
+
 def _blob_meta(body: Body) -> dict[str, str]:
-    for extension in body.get("extension", ()):
-        if isinstance(extension, dict) and extension.get("url") == EXT_META:
-            return {
-                str(e["url"]): str(e["valueString"])
-                for e in extension.get("extension", ())
-                if isinstance(e, dict) and "url" in e and "valueString" in e
-            }
+    for extension in _dicts(body.get("extension")):
+        if extension.get("url") == EXT_META:
+            entries = _dicts(extension.get("extension"))
+            return {str(e["url"]): str(e["valueString"]) for e in entries if "url" in e and "valueString" in e}
     return {}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
@@ -206,7 +206,10 @@ class Chart:
         return span is None or span.start <= self._now
 
     def _find_patient(self) -> tuple[Patient, ...]:
-        return self._all("Patient", views.patient)[:1]
+        found = self._all("Patient", views.patient)[:1]
+        if found and found[0].deceased_at and found[0].deceased_at.start > self._now:
+            return (replace(found[0], deceased=False),)  # the chart speaks of a moment before the death
+        return found
 
     def _find_observations(self, concept: str, since: str) -> tuple[Observation, ...]:
         earliest = datetime.fromisoformat(since) if since else _EARLIEST

@@ -117,8 +117,8 @@ class Store:
     ) -> Written:
         """Write resources and blobs of one patient in one transaction with one log leaf.
 
-        ``blobs`` are (address, content) with addresses from :meth:`address`. A resource whose bytes are unchanged is not
-        written again.
+        ``blobs`` are (address, content) with addresses from :meth:`address`. A resource whose bytes are the same is
+        not written again.
         """
         patient = _one(scope)
         with self.transaction(scope) as connection:
@@ -279,7 +279,11 @@ class Store:
         pieces = self._connection.execute("SELECT n, body FROM blob_chunk WHERE address = ? ORDER BY n", (address,))
         plain = [self._sealer.unseal(patient, body, _chunk_context(address, n, row[2])) for n, body in pieces]
         data = b"".join(plain)
-        if len(plain) != row[2] or len(data) != row[1] or self.address(patient, hashlib.sha256(data).digest()) != address:
+        if (
+            len(plain) != row[2]
+            or len(data) != row[1]
+            or self.address(patient, hashlib.sha256(data).digest()) != address
+        ):
             raise IntegrityError("a blob of the record is not what was stored", where=address[:16])
         return data
 

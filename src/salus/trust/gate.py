@@ -1,12 +1,13 @@
 """The gate: the one way to a patient's data. It decides on a basis, writes the decision into the log, then opens.
 
-If the log cannot be written nothing is opened. What is denied and what does not exist get the same answer.
+If the log cannot be written nothing is opened. What is denied and what does not exist get the same answer. Decisions
+are taken at the clock's time, whatever moment the chart is asked to speak of: no date revives a revoked consent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from salus.errors import AccessError
@@ -15,7 +16,7 @@ from salus.fhir.views import CATEGORIES, Body
 from salus.record.chart import Chart, FindingView
 from salus.record.store import Store, Stored
 from salus.trust import consent
-from salus.trust.consent import Action, Directive, Request
+from salus.trust.consent import Directive, Request
 from salus.trust.identity import Actor
 from salus.trust.log import Log
 from salus.trust.registry import Registry
@@ -53,32 +54,34 @@ class Decision:
 class Gate:
     """Decides over one store."""
 
-    def __init__(self, store: Store, log: Log, registry: Registry) -> None:
+    def __init__(self, store: Store, log: Log, registry: Registry, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._log = log
         self._registry = registry
+        self._clock = clock
 
     def open_chart(
         self, actor: Actor, patient: str, purpose: str, at: datetime, findings: Sequence[FindingView] = ()
     ) -> tuple[Chart, Grant]:
-        """The chart that ``actor`` may see, and the grant it was opened under. Raises AccessError."""
-        grant = self.grant(actor, patient, purpose, at)
+        """The chart as of ``at`` that ``actor`` may see, and the grant it was opened under. Raises AccessError."""
+        grant = self.grant(actor, patient, purpose)
         return self._chart(grant, at, findings), grant
 
     def service_chart(self, patient: str, at: datetime) -> tuple[Chart, Grant]:
         """The chart for the house's own runner: all that the patient has not closed to processing."""
         known = self._store.exists(patient)
         found = self._directives(patient) if known else []
-        closed = {c for c in CATEGORIES if self._consent("service", patient, "", c, "process", at, found)[0] == "deny"}
+        request = Request("service", "", "", "process", self._clock())
+        closed = {c for c in CATEGORIES if consent.decide(found, replace(request, category=c))[0] == "deny"}
         decision = Decision(frozenset(CATEGORIES) - closed, ("service",), ())
-        grant = self._record("service", patient, "processing", at, decision, may_write=True, known=known)
+        grant = self._record("service", patient, "processing", decision, may_write=True, known=known)
         return self._chart(grant, at, ()), grant
 
-    def grant(self, actor: Actor, patient: str, purpose: str, at: datetime) -> Grant:
+    def grant(self, actor: Actor, patient: str, purpose: str) -> Grant:
         """Decide whether ``actor`` may read, log it, and raise AccessError or return the grant."""
         known = self._store.exists(patient)
-        decision = self._decide(actor, patient, purpose, at) if known else Decision(frozenset(), (), ())
-        return self._record(actor.id, patient, purpose, at, decision, may_write=False, known=known)
+        decision = self._decide(actor, patient, purpose) if known else Decision(frozenset(), (), ())
+        return self._record(actor.id, patient, purpose, decision, may_write=False, known=known)
 
     def custodian(self, actor: Actor, patient: str) -> Grant:
         """The right of an operator or practitioner to write into a record without reading it. Raises AccessError."""
@@ -103,7 +106,7 @@ class Gate:
         return Chart(entries, now=at, loader=self._store.loader(grant), findings=findings)
 
     def _record(
-        self, actor: str, patient: str, purpose: str, at: datetime, decision: Decision, *, may_write: bool, known: bool
+        self, actor: str, patient: str, purpose: str, decision: Decision, *, may_write: bool, known: bool
     ) -> Grant:
         """One leaf for one decision, before any data leave."""
         entry = {
@@ -115,7 +118,7 @@ class Gate:
             "bases": list(decision.bases),
             "consents": list(decision.consents),
             "categories": sorted(decision.categories),
-            "at": dates.write(at),
+            "at": dates.write(self._clock()),
         }
         with self._store.transaction(self.house(actor, may_write=True)) as connection:
             leaf = self._log.append(connection, patient if known else SYSTEM, "access", entry)
@@ -133,37 +136,26 @@ class Gate:
             leaf,
         )
 
-    def _decide(self, actor: Actor, patient: str, purpose: str, at: datetime) -> Decision:
+    def _decide(self, actor: Actor, patient: str, purpose: str) -> Decision:
         if actor.kind in ("patient", "proxy") and actor.patient == patient:
             return Decision(frozenset(CATEGORIES), ("self",), ())
         found = self._directives(patient)
+        request = Request(actor.id, purpose, "", "read", self._clock())
         allowed: set[str] = set()
         bases: dict[str, None] = {}
         refs: dict[str, None] = {}
         for category in CATEGORIES:
-            answer, directive = self._consent(actor.id, patient, purpose, category, "read", at, found)
+            answer, directive = consent.decide(found, replace(request, category=category))
             if answer == "permit" and directive:
                 allowed.add(category)
                 bases["consent"] = refs[f"{directive.ref}/{directive.version}"] = None
                 continue
             for policy in self._registry.policies.values():
-                for rule in policy.match(actor.id, patient, purpose, category, at):
+                for rule in policy.match(actor.id, patient, purpose, category, request.at):
                     if answer != "deny" or rule.overrides_denial:
                         allowed.add(category)
                         bases[rule.basis] = None
         return Decision(frozenset(allowed), tuple(bases), tuple(refs))
-
-    def _consent(
-        self,
-        actor: str,
-        patient: str,
-        purpose: str,
-        category: str,
-        action: Action,
-        at: datetime,
-        found: Sequence[Directive],
-    ) -> tuple[consent.Answer | None, Directive | None]:
-        return consent.decide(found, Request(actor, purpose, category, action, at))
 
     def standing(self, grant: Grant) -> list[tuple[Body, str]]:
         """The patient's consents that ``grant`` covers, each with "in force" or why it decides nothing."""
