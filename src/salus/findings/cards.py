@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from importlib.resources import files
 from typing import Any
 
@@ -62,13 +63,13 @@ class Card:
         if not self.measured:
             rows.append(("measured", NOT_PROVIDED))
         for result in self.measured:
-            figures = ", ".join(f"{k} {_short(v)}" for k, v in result.figures.items() if isinstance(v, int | float))
+            figures = ", ".join(f"{k} {_short(v)}" for k, v in result.figures.items() if isinstance(v, int | Decimal))
             where = f"{result.data.get('folder')} (sha256 {str(result.data.get('sha256'))[:12]})"
             rows.append(("measured", f"{result.check}: {result.passed} of {result.n} on {where}; {figures}"))
         return [f"{name + ':':14} {text}" for name, text in [*rows, ("notice", NOT_A_DEVICE)]]
 
 
-def _short(value: float) -> str:
+def _short(value: int | Decimal) -> str:
     return str(value) if isinstance(value, int) else f"{value:.4g}"
 
 
