@@ -30,11 +30,12 @@ def wanted() -> list[str]:
     return sorted({name for members in classes.values() for name in members})
 
 
-def supplement() -> dict[str, str]:
-    """Ingredient codes from the list of those beginning with A."""
+def supplement() -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Codes and brand names of the ingredients beginning with A, from their list."""
     lines = (HERE / "make_text_a_ingredients.tsv").read_text("utf-8").splitlines()
     rows = [line.split("\t") for line in lines if line and not line.startswith("#")]
-    return {row[0]: row[1] for row in rows if row[1] != "-"}
+    brands = {b.strip().lower(): [r[0]] for r in rows if len(r) > 3 for b in r[3].split(",") if b.strip()}
+    return {row[0]: row[1] for row in rows if row[1] != "-"}, brands
 
 
 def main(folder: Path) -> None:
@@ -43,11 +44,12 @@ def main(folder: Path) -> None:
     with gzip.open(source, "rt", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
     names = wanted()
-    codes = {name: code for name, code in supplement().items() if name in names}
+    first_codes, first_brands = supplement()
+    codes = {name: code for name, code in first_codes.items() if name in names}
     codes |= {r["name"].lower(): r["rxcui"] for r in rows if r["tty"] == "IN" and r["name"].lower() in names}
     pattern = re.compile(r"(?<![\w-])(" + "|".join(map(re.escape, names)) + r")(?![\w-])", re.I)
     products: dict[str, list[str]] = {}
-    brands: dict[str, list[str]] = {}
+    brands = {brand: found for brand, found in first_brands.items() if found[0] in names}
     for row in rows:
         found = list(dict.fromkeys(m.lower() for m in pattern.findall(row["name"])))
         if row["tty"] in ("SCD", "SBD") and found and SOLID.search(row["name"]):

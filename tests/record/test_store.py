@@ -49,21 +49,23 @@ def test_blobs_of_every_size_come_back_and_stay_one_patients_own(ward):
     store.commit(WRITE, [Change("Patient", "p1", person())], at=WHEN)
     for size in (0, 1, CHUNK - 1, CHUNK, CHUNK + 1):
         content = Bytes(bytes(i % 251 for i in range(size)))
-        address = store.address("p1", content.sha256)
-        store.commit(WRITE, [], at=WHEN, blobs=[(address, content)])
+        address = store.address(READ, content.sha256)
+        store.commit(WRITE, [], at=WHEN, blobs=[(address, "record", content)])
         assert store.blob(READ, address) == content.data
-        assert store.address("p2", content.sha256) != address
+        assert store.address(replace(READ, patient="p2"), content.sha256) != address
+        with pytest.raises(AccessError):
+            store.blob(replace(READ, categories=frozenset({"note"})), address)
     assert not ward.house.verify().problems
 
 
 def test_a_file_that_changes_while_it_is_read_leaves_nothing(ward):
     store = ward.house.store
     content = Bytes(b"first")
-    address = store.address("p1", content.sha256)
+    address = store.address(READ, content.sha256)
     content.data = b"later"
     with pytest.raises(StoreError):
-        store.commit(WRITE, [Change("Patient", "p1", person())], at=WHEN, blobs=[(address, content)])
-    assert not store.exists("p1")
+        store.commit(WRITE, [Change("Patient", "p1", person())], at=WHEN, blobs=[(address, "record", content)])
+    assert not store.exists(READ)
     assert not ward.house.verify().problems
 
 
@@ -131,7 +133,7 @@ def test_a_full_disk_leaves_the_store_as_it_was(ward):
     store.connection.execute(f"PRAGMA max_page_count={pages + 2}")
     content = Bytes(bytes(200_000))
     with pytest.raises(StoreError, match="nothing of this step was kept"):
-        store.commit(WRITE, [], at=WHEN, blobs=[(store.address("p1", content.sha256), content)])
+        store.commit(WRITE, [], at=WHEN, blobs=[(store.address(READ, content.sha256), "record", content)])
     store.connection.execute("PRAGMA max_page_count=1000000")
     report = ward.house.verify()
     assert not report.problems

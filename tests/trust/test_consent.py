@@ -1,8 +1,11 @@
 """Which consent decides, and that whatever is not understood decides nothing."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given as given_
+from hypothesis import strategies as st
 
 from salus.errors import InputError
 from salus.trust import consent
@@ -87,19 +90,85 @@ def test_what_is_not_understood_decides_nothing(change):
 
 def test_only_patient_proxy_or_witnessing_staff_can_sign():
     body = given()
-    assert consent.signer_of(body, consent.sign(body, PAT, AT), ACTORS, "p1")
-    assert consent.signer_of(body, consent.sign(body, STAFF, AT, witnessed=True), ACTORS, "p1")
-    assert not consent.signer_of(body, consent.sign(body, STAFF, AT), ACTORS, "p1")
-    assert not consent.signer_of(body, consent.sign(body, OTHER, AT), ACTORS, "p1")
-    assert not consent.signer_of({**body, "dateTime": "2020-01-01"}, consent.sign(body, PAT, AT), ACTORS, "p1")
+    assert consent.signer_of(body, consent.sign(body, PAT, AT), ACTORS.values(), "p1")
+    assert consent.signer_of(body, consent.sign(body, STAFF, AT, witnessed=True), ACTORS.values(), "p1")
+    assert not consent.signer_of(body, consent.sign(body, STAFF, AT), ACTORS.values(), "p1")
+    assert not consent.signer_of(body, consent.sign(body, OTHER, AT), ACTORS.values(), "p1")
+    assert not consent.signer_of({**body, "dateTime": "2020-01-01"}, consent.sign(body, PAT, AT), ACTORS.values(), "p1")
 
 
 def test_unsigned_and_inactive_consents_are_named_as_ignored():
     body = given()
     proof = consent.sign(body, PAT, AT)
-    good, ignored = consent.directives([("Consent/c", 1, body)], [proof], ACTORS, "p1")
-    assert [d.ref for d in good] == ["Consent/c"]
-    assert not ignored
-    good, ignored = consent.directives([("Consent/c", 1, body)], [], ACTORS, "p1")
-    assert not good
-    assert "not signed" in ignored[0][1]
+    people = list(ACTORS.values())
+    found = consent.standing([("Consent/c", 1, body)], {"Consent/c": proof}, people, "p1")
+    assert [d.ref for d in found.directives] == ["Consent/c"]
+    assert not found.ignored
+    found = consent.standing([("Consent/c", 1, body)], {}, people, "p1")
+    assert not found.directives
+    assert "not signed" in found.ignored[0][1]
+
+
+def test_a_signed_consent_that_is_not_understood_may_be_a_denial():
+    body = {**given(), "provision": {"type": "deny", "securityLabel": [{"code": "R"}]}}
+    found = consent.standing(
+        [("Consent/c", 1, body)], {"Consent/c": consent.sign(body, PAT, AT)}, ACTORS.values(), "p1"
+    )
+    assert found.opaque
+    assert not found.directives
+
+
+def test_what_staff_witnessed_never_overrides_the_patients_own_denial():
+    deny = given(dated=AT - timedelta(days=2))
+    deny["provision"]["type"] = "deny"
+    own = directive(deny)
+    paper = replace(directive(given(dated=AT - timedelta(days=1))), witnessed=True)
+    assert consent.decide([own, paper], request())[0] == "deny"
+    assert consent.decide([paper], request())[0] == "permit"
+    assert consent.decide([replace(own, witnessed=True), paper], request())[0] == "permit"
+
+
+@given_(
+    st.recursive(
+        st.none() | st.booleans() | st.text(max_size=4) | st.integers(-9, 9),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "type",
+                        "class",
+                        "actor",
+                        "action",
+                        "period",
+                        "provision",
+                        "system",
+                        "code",
+                        "reference",
+                        "identifier",
+                        "signature",
+                        "agent",
+                        "coding",
+                        "data",
+                        "sigFormat",
+                        "who",
+                        "value",
+                    ]
+                ),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=12,
+    )
+)
+def test_nothing_malformed_breaks_the_decision(junk):
+    proof = {**consent.sign(given(), PAT, AT), "signature": junk, "agent": junk}
+    consent.standing([("Consent/c", 1, {**given(), "provision": junk})], {"Consent/c": proof}, ACTORS.values(), "p1")
+    body = {**given(), "provision": junk}
+    found = consent.standing(
+        [("Consent/c", 1, body)], {"Consent/c": consent.sign(body, PAT, AT)}, ACTORS.values(), "p1"
+    )
+    assert found.opaque or found.directives
+    consent.permitted_actors(body)
+    consent.denies(body)

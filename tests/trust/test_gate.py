@@ -32,7 +32,7 @@ def agree(ward, signer=None, patient="p1", **more):
     proof = consent.sign(body, signer or ward.patient, AT)
     scope = ward.house.gate.own_consent(ward.house.authenticate(ward.patient), patient)
     ward.house.store.commit(
-        scope, [Change("Consent", body["id"], body), Change("Provenance", proof["id"], proof)], at=WHEN
+        scope, [Change("Consent", body["id"], body), Change("Provenance", proof["id"], proof)], at=WHEN, topic="consent"
     )
 
 
@@ -102,7 +102,9 @@ def test_a_closed_category_is_not_given_to_the_houses_own_runner(ward):
     body = consent.closure_resource(id="k2", patient="p1", dated=AT, categories=["record"])
     proof = consent.sign(body, ward.patient, AT)
     scope = ward.house.gate.own_consent(ward.house.authenticate(ward.patient), "p1")
-    ward.house.store.commit(scope, [Change("Consent", "k2", body), Change("Provenance", proof["id"], proof)], at=WHEN)
+    ward.house.store.commit(
+        scope, [Change("Consent", "k2", body), Change("Provenance", proof["id"], proof)], at=WHEN, topic="consent"
+    )
     chart, grant = ward.house.gate.service_chart("p1", AT)
     assert "record" not in grant.categories
     assert chart.latest("creatinine") is None
@@ -155,7 +157,9 @@ def test_a_denial_stands_unless_the_policy_overrides_it(ward, clinic, overrides)
     body["provision"]["type"] = "deny"
     proof = consent.sign(body, ward.patient, AT)
     scope = ward.house.gate.own_consent(ward.house.authenticate(ward.patient), "p1")
-    ward.house.store.commit(scope, [Change("Consent", "no", body), Change("Provenance", proof["id"], proof)], at=WHEN)
+    ward.house.store.commit(
+        scope, [Change("Consent", "no", body), Change("Provenance", proof["id"], proof)], at=WHEN, topic="consent"
+    )
     if overrides:
         assert look(ward)[1].basis == "treatment"
     else:
@@ -174,7 +178,7 @@ def test_if_the_log_cannot_be_written_nothing_is_opened(ward):
 def test_demo_keys_and_doubles_are_refused(ward):
     with pytest.raises(InputError, match="everybody has it"):
         ward.house.add_actor(Actor("demo-x", "operator", demo_identity("demo-x").public_key), by="operator")
-    with pytest.raises(InputError, match="already"):
+    with pytest.raises(InputError, match="given once"):
         ward.house.add_actor(Actor("dr-lee", "operator", Identity.generate("x").public_key), by="operator")
     with pytest.raises(AccessError):
         ward.house.authenticate(Identity.generate("dr-lee"))
@@ -187,3 +191,112 @@ def test_state_is_the_fold_of_the_log(ward, clinic):
     ward.house.remove_actor("pat", by="operator")
     with House(ward.house.configuration) as again:
         assert again.registry == ward.house.registry
+
+
+SWAPS = [
+    "UPDATE resource SET (version, updated, deleted, mac, body) = (SELECT version, updated, deleted, mac, body FROM "
+    "history h WHERE h.rid = resource.rid AND h.version = 1) WHERE type = 'Consent'",
+    "DELETE FROM resource WHERE type = 'Consent'",
+    "UPDATE log_leaf SET topic = 'write' WHERE n = (SELECT max(n) FROM log_leaf WHERE topic = 'consent')",
+    "UPDATE log_leaf SET pid = NULL WHERE n = (SELECT max(n) FROM log_leaf WHERE topic = 'consent')",
+]
+
+
+@pytest.mark.parametrize("statement", SWAPS)
+def test_a_revocation_cannot_be_undone_in_the_file(ward, statement):
+    from salus.app.session import Session
+
+    fill(ward)
+    mine = Session(ward.house, ward.patient)
+    name = mine.give_consent("p1", AT, actors=["dr-lee"], categories=["record"])
+    assert look(ward)
+    mine.revoke("p1", name)
+    with pytest.raises(AccessError):
+        look(ward)
+    connection = ward.house.store.connection
+    connection.execute("PRAGMA foreign_keys=OFF")
+    connection.execute(statement)
+    with pytest.raises(IntegrityError):
+        look(ward)
+
+
+def test_what_was_revoked_or_replaced_does_not_come_back(ward):
+    from salus.app.session import Session
+
+    fill(ward)
+    mine = Session(ward.house, ward.patient)
+    body = consent.consent_resource(id="k1", patient="p1", dated=AT, permit=["record"], actors=["dr-lee"])
+    proof = consent.sign(body, ward.patient, AT)
+    mine.file_consent("p1", body, proof)
+    mine.revoke("p1", "k1")
+    for filer in (mine, Session(ward.house, ward.operator)):
+        with pytest.raises(InputError, match="revoked"):
+            filer.file_consent("p1", body, proof)
+
+
+def test_a_witness_lets_nobody_in_against_the_patient_nor_himself(ward):
+    from salus.app.session import Session
+
+    fill(ward)
+    mine, clinician, operator = (Session(ward.house, i) for i in (ward.patient, ward.clinician, ward.operator))
+    denial = consent.consent_resource(id="no", patient="p1", dated=AT, permit=["record"], actors=["dr-lee"])
+    denial["provision"]["type"] = "deny"
+    mine.file_consent("p1", denial, consent.sign(denial, ward.patient, AT))
+    ward.time = AT + timedelta(days=1)
+    with pytest.raises(InputError, match="witness"):
+        clinician.give_consent("p1", ward.time, actors=["dr-lee"], categories=["record"], witnessed=True)
+    with pytest.raises(InputError, match="ended only by the patient"):
+        operator.revoke("p1", "no", witnessed=True)
+    operator.give_consent("p1", ward.time, actors=["dr-lee"], categories=["record"], witnessed=True)
+    with pytest.raises(AccessError):
+        look(ward)
+    mine.revoke("p1", "no")
+    assert look(ward)
+
+
+def test_a_denial_outlives_its_signer_and_names_are_given_once(ward, clinic):
+    fill(ward)
+    ward.house.add_policy(policy.sign(rules(), clinic), by="operator")
+    from salus.app.session import Session
+
+    denial = consent.consent_resource(id="no", patient="p1", dated=AT, permit=["record"], actors=["dr-lee"])
+    denial["provision"]["type"] = "deny"
+    Session(ward.house, ward.patient).file_consent("p1", denial, consent.sign(denial, ward.patient, AT))
+    ward.house.remove_actor("pat", by="operator")
+    with pytest.raises(AccessError):
+        look(ward)
+    with pytest.raises(InputError, match="given once"):
+        ward.house.add_actor(Actor("pat", "patient", Identity.generate("pat").public_key, "p1"), by="operator")
+
+
+def test_policies_end_with_their_organisation_and_do_not_come_back(ward, clinic):
+    fill(ward)
+    signed = policy.sign(rules(), clinic)
+    ward.house.add_policy(signed, by="operator")
+    ward.house.remove_actor("clinic", by="operator")
+    with pytest.raises(AccessError):
+        look(ward)
+    with pytest.raises(InputError):
+        ward.house.add_policy(signed, by="operator")
+
+
+def test_only_who_speaks_for_a_patient_lets_another_do_so_and_the_patient_sees_it(ward):
+    fill(ward)
+    proxy = Actor("child", "proxy", Identity.generate("child").public_key, "p1")
+    with pytest.raises(AccessError):
+        ward.house.add_actor(proxy, by="operator")
+    ward.house.add_actor(proxy, by="pat")
+    assert [e.content["id"] for e in leaves(ward, "p1") if e.content["reason"] == "actor-added"] == ["child"]
+
+
+def test_closing_everything_leaves_the_patient_the_own_record(ward):
+    from salus.app.session import Session
+    from salus.fhir.views import CATEGORIES
+
+    fill(ward)
+    mine = Session(ward.house, ward.patient)
+    assert mine.open("p1", AT).findings
+    mine.close_to_processing("p1", AT, categories=CATEGORIES)
+    opened = mine.open("p1", AT)
+    assert opened.findings == ()
+    assert opened.chart.latest("creatinine")

@@ -1,8 +1,8 @@
 """CKD-EPI 2021 eGFR against MedCalc-Bench answers (those its corrected calculators reproduce) and clincalc's.
 
 MedCalc-Bench: within the set's own limits (5 %). clincalc rounds to an integer: within one half. A creatinine outside
-the range that salus finds plausible must be refused and counts as passed when it is. MedCalc-Bench answers for men with a
-creatinine below 0.9 mg/dL take the women's kappa of 0.7 against the paper (Inker 2021, NEJM 385:1737): they count as
+the range that salus finds plausible must be refused and counts as passed when it is. MedCalc-Bench answers for men with
+a creatinine below 0.9 mg/dL take the women's kappa of 0.7 against the paper (Inker 2021, NEJM 385:1737): they count as
 failed here, so the check is judged by an agreement of 95 %.
 """
 

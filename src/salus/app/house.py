@@ -19,10 +19,10 @@ from salus.trust import quarantine
 from salus.trust import registry as state
 from salus.trust.gate import Gate
 from salus.trust.identity import KINDS, Actor, Identity, check_enrolment, is_demo_key, valid_name, verify_signature
-from salus.trust.log import Checkpoint, Log
+from salus.trust.log import ROLLED_BACK, Checkpoint, Log
 from salus.trust.policy import parse as parse_policy
 from salus.trust.vault import SYSTEM, Vault
-from salus.trust.verify import ROLLED_BACK, Report, verify
+from salus.trust.verify import Report, verify
 
 
 def now() -> datetime:
@@ -34,13 +34,24 @@ class House:
     """An open store and everything around it. Close it, or use it as a context manager."""
 
     def __init__(
-        self, configuration: Configuration, *, create: bool = False, clock: Callable[[], datetime] = now
+        self,
+        configuration: Configuration,
+        *,
+        create: bool = False,
+        checked: bool = True,
+        clock: Callable[[], datetime] = now,
     ) -> None:
+        """Open the store. Raises IntegrityError when it is older than what was remembered outside it.
+
+        ``checked`` is false only where that is looked into: for verification and restore.
+        """
         self.configuration = configuration
         self.clock = clock
         self.vault = Vault(configuration.keys)
         self.log = Log(self.vault)
         self.store = Store(configuration.store_file, self.vault, self.log, create=create)
+        if checked:
+            self.log.check_mark(self.store.connection)
         self.registry = state.load(self.log, self.store.connection)
         self.gate = Gate(self.store, self.log, self.registry, clock)
 
@@ -77,6 +88,15 @@ class House:
         self.log.remember(self.store.connection)
         self.registry.apply(content)
 
+    def _tell(self, patient: str, by: str, content: Mapping[str, Any]) -> None:
+        """Write into a patient's own chain what concerns who may speak for him, where there is such a patient."""
+        scope = self.gate.custody(by, patient)
+        if not patient or not self.store.exists(scope):
+            return
+        with self.store.transaction(scope) as connection:
+            self.log.append(connection, patient, "access", {"at": self.time(), "actor": by, **content})
+        self.log.remember(self.store.connection)
+
     # ---- actors
 
     def authenticate(self, identity: Identity) -> Actor:
@@ -91,36 +111,42 @@ class House:
         """Enrol an actor. Raises InputError for a name or key that must not be enrolled."""
         if not valid_name(actor.id) or actor.kind not in KINDS:
             raise InputError("not an actor's name or kind", remedy=f"kinds are {', '.join(KINDS)}")
-        if actor.id in self.registry.actors:
-            raise InputError(f"there is an actor {actor.id!r} already")
+        if actor.id in {a.id for a in self.registry.ever}:
+            raise InputError(f"there is or was an actor {actor.id!r}", remedy="a name is given once: choose another")
+        speakers = [a.id for a in self.registry.actors.values() if a.patient and a.patient == actor.patient]
+        if speakers and by not in speakers:
+            raise AccessError("somebody speaks for this patient already", remedy="only they can let another do so")
         if (actor.kind in ("patient", "proxy")) != bool(actor.patient):
             raise InputError("a patient or proxy speaks for one patient; nobody else does", remedy="--patient ID")
         check_enrolment(actor.public_key)
         if is_demo_key(actor.id, actor.public_key) and not self.registry.demo:
             raise InputError("a demonstration key: everybody has it", remedy="make a key: salus actor add")
-        self.note(
-            by,
-            {
-                "reason": "actor-added",
-                "id": actor.id,
-                "kind": actor.kind,
-                "key": actor.public_key.hex(),
-                "patient": actor.patient,
-                "name": actor.name,
-            },
-        )
+        content = {
+            "reason": "actor-added",
+            "id": actor.id,
+            "kind": actor.kind,
+            "key": actor.public_key.hex(),
+            "patient": actor.patient,
+            "name": actor.name,
+        }
+        self.note(by, content)
+        self._tell(actor.patient, by, {"reason": "actor-added", "id": actor.id, "kind": actor.kind})
 
     def remove_actor(self, name: str, by: str) -> None:
         """Take an actor out; what it did stays in the log."""
         if name not in self.registry.actors:
             raise InputError(f"no actor {name!r}")
+        patient = self.registry.actors[name].patient
         self.note(by, {"reason": "actor-removed", "id": name})
+        self._tell(patient, by, {"reason": "actor-removed", "id": name})
 
     # ---- policies and methods
 
     def add_policy(self, document: Mapping[str, Any], by: str) -> None:
         """Take an organisation's signed policy into force. Raises InputError when it is not valid."""
-        parse_policy(document, self.registry.actors)
+        policy = parse_policy(document, self.registry.actors)
+        if policy.id in self.registry.retired or policy.id in self.registry.policies:
+            raise InputError(f"there is or was a policy {policy.id!r}", remedy="sign it under a new id")
         self.note(by, {"reason": "policy-added", "policy": dict(document)})
 
     def remove_policy(self, name: str, by: str) -> None:
@@ -188,7 +214,7 @@ class House:
         configuration.store.mkdir(parents=True, exist_ok=True, mode=0o700)
         shutil.copyfile(source, configuration.store_file)
         try:
-            with House(configuration) as house:
+            with House(configuration, checked=False) as house:
                 return house._check_restored(accept_loss)
         except SalusError:
             for leftover in configuration.store.glob(configuration.store_file.name + "*"):
@@ -203,5 +229,6 @@ class House:
         if report.problems:
             if not accept_loss:
                 raise StoreError("the backup is older than the log's last checkpoint", remedy="--accept-loss")
+            self.log.forget_mark()
             self.note("house", {"reason": "restored", "entries": report.entries})
         return self.verify()

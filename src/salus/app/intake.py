@@ -9,9 +9,10 @@ from typing import Any
 
 from salus.app.session import Session
 from salus.errors import InputError, SalusError
+from salus.fhir.views import category_of
 from salus.formats.content import Content
 from salus.intake import documents
-from salus.intake.attribute import Known, attribute, same_person
+from salus.intake.attribute import Known, attribute, nothing_lost, same_person
 from salus.intake.batch import Batch, Read, Unreadable
 from salus.intake.read import Options, files_below, pieces, read
 from salus.record.store import Change, Written
@@ -106,37 +107,40 @@ class Intake:
 
     def _attribute(self, batch: Batch, owner: str) -> str:
         stored = self._stored_patient(owner)
-        if stored is None and batch.patient is None:
+        if batch.patient is not None:
+            attribute(batch.clues, Known.of(batch.patient, self._accepted))  # the source must agree with itself
+            if stored is not None:
+                same_person(batch.patient, Known.of(stored, self._accepted))
+                nothing_lost(batch.patient, Known.of(stored))
+            return "by identifier"
+        if stored is None:
             raise InputError("no such patient in the store", remedy="take in the patient's FHIR record first")
-        if stored is not None:
-            known = Known.of(stored, self._accepted)
-            if batch.patient is not None:
-                same_person(batch.patient, known)
-                return "by identifier"
-            return attribute(batch.clues, known)
-        return "by identifier"
+        return attribute(batch.clues, Known.of(stored, self._accepted))
 
     def _stored_patient(self, owner: str) -> dict[str, Any] | None:
         """The Patient resource as stored (or, in a dry run, as about to be); read by the house, not by the operator."""
         if owner in self._incoming:
             return self._incoming[owner]
-        if not self._house.store.exists(owner):
-            return None
         scope = Grant("intake", owner, "service", frozenset({"record"}), may_write=False, purpose="attribution")
+        if not self._house.store.exists(scope):
+            return None
+        if self._dry_run:
+            self._house.gate.note_comparison(self._session.actor, owner)
         found = self._house.store.read(scope, ("Patient",))
         return found[0].body if found else None
 
     def _commit(self, batch: Batch, owner: str, how: str, scope: Grant) -> Written:
         store, at = self._house.store, self._house.time()
-        if store.has(owner, "Provenance", documents.provenance_id(batch, owner)):
+        if store.has(scope, "Provenance", documents.provenance_id(batch, owner)):
             return Written(unchanged=len(batch.resources) + len(batch.documents))
         changes = [Change(str(r["resourceType"]), str(r["id"]), _subject(r, owner)) for r in batch.resources]
-        blobs: list[tuple[str, Content]] = []
+        blobs: list[tuple[str, str, Content]] = []
         for document in batch.documents:
-            addresses = [store.address(owner, part.content.sha256) for part in document.parts]
+            addresses = [store.address(scope, part.content.sha256) for part in document.parts]
             body = documents.document_reference(document, owner, addresses, at)
             changes.append(Change("DocumentReference", body["id"], body))
-            blobs.extend(zip(addresses, (part.content for part in document.parts), strict=True))
+            kind = category_of(body)
+            blobs.extend((a, kind, part.content) for a, part in zip(addresses, document.parts, strict=True))
         targets = [f"{c.type}/{c.id}" for c in changes]
         proof = documents.provenance(batch, owner, targets, actor=self._session.actor.id, attribution=how, recorded=at)
         changes.append(Change("Provenance", proof["id"], proof))
@@ -149,15 +153,11 @@ class Intake:
         if self._dry_run:
             return Taken(name, kind, error=error)
         scope = self._house.gate.house(self._session.actor.id, may_write=True)
-        n = quarantine.keep(
-            self._house.store,
-            self._house.vault,
-            self._house.log,
-            scope,
-            pieces(sources),
-            error.what,
-            self._house.time(),
-        )
+        house, at = self._house, self._house.time()
+        try:
+            n = quarantine.keep(house.store, house.vault, house.log, scope, pieces(sources), error.what, at)
+        except OSError:  # what cannot be read cannot be kept either: the error says so
+            return Taken(name, kind, error=error)
         return Taken(name, kind, error=error, quarantine=n)
 
 

@@ -6,7 +6,7 @@ import hashlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from salus.app.house import House
@@ -19,30 +19,37 @@ from salus.findings import fhir as findings_fhir
 from salus.findings import registry as methods
 from salus.findings.method import Context, Method
 from salus.findings.model import Finding
-from salus.findings.runner import Failure, run
+from salus.findings.runner import Failure, Outcome, run
 from salus.record.chart import Chart
 from salus.record.store import Change, Stored
 from salus.trust import consent
 from salus.trust.gate import NOT_RELEASED, Grant
 from salus.trust.identity import Identity
+from salus.trust.log import CONSENT
+
+PRESENT = timedelta(minutes=10)
+"""How far from the clock a moment still counts as now."""
+NOT_SIGNED = InputError("the consent is not signed by the patient, a proxy or witnessing staff")
 
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """What a run of the methods over a record changed."""
+    """What a run of the methods over a record did. It says nothing of what they found."""
 
-    findings: tuple[Finding, ...]
     failures: tuple[Failure, ...]
     refused: tuple[tuple[str, str], ...]
     computed: tuple[str, ...]
-    new: int
-    amended: int
-    superseded: int
+    new: int = 0
+    amended: int = 0
+    superseded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A chart that was released, with the findings its reader may see and what was withheld from him."""
+    """A chart that was released, with the findings its reader may see and what was withheld from him.
+
+    ``refresh`` tells only of methods that read nothing but what was released.
+    """
 
     chart: Chart
     grant: Grant
@@ -76,19 +83,23 @@ class Session:
         Raises AccessError, in the same words for a patient who does not exist.
         """
         grant = self.house.gate.grant(self.actor, patient, purpose or self._purpose(patient))
-        refresh = self.refresh(patient, at, progress=progress)
-        scope = frozenset(grant.categories) - frozenset(without)
-        narrowed = _narrow(grant, scope)
-        chart = Chart(
-            [(s.source, s.body) for s in self.house.store.read(narrowed)],
-            now=at,
-            loader=self.house.store.loader(narrowed),
-        )
-        if without:
-            found = run(self.methods()[0], chart, contexts=self.contexts(), previous=refresh.findings).findings
-        else:
-            found = tuple(f for f in refresh.findings if f.categories <= scope)
-        return Opened(chart.fresh(found), narrowed, found, refresh)
+        found, refresh, processed = self._current(patient, at, progress)
+        scope = _narrow(grant, grant.categories - frozenset(without))
+        chart = self._chart(scope, at)
+        open_to_methods = scope.categories & processed
+        if open_to_methods != processed:
+            # As if the rest did not exist: a finding that other data only refined is drawn from what is released.
+            view = self._chart(_narrow(scope, open_to_methods), at)
+            found = (
+                run(self.methods()[0], view, contexts=self.contexts(), previous=found).findings if view.known else ()
+            )
+        inputs = {m.id: frozenset(m.inputs) for m in self.methods()[0]}
+        told = tuple(f for f in refresh.failures if inputs.get(f.method, frozenset(CATEGORIES)) <= scope.categories)
+        return Opened(chart.fresh(found), scope, found, replace(refresh, failures=told))
+
+    def _chart(self, scope: Grant, at: datetime) -> Chart:
+        entries = [(s.source, s.body) for s in self.house.store.read(scope)]
+        return Chart(entries, now=at, loader=self.house.store.loader(scope))
 
     def plan(
         self,
@@ -105,11 +116,17 @@ class Session:
 
     def resolve(self, name: str) -> str:
         """The patient meant by ``name``: an id, or the value of an identifier as "system|value"."""
-        if self.house.store.exists(name) or "|" not in name:
+        if "|" not in name:
             return name
         system, _, value = name.rpartition("|")
         found = self.house.store.find_identifier(self.house.gate.house(self.actor.id), system, value)
         return found[0] if len(found) == 1 else name
+
+    def administer(self) -> House:
+        """The house, for upkeep that only an operator may do. Raises AccessError."""
+        if self.actor.kind != "operator":
+            raise AccessError("only an operator may do this", remedy="--as an operator")
+        return self.house
 
     def _purpose(self, patient: str) -> str:
         return "PATRQT" if self.actor.patient == patient else "TREAT"
@@ -132,23 +149,34 @@ class Session:
                 found[method.id] = Context({}, files, {n: hashlib.sha256(b).hexdigest() for n, b in files.items()})
         return found
 
-    def refresh(self, patient: str, at: datetime, *, progress: Callable[[str], None] = lambda _: None) -> Refresh:
-        """Run the methods over all that the patient has not closed to processing, and store what is new.
+    def refresh(self, patient: str, at: datetime | None = None) -> Refresh:
+        """Bring the stored findings up to date. This is the house's own service: it releases nothing to anybody."""
+        return self._current(patient, at or self.house.clock(), lambda _: None)[1]
 
-        This is the house's own service: it releases nothing to anybody.
+    def _current(
+        self, patient: str, at: datetime, progress: Callable[[str], None]
+    ) -> tuple[tuple[Finding, ...], Refresh, frozenset[str]]:
+        """All findings that hold at ``at``, what the run did, and the categories open to processing.
+
+        What holds now is stored. What held at another moment is computed and not kept.
         """
         chart, grant = self.house.gate.service_chart(patient, at)
         stored = {f.id: (s, f) for s, f in self._stored_findings(grant)}
         runnable, refused = self.methods()
-        outcome = run(
-            runnable, chart, contexts=self.contexts(), previous=[f for _, f in stored.values()], progress=progress
-        )
-        current = {f.id: f for f in outcome.findings}
-        changes, counts = _difference(stored, current, self.house.time())
+        previous = [f for _, f in stored.values()]
+        outcome = Outcome((), (), ())
+        if chart.known:
+            outcome = run(runnable, chart, contexts=self.contexts(), previous=previous, progress=progress)
+        refresh = Refresh(outcome.failures, tuple(refused), outcome.computed)
+        if abs(at - self.house.clock()) > PRESENT:
+            return outcome.findings, refresh, grant.categories
+        changes, counts = _difference(stored, {f.id: f for f in outcome.findings}, self.house.time())
         if changes:
             self.house.store.commit(grant, changes, at=self.house.time(), reason="findings")
             self.house.log.remember(self.house.store.connection)
-        return Refresh(outcome.findings, outcome.failures, tuple(refused), outcome.computed, **counts)
+        new, amended, superseded = (counts[k] for k in ("new", "amended", "superseded"))
+        done = replace(refresh, new=new, amended=amended, superseded=superseded)
+        return outcome.findings, done, grant.categories
 
     def _stored_findings(self, grant: Grant) -> list[tuple[Stored, Finding]]:
         scope = _narrow(grant, frozenset(CATEGORIES))
@@ -168,20 +196,32 @@ class Session:
         was signed once must not come back after it was revoked.
         """
         scope = self.house.gate.own_consent(self.actor, patient)
-        if not self.house.store.exists(patient):
+        # The signature first: who may not sign must not learn whether there is such a patient.
+        signer = consent.signer_of(body, provenance, self.house.registry.actors.values(), patient)
+        if signer is None:
+            raise NOT_SIGNED
+        if not self.house.store.exists(scope):
             raise NOT_RELEASED
-        if consent.signer_of(body, provenance, self.house.registry.actors, patient) is None:
-            raise InputError("the consent is not signed by the patient, a proxy or witnessing staff")
-        if body.get("status") == "active":
-            consent.parse(f"Consent/{body['id']}", 1, body, patient)
+        _check_filed(body, provenance, patient)
+        witness = signer.kind not in ("patient", "proxy")
+        if witness and signer.id in consent.permitted_actors(body):
+            raise InputError("who witnesses a consent may not be the one whom it lets in")
         for earlier in self.house.store.versions(_narrow(scope, frozenset({"record"})), f"Consent/{body['id']}"):
-            if earlier.body["status"] != "active" or dates.instant(earlier.body["dateTime"]) >= dates.instant(
-                str(body["dateTime"])
-            ):
+            before = earlier.body
+            if before["status"] != "active" or dates.instant(before["dateTime"]) >= dates.instant(body["dateTime"]):
                 raise InputError("the consent was revoked or replaced before", remedy="give a new one")
+            if witness and consent.denies(before) and not self._was_witnessed(scope, before):
+                raise InputError("a denial that the patient signed is ended only by the patient or a proxy")
         changes = [Change("Consent", str(body["id"]), body), Change("Provenance", str(provenance["id"]), provenance)]
-        self.house.store.commit(scope, changes, at=self.house.time(), reason="consent")
+        written = self.house.store.commit(scope, changes, at=self.house.time(), reason="consent", topic=CONSENT)
+        if written.leaf is not None:
+            self.house.vault.remember_consent(patient, written.leaf)
         self.house.log.remember(self.house.store.connection)
+
+    def _was_witnessed(self, scope: Grant, body: Body) -> bool:
+        name = consent_signature_id(body)
+        reading = _narrow(scope, frozenset({"record"}))
+        return any(consent.is_witnessed(s.body) for s in self.house.store.read(reading, ("Provenance",), ids=[name]))
 
     def give_consent(
         self,
@@ -199,7 +239,13 @@ class Session:
             raise InputError(f"{unknown[0]!r} is not an actor of this store", remedy="salus actor add")
         name = str(uuid.uuid4())
         body = consent.consent_resource(
-            id=name, patient=patient, dated=at, permit=categories, actors=actors, purposes=purposes, until=until
+            id=name,
+            patient=patient,
+            dated=at,
+            permit=categories,
+            actors=actors,
+            purposes=purposes,
+            until=_end_of_day(until) if until else None,
         )
         self.file_consent(patient, body, consent.sign(body, self.identity, self.house.clock(), witnessed=witnessed))
         return name
@@ -229,16 +275,24 @@ class Session:
     def revoke(self, patient: str, consent_id: str, *, witnessed: bool = False) -> None:
         """End a consent: a new version of it with status inactive, signed like the first."""
         scope = self.house.gate.own_consent(self.actor, patient)
+        if self.actor.kind not in ("patient", "proxy") and not witnessed:
+            raise NOT_SIGNED
         reading = _narrow(scope, frozenset({"record"}))
         found = [s.body for s in self.house.store.read(reading, ("Consent",)) if s.body["id"] == consent_id]
         if not found:
             raise InputError("no such consent", remedy="salus consent list")
-        body = {**found[0], "status": "inactive", "dateTime": self.house.time()}
+        # Newer than what it ends, also where that was dated ahead.
+        dated = max(self.house.clock(), dates.instant(found[0]["dateTime"]) + timedelta(microseconds=1))
+        body = {**found[0], "status": "inactive", "dateTime": dates.write(dated)}
         self.file_consent(patient, body, consent.sign(body, self.identity, self.house.clock(), witnessed=witnessed))
 
     def accesses(self, patient: str) -> list[Mapping[str, Any]]:
-        """Every log entry about the patient, for the patient or a proxy: who looked, who wrote, who was refused."""
-        if self.actor.patient != patient:
+        """Every log entry about the patient, for the patient or a proxy: who looked, who wrote, who was refused.
+
+        Asking is itself an access, decided and logged by the gate. Raises AccessError for everybody else.
+        """
+        grant = self.house.gate.grant(self.actor, patient, self._purpose(patient))
+        if grant.basis != "self":
             raise AccessError("the log of a record is shown to its patient", remedy="--as the patient or a proxy")
         entries = self.house.log.entries(self.house.store.connection, patient=patient)
         return [{"n": e.n, "topic": e.topic, **e.content} for e in entries]
@@ -249,6 +303,33 @@ class Session:
             if stored.source.digest == digest:
                 return stored.data
         raise IntegrityError("the version that the finding cites is not in the store", where=ref.partition("/")[0])
+
+
+def consent_signature_id(body: Body) -> str:
+    """The id of the Provenance that holds the signature of a Consent."""
+    return f"{body['id']}-signature"
+
+
+def _check_filed(body: Body, provenance: Body, patient: str) -> None:
+    """Hold a consent and its Provenance to the form in which they are kept. Raises InputError."""
+    if body.get("resourceType") != "Consent" or not isinstance(body.get("id"), str):
+        raise InputError("not a Consent with an id")
+    if body.get("status") not in ("active", "inactive"):
+        raise InputError("a consent is active or inactive", where="Consent.status")
+    consent.parse(f"Consent/{body['id']}", 1, {**body, "status": "active"}, patient)
+    if (
+        provenance.get("resourceType") != "Provenance"
+        or provenance.get("id") != consent_signature_id(body)
+        or provenance.get("target") != [{"reference": f"Consent/{body['id']}"}]
+    ):
+        raise InputError("the signature must be a Provenance of this consent, with its id and -signature")
+
+
+def _end_of_day(text: str) -> str:
+    """A last day as the last moment of it where this house stands: a date alone would end by UTC."""
+    if len(dates.parse(text).text) != len("2026-06-30"):
+        return text
+    return datetime.combine(datetime.fromisoformat(text), time(23, 59, 59)).astimezone().isoformat()
 
 
 def _narrow(grant: Grant, categories: frozenset[str]) -> Grant:
@@ -266,14 +347,21 @@ def _difference(
         if earlier and earlier[1].version_hash == finding.version_hash:
             continue
         counts["amended" if earlier else "new"] += 1
-        changes.extend(
+        written = [
             Change(str(body["resourceType"]), str(body["id"]), body)
             for body in findings_fhir.to_fhir(finding, at, amended=earlier is not None)
-        )
+        ]
+        if earlier and earlier[0].body["resourceType"] != written[0].type:  # an Observation became a RiskAssessment
+            changes.append(_deletion(earlier[0].source.ref))
+        changes.extend(written)
     for id, (source, _) in stored.items():
         if id not in current:
             counts["superseded"] += 1
-            kind = source.source.ref.partition("/")[0]
-            changes.append(Change(kind, id, None))
-            changes.append(Change("Provenance", id + findings_fhir.PROVENANCE_SUFFIX, None))
+            changes.append(_deletion(source.source.ref))
+            changes.append(_deletion(f"Provenance/{findings_fhir.resource_id(id)}{findings_fhir.PROVENANCE_SUFFIX}"))
     return changes, counts
+
+
+def _deletion(ref: str) -> Change:
+    kind, _, name = ref.partition("/")
+    return Change(kind, name, None)

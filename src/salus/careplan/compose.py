@@ -5,7 +5,10 @@ Pure and deterministic: the same chart and findings give an equal plan. Never ra
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from salus.careplan import guidelines, resolve
@@ -71,12 +74,21 @@ def _summary(facts: Facts) -> dict[str, Any]:
 def _not_assessable(findings: Iterable[Finding]) -> tuple[NotAssessable, ...]:
     """Each unanswered question once; a question that another finding of its code answers is not one."""
     answered = {f.code for f in findings if f.status == "ok"}
-    table = codes.concepts()
     found: dict[tuple[str, str], NotAssessable] = {}
     for finding in findings:
         several = finding.code in answered and not finding.target
         if finding.status == "not-assessable" and not several:
-            title = table[finding.code].display if finding.code in table else finding.code
-            entry = NotAssessable(finding.code, title, finding.reason, finding.needs)
+            entry = NotAssessable(finding.code, _title(finding.code), finding.reason, finding.needs)
             found.setdefault((finding.code, finding.reason), entry)
     return tuple(found[key] for key in sorted(found))
+
+
+@cache
+def _titles() -> dict[str, str]:
+    return tomllib.loads(files("salus.careplan").joinpath("tables", "titles.toml").read_text("utf-8"))
+
+
+def _title(code: str) -> str:
+    """Our own wording, else the concept's, else (a stranger's method) the code itself."""
+    concept = codes.concepts().get(code)
+    return _titles().get(code) or (concept.display if concept else code)

@@ -71,7 +71,7 @@ def total(parts: Iterable[Basis]) -> Basis:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A proposal of a rule. ``order`` ranks within the tier, lowest first; ``topic`` is what two drafts may clash on."""
+    """A proposal of a rule. ``order`` ranks within the tier, lowest first; of one ``topic`` only one draft stays."""
 
     guideline: str
     action: Action

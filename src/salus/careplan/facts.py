@@ -93,7 +93,7 @@ class Facts:
         self.patient = chart.patient
         self.age = self.patient.age(self.now)
         self.adult = _adult(self.patient.birth, self.now)
-        self.findings = tuple(sorted(findings, key=lambda f: (f.code, f.effective, f.id)))
+        self.findings = tuple(sorted(findings, key=lambda f: (f.code, f.effective, f.id, f.sentence)))
 
     # ---- findings
 
@@ -104,7 +104,7 @@ class Facts:
     def one(self, code: str) -> Finding | None:
         """The newest assessable finding with this code."""
         found = self.all(code)
-        return max(found, key=lambda f: (f.effective[1], f.id)) if found else None
+        return max(found, key=lambda f: (f.effective[1], f.id, f.sentence)) if found else None
 
     # ---- measurements
 
@@ -121,7 +121,12 @@ class Facts:
     @cached_property
     def medicines(self) -> tuple[Medicine, ...]:
         """The reconciled list of medicines, taken or in doubt."""
-        return reconcile(self.chart.medications(), self.all("note-medication"))
+        return reconcile(self.chart.medications(), self.all("note-medication"), self.now)
+
+    @cached_property
+    def list_known(self) -> bool:
+        """Whether the record holds a medicine list at all. Without one, that a medicine is not on it says nothing."""
+        return bool(self.chart.medications())
 
     def taking(self, name: str) -> tuple[Medicine, ...]:
         """Medicines in use that are ``name`` (an ingredient or a class)."""
@@ -185,9 +190,7 @@ def family_statements(facts: Facts, concepts: Sequence[str]) -> tuple[Statement,
                 found.append(Statement("present", _relative_words(event), _text(event.period), (_whole(event.source),)))
     for finding in facts.all("note-problem"):
         if finding.details.get("assertion") == "family" and set(concepts) & _concepts_of(finding):
-            found.append(
-                Statement("present", finding.sentence, finding.effective[0], finding.evidence, finding.id)
-            )
+            found.append(Statement("present", finding.sentence, finding.effective[0], finding.evidence, finding.id))
     return each_once(found)
 
 
@@ -214,7 +217,9 @@ def _adult(birth: Span | None, now: datetime) -> bool | None:
     """Whether the person is 18 or older; None when the birth date leaves it open."""
     if birth is None:
         return None
-    ages = {dates.age_years(Span(at, at + timedelta(days=1)), now) for at in (birth.start, birth.end - timedelta(days=1))}
+    ages = {
+        dates.age_years(Span(at, at + timedelta(days=1)), now) for at in (birth.start, birth.end - timedelta(days=1))
+    }
     if None in ages:
         return None
     adult = {age >= ADULT for age in ages if age is not None}

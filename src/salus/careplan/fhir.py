@@ -73,7 +73,10 @@ def _care_plan(
 
 
 def _request(plan: Plan, item: PlanItem, found: dict[str, Finding]) -> dict[str, Any]:
-    reasons = [_reference(found[name]) for name in item.findings if name in found]
+    referred = [_reference(found[name]) for name in item.findings if name in found]
+    # R4 lets a ServiceRequest give an Observation as its reason but not a RiskAssessment
+    reasons = [r for r in referred if r["reference"].startswith("Observation/")]
+    further = [r for r in referred if r not in reasons]
     notes = [*item.because, f"Strength: {item.strength}", f"Source: {item.citation}", f"Changes if: {item.changes_if}"]
     notes += [f"Unresolved. Ask {item.ask}: {item.why}"] if item.status == "unresolved" else []
     body: dict[str, Any] = {
@@ -91,6 +94,7 @@ def _request(plan: Plan, item: PlanItem, found: dict[str, Finding]) -> dict[str,
         "subject": _subject(plan),
         "authoredOn": plan.at,
         "reasonReference": reasons,
+        "supportingInfo": further,
         "note": [{"text": text} for text in notes],
         "patientInstruction": item.patient_text,
     }

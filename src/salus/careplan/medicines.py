@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from salus.careplan.model import MedicineLine
@@ -15,6 +16,8 @@ from salus.findings.model import Evidence, Finding
 _IN_USE = ("in-use",)
 _NOT_IN_USE = ("stopped", "past", "not-taking")
 _ON_LIST = ("active", "on-hold")
+STALE_DAYS = 730
+"""A medicine that nobody confirmed for longer is marked. salus's own choice, the look-back of risk.prevent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Medicine:
         return f"{self.name}, {self.dose}" if self.dose else self.name
 
 
-def reconcile(listed: Sequence[Medication], noted: Sequence[Finding]) -> tuple[Medicine, ...]:
+def reconcile(listed: Sequence[Medication], noted: Sequence[Finding], now: datetime) -> tuple[Medicine, ...]:
     """Every current entry of the record and every medicine that a note says is taken, joined by ingredient.
 
     A note never takes a medicine off the list: where a note later than the entry says that it is not taken, the
@@ -65,11 +68,13 @@ def reconcile(listed: Sequence[Medication], noted: Sequence[Finding]) -> tuple[M
     mentions: dict[str, list[Finding]] = {}
     for finding in noted:
         mentions.setdefault(_key(_drug_of_note(finding), str(finding.details.get("concept"))), []).append(finding)
-    found = [_from_record(group, mentions.get(key, [])) for key, group in groups.items()]
+    found = [_from_record(group, mentions.get(key, []), now) for key, group in groups.items()]
     found += [
         _from_notes(group)
         for key, group in mentions.items()
-        if key not in groups and any(f.details.get("use") in _IN_USE for f in group)
+        if key not in groups
+        and any(f.details.get("use") in _IN_USE for f in group)
+        and not _means_one_of(_drug_of_note(group[0]), found)
     ]
     return tuple(sorted(found, key=lambda m: (m.name.lower(), m.dose)))
 
@@ -79,15 +84,22 @@ def _drug_of(medication: Medication) -> Drug:
 
 
 def _drug_of_note(finding: Finding) -> Drug:
-    ingredients = tuple(sorted(str(i) for i in finding.details.get("ingredients", ())))
-    return Drug(ingredients, drugs.classes_of(ingredients)) if ingredients else drugs.UNKNOWN
+    """The medicine of a mention. The name of a whole class ("statin") gives the class and no ingredient."""
+    named = [str(i) for i in finding.details.get("ingredients", ())] or [str(finding.details.get("concept", ""))]
+    classes = drugs.classes_of(named)
+    return Drug(tuple(sorted(n for n in named if not drugs.is_class(n))), classes)
+
+
+def _means_one_of(drug: Drug, listed: Sequence[Medicine]) -> bool:
+    """Whether a note's name of a class means a medicine that is on the list."""
+    return not drug.ingredients and any(drug.classes & medicine.drug.classes for medicine in listed)
 
 
 def _key(drug: Drug, text: str) -> str:
     return "+".join(drug.ingredients) or text.lower()
 
 
-def _from_record(group: Sequence[Medication], notes: Sequence[Finding]) -> Medicine:
+def _from_record(group: Sequence[Medication], notes: Sequence[Finding], now: datetime) -> Medicine:
     newest = max(group, key=lambda m: (m.confirmed.start.isoformat() if m.confirmed else "", m.source.ref))
     drug = _drug_of(newest)
     confirmed = newest.confirmed.text if newest.confirmed else ""
@@ -98,8 +110,11 @@ def _from_record(group: Sequence[Medication], notes: Sequence[Finding]) -> Medic
         doubts.append("listed more than once with different doses")
     if newest.status == "on-hold":
         doubts.append("the record has it on hold")
-    if not confirmed:
+    last = max([confirmed[:10], *(f.effective[0][:10] for f in agreeing)])
+    if not last:
         doubts.append("no date vouches for it")
+    elif dates.parse(last).end < now - timedelta(days=STALE_DAYS):
+        doubts.append("not confirmed for more than two years")
     return Medicine(
         drug=drug,
         name=newest.text or "a medicine without a name",
@@ -108,7 +123,7 @@ def _from_record(group: Sequence[Medication], notes: Sequence[Finding]) -> Medic
         in_use=True,
         status="contradicted" if against else "on hold" if newest.status == "on-hold" else "active",
         sources=("record", *(("note",) if agreeing or against else ())),
-        last_confirmed=max([confirmed[:10], *(f.effective[0][:10] for f in agreeing)]),
+        last_confirmed=last,
         doubts=tuple(doubts),
         evidence=(*(_place(m) for m in group), *(e for f in (*agreeing, *against) for e in f.evidence)),
         findings=tuple(f.id for f in (*agreeing, *against)),

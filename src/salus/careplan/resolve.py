@@ -63,7 +63,9 @@ def _preference(draft: Draft) -> tuple[bool, bool, int, int, int, str]:
 
 def _same(one: Draft, other: Draft) -> bool:
     return one.target == other.target and (
-        one.action == other.action or {one.action, other.action} <= _RESTRAINS or {one.action, other.action} <= _PROMOTES
+        one.action == other.action
+        or {one.action, other.action} <= _RESTRAINS
+        or {one.action, other.action} <= _PROMOTES
     )
 
 
@@ -77,4 +79,4 @@ def _clash(one: Draft, other: Draft) -> bool:
 
 def _merged(kept: Draft, other: Draft) -> Draft:
     citation = kept.citation if other.citation in kept.citation else f"{kept.citation}; {other.citation}"
-    return replace(kept, basis=kept.basis + other.basis, citation=citation)
+    return replace(kept, basis=kept.basis + other.basis, citation=citation, window=kept.window or other.window)

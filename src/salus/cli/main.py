@@ -68,18 +68,22 @@ def cli(ctx: click.Context, config: str | None) -> None:
 def main() -> None:
     """Run the command line. An explained failure is one line on standard error and exit status 1."""
     try:
-        cli.main(standalone_mode=False)
+        sys.exit(cli.main(standalone_mode=False))  # click returns the status that a command exits with
     except SalusError as error:
         click.echo(f"salus: {error}", err=True)
         sys.exit(error.exit_status)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("salus: stopped", err=True)
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:
+        if error.strerror is None:  # not from the operating system: a defect, to be seen in full
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"salus: {place}{error.strerror}", err=True)
+        sys.exit(1)

@@ -94,6 +94,11 @@ def classes_of(ingredients: Iterable[str]) -> frozenset[str]:
     return frozenset(found | {table["alias"][name] for name in ingredients if name in table["alias"]})
 
 
+def is_class(name: str) -> bool:
+    """True for the name of a class as notes write it ("proton pump inhibitor")."""
+    return name in _classes()["alias"]
+
+
 def members(name: str) -> tuple[str, ...]:
     """The ingredients of a class; a name that is no class stands for itself."""
     return tuple(_classes()["class"].get(name, (name,)))

@@ -57,7 +57,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise InputError(f"the member {key[:40]!r} stands twice in one object")
+                raise InputError(
+                    f"the member {key[:40]!r} stands twice in one object", remedy="which counts is not told"
+                )
             seen.add(key)
     return value
 
@@ -78,7 +80,7 @@ def loads(data: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise InputError("not UTF-8 text", where=f"byte {error.start}", remedy="save it as UTF-8") from error
     if not text.strip():
-        raise InputError("the file is empty")
+        raise InputError("the file is empty", remedy="export it again")
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
@@ -90,7 +92,9 @@ def loads(data: bytes) -> Any:
     except _NumberError as error:
         raise InputError(error.what, _place_of_number(text, error), error.remedy) from error
     except RecursionError as error:
-        raise InputError(f"nested deeper than {MAX_DEPTH} levels") from error
+        raise InputError(
+            f"nested deeper than {MAX_DEPTH} levels", remedy="no FHIR resource is: export it again"
+        ) from error
     check_depth(value)
     if _SURROGATE.search(text):
         _check_text(value)
@@ -128,7 +132,7 @@ def check_depth(value: Any) -> None:
     while level:
         depth += 1
         if depth > MAX_DEPTH:
-            raise InputError(f"nested deeper than {MAX_DEPTH} levels")
+            raise InputError(f"nested deeper than {MAX_DEPTH} levels", remedy="no FHIR resource is: export it again")
         level = [
             child
             for item in level

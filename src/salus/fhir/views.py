@@ -24,8 +24,13 @@ CATEGORIES = ("record", "genome", "image", "signal", "note")
 PERSON = "person"
 """The category of the Patient resource: whoever is released anything of a record is told whose it is."""
 
+OWN_ID = "salus-"
+"""Ids of resources that salus itself writes begin so; none from outside may."""
+
 TAG_KIND = "urn:salus:kind"
 TAG_SETTING = "urn:salus:setting"
+TAG_CATEGORY = "urn:salus:category"
+"""Tags of a finding: the kinds of data that it was drawn from."""
 BLOB_SCHEME = "urn:salus:blob:"
 EXT_SHA256 = "urn:salus:sha256"
 EXT_META = "urn:salus:blob-meta"
@@ -85,11 +90,11 @@ def span_of(body: Body, *elements: str) -> Span | None:
 def tags(body: Body, system: str) -> tuple[str, ...]:
     """The codes of the meta.tag entries of ``system``."""
     meta = body.get("meta")
-    entries = _dicts(meta.get("tag")) if isinstance(meta, dict) else []
+    entries = dicts(meta.get("tag")) if isinstance(meta, dict) else []
     return tuple(str(t.get("code")) for t in entries if t.get("system") == system)
 
 
-def _dicts(element: Any) -> list[dict[str, Any]]:
+def dicts(element: Any) -> list[dict[str, Any]]:
     """The objects in a list; none where it is no list."""
     return [item for item in element if isinstance(item, dict)] if isinstance(element, list) else []
 
@@ -343,7 +348,7 @@ def medication(source: Source, body: Body) -> Medication:
     element = body.get("medicationCodeableConcept")
     found = codings(element)
     key = "dosageInstruction" if body.get("resourceType") == "MedicationRequest" else "dosage"
-    doses = [d["text"] for d in _dicts(body.get(key)) if isinstance(d.get("text"), str) and d["text"]]
+    doses = [d["text"] for d in dicts(body.get(key)) if isinstance(d.get("text"), str) and d["text"]]
     reference = body.get("medicationReference")
     display = reference.get("display", "") if isinstance(reference, dict) else ""
     return Medication(
@@ -411,7 +416,7 @@ def _event_status(body: Body) -> str:
 
 def blob(source: Source, body: Body, loader: Callable[[str], bytes]) -> Blob | None:
     """View of a DocumentReference whose attachments lie in the blob store; None for any other."""
-    parts = [part for content in _dicts(body.get("content")) if (part := _part(content.get("attachment")))]
+    parts = [part for content in dicts(body.get("content")) if (part := _part(content.get("attachment")))]
     kind = next(iter(tags(body, TAG_KIND)), None)
     if not parts or kind is None:
         return None
@@ -435,7 +440,7 @@ def _part(attachment: Any) -> Part | None:
     url = attachment.get("url") if isinstance(attachment, dict) else None
     if not isinstance(url, str) or not url.startswith(BLOB_SCHEME):
         return None
-    digests = [e.get("valueString") for e in _dicts(attachment.get("extension")) if e.get("url") == EXT_SHA256]
+    digests = [e.get("valueString") for e in dicts(attachment.get("extension")) if e.get("url") == EXT_SHA256]
     size = attachment.get("size")
     return Part(
         name=str(attachment.get("title", "")),
@@ -447,24 +452,46 @@ def _part(attachment: Any) -> Part | None:
 
 
 def _blob_meta(body: Body) -> dict[str, str]:
-    for extension in _dicts(body.get("extension")):
+    for extension in dicts(body.get("extension")):
         if extension.get("url") == EXT_META:
-            entries = _dicts(extension.get("extension"))
+            entries = dicts(extension.get("extension"))
             return {str(e["url"]): str(e["valueString"]) for e in entries if "url" in e and "valueString" in e}
     return {}
 
 
 def category_of(body: Body) -> str:
-    """Which kind of data a resource is: its salus kind tag decides, else device data is "signal", else "record"."""
+    """Which kind of data a resource is.
+
+    Its salus kind tag decides; without one a report's or document's text is a note, what is coded as genetics is
+    genome, imaging is image, readings from home are signal, and everything else is record.
+    """
     kind = next(iter(tags(body, TAG_KIND)), "").partition("/")[0]
     if kind in ("genome", "image", "note"):
         return kind
-    if kind in ("ecg", "signal"):
+    if kind in ("ecg", "signal") or "home" in tags(body, TAG_SETTING):
         return "signal"
-    if body.get("resourceType") == "Patient":
-        return PERSON
-    if body.get("resourceType") == "ImagingStudy":
+    name = body.get("resourceType")
+    if name in _KIND_OF_TYPE:
+        return _KIND_OF_TYPE[str(name)]
+    sections = {c.code for element in dicts(body.get("category")) for c in codings(element)}
+    if sections & {"GE", "genomics", "genetics"}:
+        return "genome"
+    if sections & {"RAD", "imaging"}:
         return "image"
-    if "home" in tags(body, TAG_SETTING):
-        return "signal"
-    return "record"
+    return "note" if body.get("presentedForm") else "record"
+
+
+_KIND_OF_TYPE = {
+    "Patient": PERSON,
+    "ImagingStudy": "image",
+    "MolecularSequence": "genome",
+    "DocumentReference": "note",
+    "Composition": "note",
+    "ClinicalImpression": "note",
+}
+
+
+def categories_of(body: Body) -> frozenset[str]:
+    """Every kind of data that a resource tells of: a finding carries those of all that it was drawn from."""
+    stated = tags(body, TAG_CATEGORY)
+    return frozenset(stated) if stated else frozenset({category_of(body)})

@@ -16,7 +16,7 @@ from salus.errors import InputError
 from salus.fhir import json, quantity
 from salus.fhir.codes import SYSTEMS, Code, concepts
 from salus.fhir.quantity import Quantity
-from salus.fhir.views import Body, Source
+from salus.fhir.views import OWN_ID, PERSON, TAG_CATEGORY, Body, Source, dicts
 from salus.findings.model import (
     Evidence,
     Finding,
@@ -39,19 +39,31 @@ def to_fhir(finding: Finding, recorded: str, *, amended: bool = False) -> list[d
     """The finding's resource and its Provenance. ``recorded`` is an instant."""
     risk = finding.probability is not None and finding.status == "ok" and finding.code.startswith("prevent-")
     body = _risk_assessment(finding) if risk else _observation(finding, amended)
-    body["meta"] = {"tag": [{"system": TAG_FINDING, "code": finding.code}]}
+    body["meta"] = {"tag": _tags(finding)}
     body["extension"] = [{"url": EXTENSION, "valueString": json.dumps(dump(finding)).decode()}]
     return [body, _provenance(finding, body["resourceType"], recorded)]
 
 
 def is_finding(body: Body) -> bool:
     """True for a resource that :func:`to_fhir` wrote (not for its Provenance)."""
-    return any(e.get("url") == EXTENSION for e in body.get("extension", ()) if isinstance(e, dict))
+    return any(e.get("url") == EXTENSION for e in dicts(body.get("extension")))
+
+
+def resource_id(finding_id: str) -> str:
+    """The FHIR id of a finding's resource: no resource from outside may use the prefix."""
+    return OWN_ID + finding_id
+
+
+def _tags(finding: Finding) -> list[dict[str, str]]:
+    kinds = [{"system": TAG_CATEGORY, "code": c} for c in sorted(finding.categories)] or [
+        {"system": TAG_CATEGORY, "code": PERSON}
+    ]
+    return [{"system": TAG_FINDING, "code": finding.code}, *kinds]
 
 
 def from_fhir(body: Body) -> Finding:
     """Read a finding back. Raises InputError when the resource does not hold one."""
-    for extension in body.get("extension", ()):
+    for extension in dicts(body.get("extension")):
         if extension.get("url") == EXTENSION:
             return load(json.loads(extension["valueString"].encode()))
     raise InputError("the resource holds no finding")
@@ -77,7 +89,7 @@ def _common(finding: Finding, kind: str) -> dict[str, Any]:
     link = "basis" if kind == "RiskAssessment" else "derivedFrom"
     return {
         "resourceType": kind,
-        "id": finding.id,
+        "id": resource_id(finding.id),
         "code": _coding(finding),
         "subject": {"reference": f"Patient/{finding.subject}"},
         **when,
@@ -139,9 +151,9 @@ def _risk_assessment(finding: Finding) -> dict[str, Any]:
 def _provenance(finding: Finding, kind: str, recorded: str) -> dict[str, Any]:
     return {
         "resourceType": "Provenance",
-        "id": finding.id + PROVENANCE_SUFFIX,
-        "meta": {"tag": [{"system": TAG_FINDING, "code": finding.code}]},
-        "target": [{"reference": f"{kind}/{finding.id}"}],
+        "id": resource_id(finding.id) + PROVENANCE_SUFFIX,
+        "meta": {"tag": _tags(finding)},
+        "target": [{"reference": f"{kind}/{resource_id(finding.id)}"}],
         "recorded": recorded,
         "activity": {"text": "computed from the record"},
         "agent": [{"who": {"display": f"{finding.method} {finding.method_version}"}}],

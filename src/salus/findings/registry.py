@@ -33,7 +33,7 @@ class Listed:
     @property
     def ours(self) -> bool:
         """True for the methods that come with salus."""
-        return self.distribution == OURS
+        return self.distribution == OURS and self.entry.module.partition(".")[0] == OURS
 
 
 def listed() -> list[Listed]:
@@ -76,7 +76,7 @@ def runnable(allowed: Mapping[str, str]) -> tuple[list[Method], list[tuple[str, 
     """
     good: list[Method] = []
     refused: list[tuple[str, str]] = []
-    for method in listed():
+    for method in sorted(listed(), key=lambda m: (not m.ours, m.name)):
         if not method.ours:
             pinned = allowed.get(method.distribution)
             if pinned is None:
@@ -88,7 +88,11 @@ def runnable(allowed: Mapping[str, str]) -> tuple[list[Method], list[tuple[str, 
                 )
                 continue
         try:
-            good.append(check(load(method)))
+            loaded = check(load(method))
+            if loaded.id != method.name:
+                raise MethodError(f"its id is not the name under which it is installed, {method.name!r}")
+            ordered([*good, loaded])
+            good.append(loaded)
         except MethodError as error:
             if method.ours:
                 raise
@@ -101,7 +105,7 @@ def load(method: Listed) -> Method:
     try:
         target = method.entry.load()
         return target() if isinstance(target, type) else target  # type: ignore[no-any-return]
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise MethodError(f"method {method.name!r} cannot be loaded: {type(error).__name__}") from error
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from salus.errors import MethodError, SalusError
 from salus.fhir import json
+from salus.findings import fhir as findings_fhir
 from salus.findings.method import Context, Method
 from salus.findings.model import Finding
 from salus.record.chart import Chart
@@ -66,7 +67,7 @@ def run(
         try:
             found.extend(_compute(method, context, view))
             computed.append(method.id)
-        except Exception as error:  # noqa: BLE001 - a stranger's method may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's method may raise anything
             failures.append(Failure(method.id, _describe(error)))
             found.extend(f for f in earlier if all(view.replay(r) for r in f.read_set if r.accessor != "now"))
     return Outcome(tuple(found), tuple(failures), tuple(computed))
@@ -77,7 +78,7 @@ def _compute(method: Method, context: Context, view: Chart) -> list[Finding]:
     subject = view.patient.source.ref.partition("/")[2]
     mark = digest(context)
     complete = [
-        f.by(subject=subject, method=method.id, version=method.version, parameters=mark, reads=view.reads)
+        _as_kept(f.by(subject=subject, method=method.id, version=method.version, parameters=mark, reads=view.reads))
         for f in results
     ]
     for finding in complete:
@@ -87,6 +88,17 @@ def _compute(method: Method, context: Context, view: Chart) -> list[Finding]:
     if len(set(identities)) != len(identities):
         raise MethodError("returned two findings of one identity; give each its own target", where=method.id)
     return complete
+
+
+def _as_kept(finding: Finding) -> Finding:
+    """The finding as it will be read back, so that one computed and one stored are equal in every digit.
+
+    Raises MethodError for details that are not plain JSON.
+    """
+    try:
+        return findings_fhir.load(json.loads(json.dumps(findings_fhir.dump(finding))))
+    except TypeError as error:
+        raise MethodError("returned a finding that is not plain JSON", where=finding.method) from error
 
 
 def _still_holds(method: Method, context: Context, earlier: Sequence[Finding], view: Chart) -> bool:
@@ -99,7 +111,7 @@ def _still_holds(method: Method, context: Context, earlier: Sequence[Finding], v
     return all(view.replay(read) for read in reads)
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: BaseException) -> str:
     if isinstance(error, SalusError):
         return error.what
     frame = error.__traceback__

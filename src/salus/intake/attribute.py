@@ -25,31 +25,41 @@ class Known:
     @classmethod
     def of(cls, patient: dict[str, Any], accepted: frozenset[str] = frozenset()) -> Known:
         """From a Patient resource; ``accepted`` are identifiers that an operator vouched for."""
-        entries = patient.get("identifier", [])
-        own = {(str(e.get("system", "")), str(e["value"])) for e in entries if isinstance(e, dict) and e.get("value")}
         return cls(
             id=str(patient["id"]),
-            identifiers=frozenset(own | {("", value) for value in accepted}),
+            identifiers=frozenset(identifiers(patient)) | {("", value) for value in accepted},
             birth_date=str(patient.get("birthDate", "")),
             sex=str(patient.get("gender", "")),
         )
 
 
+def identifiers(patient: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The identifiers of a Patient resource as (system, value), the system "" where none is given."""
+    entries = patient.get("identifier")
+    return tuple(
+        (str(e.get("system", "")), str(e["value"]))
+        for e in (entries if isinstance(entries, list) else ())
+        if isinstance(e, dict) and e.get("value")
+    )
+
+
 def attribute(clues: Clues, known: Known) -> How:
     """How the source's data come to belong to ``known``.
 
-    Raises :class:`InputError` (a contradiction) when it names another id, another identifier, another birth date or
-    another sex.
+    Raises :class:`InputError` when it names another id, another identifier, another birth date or another sex, or
+    nobody but the holder of an identifier that the record does not know.
     """
     if clues.reference and clues.reference != known.id:
         raise InputError("the source names another patient (reference)", remedy=_REMEDY)
-    agreed = bool(clues.reference)
-    for system, value in clues.identifiers:
-        match _compare(system, value, known):
-            case True:
-                agreed = True
-            case False:
-                raise InputError("the source carries another patient's identifier", remedy=_REMEDY)
+    answers = [_compare(system, value, known) for system, value in clues.identifiers]
+    if False in answers:
+        raise InputError("the source carries another patient's identifier", remedy=_REMEDY)
+    agreed = bool(clues.reference) or True in answers
+    if answers and not agreed:
+        raise InputError(
+            "the source carries an identifier that the record does not know",
+            remedy="if you know it to be this patient's: --accept-identifier VALUE",
+        )
     if clues.birth_date and known.birth_date and not _same_day(clues.birth_date, known.birth_date):
         raise InputError("the source names another birth date", remedy=_REMEDY)
     decisive = ("male", "female")
@@ -81,21 +91,37 @@ def _same_day(one: str, other: str) -> bool:
 
 
 def same_person(incoming: dict[str, Any], known: Known) -> None:
-    """Refuse a Patient resource that would turn the stored patient into somebody else. Raises InputError."""
+    """Refuse a Patient resource that would turn the stored patient into somebody else. Raises InputError.
+
+    People may hold several cards of one kind: a system contradicts only where none of its values is known.
+    """
+    found = identifiers(incoming)
+    confirmed = {system for system, value in found if _compare(system, value, known)}
     clues = Clues(
         reference=str(incoming.get("id", "")),
-        identifiers=tuple(
-            (str(e.get("system", "")), str(e["value"]))
-            for e in incoming.get("identifier", [])
-            if isinstance(e, dict) and e.get("value") and _single(e, incoming)
-        ),
+        identifiers=tuple((system, value) for system, value in found if system not in confirmed),
         birth_date=str(incoming.get("birthDate", "")),
         sex=str(incoming.get("gender", "")),
     )
     attribute(clues, known)
 
 
-def _single(entry: dict[str, Any], patient: dict[str, Any]) -> bool:
-    """Only a system in which the incoming Patient has one value can contradict: people may hold several cards."""
-    systems = [e.get("system", "") for e in patient.get("identifier", []) if isinstance(e, dict)]
-    return systems.count(entry.get("system", "")) == 1
+def nothing_lost(incoming: dict[str, Any], known: Known) -> None:
+    """Refuse a Patient resource without what the record tells people apart by. Raises InputError.
+
+    Were a bare one taken, the next stranger's data would contradict nothing.
+    """
+    lacking = [
+        name
+        for name, gone in (
+            ("identifier", not known.identifiers <= set(identifiers(incoming))),
+            ("birthDate", bool(known.birth_date) and not incoming.get("birthDate")),
+            ("gender", known.sex not in ("", "unknown") and incoming.get("gender") in (None, "", "unknown")),
+        )
+        if gone
+    ]
+    if lacking:
+        raise InputError(
+            f"the Patient resource lacks what the record knows of the person: {', '.join(lacking)}",
+            remedy="take it in with these, or leave the Patient resource out",
+        )

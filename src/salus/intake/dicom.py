@@ -8,14 +8,17 @@ from pathlib import Path
 from salus.errors import InputError, SalusError
 from salus.formats.content import File
 from salus.formats.dicom import DicomHeader, read_header
-from salus.intake.batch import Attachment, Batch, Clues, Document, combined_digest
+from salus.intake.batch import Attachment, Batch, Clues, Document, Read, Unreadable, combined_digest
 from salus.intake.clues import SEXES
 
 MAX_INSTANCE = 1 << 30
 
 
-def read(paths: Sequence[Path]) -> Iterator[Batch]:
-    """A batch a series. Raises InputError naming the file that cannot be read."""
+def read(paths: Sequence[Path]) -> Iterator[Read]:
+    """A batch a series; a series that names several patients is unreadable by itself.
+
+    Raises InputError naming the file that cannot be read: which series would lack it is not known.
+    """
     series: dict[tuple[str, str], list[tuple[Path, DicomHeader]]] = {}
     for path in paths:
         try:
@@ -26,7 +29,10 @@ def read(paths: Sequence[Path]) -> Iterator[Batch]:
             raise InputError("the file names no series (0020,000E)", path.name, "export the whole series")
         series.setdefault((header.series_instance_uid, header.sop_class_uid), []).append((path, header))
     for members in series.values():
-        yield _batch(members)
+        try:
+            yield _batch(members)
+        except InputError as error:
+            yield Unreadable(tuple(path for path, _ in members), error)
 
 
 def _batch(members: list[tuple[Path, DicomHeader]]) -> Batch:

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from salus.fhir.views import BLOB_SCHEME, EXT_META, EXT_SHA256, TAG_KIND
+from salus.fhir.views import BLOB_SCHEME, EXT_META, EXT_SHA256, OWN_ID, TAG_KIND
 from salus.intake.batch import Batch, Document
 
 _NAMESPACE = uuid.UUID("b7d6c2de-7a5b-5a1f-8d8e-3f2f2f0f6a10")
@@ -17,7 +17,7 @@ def document_reference(document: Document, patient: str, addresses: Sequence[str
     seal = " ".join(part.content.sha256.hex() for part in document.parts)
     body: dict[str, Any] = {
         "resourceType": "DocumentReference",
-        "id": str(uuid.uuid5(_NAMESPACE, f"{patient} {document.kind} {seal}")),
+        "id": OWN_ID + str(uuid.uuid5(_NAMESPACE, f"{patient} {document.kind} {seal}")),
         "meta": {"tag": [{"system": TAG_KIND, "code": f"{document.kind}/{document.format}"}]},
         "extension": [
             {
@@ -50,16 +50,19 @@ def document_reference(document: Document, patient: str, addresses: Sequence[str
 
 def provenance_id(batch: Batch, patient: str) -> str:
     """The id of the Provenance of ``batch``: the same source gives the same."""
-    return str(uuid.uuid5(_NAMESPACE, f"{patient} source {batch.sha256}"))
+    return OWN_ID + str(uuid.uuid5(_NAMESPACE, f"{patient} source {batch.sha256}"))
 
 
 def provenance(
     batch: Batch, patient: str, targets: Sequence[str], *, actor: str, attribution: str, recorded: str
 ) -> dict[str, Any]:
     """A Provenance: where these resources came from (hash of the source), who took them in, what was lost."""
+    # Who may not see a kind of data must not learn from its Provenance that there are any.
+    kinds = [{"system": TAG_KIND, "code": f"{document.kind}/provenance"} for document in batch.documents[:1]]
     return {
         "resourceType": "Provenance",
         "id": provenance_id(batch, patient),
+        **({"meta": {"tag": kinds}} if kinds else {}),
         "extension": [
             {"url": "urn:salus:attribution", "valueString": attribution},
             *({"url": "urn:salus:loss", "valueString": loss} for loss in batch.losses),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from salus.errors import InputError
@@ -15,7 +16,7 @@ from salus.intake.clues import clues_in
 
 MAX_BYTES = 8 << 20
 TOP = 20
-"""How many lines of a note are its head, where date and patient are looked for."""
+"""How many lines of a note are its head, where its date, birth date and sex are looked for."""
 
 _LABELLED = re.compile(
     r"^\s*(?:date|date of (?:visit|service|note)|visit date|dated)\s*[:=]\s*(\d{4}-\d{2}-\d{2})", re.I | re.M
@@ -43,7 +44,7 @@ def read(path: Path, encoding: str | None) -> Iterator[Batch]:
     yield Batch(
         kind="note",
         sources=(path,),
-        clues=clues_in(top),
+        clues=replace(clues_in(top), identifiers=clues_in(note.text).identifiers),
         documents=(document,),
         losses=() if when else ("no date found: the note counts as undated",),
         sha256=content.sha256.hex(),

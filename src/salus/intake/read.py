@@ -9,7 +9,7 @@ from pathlib import Path
 from salus.errors import InputError, SalusError
 from salus.formats.content import File
 from salus.intake import apple_health, dicom, fhir_json, nifti, note, vcf, wfdb
-from salus.intake.batch import Batch, Read, Unreadable
+from salus.intake.batch import Read, Unreadable
 from salus.intake.recognise import is_skipped, recognise
 
 
@@ -22,7 +22,7 @@ class Options:
     accept_plain_dtd: bool = False
 
 
-Reader = Callable[[Sequence[Path], Options], Iterable[Batch]]
+Reader = Callable[[Sequence[Path], Options], Iterable[Read]]
 
 
 def files_below(paths: Iterable[Path]) -> list[Path]:
@@ -53,12 +53,14 @@ def read(paths: Iterable[Path], options: Options | None = None) -> Iterator[Read
             yield Unreadable(tuple(group), InputError(f"cannot be read: {error.strerror}", str(group[0])))
 
 
-def _read_all(reader: Reader, group: Sequence[Path], options: Options) -> list[Batch]:
+def _read_all(reader: Reader, group: Sequence[Path], options: Options) -> list[Read]:
     """All batches of a group before any is handed on: a source is taken in whole or not at all."""
     return list(reader(group, options))
 
 
 def _refusal(kind: str) -> InputError:
+    if kind == "closed":
+        return InputError("cannot be read", remedy="look at its permissions")
     if kind == "empty":
         return InputError("the file is empty", remedy="export it again")
     if kind == "wfdb-companion":
@@ -79,7 +81,10 @@ def _groups(files: Sequence[Path]) -> Iterator[tuple[str, list[Path]]]:
     companions: dict[tuple[Path, str], list[Path]] = {}
     others: list[tuple[str, Path]] = []
     for path in files:
-        kind = recognise(path)
+        try:
+            kind = recognise(path)
+        except OSError:
+            kind = "closed"
         if kind == "dicom":
             by_folder.setdefault(path.parent, []).append(path)
         elif kind == "wfdb-companion":

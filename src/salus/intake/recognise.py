@@ -14,6 +14,8 @@ _WFDB = re.compile(
     rb"\A(?:\s*#[^\n]*\n)*[\w-]+(?:/\d+)? +\d+(?: +[\d./()e+]+)?"
     rb"(?: +\d+)?(?: +\d+:[\d:.]+)?(?: +[\d/]+)?\s*\r?\n[^\n]+ \d+"
 )
+_JSON = re.compile(rb"\{|\[\s*([{\[\"\]]|-?\d+\s*[,.\]]|true|false|null|\Z)")
+"""An object, or a list of JSON values: a note may begin with a bracket, as in "[Name] was seen" or "[**date**]"."""
 _COMPANIONS = frozenset({".dat", ".atr", ".qrs", ".xws", ".flac"})
 _SKIPPED = frozenset({".ds_store", "thumbs.db"})
 
@@ -39,13 +41,15 @@ def recognise(path: Path) -> str:
         return "dicom"
     if is_nifti(head):
         return "nifti"
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if text.startswith(b"##fileformat=VCF") or (path.name.lower().endswith((".vcf", ".vcf.gz", ".vcf.bgz"))):
+    text = _as_utf8(head).removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"##fileformat=VCF"):
         return "vcf"
-    if text[:1] in (b"{", b"["):
+    if _JSON.match(text):
         return _json(path, text)
     if text.startswith(b"<"):
-        return "apple-health" if b"HealthData" in head else "xml"
+        return "apple-health" if b"HealthData" in text else "xml"
+    if path.name.lower().endswith((".vcf", ".vcf.gz", ".vcf.bgz")):
+        return "vcf"
     if path.suffix.lower() == ".hea" or (_WFDB.match(text) and path.suffix.lower() not in (".txt", ".md")):
         return "wfdb"
     if path.suffix.lower() in _COMPANIONS:
@@ -55,6 +59,12 @@ def recognise(path: Path) -> str:
     if _is_table(head):
         return "table"
     return "note" if _looks_like_text(head) or path.suffix.lower() in (".txt", ".md") else "unknown"
+
+
+def _as_utf8(head: bytes) -> bytes:
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return head.decode("utf-16", "ignore").encode("utf-8", "ignore")
+    return head
 
 
 def _json(path: Path, text: bytes) -> str:

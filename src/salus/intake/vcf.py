@@ -9,11 +9,23 @@ from pathlib import Path
 from salus.errors import InputError
 from salus.formats.content import File
 from salus.formats.vcf import detect_build, read_vcf
+from salus.formats.vcf_lines import numbered_lines
 from salus.intake.batch import Attachment, Batch, Document
 from salus.intake.clues import clues_in
-from salus.intake.recognise import head_of
 
 _FILE_DATE = re.compile(r"^##fileDate=(\d{4})-?(\d{2})-?(\d{2})", re.M)
+
+
+def _header_text(path: Path) -> str:
+    """The meta lines, all but the contigs'."""
+    lines = []
+    with path.open("rb") as stream:
+        for _, line in numbered_lines(stream):
+            if not line.startswith(b"##"):
+                break
+            if not line.startswith(b"##contig="):
+                lines.append(line.decode("utf-8", "replace"))
+    return "\n".join(lines)
 
 
 def read(path: Path, sample: str | None) -> Iterator[Batch]:
@@ -29,8 +41,8 @@ def read(path: Path, sample: str | None) -> Iterator[Batch]:
         raise InputError(
             "the VCF holds no sample", remedy="a VCF with genotypes (a FORMAT and a sample column) is read"
         )
-    head = head_of(path).decode("utf-8", "replace")
-    dated = _FILE_DATE.search(head)
+    header = _header_text(path)
+    dated = _FILE_DATE.search(header)
     content = File(path)
     document = Document(
         kind="genome",
@@ -41,7 +53,6 @@ def read(path: Path, sample: str | None) -> Iterator[Batch]:
         meta={"sample": vcf.sample, "build": build.name or "unknown", "records": str(records)},
     )
     losses = (f"{without_genotype} records without a genotype",) if without_genotype else ()
-    header = "\n".join(line for line in head.splitlines() if line.startswith("##"))
     yield Batch(
         kind="vcf",
         sources=(path,),

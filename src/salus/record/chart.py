@@ -72,7 +72,7 @@ class Chart:
     ) -> None:
         self._by_type: dict[str, list[Entry]] = {}
         for source, body in entries:
-            if TAG_FINDING not in _tag_systems(body):
+            if not views.tags(body, TAG_FINDING):
                 self._by_type.setdefault(str(body.get("resourceType")), []).append((source, body))
         self._now = now.astimezone(UTC)
         self._loader = loader
@@ -111,6 +111,11 @@ class Chart:
         """The moment the chart speaks of (UTC). Who asks for it is run anew when the time is another."""
         self._reads.setdefault(("now", ()), Read("now", (), self._now.isoformat(), frozenset()))
         return self._now
+
+    @property
+    def known(self) -> bool:
+        """True when the chart tells whose it is (not part of a read set)."""
+        return bool(self._by_type.get("Patient"))
 
     @property
     def patient(self) -> Patient:
@@ -275,12 +280,6 @@ def _start(span: Span | None) -> datetime:
     return span.start if span else _EARLIEST
 
 
-def _tag_systems(body: Body) -> frozenset[str]:
-    meta = body.get("meta")
-    entries = meta.get("tag", ()) if isinstance(meta, dict) else ()
-    return frozenset(str(t.get("system")) for t in entries if isinstance(t, dict))
-
-
 def _categories(item: Any) -> frozenset[str]:
     source = getattr(item, "source", None)
     return frozenset({source.category}) if source is not None else item.categories
@@ -292,7 +291,8 @@ def _digest(result: Iterable[Any]) -> str:
         source = getattr(item, "source", None)
         # the content's digest, not the version number: a version written again with the same content changes nothing
         mark = f"{source.ref} {source.digest}" if source is not None else f"{item.id} {item.version_hash}"
-        total.update(mark.encode() + b"\n")
+        # whether a person has died depends on the chart's moment, not only on the resource
+        total.update(f"{mark} {getattr(item, 'deceased', '')}\n".encode())
     return total.hexdigest()
 
 

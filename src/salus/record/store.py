@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from salus.errors import AccessError, IntegrityError, StoreError
+from salus.errors import AccessError, InputError, IntegrityError, StoreError
 from salus.fhir import json
-from salus.fhir.views import PERSON, Body, Source, category_of
+from salus.fhir.views import PERSON, Body, Source, categories_of, category_of
 from salus.record import index, schema
 from salus.record.protocols import Content, Journal, Scope, Sealer
 
@@ -53,6 +53,8 @@ class Stored:
     updated: str
     deleted: bool
     data: bytes
+    categories: frozenset[str]
+    mac: bytes
 
     @property
     def body(self) -> Any:
@@ -111,23 +113,26 @@ class Store:
         changes: Iterable[Change],
         *,
         at: str,
-        blobs: Iterable[tuple[str, Content]] = (),
+        blobs: Iterable[tuple[str, str, Content]] = (),
         reason: str = "write",
+        topic: str = "write",
         details: Body | None = None,
     ) -> Written:
         """Write resources and blobs of one patient in one transaction with one log leaf.
 
-        ``blobs`` are (address, content) with addresses from :meth:`address`. A resource whose bytes are the same is
-        not written again.
+        ``blobs`` are (address, category, content) with addresses from :meth:`address`. A resource whose bytes are
+        the same is not written again.
         """
         patient = _one(scope)
         with self.transaction(scope) as connection:
-            self._sealer.create(patient)
+            self._prepare(patient)
             pid = self._pid(patient, create=True)
             tally = _Tally()
             for change in changes:
                 self._apply(connection, patient, pid, change, at, tally)
-            added = [address for address, data in blobs if self._add_blob(connection, patient, pid, address, data)]
+            added = [
+                [address, kind] for address, kind, data in blobs if self._add_blob(patient, pid, address, kind, data)
+            ]
             if not tally.items and not added:
                 return Written(unchanged=tally.counts["unchanged"])
             entry = {
@@ -139,7 +144,7 @@ class Store:
                 "blobs": added,
                 **(details or {}),
             }
-            leaf = self._journal.append(connection, patient, "write", entry)
+            leaf = self._journal.append(connection, patient, topic, entry)
         return Written(**tally.counts, blobs=len(added), leaf=leaf)
 
     def _apply(
@@ -149,6 +154,11 @@ class Store:
             "SELECT rid, pid, version, updated, deleted, mac, body FROM resource WHERE pid = ? AND type = ? AND id = ?",
             (pid, change.type, change.id),
         ).fetchone()
+        if change.body is not None and (change.body.get("resourceType"), change.body.get("id")) != (
+            change.type,
+            change.id,
+        ):
+            raise InputError("a resource filed under another type or id than its own", where=change.type)
         data = json.dumps(change.body) if change.body is not None else b""
         mac = self._sealer.mac(patient, hashlib.sha256(data).digest())
         gone = change.body is None
@@ -190,23 +200,33 @@ class Store:
         """The index rows that belong to ``body``: blinded tokens and dates."""
         return {(row.param, self._sealer.blind(row.token)) for row in index.tokens(body)}, index.date_rows(body)
 
-    def address(self, patient: str, sha256: bytes) -> str:
+    def address(self, scope: Scope, sha256: bytes) -> str:
         """Where bytes of this SHA-256 lie in the patient's blob store (keyed: it says nothing without the key)."""
-        self._sealer.create(patient)
+        patient = _one(scope)
+        self._prepare(patient)
+        return self._address(patient, sha256)
+
+    def _address(self, patient: str, sha256: bytes) -> str:
         return self._sealer.mac(patient, b"blob" + sha256).hex()
 
-    def _add_blob(self, connection: sqlite3.Connection, patient: str, pid: int, address: str, data: Content) -> bool:
+    def _prepare(self, patient: str) -> None:
+        """Make the key of a patient who is new. A known one whose key is gone must not get another."""
+        if not self._known(patient):
+            self._sealer.create(patient)
+
+    def _add_blob(self, patient: str, pid: int, address: str, category: str, data: Content) -> bool:
+        connection = self._connection
         if connection.execute("SELECT 1 FROM blob WHERE address = ?", (address,)).fetchone():
             return False
         chunks = max(1, -(-data.size // CHUNK))
-        connection.execute("INSERT INTO blob VALUES (?, ?, ?, ?)", (address, pid, data.size, chunks))
+        connection.execute("INSERT INTO blob VALUES (?, ?, ?, ?, ?)", (address, pid, category, data.size, chunks))
         total, n = hashlib.sha256(), 0
         for piece in data.chunks(CHUNK):
             total.update(piece)
-            sealed = self._sealer.seal(patient, piece, _chunk_context(address, n, chunks))
+            sealed = self._sealer.seal(patient, piece, _chunk_context(address, category, n, chunks))
             connection.execute("INSERT INTO blob_chunk VALUES (?, ?, ?)", (address, n, sealed))
             n += 1
-        if n != chunks or self.address(patient, total.digest()) != address:
+        if n != chunks or self._address(patient, total.digest()) != address:
             raise StoreError("a file changed while it was being read", remedy="take it in again")
         return True
 
@@ -220,8 +240,11 @@ class Store:
             raise AccessError("no such patient, or not released to you")
         return int(self._connection.execute("INSERT INTO patient (id) VALUES (?)", (patient,)).lastrowid or 0)
 
-    def exists(self, patient: str) -> bool:
-        """True when the store holds this patient. For the gate only: callers learn nothing from a denial."""
+    def exists(self, scope: Scope) -> bool:
+        """True when the store holds the scope's patient."""
+        return self._known(_one(scope))
+
+    def _known(self, patient: str) -> bool:
         return bool(self._connection.execute("SELECT 1 FROM patient WHERE id = ?", (patient,)).fetchone())
 
     def patients(self, scope: Scope) -> list[str]:
@@ -230,17 +253,18 @@ class Store:
             raise AccessError("not allowed")
         return [row[0] for row in self._connection.execute("SELECT id FROM patient ORDER BY pid")]
 
-    def read(self, scope: Scope, types: Sequence[str] = ()) -> list[Stored]:
-        """The patient's current resources that the scope covers, optionally only of some types."""
+    def read(self, scope: Scope, types: Sequence[str] = (), ids: Sequence[str] = ()) -> list[Stored]:
+        """The patient's current resources that the scope covers, optionally only of some types or ids."""
         patient = _one(scope)
         marks = f" AND type IN ({', '.join('?' * len(types))})" if types else ""
+        marks += f" AND id IN ({', '.join('?' * len(ids))})" if ids else ""
         rows = self._connection.execute(
             "SELECT type, id, version, updated, deleted, mac, body FROM resource "
             f"WHERE pid = ? AND deleted = 0{marks} ORDER BY rid",
-            (self._pid(patient), *types),
+            (self._pid(patient), *types, *ids),
         )
         found = (self.open_row(patient, *row) for row in rows)
-        return [s for s in found if _covers(scope, s.source.category)]
+        return [s for s in found if _covers(scope, s.categories)]
 
     def versions(self, scope: Scope, ref: str) -> list[Stored]:
         """Every version of one resource, oldest first."""
@@ -256,7 +280,7 @@ class Store:
             "SELECT version, updated, deleted, mac, body FROM history WHERE rid = ? ORDER BY version", (row[0],)
         )
         found = [self.open_row(patient, kind, name, *r) for r in [*older, row[1:]]]
-        return [s for s in found if _covers(scope, s.source.category)]
+        return [s for s in found if _covers(scope, s.categories)]
 
     def open_row(
         self, patient: str, kind: str, name: str, version: int, updated: str, deleted: int, mac: bytes, sealed: bytes
@@ -267,22 +291,27 @@ class Store:
         digest = hashlib.sha256(data)
         if self._sealer.mac(patient, digest.digest()) != mac:
             raise IntegrityError("a stored body is not the one that was logged", where=f"{kind} version {version}")
-        category = category_of(json.loads(data)) if data else "record"
-        return Stored(Source(ref, version, digest.hexdigest(), category), updated, bool(deleted), data)
+        body = json.loads(data) if data else {}
+        source = Source(ref, version, digest.hexdigest(), category_of(body))
+        return Stored(source, updated, bool(deleted), data, categories_of(body), mac)
 
     def blob(self, scope: Scope, address: str) -> bytes:
         """A blob's bytes. Raises IntegrityError when a chunk is missing or changed."""
         patient = _one(scope)
-        row = self._connection.execute("SELECT pid, size, chunks FROM blob WHERE address = ?", (address,)).fetchone()
+        row = self._connection.execute(
+            "SELECT pid, size, chunks, category FROM blob WHERE address = ?", (address,)
+        ).fetchone()
         if not row or row[0] != self._pid(patient):
             raise IntegrityError("a blob of the record is missing", where=address[:16])
+        if not _covers(scope, frozenset({row[3]})):
+            raise AccessError("not allowed")
         pieces = self._connection.execute("SELECT n, body FROM blob_chunk WHERE address = ? ORDER BY n", (address,))
-        plain = [self._sealer.unseal(patient, body, _chunk_context(address, n, row[2])) for n, body in pieces]
+        plain = [self._sealer.unseal(patient, body, _chunk_context(address, row[3], n, row[2])) for n, body in pieces]
         data = b"".join(plain)
         if (
             len(plain) != row[2]
             or len(data) != row[1]
-            or self.address(patient, hashlib.sha256(data).digest()) != address
+            or self._address(patient, hashlib.sha256(data).digest()) != address
         ):
             raise IntegrityError("a blob of the record is not what was stored", where=address[:16])
         return data
@@ -291,13 +320,13 @@ class Store:
         """A function that fetches blobs under ``scope``."""
         return lambda address: self.blob(scope, address)
 
-    def has(self, patient: str, kind: str, name: str) -> bool:
-        """True when the patient has a current resource of this type and id. For the house's own bookkeeping."""
+    def has(self, scope: Scope, kind: str, name: str) -> bool:
+        """True when the scope's patient has a current resource of this type and id."""
         return bool(
             self._connection.execute(
                 "SELECT 1 FROM resource r JOIN patient p ON p.pid = r.pid "
                 "WHERE p.id = ? AND r.type = ? AND r.id = ? AND r.deleted = 0",
-                (patient, kind, name),
+                (_one(scope), kind, name),
             ).fetchone()
         )
 
@@ -338,16 +367,17 @@ def _one(scope: Scope) -> str:
     return scope.patient
 
 
-def _covers(scope: Scope, category: str) -> bool:
-    return category in scope.categories or (category == PERSON and bool(scope.categories))
+def _covers(scope: Scope, categories: frozenset[str]) -> bool:
+    """True when every kind of data is in scope. Whoever is released anything is told whose it is."""
+    return bool(scope.categories) and categories - {PERSON} <= scope.categories
 
 
 def _context(ref: str, version: int, updated: str, deleted: bool) -> bytes:
     return f"{ref}\0{version}\0{updated}\0{int(deleted)}".encode()
 
 
-def _chunk_context(address: str, n: int, chunks: int) -> bytes:
-    return f"blob\0{address}\0{n}\0{chunks}".encode()
+def _chunk_context(address: str, category: str, n: int, chunks: int) -> bytes:
+    return f"blob\0{address}\0{category}\0{n}\0{chunks}".encode()
 
 
 def _pack(data: bytes) -> bytes:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from salus.errors import InputError
 from salus.fhir import dates, json
 from salus.fhir.dates import Span
-from salus.fhir.views import CATEGORIES, Body
+from salus.fhir.views import CATEGORIES, Body, codings, dicts
 from salus.trust.identity import Actor, Identity, verify_signature
 
 ACTOR_SYSTEM = "urn:salus:actor"
@@ -52,6 +52,20 @@ class Directive:
     version: int
     dated: datetime
     root: Provision
+    witnessed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a patient's consents amount to.
+
+    ``ignored`` are (reference, why) of those that decide nothing. ``opaque`` is true when one of them is signed and
+    active but cannot be understood: it may be a denial, so nothing but consent opens anything then.
+    """
+
+    directives: tuple[Directive, ...] = ()
+    ignored: tuple[tuple[str, str], ...] = ()
+    opaque: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +91,8 @@ def consent_resource(
 ) -> dict[str, Any]:
     """A FHIR Consent that permits ``actors`` to read data of the categories ``permit`` for ``purposes``."""
     period = {"start": dates.write(dated), **({"end": until} if until else {})}
+    if until and dates.parse(until).end <= dated:
+        raise InputError("the consent would end before it begins", where="until")
     root: dict[str, Any] = {
         "type": "permit",
         "period": period,
@@ -158,56 +174,71 @@ def sign(consent: Body, signer: Identity, at: datetime, *, witnessed: bool = Fal
     }
 
 
-def signer_of(consent: Body, provenance: Body, actors: Mapping[str, Actor], patient: str) -> Actor | None:
-    """Who validly signed ``consent`` for ``patient``: the patient, a proxy, or witnessing staff; else None."""
-    witnessed = any(
-        c.get("system") == WITNESSED for a in provenance.get("agent", ()) for c in a.get("type", {}).get("coding", ())
-    )
-    for signature in provenance.get("signature", ()):
-        actor = actors.get(signature.get("who", {}).get("identifier", {}).get("value", ""))
-        if actor is None or signature.get("sigFormat") != SIGNATURE_FORMAT:
+def is_witnessed(provenance: Body) -> bool:
+    """True when the signer says that he vouches for a signature on paper."""
+    agents = dicts(provenance.get("agent"))
+    return any(code.system == WITNESSED for agent in agents for code in codings(agent.get("type")))
+
+
+def signer_of(consent: Body, provenance: Body, actors: Iterable[Actor], patient: str) -> Actor | None:
+    """Who validly signed ``consent`` for ``patient``: the patient, a proxy, or witnessing staff; else None.
+
+    ``actors`` are all who were ever enrolled: what was signed stays signed when its signer leaves.
+    """
+    witnessed = is_witnessed(provenance)
+    for signature in dicts(provenance.get("signature")):
+        who, data = signature.get("who"), signature.get("data")
+        name = who.get("identifier", {}).get("value") if isinstance(who, dict) else None
+        if signature.get("sigFormat") != SIGNATURE_FORMAT or not isinstance(data, str):
             continue
-        own = actor.kind in ("patient", "proxy") and actor.patient == patient
-        staff = witnessed and actor.kind in ("practitioner", "operator")
         try:
-            data = base64.b64decode(signature.get("data", ""), validate=True)
+            raw = base64.b64decode(data, validate=True)
         except ValueError:
             continue
-        if (own or staff) and verify_signature(actor.public_key, data, signed_bytes(consent)):
-            return actor
+        for actor in actors:
+            own = actor.kind in ("patient", "proxy") and actor.patient == patient
+            staff = witnessed and actor.kind in ("practitioner", "operator")
+            if actor.id == name and (own or staff) and verify_signature(actor.public_key, raw, signed_bytes(consent)):
+                return actor
     return None
 
 
-def directives(
-    consents: Iterable[tuple[str, int, Body]], provenances: Sequence[Body], actors: Mapping[str, Actor], patient: str
-) -> tuple[list[Directive], list[tuple[str, str]]]:
-    """The consents in force, and for every other one its reference and why it decides nothing.
+def standing(
+    consents: Iterable[tuple[str, int, Body]], provenances: Mapping[str, Body], actors: Sequence[Actor], patient: str
+) -> Standing:
+    """What the patient's consents amount to.
 
-    ``consents`` are (reference, version, body).
+    ``consents`` are (reference, version, body), ``provenances`` the Provenance with the signature, by reference.
     """
-    good, ignored = [], []
+    good: list[Directive] = []
+    ignored: list[tuple[str, str]] = []
+    opaque = False
     for ref, version, body in consents:
-        proofs = [p for p in provenances if any(t.get("reference") == ref for t in p.get("target", ()))]
-        if not any(signer_of(body, proof, actors, patient) for proof in proofs):
+        proof = provenances.get(ref, {})
+        signer = signer_of(body, proof, actors, patient)
+        if signer is None:
             ignored.append((ref, "not signed by the patient, a proxy or witnessing staff"))
             continue
         try:
             directive = parse(ref, version, body, patient)
         except InputError as error:
+            opaque = True
             ignored.append((ref, str(error)))
             continue
         if directive:
-            good.append(directive)
+            good.append(replace(directive, witnessed=signer.kind not in ("patient", "proxy")))
         else:
             ignored.append((ref, "not active"))
-    return good, ignored
+    return Standing(tuple(good), tuple(ignored), opaque)
 
 
 def parse(ref: str, version: int, body: Body, patient: str) -> Directive | None:
     """Read a Consent. None when it is not active; InputError when it cannot be understood in full."""
+    if body.get("resourceType") != "Consent":
+        raise InputError("not a Consent", where="resourceType")
     if body.get("status") != "active":
         return None
-    if body.get("patient", {}).get("reference") != f"Patient/{patient}":
+    if body.get("patient") != {"reference": f"Patient/{patient}"}:
         raise InputError("the consent names another patient", where="Consent.patient")
     if body.get("modifierExtension"):
         raise InputError("an extension that changes its meaning is not known", where="Consent.modifierExtension")
@@ -215,6 +246,37 @@ def parse(ref: str, version: int, body: Body, patient: str) -> Directive | None:
     if not isinstance(dated, str):
         raise InputError("the consent has no date", where="Consent.dateTime")
     return Directive(ref, version, dates.instant(dated), _provision(body.get("provision"), "Consent.provision"))
+
+
+def permitted_actors(body: Body) -> frozenset[str]:
+    """Every actor named anywhere in the provisions of a Consent."""
+    found: set[str] = set()
+    waiting = [body.get("provision")]
+    while waiting:
+        element = waiting.pop()
+        if isinstance(element, dict):
+            found |= {str(_value_of(a)) for a in dicts(element.get("actor"))}
+            waiting.extend(dicts(element.get("provision")))
+    return frozenset(found)
+
+
+def denies(body: Body) -> bool:
+    """True when any provision of a Consent is a denial."""
+    waiting = [body.get("provision")]
+    while waiting:
+        element = waiting.pop()
+        if isinstance(element, dict):
+            if element.get("type") == "deny":
+                return True
+            waiting.extend(dicts(element.get("provision")))
+    return False
+
+
+def _value_of(actor: Mapping[str, Any]) -> Any:
+    reference = actor.get("reference")
+    identifier = reference.get("identifier") if isinstance(reference, dict) else None
+    known = isinstance(identifier, dict) and identifier.get("system") == ACTOR_SYSTEM
+    return identifier.get("value") if known and isinstance(identifier, dict) else None
 
 
 _PROVISION_MEMBERS = frozenset(
@@ -230,35 +292,67 @@ def _provision(element: Any, where: str, depth: int = 0) -> Provision:
         raise InputError(f"a condition that salus does not know: {sorted(unknown or {'extension'})[0]}", where=where)
     if element.get("type") not in ("permit", "deny"):
         raise InputError("neither permit nor deny", where=f"{where}.type")
-    categories = {c.get("code") for c in element.get("class", ()) if c.get("system") == CATEGORY_SYSTEM}
-    if len(categories) != len(element.get("class", ())) or not categories <= set(CATEGORIES):
-        raise InputError("a class of data that salus does not know", where=f"{where}.class")
-    actors = {a.get("reference", {}).get("identifier", {}).get("value") for a in element.get("actor", ())}
-    if None in actors:
-        raise InputError("an actor without identifier", where=f"{where}.actor")
-    actions = {c.get("code") for a in element.get("action", ()) for c in a.get("coding", ())}
-    if not actions <= {"read", "process"}:
-        raise InputError("an action that salus does not know", where=f"{where}.action")
-    period = element.get("period", {})
+    actors = {_value_of(a) for a in _list(element, "actor", where)}
+    if not all(isinstance(a, str) and a for a in actors):
+        raise InputError("an actor without an identifier of this house", where=f"{where}.actor")
+    concepts = [code for action in _list(element, "action", where) for code in codings(action)]
     return Provision(
         type=element["type"],
-        actors=frozenset(actors),
-        purposes=frozenset(p.get("code", "") for p in element.get("purpose", ())),
-        categories=frozenset(categories),
-        actions=frozenset(actions),
-        period=tuple(dates.parse(period[k]) if k in period else None for k in ("start", "end")),  # type: ignore[arg-type]
-        nested=tuple(_provision(p, f"{where}.provision", depth + 1) for p in element.get("provision", ())),
+        actors=frozenset(str(a) for a in actors),
+        purposes=_coded(_list(element, "purpose", where), PURPOSE_SYSTEM, None, f"{where}.purpose"),
+        categories=_coded(_list(element, "class", where), CATEGORY_SYSTEM, CATEGORIES, f"{where}.class"),
+        actions=_coded(
+            [{"system": c.system, "code": c.code} for c in concepts] or _list(element, "action", where),
+            ACTION_SYSTEM,
+            ("read", "process"),
+            f"{where}.action",
+        ),
+        period=_period(element.get("period", {}), f"{where}.period"),
+        nested=tuple(_provision(p, f"{where}.provision", depth + 1) for p in _list(element, "provision", where)),
     )
 
 
+def _list(element: Mapping[str, Any], key: str, where: str) -> list[dict[str, Any]]:
+    """A list of objects; absent is empty. Anything else is not understood."""
+    value = element.get(key, [])
+    if (
+        not isinstance(value, list)
+        or not all(isinstance(item, dict) for item in value)
+        or (key in element and not value)
+    ):
+        raise InputError("not a list of objects", where=f"{where}.{key}")
+    return value
+
+
+def _coded(items: Sequence[Mapping[str, Any]], system: str, known: Sequence[str] | None, where: str) -> frozenset[str]:
+    codes = [item.get("code") if item.get("system") == system else None for item in items]
+    if not all(isinstance(code, str) and code and (known is None or code in known) for code in codes):
+        raise InputError("a code that salus does not know", where=where)
+    return frozenset(str(code) for code in codes)
+
+
+def _period(element: Any, where: str) -> tuple[Span | None, Span | None]:
+    if not isinstance(element, dict) or set(element) - {"start", "end"}:
+        raise InputError("not a period", where=where)
+    start, end = (dates.parse(element[k]) if k in element else None for k in ("start", "end"))
+    return start, end
+
+
 def decide(found: Sequence[Directive], request: Request) -> tuple[Answer | None, Directive | None]:
-    """The answer of the newest directive that speaks of ``request``, with that directive; (None, None) if none does."""
+    """The answer of the newest directive that speaks of ``request``, with that directive; (None, None) if none does.
+
+    What staff witnessed never overrides a denial that the patient or a proxy signed.
+    """
     answers = [(d, answer) for d in found if (answer := _answer(d.root, request)) and d.dated <= request.at]
+    own_denial = next((d for d, a in answers if a == "deny" and not d.witnessed), None)
+    own_newest = max((d.dated for d, _ in answers if not d.witnessed), default=None)
     if not answers:
         return None, None
     newest = max(d.dated for d, _ in answers)
     latest = [(d, a) for d, a in answers if d.dated == newest]
     directive, answer = next(((d, a) for d, a in latest if a == "deny"), latest[0])
+    if answer == "permit" and directive.witnessed and own_denial is not None and own_denial.dated == own_newest:
+        return "deny", own_denial
     return answer, directive
 
 

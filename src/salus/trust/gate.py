@@ -10,15 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from salus.errors import AccessError
+from salus.errors import AccessError, IntegrityError
 from salus.fhir import dates
 from salus.fhir.views import CATEGORIES, Body
 from salus.record.chart import Chart, FindingView
 from salus.record.store import Store, Stored
 from salus.trust import consent
-from salus.trust.consent import Directive, Request
+from salus.trust.consent import Request, Standing
 from salus.trust.identity import Actor
-from salus.trust.log import Log
+from salus.trust.log import CONSENT, Log
 from salus.trust.registry import Registry
 from salus.trust.vault import SYSTEM
 
@@ -69,31 +69,46 @@ class Gate:
 
     def service_chart(self, patient: str, at: datetime) -> tuple[Chart, Grant]:
         """The chart for the house's own runner: all that the patient has not closed to processing."""
-        known = self._store.exists(patient)
-        found = self._directives(patient) if known else []
+        standing = self._standing(patient)
         request = Request("service", "", "", "process", self._clock())
-        closed = {c for c in CATEGORIES if consent.decide(found, replace(request, category=c))[0] == "deny"}
-        decision = Decision(frozenset(CATEGORIES) - closed, ("service",), ())
-        grant = self._record("service", patient, "processing", decision, may_write=True, known=known)
+        closed = {
+            c for c in CATEGORIES if consent.decide(standing.directives, replace(request, category=c))[0] == "deny"
+        }
+        allowed = frozenset() if standing.opaque else frozenset(CATEGORIES) - closed
+        grant = self._record("service", patient, "processing", Decision(allowed, ("service",), ()), may_write=True)
         return self._chart(grant, at, ()), grant
 
     def grant(self, actor: Actor, patient: str, purpose: str) -> Grant:
         """Decide whether ``actor`` may read, log it, and raise AccessError or return the grant."""
-        known = self._store.exists(patient)
+        known = self._store.exists(_about(patient))
         decision = self._decide(actor, patient, purpose) if known else Decision(frozenset(), (), ())
-        return self._record(actor.id, patient, purpose, decision, may_write=False, known=known)
+        grant = self._record(actor.id, patient, purpose, decision, may_write=False)
+        if not grant.categories:
+            raise NOT_RELEASED
+        return grant
 
     def custodian(self, actor: Actor, patient: str) -> Grant:
         """The right of an operator or practitioner to write into a record without reading it. Raises AccessError."""
         if actor.kind not in ("operator", "practitioner"):
             raise AccessError("only operators and practitioners may file data", remedy="use another --as")
-        return Grant(actor.id, patient, "custodian", frozenset(), may_write=True, purpose="filing")
+        return self.custody(actor.id, patient)
+
+    def custody(self, actor: str, patient: str) -> Grant:
+        """A scope to write into one record without reading it."""
+        return Grant(actor, patient, "custodian", frozenset(), may_write=True, purpose="filing")
 
     def own_consent(self, actor: Actor, patient: str) -> Grant:
         """The right to file a consent: the patient, a proxy, or witnessing staff; the signature is checked besides."""
         if actor.kind == "organisation" or (actor.kind in ("patient", "proxy") and actor.patient != patient):
             raise NOT_RELEASED
         return Grant(actor.id, patient, "self", frozenset(), may_write=True, purpose="consent")
+
+    def note_comparison(self, actor: Actor, patient: str) -> None:
+        """Log that an operator had a source compared with a record without filing it: the answer tells something."""
+        entry = {"reason": "compared", "actor": actor.id, "patient": patient, "at": dates.write(self._clock())}
+        with self._store.transaction(self.house(actor.id, may_write=True)) as connection:
+            self._log.append(connection, patient, "access", entry)
+        self._log.remember(self._store.connection)
 
     def house(self, actor: str, *, may_write: bool = False) -> Grant:
         """A scope over the whole store for upkeep (verify, backup, listing); it reads no bodies by itself."""
@@ -105,9 +120,7 @@ class Gate:
         entries = [(s.source, s.body) for s in self._store.read(grant)]
         return Chart(entries, now=at, loader=self._store.loader(grant), findings=findings)
 
-    def _record(
-        self, actor: str, patient: str, purpose: str, decision: Decision, *, may_write: bool, known: bool
-    ) -> Grant:
+    def _record(self, actor: str, patient: str, purpose: str, decision: Decision, *, may_write: bool) -> Grant:
         """One leaf for one decision, before any data leave."""
         entry = {
             "reason": "access",
@@ -121,10 +134,9 @@ class Gate:
             "at": dates.write(self._clock()),
         }
         with self._store.transaction(self.house(actor, may_write=True)) as connection:
-            leaf = self._log.append(connection, patient if known else SYSTEM, "access", entry)
+            owner = patient if self._store.exists(_about(patient)) else SYSTEM
+            leaf = self._log.append(connection, owner, "access", entry)
         self._log.remember(self._store.connection)
-        if not decision.categories:
-            raise NOT_RELEASED
         return Grant(
             actor,
             patient,
@@ -139,20 +151,20 @@ class Gate:
     def _decide(self, actor: Actor, patient: str, purpose: str) -> Decision:
         if actor.kind in ("patient", "proxy") and actor.patient == patient:
             return Decision(frozenset(CATEGORIES), ("self",), ())
-        found = self._directives(patient)
+        standing = self._standing(patient)
         request = Request(actor.id, purpose, "", "read", self._clock())
         allowed: set[str] = set()
         bases: dict[str, None] = {}
         refs: dict[str, None] = {}
         for category in CATEGORIES:
-            answer, directive = consent.decide(found, replace(request, category=category))
+            answer, directive = consent.decide(standing.directives, replace(request, category=category))
             if answer == "permit" and directive:
                 allowed.add(category)
                 bases["consent"] = refs[f"{directive.ref}/{directive.version}"] = None
                 continue
             for policy in self._registry.policies.values():
                 for rule in policy.match(actor.id, patient, purpose, category, request.at):
-                    if answer != "deny" or rule.overrides_denial:
+                    if (answer != "deny" and not standing.opaque) or rule.overrides_denial:
                         allowed.add(category)
                         bases[rule.basis] = None
         return Decision(frozenset(allowed), tuple(bases), tuple(refs))
@@ -161,20 +173,54 @@ class Gate:
         """The patient's consents that ``grant`` covers, each with "in force" or why it decides nothing."""
         if "record" not in grant.categories:
             return []
-        stored = self._consent_records(grant.patient)
-        ignored = dict(self._evaluate(grant.patient, stored)[1])
+        stored = self._consents(grant.patient)
+        ignored = dict(self._standing(grant.patient).ignored)
         return [(s.body, ignored.get(s.source.ref, "in force")) for s in stored if s.source.ref.startswith("Consent/")]
 
-    def _directives(self, patient: str) -> list[Directive]:
-        return self._evaluate(patient, self._consent_records(patient))[0]
+    def _standing(self, patient: str) -> Standing:
+        if not self._store.exists(_about(patient)):
+            return Standing()
+        stored = {s.source.ref: s for s in self._consents(patient)}
+        consents = [(ref, s.source.version, s.body) for ref, s in stored.items() if ref.startswith("Consent/")]
+        proofs = {ref: stored[signature_ref(ref)].body for ref, _, _ in consents if signature_ref(ref) in stored}
+        return consent.standing(consents, proofs, self._registry.ever, patient)
 
-    def _consent_records(self, patient: str) -> list[Stored]:
-        scope = Grant("gate", patient, "service", frozenset({"record"}), may_write=False, purpose="deciding")
-        if not self._store.read(scope, ("Consent",)):
-            return []
-        return self._store.read(scope, ("Consent", "Provenance"))
+    def _consents(self, patient: str) -> list[Stored]:
+        """The patient's consents with their signatures, held to the log: exactly what was filed last, all of it.
 
-    def _evaluate(self, patient: str, stored: Sequence[Stored]) -> tuple[list[Directive], list[tuple[str, str]]]:
-        consents = [(s.source.ref, s.source.version, s.body) for s in stored if s.source.ref.startswith("Consent/")]
-        proofs = [s.body for s in stored if s.source.ref.startswith("Provenance/") and b'"signature"' in s.data]
-        return consent.directives(consents, proofs, self._registry.actors, patient)
+        Raises IntegrityError when one was changed, removed, added or put back behind salus's back.
+        """
+        filed = self._filed(patient)
+        stored = self._store.read(_about(patient), ("Consent",)) if filed else []
+        if filed:
+            signatures = {ref.partition("/")[2] for ref in filed if ref.startswith("Provenance/")}
+            stored += self._store.read(_about(patient), ("Provenance",), ids=sorted(signatures))
+        if {s.source.ref: (s.source.version, s.mac.hex()) for s in stored} != filed:
+            raise IntegrityError("the consents of a record are not those that were filed", remedy="run: salus verify")
+        if not filed and self._store.read(_about(patient), ("Consent",)):
+            raise IntegrityError("a consent that nobody filed stands in a record", remedy="run: salus verify")
+        return stored
+
+    def _filed(self, patient: str) -> dict[str, tuple[int, str]]:
+        """Version and keyed hash of every consent and signature, from the unbroken chain of entries that filed them."""
+        filed: dict[str, tuple[int, str]] = {}
+        last: int | None = None
+        marked = self._log.newest_consent(patient)
+        for entry in self._log.entries(self._store.connection, topic=CONSENT, patient=patient):
+            if entry.content["previous_consent"] != last:
+                raise IntegrityError("an entry that filed a consent is missing", remedy="run: salus verify")
+            last = entry.n
+            filed |= {ref: (version, mac) for ref, version, mac, _ in entry.content["items"]}
+        if marked is not None and (last is None or last < marked):
+            raise IntegrityError("an entry that filed a consent is missing", remedy="run: salus verify")
+        return filed
+
+
+def signature_ref(consent_ref: str) -> str:
+    """Reference of the Provenance that holds the signature of a Consent."""
+    return f"Provenance/{consent_ref.partition('/')[2]}-signature"
+
+
+def _about(patient: str) -> Grant:
+    """The gate's own scope over one patient, for deciding."""
+    return Grant("gate", patient, "service", frozenset({"record"}), may_write=False, purpose="deciding")

@@ -16,6 +16,7 @@ from salus.trust.vault import write_durably
 Kind = Literal["patient", "proxy", "practitioner", "operator", "organisation"]
 KINDS: tuple[Kind, ...] = ("patient", "proxy", "practitioner", "operator", "organisation")
 DEMO_PREFIX = "demo-"
+DEMO_NAMES = ("operator", "clinician", "maria", "noor", "thomas")
 
 # Curve constants: RFC 8032 section 5.1.
 _P = 2**255 - 19
@@ -100,7 +101,8 @@ def demo_identity(name: str) -> Identity:
 
 def is_demo_key(name: str, public_key: bytes) -> bool:
     """True when the key is the one everybody can compute for ``name`` or its demo form."""
-    return any(demo_identity(n).public_key == public_key for n in (name, DEMO_PREFIX + name))
+    names = {name, DEMO_PREFIX + name, *(DEMO_PREFIX + n for n in DEMO_NAMES)}
+    return any(demo_identity(n).public_key == public_key for n in names)
 
 
 def verify_signature(public_key: bytes, signature: bytes, data: bytes) -> bool:

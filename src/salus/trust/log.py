@@ -25,6 +25,9 @@ from salus.trust.vault import SYSTEM, Vault, write_durably
 
 SALT = 32
 ORIGIN = "salus.log/v1"
+CONSENT = "consent"
+"""Topic of the entries that file a consent; each names the one before, so that none can be left out."""
+ROLLED_BACK = "entries at the end are missing: the store was rolled back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,10 @@ class Log:
         frontier = self._frontier(connection)
         n = frontier.size
         pid = _pid(connection, patient)
-        payload = os.urandom(SALT) + json.dumps({**entry, "previous": _previous(connection, pid)}, canonical=True)
+        chained = {**entry, "previous": _previous(connection, pid)}
+        if topic == CONSENT:
+            chained["previous_consent"] = _previous(connection, pid, CONSENT)
+        payload = os.urandom(SALT) + json.dumps(chained, canonical=True)
         commitment = hashlib.sha256(payload).digest()
         sealed = self._vault.seal(patient, payload, leaf_context(n, patient, topic))
         connection.execute("INSERT INTO log_leaf VALUES (?, ?, ?, ?, ?)", (n, pid, topic, commitment, sealed))
@@ -102,10 +108,37 @@ class Log:
         return n
 
     def remember(self, connection: sqlite3.Connection) -> None:
-        """Keep the newest committed checkpoint outside the store. To be called after the commit."""
-        newest = self.newest(connection)
-        if newest:
-            write_durably(self._vault.checkpoint_path, newest.to_bytes())
+        """Keep the newest committed checkpoint outside the store. To be called after the commit.
+
+        Raises IntegrityError when the log does not extend the one that was remembered before.
+        """
+        with self._vault.locked():
+            self.check_mark(connection)
+            newest = self.newest(connection)
+            if newest:
+                write_durably(self._vault.checkpoint_path, newest.to_bytes())
+
+    def remembered(self) -> Checkpoint | None:
+        """The checkpoint that was kept outside the store, if any."""
+        path = self._vault.checkpoint_path
+        return Checkpoint.from_bytes(path.read_bytes()) if path.exists() else None
+
+    def check_mark(self, connection: sqlite3.Connection) -> None:
+        """Raise IntegrityError when the store is older than the checkpoint kept outside it, or another one."""
+        mark = self.remembered()
+        if mark is None:
+            return
+        row = connection.execute("SELECT root FROM log_checkpoint WHERE size = ?", (mark.size,)).fetchone()
+        if row is None or row[0] != mark.root:
+            raise IntegrityError(ROLLED_BACK, remedy="salus verify tells more; salus restore puts a backup in place")
+
+    def newest_consent(self, patient: str) -> int | None:
+        """The entry that filed the patient's newest consent, as remembered outside the store."""
+        return self._vault.newest_consent(patient)
+
+    def forget_mark(self) -> None:
+        """Drop the checkpoint kept outside the store: only for a restore whose loss was accepted."""
+        self._vault.checkpoint_path.unlink(missing_ok=True)
 
     def newest(self, connection: sqlite3.Connection) -> Checkpoint | None:
         """The newest checkpoint in the store."""
@@ -142,9 +175,9 @@ class Log:
 
     def _frontier(self, connection: sqlite3.Connection) -> Frontier:
         row = connection.execute("SELECT size, frontier FROM log_checkpoint ORDER BY size DESC LIMIT 1").fetchone()
-        (leaves,) = connection.execute("SELECT coalesce(max(n) + 1, 0) FROM log_leaf").fetchone()
+        leaves, last = connection.execute("SELECT count(*), coalesce(max(n) + 1, 0) FROM log_leaf").fetchone()
         frontier = Frontier.from_bytes(*row) if row else Frontier()
-        if frontier.size != leaves:
+        if not frontier.size == leaves == last:
             raise IntegrityError("the log and its checkpoint disagree", remedy="run: salus verify")
         return frontier
 
@@ -163,7 +196,8 @@ def _pid(connection: sqlite3.Connection, patient: str) -> int | None:
     return int(row[0])
 
 
-def _previous(connection: sqlite3.Connection, pid: int | None) -> int | None:
+def _previous(connection: sqlite3.Connection, pid: int | None, topic: str = "") -> int | None:
     """The patient's previous leaf: chained, so that one patient's list of entries can be shown to be complete."""
-    (n,) = connection.execute("SELECT max(n) FROM log_leaf WHERE pid IS ?", (pid,)).fetchone()
+    clause, values = (" AND topic = ?", (pid, topic)) if topic else ("", (pid,))
+    (n,) = connection.execute(f"SELECT max(n) FROM log_leaf WHERE pid IS ?{clause}", values).fetchone()
     return None if n is None else int(n)

@@ -17,13 +17,24 @@ TOPIC = "house"
 
 @dataclass(slots=True)
 class Registry:
-    """The state after all house entries of the log. ``methods`` maps allowed distributions to pinned hashes."""
+    """The state after all house entries of the log.
+
+    ``former`` are actors taken out: what they signed stays signed, and nobody else gets their names. ``retired`` are
+    ids of policies that ended: none comes back. ``methods`` maps allowed distributions to pinned hashes.
+    """
 
     store_id: str = ""
     demo: bool = False
     actors: dict[str, Actor] = field(default_factory=dict)
+    former: list[Actor] = field(default_factory=list)
+    retired: set[str] = field(default_factory=set)
     policies: dict[str, Policy] = field(default_factory=dict)
     methods: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ever(self) -> list[Actor]:
+        """Everybody who is or was enrolled."""
+        return [*self.actors.values(), *self.former]
 
     def apply(self, content: Mapping[str, Any]) -> None:
         """Take one entry into account."""
@@ -35,12 +46,16 @@ class Registry:
                     content["id"], content["kind"], bytes.fromhex(content["key"]), content["patient"], content["name"]
                 )
             case "actor-removed":
-                self.actors.pop(content["id"], None)
+                gone = self.actors.pop(content["id"], None)
+                self.former += [gone] if gone else []
+                for policy in [p for p in self.policies.values() if p.organisation == content["id"]]:
+                    self.retired.add(self.policies.pop(policy.id).id)
             case "policy-added":
                 policy = parse(content["policy"], self.actors)
                 self.policies[policy.id] = policy
             case "policy-removed":
                 self.policies.pop(content["id"], None)
+                self.retired.add(content["id"])
             case "method-allowed":
                 self.methods[content["distribution"]] = content["sha256"]
             case "method-withdrawn":

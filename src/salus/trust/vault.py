@@ -6,9 +6,12 @@ removed to erase that patient (a later issue adds the command and its proof).
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -105,6 +108,25 @@ class Vault:
     def checkpoint_path(self) -> Path:
         """Where the newest checkpoint is remembered, so that a store rolled back as a whole is noticed."""
         return self.folder / "log.checkpoint"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder's lock: one process at a time updates what is remembered here."""
+        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def remember_consent(self, patient: str, leaf: int) -> None:
+        """Keep outside the store which log entry filed the patient's newest consent."""
+        write_durably(self._path(patient).with_suffix(".consent"), str(leaf).encode())
+
+    def newest_consent(self, patient: str) -> int | None:
+        """The log entry that filed the patient's newest consent, as far as it was remembered."""
+        path = self._path(patient).with_suffix(".consent")
+        return int(path.read_bytes()) if path.exists() else None
 
     def _path(self, patient: str) -> Path:
         name = hmac.digest(self._names, patient.encode(), "sha256").hex()

@@ -16,13 +16,11 @@ from salus.errors import SalusError
 from salus.record import schema
 from salus.record.store import Store
 from salus.trust.gate import Grant
-from salus.trust.log import Checkpoint, Log
+from salus.trust.log import CONSENT, ROLLED_BACK, Checkpoint, Log
 from salus.trust.merkle import Frontier, leaf_hash
 from salus.trust.quarantine import open_part
 from salus.trust.registry import TOPIC
 from salus.trust.vault import Vault
-
-ROLLED_BACK = "entries at the end are missing: the store was rolled back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class _Expected:
     """What the log says the store should hold."""
 
     versions: dict[tuple[str, str, int], tuple[str, bool]]
-    blobs: dict[str, str]
+    blobs: dict[str, tuple[str, str]]
     quarantine: dict[tuple[int, int], bool]
     patients: set[str]
 
@@ -58,9 +56,11 @@ def verify(store: Store, vault: Vault, log: Log, held: Checkpoint | None = None)
     problems: list[Problem] = []
     counts = {"entries": 0, "versions": 0, "blobs": 0}
     try:
+        marks = [mark for mark in (held, log.remembered()) if mark]  # before the snapshot, so that neither is ahead
+        store.connection.execute("BEGIN")
         problems.extend(_file(store.connection))
         expected = _Expected({}, {}, {}, set())
-        problems.extend(_log(store, vault, log, held, expected, counts))
+        problems.extend(_log(store, vault, log, marks, expected, counts))
         problems.extend(_resources(store, expected, counts))
         problems.extend(_blobs(store, expected, counts))
         problems.extend(_quarantine(store, vault, expected))
@@ -68,6 +68,9 @@ def verify(store: Store, vault: Vault, log: Log, held: Checkpoint | None = None)
         problems.append(Problem("store", f"the file cannot be read: {error}"))
     except SalusError as error:
         problems.append(Problem(error.where or "store", error.what))
+    finally:
+        if store.connection.in_transaction:
+            store.connection.execute("ROLLBACK")
     return Report(tuple(problems), **counts)
 
 
@@ -99,7 +102,7 @@ def _pristine_schema() -> list[tuple[str, ...]]:
 
 
 def _log(
-    store: Store, vault: Vault, log: Log, held: Checkpoint | None, expected: _Expected, counts: dict[str, int]
+    store: Store, vault: Vault, log: Log, marks: list[Checkpoint], expected: _Expected, counts: dict[str, int]
 ) -> Iterator[Problem]:
     connection = store.connection
     key = vault.house.public_key()
@@ -107,7 +110,6 @@ def _log(
         row[0]: row[1:]
         for row in connection.execute("SELECT size, root, frontier, signature FROM log_checkpoint ORDER BY size")
     }
-    outside = [c for c in (held, _remembered(vault)) if c]
     last: dict[str, int] = {}
     frontier = Frontier()
     rows = connection.execute(
@@ -121,23 +123,24 @@ def _log(
             return
         try:
             entry = log.open(n, name or "", topic, commitment, sealed)
+            if entry.content.get("previous") != last.get(entry.patient):
+                yield Problem(where, "the patient's chain of entries is broken")
+            _expect(entry.patient, entry.topic, entry.content, expected)
         except SalusError as error:
             yield Problem(where, error.what)
-            continue
-        if entry.content.get("previous") != last.get(entry.patient):
-            yield Problem(where, "the patient's chain of entries is broken")
-        last[entry.patient] = n
-        _expect(entry.patient, entry.topic, entry.content, expected)
-        frontier = frontier.append(leaf_hash(commitment))
+        last[name or ""] = n
+        frontier = frontier.append(leaf_hash(commitment))  # of the commitment: it holds also for what cannot be opened
         counts["entries"] += 1
         yield from _checkpoint(frontier, kept.pop(frontier.size, None), key)
-        for mark in outside:
+        for mark in marks:
             if mark.size == frontier.size and (mark.root != frontier.root() or not mark.verify(key)):
                 yield Problem(where, "the log is not the one that was remembered outside the store")
     if kept:
         yield Problem("log", "checkpoints without entries")
-    if any(mark.size > frontier.size for mark in outside):
+    if any(mark.size > frontier.size for mark in marks):
         yield Problem("log", ROLLED_BACK)
+    if frontier.size and log.remembered() is None:
+        yield Problem("log", "the checkpoint kept outside the store is missing")
 
 
 def _checkpoint(frontier: Frontier, row: tuple[bytes, bytes, bytes] | None, key: object) -> Iterator[Problem]:
@@ -150,20 +153,15 @@ def _checkpoint(frontier: Frontier, row: tuple[bytes, bytes, bytes] | None, key:
         yield Problem(where, "is not signed by this house")
 
 
-def _remembered(vault: Vault) -> Checkpoint | None:
-    path = vault.checkpoint_path
-    return Checkpoint.from_bytes(path.read_bytes()) if path.exists() else None
-
-
 def _expect(patient: str, topic: str, content: object, expected: _Expected) -> None:
     assert isinstance(content, dict)
     if patient:
         expected.patients.add(patient)
-    if topic == "write":
+    if topic in ("write", CONSENT):
         for ref, version, mac, gone in content["items"]:
             expected.versions[patient, ref, version] = (mac, gone)
-        for address in content["blobs"]:
-            expected.blobs[address] = patient
+        for address, category in content["blobs"]:
+            expected.blobs[address] = (patient, category)
     elif topic == TOPIC and content["reason"] == "quarantined":
         for part in range(content["parts"]):
             expected.quarantine[content["n"], part] = True
@@ -229,14 +227,16 @@ def _stray_index_rows(connection: sqlite3.Connection) -> Iterator[Problem]:
 def _blobs(store: Store, expected: _Expected, counts: dict[str, int]) -> Iterator[Problem]:
     connection = store.connection
     wanted = dict(expected.blobs)
-    rows = connection.execute("SELECT b.address, p.id FROM blob b LEFT JOIN patient p ON p.pid = b.pid").fetchall()
-    for address, patient in rows:
+    rows = connection.execute(
+        "SELECT b.address, p.id, b.category FROM blob b LEFT JOIN patient p ON p.pid = b.pid"
+    ).fetchall()
+    for address, patient, category in rows:
         counts["blobs"] += 1
         where = f"blob {address[:16]}"
-        if wanted.pop(address, None) != patient:
+        if wanted.pop(address, None) != (patient, category):
             yield Problem(where, "is not what the log says was written")
             continue
-        scope = Grant("verify", patient, "upkeep", frozenset(), may_write=False, purpose="upkeep")
+        scope = Grant("verify", patient, "upkeep", frozenset({category}), may_write=False, purpose="upkeep")
         yield from _attempt(where, partial(_open_blob, store, scope, address))
     for address in wanted:
         yield Problem(f"blob {address[:16]}", "is missing from the store")

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from salus.careplan.draft import Outcome
 from salus.careplan.facts import Facts
-from salus.careplan.guidelines import others
+from salus.careplan.guidelines import (
+    antiplatelet,
+    gaps,
+    interactions,
+    kidney,
+    others,
+    pressure,
+    prevention,
+    statins,
+)
+
+RULES = (antiplatelet, statins, interactions, kidney, pressure, prevention, others, gaps)
 
 
 def propose(facts: Facts) -> Outcome:
-    """Everything that any rule proposes or drops."""
-    yield from others.propose(facts)
+    """Everything that any rule proposes or drops, in the order of :data:`RULES`."""
+    for rule in RULES:
+        yield from rule.propose(facts)

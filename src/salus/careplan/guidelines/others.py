@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from salus.careplan.draft import Draft, Outcome, of_finding, of_medicine, said, total
 from salus.careplan.facts import Facts
 from salus.careplan.model import Dropped
@@ -11,6 +13,10 @@ HANDLED = ("cpic-cyp2c19-clopidogrel-2022", "cpic-slco1b1-statins-2022")
 """Guidelines whose proposals other rules take."""
 
 ORDER = 50
+ENOUGH = 3
+GAPS = (
+    "Some facts about you are missing. Ask your doctor which tests and questions can fill the gaps at your next visit."
+)
 
 
 def propose(facts: Facts) -> Outcome:
@@ -20,8 +26,38 @@ def propose(facts: Facts) -> Outcome:
         for proposal in finding.proposals:
             if proposal.guideline not in HANDLED:
                 made.setdefault(proposal.key, []).append((proposal, finding))
-    for key in sorted(made):
-        yield _judged(facts, [p for p, _ in made[key]], [f for _, f in made[key]])
+    drafts = [_judged(facts, [p for p, _ in made[key]], [f for _, f in made[key]]) for key in sorted(made)]
+    yield from _bundled(drafts)
+
+
+def _bundled(drafts: list[Draft | Dropped]) -> Outcome:
+    """Three or more missing inputs of one guideline become one item: one visit can obtain them."""
+    groups: dict[str, list[Draft]] = {}
+    for draft in drafts:
+        if isinstance(draft, Draft) and draft.tier == "missing-data" and draft.action == "measure":
+            groups.setdefault(draft.guideline, []).append(draft)
+    for draft in drafts:
+        group = groups.get(draft.guideline, []) if isinstance(draft, Draft) else []
+        if not isinstance(draft, Draft) or len(group) < ENOUGH or draft not in group:
+            yield draft
+        elif draft is group[0]:
+            yield _one_of(group)
+
+
+def _one_of(group: list[Draft]) -> Draft:
+    first = group[0]
+    purpose, colon, _ = first.text.partition(": ")
+    shared = bool(colon) and all(d.text.startswith(f"{purpose}: ") for d in group)
+    steps = dict.fromkeys((d.text.removeprefix(f"{purpose}: ") if shared else d.text).rstrip(".") for d in group)
+    opening = f"{purpose}: " if shared else ""
+    return replace(
+        first,
+        target="missing-inputs",
+        text=f"{opening}{'; '.join(steps)}.",
+        patient_text=GAPS,
+        basis=total(d.basis for d in group),
+        changes_if="these are recorded",
+    )
 
 
 def _judged(facts: Facts, proposals: list[Proposal], findings: list[Finding]) -> Draft | Dropped:

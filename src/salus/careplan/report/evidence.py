@@ -5,7 +5,6 @@ A place whose source is no longer what was cited is never shown as if it were: i
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +19,8 @@ from salus.record.chart import Chart
 
 CHANGED = "the record now holds another version of this; what was cited cannot be shown"
 ABSENT = "the cited source is not among what is released to this reader"
+BRIEF_FROM = 20
+_FILES = {"note": "Notes", "genome": "Genome files", "image": "Image series", "ecg": "ECG recordings"}
 DOCUMENT_KINDS = {"note": "Note", "genome": "Genome file", "image": "Image series", "ecg": "ECG recording"}
 
 
@@ -65,12 +66,22 @@ class SourceEntry:
     digest: str
     category: str
     dated: str
+    said: str = ""
     elements: tuple[resources.Element, ...] = ()
     text: tuple[Segment, ...] = ()
     lines: tuple[tuple[str, str, str], ...] = ()
     boxes: tuple[tuple[str, str, Box | None], ...] = ()
     figure: str = ""
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceGroup:
+    """Sources of one kind. ``brief`` where there are so many that each is shown by its one line only."""
+
+    title: str
+    entries: tuple[SourceEntry, ...]
+    brief: bool
 
 
 @dataclass(slots=True)
@@ -122,9 +133,16 @@ class Library:
         """Every piece once, in order."""
         return tuple(dict.fromkeys(self.open(e) for e in evidence))
 
-    def sources(self) -> tuple[SourceEntry, ...]:
-        """Every source cited so far, in the order of first citation."""
-        return tuple(self._entry(cited) for cited in self._cited.values())
+    def sources(self) -> tuple[SourceGroup, ...]:
+        """Every source cited so far: files first, then entries of the record by what they are about."""
+        groups: dict[str, list[SourceEntry]] = {title: [] for title in _FILES.values()}
+        for cited in self._cited.values():
+            if cited.blob is not None:
+                title = _FILES.get(cited.blob.kind, "Other files")
+            else:
+                title = resources.group(cited.source, cited.body) if cited.body is not None else "Not shown"
+            groups.setdefault(title, []).append(self._entry(cited))
+        return tuple(SourceGroup(t, tuple(es), len(es) > BRIEF_FROM) for t, es in groups.items() if es)
 
     def _of(self, source: Source) -> _Cited:
         key = (source.ref, source.digest)
@@ -213,6 +231,7 @@ class Library:
             digest=cited.source.digest,
             category=cited.source.category,
             dated=span.text if span else "",
+            said=_said(cited),
             elements=resources.elements(cited.body, cited.paths) if cited.body is not None and cited.paths else (),
             text=text,
             lines=tuple((a, f"{c}:{p}", line) for (c, p), (a, line) in cited.lines.items()),
@@ -220,6 +239,12 @@ class Library:
             figure=self._figures.get(cited.source.ref, ""),
             problem=problem,
         )
+
+
+def _said(cited: _Cited) -> str:
+    if cited.body is None or cited.blob is not None:
+        return ""
+    return resources.summary(cited.source, cited.body, named=False) or resources.summary(cited.source, cited.body)
 
 
 def _part(blob: Blob, evidence: Evidence) -> int:
@@ -239,8 +264,3 @@ def _in_note(cited: _Cited, index: int, evidence: Evidence, title: str) -> Place
     cited.spans.setdefault(index, set()).add((start, end))
     where = f"line {text.count(chr(10), 0, start) + 1}, characters {start} to {end}"
     return Place(f"{cited.anchor}-{start}-{end}", title, where, evidence.label, before, marked, after)
-
-
-def digest_of(data: bytes) -> str:
-    """SHA-256 in hex."""
-    return hashlib.sha256(data).hexdigest()

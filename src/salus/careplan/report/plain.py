@@ -20,11 +20,19 @@ EMERGENCY = "If you feel very ill, do not wait for this plan. Call your emergenc
 _WORD = re.compile(r"[A-Za-z]+(?:['’][A-Za-z]+)?")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[\"'(]?[A-Z0-9])")
 _VOWELS = re.compile(r"[aeiouy]+")
-# vowels side by side that are two syllables: "be-ing", "re-act", "vi-olet", "du-al", "po-em", "sci-ence"
-_SPLIT = re.compile(r"ia(?!l$|n$|lly$)|iu|eo(?!us$)|ua(?!r|l)|[^gq]ua[l]|uo(?!y)|io(?!n|us)|ying|eing|yi|oe[mt]|ien[ct]")
-_SILENT = re.compile(r"(?:[^laeiouy]|[aeiouy]l)e$|[^aeiouytd]ed$|(?:[^aeiouylscgzx]|[aeiouy]l)es$")
+# Vowels side by side that are two syllables: "via", "pe-ri-od", "se-ri-ous", "vi-de-o", "cre-ate", "qui-et", "u-su-al".
+_SPLIT = re.compile(
+    r"ia(?!ls?$|ns?$|lly$)|io(?!ns?$|n[a-z]|us)|(?<=[rvlbdn])iou|eo(?!ple|us)|(?<=cr)ea|^rea(?=c)|ea$"
+    r"|(?<=[^tcr])ie(?=t|nc|nt)|(?<=sc)ie|ui(?=d$)|ua(?=l)|uo(?!y)|[aeo]ying|eing|yi|oe[mt]"
+)
+# An e that is not spoken: at the end ("take", but "ta-ble"), in -ed and -es ("asked", but "needed"), before -ment.
+_SILENT = re.compile(
+    r"(?:[^laeiouy]|[aeiouy]l)e$|[^aeiouytd]ed$|(?:[^aeiouylscgzx]|[aeiouy]l)es$"
+    r"|(?<=[^aeiouyl])e(?=(?:ments?|ly|ness|less|ful|thing|times)$)"
+)
 
-# "stop clopidogrel", "do not take it", "come off it": what only a prescriber may say. A "do not stop" is taken out first.
+# "stop clopidogrel", "do not take it", "come off it": what only a prescriber may say. A "do not stop" is taken out
+# first.
 _STOPS = re.compile(
     r"\b(?:stop(?:s|ped|ping)?|discontinu\w+|ceas(?:e|es|ed|ing)|quit(?:s|ting)?|com(?:e|ing)\s+off|wean\w*|halt|skip"
     r"|no\s+longer\s+(?:take|use|need)|(?:not|don['’]t|never|avoid)\s+(?:be\s+)?(?:tak(?:e|en|ing)|us(?:e|ed|ing))"

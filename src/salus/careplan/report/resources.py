@@ -36,6 +36,12 @@ class Element:
     marked: bool
 
 
+def group(source: Source, body: Body) -> str:
+    """The heading under which it stands among the sources: its kind, of observations also what was observed."""
+    kind = str(body.get("resourceType", ""))
+    return title(source, body) if kind == "Observation" else _KINDS.get(kind, kind)
+
+
 def title(source: Source, body: Body) -> str:
     """What kind of entry it is and what it is about."""
     kind = str(body.get("resourceType", source.ref.partition("/")[0]))
@@ -53,11 +59,11 @@ def _about(source: Source, body: Body) -> str:
     return views.text_of(body.get("code"))
 
 
-def summary(source: Source, body: Body) -> str:
-    """One line: what the entry says, and when."""
+def summary(source: Source, body: Body, *, named: bool = True) -> str:
+    """One line: what the entry says, and when; an observation without its name where the heading has it."""
     kind = body.get("resourceType")
     if kind == "Observation":
-        return _observation(source, body)
+        return _observation(source, body, named)
     if kind == "Condition":
         condition = views.condition(source, body)
         since = condition.onset or condition.recorded
@@ -73,13 +79,13 @@ def summary(source: Source, body: Body) -> str:
     return _joined(words, event.status, when.text if when else "")
 
 
-def _observation(source: Source, body: Body) -> str:
+def _observation(source: Source, body: Body, named: bool) -> str:
     found = views.observation(source, body)
     value = value_words(found.value)
     parts = [f"{name.replace('-', ' ')} {value_words(v)}" for name, v in found.components.items() if v is not None]
     when = found.effective.text if found.effective else ""
     setting = f"measured at {found.setting}" if found.setting else ""
-    return _joined(found.text, value, *parts, setting, when)
+    return _joined(found.text if named else "", value, *parts, setting, when)
 
 
 def _joined(*words: str) -> str:
@@ -90,12 +96,10 @@ def holds(body: Body, path: str) -> bool:
     """Whether the element that ``path`` names is there ("valueQuantity.value", "component[0].valueQuantity")."""
     value: Any = body
     for step in _steps(body, path):
-        if isinstance(value, Mapping) and step in value:
-            value = value[step]
-        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
-            value = value[step]
-        else:
+        inside = value if isinstance(value, Mapping) else range(len(value)) if isinstance(value, list) else ()
+        if step not in inside:
             return False
+        value = value[step]
     return True
 
 

@@ -110,10 +110,11 @@ def interval_words(finding: Finding) -> str:
     if interval is None:
         return ""
     unit = unit_words(finding.value.unit) if isinstance(finding.value, Quantity) else ""
-    return f"{interval.low} to {interval.high} {unit}".strip() + f" ({_coverage(interval)})"
+    return f"{interval.low} to {interval.high} {unit}".strip() + f" ({coverage(interval)})"
 
 
-def _coverage(interval: Interval) -> str:
+def coverage(interval: Interval) -> str:
+    """What an interval covers, and by which method."""
     if interval.level is None:
         return f"limits: {interval.method}"
     return f"{interval.level:.0%} interval: {interval.method}".replace("%", " %")
@@ -141,6 +142,16 @@ def title_of(code: str) -> str:
     return words[:1].upper() + words[1:] if not words.startswith("eGFR") else words
 
 
+_ISO_DAY = re.compile(r"(?<![\w-])\d{4}-\d{2}-\d{2}(?![\w-])")
+
+
+def prose(text: str) -> str:
+    """A sentence of ours with its dates in words and square metres as they are printed."""
+    words = _ISO_DAY.sub(lambda match: day(match.group()), text)
+    return words.replace("1.73 m2", "1.73 m²")
+
+
 def capital(text: str) -> str:
-    """With a capital first letter."""
-    return text[:1].upper() + text[1:]
+    """With a capital first letter, unless the first word has one of its own ("eGFR")."""
+    first = text.partition(" ")[0]
+    return text if any(c.isupper() for c in first) else text[:1].upper() + text[1:]

@@ -45,10 +45,11 @@ CREATE TABLE date_index (
 CREATE INDEX date_index_of_resource ON date_index (rid);
 
 CREATE TABLE blob (
-  address TEXT PRIMARY KEY,
-  pid     INTEGER NOT NULL REFERENCES patient (pid),
-  size    INTEGER NOT NULL,
-  chunks  INTEGER NOT NULL
+  address  TEXT PRIMARY KEY,
+  pid      INTEGER NOT NULL REFERENCES patient (pid),
+  category TEXT NOT NULL,
+  size     INTEGER NOT NULL,
+  chunks   INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE blob_chunk (

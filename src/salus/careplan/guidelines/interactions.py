@@ -1,0 +1,84 @@
+"""Pairs of medicines from the table, and two medicines of one class."""
+
+from __future__ import annotations
+
+from salus.careplan.draft import Draft, Outcome, cite, of_medicine, said, total
+from salus.careplan.facts import Facts
+from salus.careplan.guidelines.common import joined
+from salus.careplan.medicines import Medicine
+from salus.careplan.safety import Hit, interactions
+
+DOUBLED = {
+    "statin": "statins",
+    "p2y12-inhibitor": "P2Y12 inhibitors",
+    "ppi": "acid blockers of one kind",
+    "ace-inhibitor": "ACE inhibitors",
+    "arb": "angiotensin receptor blockers",
+    "nsaid": "pain killers of the NSAID kind",
+    "anticoagulant": "anticoagulants",
+    "beta-blocker": "beta blockers",
+    "sglt2-inhibitor": "SGLT2 inhibitors",
+}
+"""Classes of which two at once are a mistake until somebody says otherwise."""
+DANGEROUS = frozenset({"p2y12-inhibitor", "anticoagulant", "nsaid"})
+
+
+def propose(facts: Facts) -> Outcome:
+    """An item for each pair that applies and no other rule weighs, and for each doubled class."""
+    for hit in interactions(facts):
+        if "proposal" not in hit.entry:
+            continue
+        for medicine in facts.medicines:
+            concerned = any(medicine.drug.is_a(name) for name in hit.entry["of"])
+            if medicine.in_use and concerned and medicine != hit.other:
+                limit = hit.entry.get("of_above_mg")
+                small = limit is not None and medicine.daily_mg is not None and medicine.daily_mg <= limit
+                if medicine.drug.classes and not small:
+                    yield _pair(hit, medicine)
+    for name, words in DOUBLED.items():
+        taken = facts.taking(name)
+        if len({m.drug.ingredients for m in taken if m.drug.ingredients}) > 1:
+            yield _doubled(name, words, taken)
+
+
+def _pair(hit: Hit, medicine: Medicine) -> Draft:
+    entry = hit.entry
+    names = {"of": medicine.ingredient, "with": hit.other.ingredient}
+    return Draft(
+        guideline=str(entry["guideline"]),
+        action=entry["action"],
+        target=medicine.ingredient,
+        tier=entry["tier"],
+        order=int(entry["order"]),
+        text=str(entry["proposal"]).format(**names),
+        patient_text=_sentence(str(entry["patient"]).format(**names)),
+        strength=str(entry["strength"]),
+        citation=cite(str(entry["source"])),
+        basis=of_medicine(medicine) + of_medicine(hit.other) + said(hit.text),
+        changes_if=str(entry["changes_if"]),
+        alternatives=tuple(entry.get("alternatives", ())),
+    )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _doubled(name: str, words: str, taken: tuple[Medicine, ...]) -> Draft:
+    listed = joined((m.ingredient for m in taken), "and")
+    return Draft(
+        guideline="salus-medicine-list",
+        action="review",
+        target=f"two-{name}",
+        tier="urgent" if name in DANGEROUS else "medicines",
+        order=25,
+        text=f"Two {words} are listed as taken: {listed}. Find out which one is meant.",
+        patient_text=(
+            f"Your list shows {listed}. They work in the same way. Please ask your doctor or pharmacist which one is "
+            "meant for you."
+        ),
+        strength="recommended (duplicate therapy)",
+        citation="rule of salus: two medicines of one class are a mistake until somebody says otherwise",
+        basis=total(map(of_medicine, taken)),
+        changes_if="one of the two is no longer taken",
+    )
