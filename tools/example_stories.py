@@ -186,10 +186,10 @@ def maria() -> Story:
     r.medicine("17767", "amlodipine 5 MG Oral Tablet", "5 mg once daily", "2025-11-04")
     r.add("AllergyIntolerance", clinicalStatus=status("allergyintolerance-clinical", "active"),
           code=concept_of("no-known-drug-allergy"), recordedDate="2026-01-28")  # fmt: skip
-    creatinine = (("0.98", "2025-03-10"), ("1.08", "2025-09-15"), ("1.16", "2026-01-28"), ("1.22", "2026-02-20"),
-                  ("1.32", "2026-05-18"))  # fmt: skip
-    for value, when in creatinine:
-        r.measured("creatinine", float(value), "mg/dL", when)
+    creatinine = ((0.98, "2025-03-10"), (1.08, "2025-09-15"), (1.16, "2026-01-28"), (1.22, "2026-02-20"),
+                  (1.32, "2026-05-18"))  # fmt: skip
+    for level, when in creatinine:
+        r.measured("creatinine", level, "mg/dL", when)
     for ratio, when in ((212, "2026-02-10"), (246, "2026-05-18")):
         r.measured("urine-albumin-creatinine-ratio", ratio, "mg/g", when)
     for concept, value, unit in (
@@ -203,8 +203,8 @@ def maria() -> Story:
         "maria", "EX-0001", "female", "1968-03-14", 11,
         "A woman of 58. On 28 January 2026 she had an acute coronary syndrome (NSTEMI), the next day one drug-eluting "
         "stent. She takes clopidogrel with aspirin, simvastatin, omeprazole and amlodipine. Her genome file shows "
-        "CYP2C19 *2/*2 (clopidogrel hardly works) and SLCO1B1 *1/*5 (more simvastatin in blood). An old letter tells "
-        "of a TIA, which decides between prasugrel and ticagrelor. Her kidney values fall, her home pressure rises "
+        "CYP2C19 *2/*2 (clopidogrel hardly works) and SLCO1B1 *1/*5 (more simvastatin in blood). A letter tells of "
+        "a TIA in 2019, which decides between prasugrel and ticagrelor. Her kidney values fall, her home pressure rises "
         "although it is normal in the clinic, she buys ibuprofen, and a chest CT shows low lung density.",
         tuple(r.resources),
         notes={"2026-02-02-discharge-letter.txt": MARIA_LETTER, "2026-05-18-gp-visit.txt": MARIA_VISIT},

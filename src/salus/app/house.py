@@ -57,14 +57,20 @@ class House:
 
     @classmethod
     def create(cls, configuration: Configuration, *, demo: bool = False, clock: Callable[[], datetime] = now) -> House:
-        """Make keys and an empty store. Raises StoreError or ConfigurationError where there are some already."""
+        """Make keys and an empty store, or complete one whose making was interrupted.
+
+        Raises StoreError or ConfigurationError where there is a store in use, or keys of another, already.
+        """
         configuration.check()
-        if configuration.store_file.exists():
-            raise StoreError("there is a store already", where=str(configuration.store))
-        Vault.make(configuration.keys)
+        if not configuration.store_file.exists() and not Vault.unused(configuration.keys):
+            Vault.make(configuration.keys)
         configuration.store.mkdir(parents=True, exist_ok=True, mode=0o700)
         house = cls(configuration, create=True, clock=clock)
-        house.note("house", {"reason": "init", "store": str(uuid.uuid4()), "demo": demo})
+        if house.registry.actors:
+            house.close()
+            raise StoreError("there is a store already", where=str(configuration.store))
+        if not house.registry.store_id:
+            house.note("house", {"reason": "init", "store": str(uuid.uuid4()), "demo": demo})
         return house
 
     def __enter__(self) -> House:

@@ -22,7 +22,7 @@ def demo(name: str | None, folder: Path, list_them: bool) -> None:
     from salus.app import demo as showing
     from salus.careplan.report import render_html
     from salus.careplan.text import render
-    from salus.cli.record import print_taken, progress, report_refresh
+    from salus.cli.record import print_taken, progress, report_refresh, write_private
 
     known = showing.examples()
     if list_them:
@@ -36,7 +36,7 @@ def demo(name: str | None, folder: Path, list_them: bool) -> None:
     with showing.make_house(place, example) as house, progress("demo") as step:
         shown = showing.run(house, example, step)
         report = place / f"{example.name}.html"
-        report.write_text(render_html(shown.plan, shown.opened.chart), "utf-8")
+        write_private(report, render_html(shown.plan, shown.opened.chart).encode())
     click.echo(f"{example.story}\n\nWhat was taken in")
     for entry in shown.taken:
         print_taken(entry)

@@ -266,10 +266,12 @@ def quarantine_list(ctx: click.Context, actor: str) -> None:
 @click.pass_context
 def quarantine_release(ctx: click.Context, number: int, target: Path, actor: str) -> None:
     """Write what lies under NUMBER to the file TARGET."""
+    from salus.cli.record import write_private
+
     with session(ctx, actor) as work:
         if target.exists():
             raise InputError("there is a file already", where=str(target), remedy="name another")
-        target.write_bytes(work.administer().release(number, by=actor))
+        write_private(target, work.administer().release(number, by=actor))
     click.echo(f"written to {target}")
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from salus.app.intake import Taken
     from salus.app.session import Refresh
     from salus.careplan.model import Plan
+    from salus.record.chart import Chart
 
 PATH = click.Path(path_type=Path)
 
@@ -158,17 +159,28 @@ def plan(
             click.echo(f"written: {target}")
 
 
-def write_outputs(made: Plan, chart: object, html: Path | None, fhir_file: Path | None) -> None:
+def write_private(target: Path, data: bytes) -> None:
+    """Write a file that only its owner may read. Raises InputError where there is no such folder."""
+    import os
+
+    if not target.parent.is_dir():
+        raise InputError("no such folder", where=str(target.parent))
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)
+
+
+def write_outputs(made: Plan, chart: Chart, html: Path | None, fhir_file: Path | None) -> None:
     """The plan as HTML report and as FHIR Bundle, where asked for."""
     if html:
         from salus.careplan.report import render_html
 
-        html.write_text(render_html(made, chart), "utf-8")  # type: ignore[arg-type]
+        write_private(html, render_html(made, chart).encode())
     if fhir_file:
         from salus.careplan.fhir import to_bundle
         from salus.fhir import json
 
-        fhir_file.write_bytes(json.dumps(to_bundle(made)))
+        write_private(fhir_file, json.dumps(to_bundle(made)))
 
 
 @click.command()

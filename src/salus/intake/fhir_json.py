@@ -20,6 +20,7 @@ from salus.intake.batch import Batch, Clues
 
 MAX_BYTES = 256 << 20
 MAX_LINE = 64 << 20
+MAX_LINES = 2_000_000
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 _TYPE = re.compile(r"[A-Z][A-Za-z]{2,40}\Z")
 _PATIENT = re.compile(r"(?:\A|/)Patient/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64}|\|[^/]*)?\Z")
@@ -88,6 +89,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
             number = total = 0
             while line := stream.readline(MAX_LINE):
                 number += 1
+                if number > MAX_LINES:
+                    raise InputError(f"more than {MAX_LINES:,} lines", remedy="split the file by patient")
                 total += len(line)
                 if total > MAX_BYTES:
                     raise InputError(

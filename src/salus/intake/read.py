@@ -30,7 +30,9 @@ def files_below(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found.extend(sorted(p for p in path.rglob("*") if p.is_file() and not is_skipped(p)))
+            # links are not followed: they may lead to what nobody meant to take in
+            inside = (p for p in path.rglob("*") if p.is_file() and not p.is_symlink())
+            found.extend(sorted(p for p in inside if not is_skipped(p)))
         elif path.is_file():
             found.append(path)
         else:

@@ -71,6 +71,11 @@ class Vault:
         write_durably(folder / "master.key", os.urandom(32))
         return cls(folder)
 
+    @staticmethod
+    def unused(folder: Path) -> bool:
+        """True for keys that were made but never used: no log was kept with them."""
+        return (folder / "master.key").exists() and not (folder / "log.checkpoint").exists()
+
     # ---- Sealer
 
     def create(self, patient: str) -> None:

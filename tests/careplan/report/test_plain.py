@@ -29,9 +29,9 @@ SYLLABLES = {
     1: "the take please talk changed used tests heart stroke blood asked helped works gene genes years risk these "
     "those place walked lives high low health safe homes great nurse you your",
     2: "kidney taken doctor pressure needed started values disease people little table simple being science "
-    "create statin muscle breathing measured because reviews question patient quiet fluid urine liver smoking something "
-    "sometimes alone device places changes judges image higher lower number missing reading react poem diet via social special safely "
-    "movement ready prescribed",
+    "create statin muscle breathing measured because reviews question patient quiet fluid urine liver smoking "
+    "something sometimes alone device places changes judges image higher lower number missing reading react poem diet "
+    "via social special safely movement ready prescribed",
     3: "medicine medicines pharmacist average measurement different previous serious decision period albumin exercise "
     "images appointment possible usual actual hospital family allergic idea area",
     4: "clopidogrel omeprazole ibuprofen cholesterol simvastatin usually emergency ticagrelor exercises",

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from salus.careplan.report.svg import drawable
 from salus.errors import InputError
 from salus.fhir import json
 from salus.findings.model import Finding, MediaItem
@@ -88,7 +89,7 @@ def _strip(anchor: str, finding: Finding, item: MediaItem) -> Strip:
 
 
 def _finite(samples: Sequence[float | None]) -> bool:
-    return all(math.isfinite(v) for v in samples if v is not None)
+    return all(drawable(v) for v in samples if v is not None)
 
 
 def _unreadable(anchor: str, finding: Finding, item: MediaItem, problem: str) -> Strip:

@@ -20,6 +20,17 @@ _FIRST = datetime(1, 1, 2, tzinfo=UTC).timestamp()
 _LAST = datetime(9999, 12, 30, tzinfo=UTC).timestamp()
 
 
+SMALLEST_SPAN = 1e-6
+"""Share of the values' size below which their differences are not spread over the axis."""
+LARGEST = 1e12
+"""Values beyond this are no measurements and are not drawn."""
+
+
+def drawable(value: float) -> bool:
+    """Whether a number can stand on an axis: finite and of a size that measurements have."""
+    return math.isfinite(value) and abs(value) <= LARGEST
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One value at one moment, with the limits of its interval where it has one."""
@@ -234,7 +245,9 @@ def _y_scale(plot: Plot, samples: Sequence[Sample]) -> Scale:
     values = [v for s in samples for v in (s.value, s.low, s.high) if v is not None]
     values += [v for m in plot.means for v in (m.low, m.high)]
     low, high = min(values), max(values)
-    span = (high - low) or abs(high) or 1.0
+    span = high - low
+    if span < SMALLEST_SPAN * max(abs(high), 1.0):
+        span = max(abs(high), 1.0)
     near = [e.value for e in plot.levels if low - 0.3 * span <= e.value <= high + 0.3 * span]
     low, high = min([low, *near]), max([high, *near])
     low = low - 0.06 * span if plot.floor is None else min(plot.floor, low)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from salus.careplan.report.svg import WIDE, Geometry, Level, Line, Mean, Plot, Sample, Slope, draw
+from salus.careplan.report.svg import WIDE, Geometry, Level, Line, Mean, Plot, Sample, Slope, draw, drawable
 from salus.careplan.report.words import coverage, plain_number, short_date, unit_words
 from salus.errors import InputError, UnitError
 from salus.fhir import dates, json, quantity
@@ -86,7 +85,7 @@ def read_series(item: MediaItem) -> tuple[Sample, ...]:
         ]
     except (InputError, KeyError, TypeError, ValueError, AttributeError):
         return ()
-    if not all(math.isfinite(v) for s in found for v in (s.value, s.low, s.high) if v is not None):
+    if not all(drawable(v) for s in found for v in (s.value, s.low, s.high) if v is not None):
         return ()
     return tuple(sorted(found, key=lambda s: s.at))
 
@@ -164,7 +163,8 @@ def _albumin(chart: Chart) -> Trend | None:
             value = quantity.convert(observation.quantity, reference["unit"], "creatinine").value
         except UnitError:
             continue  # a ratio in an unknown unit is not drawn; the findings say that it was not used
-        samples.append(Sample(observation.effective.start, float(value)))
+        if drawable(float(value)):
+            samples.append(Sample(observation.effective.start, float(value)))
     if len(samples) < 2:
         return None
     unit = unit_words(reference["unit"])
@@ -246,6 +246,8 @@ def _pressure(observation: Observation) -> _Pressure | None:
     try:
         high, low = (float(quantity.convert(v, "mm[Hg]").value) for v in values if isinstance(v, Quantity))
     except UnitError:
+        return None
+    if not (drawable(high) and drawable(low)):
         return None
     return _Pressure(local, high, low, local.hour < NOON)
 
