@@ -204,8 +204,8 @@ def maria() -> Story:
         "A woman of 58. On 28 January 2026 she had an acute coronary syndrome (NSTEMI), the next day one drug-eluting "
         "stent. She takes clopidogrel with aspirin, simvastatin, omeprazole and amlodipine. Her genome file shows "
         "CYP2C19 *2/*2 (clopidogrel hardly works) and SLCO1B1 *1/*5 (more simvastatin in blood). A letter tells of "
-        "a TIA in 2019, which decides between prasugrel and ticagrelor. Her kidney values fall, her home pressure rises "
-        "although it is normal in the clinic, she buys ibuprofen, and a chest CT shows low lung density.",
+        "a TIA in 2019, which decides between prasugrel and ticagrelor. Her kidney values fall, her home pressure "
+        "rises although it is normal in the clinic, she buys ibuprofen, and a chest CT shows low lung density.",
         tuple(r.resources),
         notes={"2026-02-02-discharge-letter.txt": MARIA_LETTER, "2026-05-18-gp-visit.txt": MARIA_VISIT},
         home=HomePressure("2026-05-31", (*range(7), *range(9, 82, 3)), (126, 76), (142, 86)),

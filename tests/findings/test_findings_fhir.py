@@ -10,6 +10,7 @@ from salus.errors import InputError, MethodError
 from salus.fhir import dates, json, quantity
 from salus.fhir.codes import Code
 from salus.fhir.quantity import Quantity
+from salus.fhir.views import categories_of
 from salus.findings import fhir
 from salus.findings.model import Finding, Interval
 from salus.findings.runner import _as_kept
@@ -57,11 +58,14 @@ def test_the_elements_say_what_the_whole_says(found):
     body, proof = fhir.to_fhir(found, RECORDED)
     assert fhir.is_finding(body)
     assert not fhir.is_finding(proof)
-    assert body["id"] == found.id
-    assert proof["target"] == [{"reference": f"{body['resourceType']}/{found.id}"}]
+    assert body["id"] == fhir.resource_id(found.id)
+    assert proof["id"] == fhir.resource_id(found.id) + fhir.PROVENANCE_SUFFIX
+    assert proof["target"] == [{"reference": f"{body['resourceType']}/{body['id']}"}]
     assert body["subject"] == {"reference": f"Patient/{found.subject}"}
     assert body["note"] == [{"text": found.sentence}]
-    assert {t["system"] for t in (*body["meta"]["tag"], *proof["meta"]["tag"])} == {TAG_FINDING}
+    assert body["meta"] == proof["meta"]
+    assert TAG_FINDING in {t["system"] for t in body["meta"]["tag"]}
+    assert categories_of(body) >= found.categories
     cited = {r["reference"] for r in body.get("derivedFrom", body.get("basis", ()))}
     assert cited == {e.source.ref for e in found.evidence}
     if found.status == "not-assessable":

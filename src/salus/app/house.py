@@ -204,6 +204,8 @@ class House:
         """A consistent copy of the store (not of the keys) at ``target``."""
         if target.exists():
             raise StoreError("there is a file already", where=str(target), remedy="name another")
+        if not target.parent.is_dir():
+            raise StoreError("there is no such folder", where=str(target.parent), remedy="make it first")
         self.store.backup(self.gate.house(actor), target)
 
     @staticmethod

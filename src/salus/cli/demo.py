@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--patient", "name", help="Which example (default: the first; --list shows all).")
-@click.option("--folder", type=click.Path(path_type=Path), default=Path("demo"), show_default=True)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path("demo"),
+    show_default=True,
+    help="Where the demonstration's store and report are made.",
+)
 @click.option("--list", "list_them", is_flag=True, help="List the example patients.")
 def demo(name: str | None, folder: Path, list_them: bool) -> None:
     """Load a bundled example patient into a fresh store, draw findings, compose the plan, write the report."""

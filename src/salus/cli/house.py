@@ -43,7 +43,10 @@ def actor() -> None:
 @actor.command("add")
 @click.argument("name")
 @click.option(
-    "--kind", type=click.Choice(["patient", "proxy", "practitioner", "operator", "organisation"]), required=True
+    "--kind",
+    type=click.Choice(["patient", "proxy", "practitioner", "operator", "organisation"]),
+    required=True,
+    help="What the actor is.",
 )
 @click.option("--patient", default="", help="Whose record a patient or proxy speaks for.")
 @click.option("--public-key", help="64 hex digits; without it a key pair is made in the identities folder.")
