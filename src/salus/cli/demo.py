@@ -46,7 +46,7 @@ def demo(name: str | None, folder: Path, list_them: bool) -> None:
     click.echo(f"{example.story}\n\nWhat was taken in")
     for entry in shown.taken:
         print_taken(entry)
-    click.echo(f"\nBefore the patient consented, the clinician was told: {shown.refusal}\n")
+    click.echo("")
     click.echo(render(shown.plan))
     print_changes(shown)
     print_refusals(shown)
@@ -69,9 +69,12 @@ def print_changes(shown: Shown) -> None:
 
 
 def print_refusals(shown: Shown) -> None:
-    """What was refused and why: methods that could not assess, and proposals that fell."""
+    """What was refused and why: access, sources, methods that could not assess, and proposals that fell."""
     click.echo("\nWhat was refused and why")
-    for entry in shown.plan.not_assessable:
-        click.echo(f"  not assessable: {entry.title}: {entry.reason}")
+    click.echo(f"  access before consent: {shown.refusal}")
+    for entry in (t for t in shown.taken if t.error):
+        click.echo(f"  source {entry.name}: {entry.error}")
+    for question in shown.plan.not_assessable:
+        click.echo(f"  not assessable: {question.title}: {question.reason}")
     for dropped in shown.plan.dropped:
-        click.echo(f"  dropped: {dropped.text}: {dropped.reason}")
+        click.echo(f"  dropped: {dropped.key}: {dropped.reason}")

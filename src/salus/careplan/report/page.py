@@ -29,6 +29,8 @@ from salus.record.chart import Chart
 FIRST = 5
 """Items on the first screen, at most."""
 DENSE_FROM = 8
+NEEDS, REASON = 3, 150
+"""What the first screen shows of an unanswered question: things to obtain, and characters of the reason."""
 _OWN_FACTS = ("age", "sex", "name", "deceased", "nothing_proposed", "age_note")
 
 
@@ -89,6 +91,20 @@ class FindingGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenView:
+    """An unanswered question; ``anchor`` is its finding on the page, "" where it has none.
+
+    ``needs`` are the first things to obtain, ``more`` how many there are beyond them.
+    """
+
+    title: str
+    reason: str
+    needs: tuple[str, ...]
+    more: int
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True)
 class DroppedView:
     """A dropped proposal and its rule."""
 
@@ -109,7 +125,7 @@ class Page:
     first: tuple[ItemView, ...]
     tiers: tuple[tuple[str, str, tuple[ItemView, ...]], ...]
     medicines: tuple[MedicineView, ...]
-    not_assessable: tuple[NotAssessable, ...]
+    not_assessable: tuple[OpenView, ...]
     dropped: tuple[DroppedView, ...]
     trends: tuple[Trend, ...]
     strips: tuple[Strip, ...]
@@ -146,7 +162,7 @@ def make_page(plan: Plan, chart: Chart) -> Page:
         first=tuple(sorted(items, key=_urgency))[:FIRST],
         tiers=tuple((t, TIER_TITLES[t], of) for t in TIERS if (of := tuple(i for i in items if i.item.tier == t))),
         medicines=medicines,
-        not_assessable=plan.not_assessable,
+        not_assessable=tuple(_open(entry, findings, anchors) for entry in plan.not_assessable),
         dropped=tuple(DroppedView(n, d, pieces(d.citation)) for n, d in enumerate(plan.dropped, 1)),
         trends=trends(findings, chart),
         strips=tracings,
@@ -156,6 +172,23 @@ def make_page(plan: Plan, chart: Chart) -> Page:
         sources=library.sources(),
         patient=patient_page(plan),
     )
+
+
+def _open(entry: NotAssessable, findings: Sequence[Finding], anchors: Mapping[str, str]) -> OpenView:
+    about = (f for f in findings if f.code == entry.finding and f.status != "ok" and f.reason == entry.reason)
+    finding = next(about, None)
+    return OpenView(
+        title=entry.title if entry.title != entry.finding else title_of(entry.finding),
+        reason=_shortened(entry.reason),
+        needs=entry.needs[:NEEDS] if finding else entry.needs,
+        more=max(len(entry.needs) - NEEDS, 0) if finding else 0,
+        anchor=anchors[finding.id] if finding else "",
+    )
+
+
+def _shortened(text: str) -> str:
+    """A long reason cut at a word: it stands whole under the finding."""
+    return text if len(text) <= REASON else text[:REASON].rpartition(" ")[0] + " …"
 
 
 def _urgency(view: ItemView) -> tuple[int, int, int]:
