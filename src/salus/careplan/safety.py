@@ -13,14 +13,16 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-from salus.careplan.draft import Basis, of_answer, of_medicine, said, total
-from salus.careplan.facts import Answer, Facts
+from salus.careplan.draft import Basis, of_answer, of_medicine, of_statement, said, total
+from salus.careplan.facts import Answer, Facts, span_of
 from salus.fhir import drugs
 
 Verdict = Literal["clear", "confirm", "barred"]
 _ORDER: tuple[Verdict, ...] = ("clear", "confirm", "barred")
 RECENT_DAYS = 30
-"""How old an asserted mention may be to count as lasting. salus's own choice."""
+"""How old a mention of something passing (bleeding, pregnancy) may be to count, for it or against. salus's choice."""
+DENIAL_DAYS = 730
+"""How old a "never" may be: what came after it is not told. salus's own choice, the look-back of the medicine list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,35 +70,39 @@ def check(facts: Facts, name: str) -> Check:
         medicine = name.removeprefix("hypersensitivity-to-")
         return _judge(facts, facts.allergy(medicine), "ever", f"allergy to {medicine}")
     entry = _table("contraindications").get(name, {"concepts": [name], "kind": "ever", "words": name.replace("-", " ")})
-    return _judge(facts, facts.about(*entry["concepts"]), entry["kind"], entry["words"])
+    answer = facts.about(*entry["concepts"])
+    if entry["kind"] == "now":
+        return _judge_now(facts, answer, facts.about(*entry.get("denied_by", entry["concepts"])), entry["words"])
+    return _judge(facts, answer, entry["kind"], entry["words"])
+
+
+def _judge_now(facts: Facts, answer: Answer, denials: Answer, words: str) -> Check:
+    """What matters only while it lasts: a recent mention bars, a recent denial that is the newest word clears."""
+    if answer.state == "present" and any(_recent(facts, s.date) for s in answer.deciding):
+        return Check("barred", words, of_answer(answer))
+    denied = [s for s in denials.statements if s.state in ("denied", "denied-now") and _surely(facts, s.date)]
+    newest = max((s.date for s in denied), default="")
+    if denied and not any(s.date > newest for s in answer.statements if s.state in ("present", "past", "possible")):
+        return Check("clear", words, total(of_statement(s) for s in denied if s.date == newest))
+    return Check("confirm", words, of_answer(answer) if answer.positive or answer.state == "possible" else Basis())
 
 
 def _judge(facts: Facts, answer: Answer, kind: str, words: str) -> Check:
-    if kind == "now":
-        lasting = answer.state == "present" and any(_recent(facts, s.date) for s in answer.deciding)
-        if lasting:
-            return Check("barred", words, of_answer(answer))
-        newest = max((s for s in answer.statements), key=lambda s: s.date, default=None)
-        denied = newest is not None and newest.state in ("denied", "denied-now")
-        if denied or answer.state in ("denied", "denied-now"):
-            return Check("clear", words, of_answer(_denials(answer)))
-        return Check("confirm", words, of_answer(answer))
     if answer.positive:
         return Check("barred" if kind == "ever" else "confirm", words, of_answer(answer))
-    if answer.excluded:
+    if answer.excluded and any(facts.within(span_of(s.date), DENIAL_DAYS) for s in answer.deciding):
         return Check("clear", words, of_answer(answer))
     return Check("confirm", words, of_answer(answer) if answer.state == "possible" else Basis())
 
 
-def _denials(answer: Answer) -> Answer:
-    denied = tuple(s for s in answer.statements if s.state in ("denied", "denied-now"))
-    return Answer(answer.concept, denied[-1].state, denied[-1:]) if denied else answer
-
-
 def _recent(facts: Facts, date: str) -> bool:
-    from salus.careplan.facts import span_of
-
+    """Recent, or perhaps recent: an undated mention counts as lasting."""
     return facts.within(span_of(date), RECENT_DAYS) is not False
+
+
+def _surely(facts: Facts, date: str) -> bool:
+    """Certainly recent: an undated denial clears nothing."""
+    return facts.within(span_of(date), RECENT_DAYS) is True
 
 
 def option(facts: Facts, medicine: str, contraindications: Iterable[str], cautions: Iterable[str] = ()) -> Option:

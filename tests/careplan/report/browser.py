@@ -133,7 +133,7 @@ def opened(program: str, profile: Path) -> Iterator[Browser]:
     process = subprocess.Popen(
         [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
         close_fds=False,
-        preexec_fn=connect,  # noqa: PLW1509 - there are no threads here
+        preexec_fn=connect,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

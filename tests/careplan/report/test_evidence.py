@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salus.careplan.report import resources
+from salus.careplan.report.evidence import Library
 from salus.careplan.report.links import pieces
 from salus.careplan.report.notes import WHOLE_UP_TO, excerpt, note_text, segments
 from salus.careplan.report.vcf import NO_LINE, VcfLines
@@ -136,6 +137,23 @@ def test_the_cited_element_is_marked_and_the_person_is_left_out() -> None:
     assert resources.holds(body, "code.coding[0].code")
     assert not resources.holds(body, "code.coding[1].code")
     assert not resources.holds(body, "valueString")
+
+
+def test_a_choice_element_may_be_named_without_its_type() -> None:
+    body = sample.lab("x", "2160-0", "Creatinine", "1.320", "mg/dL", "2026-05-18")
+    assert resources.holds(body, "value")
+    assert resources.holds(body, "effective")
+    assert not resources.holds(body, "val")
+    marked = [e.path for e in resources.elements(body, {"value"}) if e.marked]
+    assert marked == ["valueQuantity.value", "valueQuantity.unit", "valueQuantity.system", "valueQuantity.code"]
+
+
+def test_a_path_that_leads_nowhere_is_told_beside_the_whole_entry() -> None:
+    chart = sample.chart()
+    source = next(s for s, body in chart.resources() if body["id"] == "cr3")
+    place = Library(chart, {}, {}, ()).open(Evidence(source, {"path": "component[0].value"}, label="x"))
+    assert place.marked == "Creatinine · 1.32 mg/dL · 18 May 2026"
+    assert place.problem == "the cited element 'component[0].value' is not in it; this is the whole entry"
 
 
 def test_a_huge_resource_is_cut() -> None:

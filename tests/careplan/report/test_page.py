@@ -155,6 +155,7 @@ def test_first_screen_holds_five_items_safety_first_and_marks_the_unresolved() -
     assert first.count('<li class="lead ') == 5
     assert first.index("Replace clopidogrel.") < first.index("Change medicine 1.")
     assert "Measure potassium." not in first
+    assert re.findall(r'class="disc"[^>]*>(\d+)<', first) == ["3", "1", "2", "4", "5"]
     shown = section('class="wrap now"', 'id="plan"')
     assert "Unresolved: ask cardiology. Prasugrel is contraindicated after a transient ischaemic attack" in shown
     assert "All 6 items of the plan" in shown

@@ -191,7 +191,9 @@ class Library:
         if cited.blob is not None:
             return Place(cited.anchor, title, "", evidence.label, marked=shown, figure=figure)
         if path and not resources.holds(cited.body, path):
-            return Place(cited.anchor, title, path, evidence.label, problem="the cited element is not there")
+            cited.paths.add("")
+            problem = f"the cited element {path!r} is not in it; this is the whole entry"
+            return Place(cited.anchor, title, "", evidence.label, marked=shown, problem=problem)
         cited.paths.add(path)
         return Place(cited.anchor, title, path, evidence.label, marked=shown)
 

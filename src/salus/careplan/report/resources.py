@@ -94,13 +94,25 @@ def _joined(*words: str) -> str:
 
 def holds(body: Body, path: str) -> bool:
     """Whether the element that ``path`` names is there ("valueQuantity.value", "component[0].valueQuantity")."""
+    return _resolved(body, path) is not None
+
+
+def _resolved(body: Body, path: str) -> tuple[str | int, ...] | None:
+    """The steps of ``path`` as they stand in ``body``, None where it leads nowhere.
+
+    As in FHIRPath, a choice element is named without its type: "value" is valueQuantity, valueString and so on.
+    """
     value: Any = body
+    found: list[str | int] = []
     for step in _steps(body, path):
         inside = value if isinstance(value, Mapping) else range(len(value)) if isinstance(value, list) else ()
+        if step not in inside and isinstance(value, Mapping) and isinstance(step, str):
+            step = next((k for k in value if re.fullmatch(re.escape(step) + "[A-Z][A-Za-z]*", k)), step)
         if step not in inside:
-            return False
+            return None
+        found.append(step)
         value = value[step]
-    return True
+    return tuple(found)
 
 
 def _steps(body: Body, path: str) -> list[str | int]:
@@ -110,7 +122,7 @@ def _steps(body: Body, path: str) -> list[str | int]:
 
 def elements(body: Body, paths: Iterable[str]) -> tuple[Element, ...]:
     """The elements that say something, one line each; those under one of ``paths`` are marked."""
-    wanted = {_steps_key(_steps(body, path)) for path in paths if path}
+    wanted = {_steps_key(steps) for path in paths if path and (steps := _resolved(body, path))}
     found: list[Element] = []
     for steps, value in _leaves([k for k in body if k not in _HIDDEN], body):
         key = _steps_key(steps)
