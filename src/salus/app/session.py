@@ -12,7 +12,7 @@ from typing import Any
 from salus.app.house import House
 from salus.careplan.compose import compose
 from salus.careplan.model import Plan
-from salus.errors import AccessError, InputError, IntegrityError
+from salus.errors import AccessError, InputError
 from salus.fhir import dates
 from salus.fhir.views import CATEGORIES, Body
 from salus.findings import fhir as findings_fhir
@@ -296,13 +296,6 @@ class Session:
             raise AccessError("the log of a record is shown to its patient", remedy="--as the patient or a proxy")
         entries = self.house.log.entries(self.house.store.connection, patient=patient)
         return [{"n": e.n, "topic": e.topic, **e.content} for e in entries]
-
-    def evidence_bytes(self, opened: Opened, ref: str, digest: str) -> bytes:
-        """The stored bytes of the version of ``ref`` that has ``digest``. Raises IntegrityError when it is gone."""
-        for stored in self.house.store.versions(opened.grant, ref):
-            if stored.source.digest == digest:
-                return stored.data
-        raise IntegrityError("the version that the finding cites is not in the store", where=ref.partition("/")[0])
 
 
 def consent_signature_id(body: Body) -> str:

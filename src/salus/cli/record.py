@@ -11,8 +11,11 @@ from salus.cli.options import acting, moment, session, timed
 from salus.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console
 
+    from salus.app.explain import Shown
     from salus.app.intake import Taken
     from salus.app.session import Refresh
     from salus.careplan.model import Plan
@@ -202,22 +205,26 @@ def explain(ctx: click.Context, patient: str, item: str, actor: str, at: str | N
             click.echo(f"  because {reason}")
         if chosen.changes_if:
             click.echo(f"  would change: {chosen.changes_if}")
-        seen = set()
+        seen: set[tuple[str, str]] = set()
         for finding in explaining.findings_of(chosen, opened):
             click.echo(f"\nfinding {finding.code} by {finding.method} {finding.method_version}\n  {finding.sentence}")
-            seen |= _print_evidence(explaining.show(e, work, opened) for e in finding.evidence)
-        rest = [explaining.show(e, work, opened) for e in chosen.evidence]
-        if fresh := [s for s in rest if (s.where, s.excerpt) not in seen]:
+            seen |= _print_evidence(explaining.show(finding.evidence, opened))
+        rest = [s for s in explaining.show(chosen.evidence, opened) if (s.where, s.excerpt) not in seen]
+        if rest:
             click.echo("\nalso from the record")
-            _print_evidence(fresh)
+            _print_evidence(rest)
 
 
-def _print_evidence(shown: object) -> set[tuple[str, str]]:
+def _print_evidence(shown: Iterable[Shown]) -> set[tuple[str, str]]:
     seen = set()
-    for place in shown:  # type: ignore[attr-defined]
-        click.echo(f"  {place.where}{'  ' + place.label if place.label else ''}")
-        click.echo(f"    {place.problem or place.excerpt}")
+    for place in shown:
+        if (place.where, place.excerpt) in seen:
+            continue
         seen.add((place.where, place.excerpt))
+        click.echo(f"  {place.where}{'  ' + place.label if place.label else ''}")
+        for line in (place.excerpt, place.problem):
+            if line:
+                click.echo(f"    {line}")
     return seen
 
 
