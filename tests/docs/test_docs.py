@@ -57,7 +57,7 @@ def test_every_setting_method_and_hook_is_documented():
 def test_documents_name_only_commands_and_files_that_exist(page):
     text = page.read_text("utf-8")
     known = {name for name, _ in commands()} | {f"salus {name}" for name in COMMANDS}
-    for match in re.findall(r"^\s+(salus (?!-)[a-z]+(?: [a-z]+)?)", text, re.M):
+    for match in re.findall(r"^ {4}(salus (?!-)[a-z]+(?: [a-z]+)?)", text, re.M):
         assert match in known or " ".join(match.split()[:2]) in known, match
     for target in re.findall(r"\]\(([^)#]+)\)", text):
         if "://" not in target:
