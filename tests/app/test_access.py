@@ -191,6 +191,25 @@ def test_what_a_consent_leaves_out_is_in_no_finding_plan_chart_or_export(ward, c
         assert closed not in categories_of(stored.body), stored.source.ref
 
 
+@pytest.mark.parametrize(
+    ("closed", "sources"),
+    [("genome", ["vcf"]), ("image", ["dicom", "nifti"]), ("note", ["note"]), ("signal", ["wfdb", "apple-health"])],
+)
+def test_what_is_withheld_is_not_given_away_by_where_it_came_from(ward, closed, sources):
+    fill(ward)
+    consent(ward, categories=[c for c in CATEGORIES if c != closed])
+    later(ward)
+    opened = Session(ward.house, ward.clinician).open("p1", AT)
+    origins = {str(body.get("activity", {}).get("text", "")) for _, body in opened.chart.resources()}
+    assert "taken in from fhir" in origins
+    for source in sources:
+        assert f"taken in from {source}" not in origins
+    everything = Session(ward.house, ward.patient).open("p1", AT).chart.resources()
+    assert {f"taken in from {source}" for source in sources} <= {
+        str(body.get("activity", {}).get("text", "")) for _, body in everything
+    }
+
+
 @pytest.mark.parametrize("closed", CATEGORIES)
 def test_leaving_out_is_as_if_it_had_not_been_released(ward, closed):
     fill(ward)

@@ -9,10 +9,12 @@ from tests.careplan.people import (
     finding,
     gene,
     item,
+    measured,
     medicine,
     need,
     no_allergy,
     note,
+    patient,
     percent,
     plan,
     procedure,
@@ -142,3 +144,82 @@ def test_lungs_heart_and_aspirin_are_weighed_for_ticagrelor() -> None:
     quiet = need(_plan(*DENIALS, calm, percent("lung-density-laa950", 2)), "clopidogrel")
     assert "breathlessness" not in quiet.text
     assert any("no slow heart rate" in w for w in quiet.because)
+
+
+def test_a_denial_from_the_gut_or_of_long_ago_does_not_clear() -> None:
+    others = [f for f in DENIALS if "bleeding" not in f.sentence]
+    gut = need(_plan(*others, note("gastrointestinal-bleeding", "absent", "now")), "clopidogrel")
+    assert "no active bleeding" in gut.text
+    stale = need(_plan(*others, note("bleeding", "absent", "now", when="2026-03-01")), "clopidogrel")
+    assert "no active bleeding" in stale.text
+    ancient = [f for f in DENIALS if "intracranial" not in f.sentence]
+    found = need(_plan(*ancient, note("intracranial-haemorrhage", "absent", "ever", when="2019-01-01")), "clopidogrel")
+    assert "replace clopidogrel by prasugrel at" in found.text
+
+
+def test_bleeding_after_the_denial_is_not_cleared_by_it() -> None:
+    others = [f for f in DENIALS if "bleeding" not in f.sentence]
+    told = [note("bleeding", "absent", "now", when="2026-05-10"), note("bleeding", "possible", when="2026-05-20")]
+    assert "no active bleeding" in need(_plan(*others, *told), "clopidogrel").text
+
+
+def test_after_a_stroke_nobody_is_told_that_the_time_is_over() -> None:
+    found = need(
+        plan([CLOPIDOGREL, condition("stroke", "2021-03-01"), no_allergy()], [POOR, *DENIALS[:1]]), "clopidogrel"
+    )
+    assert "12 months" not in f"{found.text} {found.window}"
+    assert found.text.startswith("Ask neurology or the stroke clinic whether ticagrelor")
+    assert found.tier == "medicines"
+    assert "heart doctor" not in found.patient_text
+
+
+def test_leg_arteries_are_no_emergency_and_have_no_end() -> None:
+    found = need(plan([CLOPIDOGREL, condition("peripheral-arterial-disease", "2026-03-01")], [POOR]), "clopidogrel")
+    assert (found.tier, found.window) == ("medicines", "")
+    assert "suits better than clopidogrel" in found.text
+
+
+def test_the_only_platelet_inhibitor_is_not_questioned_away() -> None:
+    old = procedure("percutaneous-coronary-intervention", "2024-12-01")
+    alone = need(plan([CLOPIDOGREL, old], [POOR]), "clopidogrel")
+    assert "the only one on the list" in alone.text
+    both = need(plan([CLOPIDOGREL, old, medicine("aspirin 75 mg", "75 mg once daily")], [POOR]), "clopidogrel")
+    assert "still needed" in both.text
+    assert all("taken until then" in i.text for i in (alone, both))
+
+
+def test_an_elective_stent_has_another_time() -> None:
+    assert "6 months if it was elective" in need(_plan(*DENIALS), "clopidogrel").window
+    acute = condition("myocardial-infarction", "2026-01-28")
+    found = need(plan([CLOPIDOGREL, STENT, acute, no_allergy()], [POOR, *DENIALS]), "clopidogrel")
+    assert "elective" not in found.window
+    assert any("comes before clopidogrel anyway" in words for words in found.because)
+
+
+def test_the_labels_restraint_with_prasugrel_is_told() -> None:
+    light = measured("body-weight", 55, "kg")
+    found = need(
+        plan([CLOPIDOGREL, STENT, light, no_allergy()], [POOR, *DENIALS], patient("1948-01-01")), "clopidogrel"
+    )
+    assert "generally not recommended from 75 years" in found.text
+    assert "below 60 kg" in found.text
+    medical = condition("myocardial-infarction", "2026-01-28")
+    assert "none is recorded" in need(plan([CLOPIDOGREL, medical, no_allergy()], [POOR, *DENIALS]), "clopidogrel").text
+    assert "75 years" not in need(_plan(*DENIALS), "clopidogrel").text
+
+
+def test_what_bars_an_alternative_and_the_statin_stand_in_the_text() -> None:
+    findings = [f for f in DENIALS if "transient" not in f.sentence]
+    simvastatin = medicine("simvastatin 40 mg", "40 mg daily")
+    found = need(
+        _plan(*findings, note("transient-ischaemic-attack", "historical"), more=(no_allergy(), simvastatin)),
+        "clopidogrel",
+    )
+    assert "Not prasugrel: transient ischaemic attack." in found.text
+    assert "Ticagrelor raises simvastatin (at most 40 mg a day with it)" in found.text
+
+
+def test_with_an_anticoagulant_no_alternative_is_named() -> None:
+    found = need(_plan(*DENIALS, more=(no_allergy(), medicine("apixaban 5 mg", "5 mg twice daily"))), "clopidogrel")
+    assert found.alternatives == ()
+    assert "taken until that is settled" in found.text

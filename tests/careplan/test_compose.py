@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,6 +61,7 @@ RESOURCES: list[dict[str, Any]] = [
     medicine("losartan 50 mg", "daily"),
     medicine("ticagrelor 90 mg", "90 mg twice daily"),
     medicine("clarithromycin 500 mg", "twice daily"),
+    medicine("ciclosporin 100 mg", "twice daily"),
     medicine("apixaban 5 mg", "5 mg twice daily"),
     medicine("metformin 500 mg", "500 mg twice daily"),
     no_allergy(),
@@ -76,6 +78,8 @@ FINDINGS = [
     egfr(25),
     stage("G3a", "A2", 246),
     home(142, 86),
+    home(186, 104),
+    home(132, 78, "below"),
     percent("prevent-ascvd-10y", 6),
     percent("prevent-cvd-10y", 9),
     percent("lung-density-laa950", 11),
@@ -244,6 +248,32 @@ def test_missing_inputs_of_one_guideline_are_one_item() -> None:
     found = plan([], asked)
     assert need(found, "missing-inputs").text == "To know more: measure 0; measure 1; measure 2; measure 3."
     assert len([i for i in found.items if i.key.startswith("stranger")]) == 1
+
+
+def test_the_item_on_missing_inputs_says_each_thing_once() -> None:
+    long = "Not assessable: age is not known; height is not known; weight is not known."
+    asked = [
+        replace(
+            proposed(action="measure", target=name, tier="missing-data", indication=f"{name} is not known"),
+            sentence=long,
+        )
+        for name in ("height", "weight", "smoking")
+    ]
+    found = plan([], asked)
+    assert need(found, "missing-inputs").because == ("not known: height; smoking; weight",)
+    assert item(found, "smoking-status") is None
+
+
+def test_without_an_age_the_date_of_birth_is_asked_first() -> None:
+    found = plan([], who=patient("1984"))
+    assert found.of_tier("missing-data")[0].target == "date-of-birth"
+    assert item(plan([]), "date-of-birth") is None
+
+
+def test_a_medicine_list_that_is_not_there_is_drawn_up() -> None:
+    assert need(plan([], [noted_medicine("ibuprofen")]), "medicine-list").text.startswith("Draw up the medicine list")
+    some = medicine("amlodipine 5 mg", "5 mg daily")
+    assert "do not agree" in need(plan([some], [noted_medicine("ibuprofen")]), "medicine-list").text
 
 
 def test_unanswered_questions_stand_once_and_not_when_answered() -> None:

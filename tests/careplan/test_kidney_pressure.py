@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from salus.findings.model import Finding
 from tests.careplan.people import (
     condition,
     egfr,
@@ -18,6 +19,7 @@ from tests.careplan.people import (
     percent,
     plan,
     pressure,
+    proposed,
     stage,
 )
 
@@ -125,3 +127,87 @@ def test_a_strangers_average_without_details_is_not_used() -> None:
     assert (
         need(plan([pressure(150, 92)], [finding("home-bp-average", "high")]), "home-blood-pressure").action == "measure"
     )
+
+
+def test_albuminuria_with_hypertension_is_a_stronger_reason() -> None:
+    found = need(plan([condition("hypertension")], CKD), "ras-inhibitor")
+    assert found.strength == "recommended"
+    assert "high blood pressure guideline" in found.citation
+
+
+def test_sglt2_for_diabetes_and_for_low_function() -> None:
+    little = [stage("G3a", "A2", 80), egfr(47)]
+    diabetic = need(plan([condition("diabetes")], little), "sglt2-inhibitor")
+    assert diabetic.strength == "recommended (1A)"
+    assert "confirm the type of diabetes" in diabetic.text
+    assert "not of type 2" in diabetic.changes_if
+    low = need(plan([], [stage("G3b", "A1", 12), egfr(38)]), "sglt2-inhibitor")
+    assert (low.strength, low.window) == ("suggested (2B)", "")
+    assert item(plan([], [stage("G3b", None, None), egfr(38)]), "sglt2-inhibitor") is None
+
+
+def test_sglt2_waits_for_pregnancy_and_for_the_cause() -> None:
+    young = patient("1994-01-01")
+    assert "no pregnancy" in need(plan([], CKD, young), "sglt2-inhibitor").text
+    barred = plan([], [*CKD, note("pregnancy")], young)
+    assert item(barred, "sglt2-inhibitor") is None
+    fast = finding("egfr-course", details={"rapid_decline": "yes"})
+    for target in ("sglt2-inhibitor", "ras-inhibitor"):
+        assert "reversible cause of the fast fall" in need(plan([], [*CKD, fast]), target).text
+
+
+def test_the_cause_of_a_fall_comes_before_new_medicines() -> None:
+    decline = proposed(action="review", target="kidney-function-decline", tier="disease-control")
+    found = plan([condition("coronary-heart-disease"), OTHER], [*CKD, decline, home(142, 86)])
+    assert [i.target for i in found.of_tier("disease-control")] == [
+        "kidney-function-decline",
+        "blood-pressure-treatment",
+        "ras-inhibitor",
+        "sglt2-inhibitor",
+    ]
+
+
+def test_a_pain_killer_is_named_where_pressure_is_high() -> None:
+    found = need(plan([OTHER], [home(142, 86), noted_medicine("ibuprofen")]), "blood-pressure-treatment")
+    assert "Ibuprofen can raise blood pressure" in found.text
+
+
+def test_ibuprofen_with_aspirin_alone() -> None:
+    found = need(plan([medicine("aspirin 75 mg", "75 mg daily")], [noted_medicine("ibuprofen")]), "ibuprofen")
+    assert found.key == "fda-ibuprofen-aspirin:avoid:ibuprofen"
+
+
+@pytest.mark.parametrize(
+    ("resources", "findings", "expected"),
+    [
+        ([pressure(184, 100)], [], True),
+        ([pressure(150, 121)], [], True),
+        ([pressure(179, 119)], [], False),
+        ([pressure(190, 110, "2024-05-01")], [], False),
+        ([], [home(182, 100)], True),
+        ([], [home(170, 100)], False),
+    ],
+)
+def test_a_very_high_pressure_is_seen_today(
+    resources: list[dict[str, object]], findings: list[Finding], expected: bool
+) -> None:
+    found = item(plan(resources, findings), "severe-blood-pressure")
+    assert (found is not None) is expected
+    if found is not None:
+        assert (found.tier, found.window, found.rank) == ("urgent", "today", 1)
+        assert "call your doctor's office today" in found.patient_text
+        others = plan(resources, findings).items
+        assert not any(i.action == "measure" and i.target == "home-blood-pressure" for i in others)
+
+
+def test_between_the_thresholds_lifestyle_comes_first_at_low_risk() -> None:
+    found = need(plan([OTHER, pressure(150, 92)], [home(132, 78, "below")]), "home-blood-pressure")
+    assert found.action == "review"
+    assert "normal" not in found.text
+    assert item(plan([condition("diabetes"), OTHER], [home(132, 78)]), "home-blood-pressure") is None
+
+
+def test_who_is_treated_is_not_told_to_begin() -> None:
+    treated = medicine("amlodipine 5 mg", "5 mg daily")
+    found = need(plan([treated, pressure(150, 92)], [home(122, 75, "below")]), "home-blood-pressure")
+    assert found.text.startswith("Do not step up")

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.careplan.people import (
+    condition,
     finding,
     gene,
     item,
@@ -70,6 +71,7 @@ def test_the_gene_names_statin_and_dose() -> None:
     found = need(plan([], [percent("prevent-ascvd-10y", 6), gene("SLCO1B1", "Poor Function")], MAN), "statin")
     assert "not lovastatin or simvastatin" in found.text
     assert "rosuvastatin at first not above 20 mg" in found.text
+    assert "CPIC guideline for SLCO1B1" in found.citation
 
 
 @pytest.mark.parametrize(
@@ -106,3 +108,33 @@ def test_lung_screening_by_age_and_only_without_a_ct() -> None:
     assert item(plan([smoker()]), "lung-cancer-screening") is not None
     assert item(plan([smoker()], who=patient("1990-01-01")), "lung-cancer-screening") is None
     assert item(plan([smoker()], [finding("lung-volume", "4 L")]), "lung-cancer-screening") is None
+
+
+def test_very_high_ldl_needs_no_predicted_risk_and_is_not_called_one() -> None:
+    ldl = measured("ldl-cholesterol", 195, "mg/dL")
+    alone = need(plan([ldl], who=MAN), "statin")
+    assert alone.text.startswith("LDL of 190 mg/dL or more: whatever the predicted risk")
+    assert "find out whether one is taken" in alone.text
+    low = need(plan([ldl], [percent("prevent-ascvd-10y", 2)], MAN), "statin")
+    assert "PREVENT" not in low.text
+
+
+def test_diabetes_between_40_and_75_needs_no_predicted_risk() -> None:
+    found = need(plan([condition("diabetes")], [percent("prevent-ascvd-10y", 2)], MAN), "statin")
+    assert found.strength == "recommended"
+    assert "at least moderate intensity" in found.text
+    assert item(plan([condition("diabetes")], who=patient("1990-01-01", "male")), "statin") is None
+    strong = need(plan([condition("diabetes")], [percent("prevent-ascvd-10y", 12)], MAN), "statin")
+    assert "high-intensity" in strong.text
+
+
+def test_vessel_disease_is_not_primary_prevention() -> None:
+    ldl = measured("ldl-cholesterol", 195, "mg/dL")
+    found = plan([ldl, condition("stroke"), medicine("aspirin 75 mg", "75 mg daily")], who=MAN)
+    assert [i.tier for i in found.items if i.target == "statin"] == ["medicines"]
+
+
+def test_pregnancy_is_asked_about_before_a_statin() -> None:
+    woman = patient("1985-01-01")
+    assert "Not in pregnancy" in need(plan([], [percent("prevent-ascvd-10y", 6)], woman), "statin").text
+    assert item(plan([], [percent("prevent-ascvd-10y", 6), note("pregnancy")], woman), "statin") is None

@@ -12,6 +12,7 @@ from tests.careplan.people import (
     medicine,
     need,
     note,
+    patient,
     plan,
     procedure,
 )
@@ -118,3 +119,53 @@ def test_ldl_and_muscles_are_told() -> None:
     )
     assert any(words.startswith("LDL 104 mg/dL") for words in found.because)
     assert any("myopathy" in words for words in found.because)
+
+
+def test_a_forbidden_pair_is_settled_today_and_the_patient_calls() -> None:
+    found = need(plan([SIMVASTATIN, medicine("clarithromycin 500 mg", "twice daily")]), "simvastatin")
+    assert found.text.startswith("Simvastatin must not be taken with clarithromycin")
+    assert "the prescriber may suspend" in found.text
+    assert found.window == "today"
+    assert "call your doctor or pharmacist today" in found.patient_text
+    assert "Keep taking" not in found.patient_text
+
+
+def test_the_limits_of_other_medicines_hold_for_the_statin_that_is_proposed() -> None:
+    pair = plan([STENT, SIMVASTATIN, medicine("clarithromycin 500 mg", "twice daily")])
+    assert need(pair, "simvastatin").alternatives == ("rosuvastatin 20 mg",)
+    graft = plan([STENT, SIMVASTATIN, medicine("ciclosporin 100 mg", "twice daily")])
+    assert need(graft, "simvastatin").alternatives == ()
+
+
+@pytest.mark.parametrize(("dose", "expected"), [("20 mg daily", False), ("80 mg daily", True)])
+def test_atorvastatin_with_clarithromycin_has_a_limit(dose: str, expected: bool) -> None:
+    found = plan([medicine("atorvastatin", dose), medicine("clarithromycin 500 mg", "twice daily")])
+    assert (item(found, "atorvastatin") is not None) is expected
+
+
+def test_low_kidney_function_speaks_for_atorvastatin() -> None:
+    found = need(plan([STENT, SIMVASTATIN], [egfr(45)]), "simvastatin")
+    assert found.alternatives[0] == "atorvastatin 40 mg"
+    assert "the EU label begins with 5 mg" in found.text
+    assert "add a non-statin" in found.window
+
+
+def test_above_75_years_the_intensity_is_a_choice() -> None:
+    aspirin = medicine("aspirin 75 mg", "75 mg daily")
+    assert "moderate intensity" in need(plan([STENT, aspirin], who=patient("1940-01-01")), "statin").text
+    assert "moderate intensity" not in need(plan([STENT, aspirin]), "statin").text
+
+
+def test_a_statin_is_not_begun_in_pregnancy() -> None:
+    aspirin = medicine("aspirin 75 mg", "75 mg daily")
+    young = patient("1990-01-01")
+    assert "Not in pregnancy" in need(plan([STENT, aspirin], who=young), "statin").text
+    assert "Not in pregnancy" not in need(plan([STENT, aspirin], who=patient("1990-01-01", "male")), "statin").text
+    expecting = plan([STENT, aspirin], [note("pregnancy")], young)
+    assert item(expecting, "statin") is None
+    assert any("pregnan" in d.reason for d in expecting.dropped)
+
+
+def test_what_is_tolerated_may_be_continued() -> None:
+    found = need(plan([SIMVASTATIN], [gene("SLCO1B1", "Decreased Function")]), "simvastatin")
+    assert any("without muscle symptoms may be continued" in words for words in found.because)

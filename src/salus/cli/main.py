@@ -68,7 +68,7 @@ def cli(ctx: click.Context, config: str | None) -> None:
 def main() -> None:
     """Run the command line. An explained failure is one line on standard error and exit status 1."""
     try:
-        sys.exit(cli.main(standalone_mode=False))  # click returns the status that a command exits with
+        sys.exit(cli.main(prog_name="salus", standalone_mode=False))  # click returns the exit status
     except SalusError as error:
         click.echo(f"salus: {error}", err=True)
         sys.exit(error.exit_status)

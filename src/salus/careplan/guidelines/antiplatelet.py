@@ -26,6 +26,13 @@ INDICATIONS = (("acs-or-pci", CORONARY_EVENT), ("neurovascular", BRAIN), ("cardi
 """Populations of the guideline, the most specific for platelet inhibition first."""
 SLOW_HEART = 50
 """Beats a minute below which the label's warning of bradyarrhythmia is brought up. salus's own choice."""
+OLD, LIGHT = 75, 60
+"""Years from which and kg below which prasugrel's label asks for restraint."""
+ELECTIVE_MONTHS = 6
+"""Default time on two platelet inhibitors after an elective stent (2023 AHA/ACC chronic coronary disease)."""
+ACUTE = ("acute-coronary-syndrome", "myocardial-infarction")
+STENT = "percutaneous-coronary-intervention"
+SPECIALIST = {"neurovascular": "neurology or the stroke clinic"}
 LOW_DENSITY = 5
 """Percent of lung volume at or below -950 HU that quantitative CT takes for emphysema (as in imaging.lung-ct)."""
 
@@ -46,19 +53,19 @@ def propose(facts: Facts) -> Outcome:
             yield Dropped(_key(proposal), proposal.text, "clopidogrel is not on the medicine list", proposal.citation)
         return
     populations = {str(p.details.get("when", {}).get("population", "")): (p, f) for p, f in offered}
-    chosen: tuple[Proposal, Finding, Event | None] | None = None
+    chosen: tuple[str, Proposal, Finding, Event | None] | None = None
     for name, concepts in INDICATIONS:
         found = event(facts, concepts)
         if name in populations and found and chosen is None:
-            chosen = (*populations[name], found)
+            chosen = (name, *populations[name], found)
         elif name in populations:
             reason = "a more specific indication applies" if found else "no such indication is recorded"
             yield Dropped(_key(populations[name][0]), populations[name][0].text, reason, populations[name][0].citation)
     if chosen is None:
         proposal, finding = next(iter(populations.values()))
-        chosen = (proposal, finding, None)
-    reasons = total([of_finding(chosen[1]), *map(of_medicine, taken)])
-    yield _draft(facts, chosen[0], chosen[2], reasons)
+        chosen = ("", proposal, finding, None)
+    reasons = total([of_finding(chosen[2]), *map(of_medicine, taken)])
+    yield _draft(facts, chosen[0], chosen[1], chosen[3], reasons)
 
 
 def _key(proposal: Proposal) -> str:
@@ -66,61 +73,81 @@ def _key(proposal: Proposal) -> str:
     return f"{proposal.key} ({population})" if population else proposal.key
 
 
-def _draft(facts: Facts, proposal: Proposal, found: Event | None, reasons: Basis) -> Draft:
+def _draft(facts: Facts, population: str, proposal: Proposal, found: Event | None, reasons: Basis) -> Draft:
     options = [
         option(facts, str(a["medicine"]), a.get("contraindications", ()), _cautions(facts, str(a["medicine"])))
         for a in proposal.details.get("alternatives", ())
     ]
+    heart = population == "acs-or-pci"
     recent = found.recent(facts, DAYS_OF_DAPT) if found else None
     basis = reasons + (found.basis if found else said("why clopidogrel is taken is not recorded"))
     basis += total(o.basis for o in options)
-    basis += total(_context(facts, options))
+    basis += total(_context(facts, options)) + (_preferred(facts) if recent is not False else Basis())
     draft = Draft(
         guideline=proposal.guideline,
         action=proposal.action,
         target=proposal.target,
-        tier="urgent" if found and recent is not False else "medicines",
+        tier="urgent" if found and recent is not False and population != "cardiovascular-other" else "medicines",
         order=10,
-        text=_text(options, found, recent),
-        patient_text=_PATIENT,
+        text=_passed(facts) if heart and recent is False else _text(options, population),
+        patient_text=_PATIENT if population != "neurovascular" else _PATIENT.replace("heart doctor", "doctor"),
         strength=proposal.strength,
-        citation="; ".join((proposal.citation, cite("acs-2025"), *_labels(options))),
+        citation="; ".join((proposal.citation, *_sources(facts, heart), *_labels(options))),
         basis=basis,
         changes_if=_changes_if(options, proposal),
-        window=_window(found, recent),
+        window=_window(facts, found, recent) if heart else "",
         alternatives=tuple(o.medicine for o in options if o.verdict != "barred"),
         topic="platelet-inhibitor",
     )
-    return _unresolved(facts, draft, options)
+    return _unresolved(facts, draft, options, SPECIALIST.get(population, "cardiology"))
 
 
-def _text(options: list[Option], found: Event | None, recent: bool | None) -> str:
-    if recent is False:
+def _sources(facts: Facts, heart: bool) -> tuple[str, ...]:
+    if not heart:
+        return ()
+    return (cite("acs-2025"),) if facts.about(*ACUTE).positive else (cite("acs-2025", "ccd-2023"),)
+
+
+def _preferred(facts: Facts) -> Basis:
+    """After an acute coronary syndrome with a stent the genotype is not the only reason."""
+    if not (facts.about(*ACUTE).positive and facts.about(STENT).positive):
+        return Basis()
+    return said("after an acute coronary syndrome with a stent ticagrelor or prasugrel comes before clopidogrel anyway")
+
+
+def _passed(facts: Facts) -> str:
+    """The usual time on two platelet inhibitors is over."""
+    if facts.taking("aspirin"):
         return (
             "Ask cardiology whether a platelet inhibitor besides aspirin is still needed: the usual 12 months have "
-            "passed, and by the genotype clopidogrel works poorly."
+            "passed, and by the genotype clopidogrel works poorly. Both are taken until then."
         )
-    clear = [o.medicine for o in options if o.verdict == "clear"]
-    open_ones = [o for o in options if o.verdict == "confirm"]
-    start = "" if found else "If it is taken after an acute coronary syndrome or stent: "
-    if clear:
-        cautions = [words for o in options if o.medicine in clear for words in o.cautions]
-        tail = f" {' '.join(cautions)}" if cautions else ""
-        return (
-            f"{start}Ask cardiology to replace clopidogrel by {joined(clear)} at standard dose; clopidogrel is taken "
-            f"until then.{tail}"
-        )
-    confirm = "; ".join(f"for {o.medicine}: no {joined(o.named('confirm'))}" for o in open_ones)
-    names = joined(o.medicine for o in open_ones)
-    cautions = [words for o in open_ones for words in o.cautions]
-    tail = f" {' '.join(cautions)}" if cautions else ""
     return (
-        f"{start}Ask cardiology to replace clopidogrel by {names} at standard dose, after confirming what is not "
-        f"recorded ({confirm}); clopidogrel is taken until then.{tail}"
+        "Ask cardiology which platelet inhibitor to take in the long run: the usual 12 months have passed, clopidogrel "
+        "is the only one on the list, and by the genotype it works poorly. It is taken until then."
     )
 
 
-def _unresolved(facts: Facts, draft: Draft, options: list[Option]) -> Draft:
+def _text(options: list[Option], population: str) -> str:
+    clear = [o for o in options if o.verdict == "clear"]
+    offered = clear or [o for o in options if o.verdict == "confirm"]
+    ask = SPECIALIST.get(population, "cardiology")
+    start = "" if population else "If it is taken after an acute coronary syndrome or stent: "
+    names = joined(o.medicine for o in offered)
+    if population in ("acs-or-pci", ""):
+        step = f"{start}Ask {ask} to replace clopidogrel by {names} at standard dose"
+    else:
+        step = f"Ask {ask} whether {names} at standard dose, or another medicine, suits better than clopidogrel"
+    confirm = "; ".join(f"for {o.medicine}: no {joined(o.named('confirm'))}" for o in offered if not clear)
+    after = f", after confirming what is not recorded ({confirm})" if confirm else ""
+    cautions = "".join(f" {words}" for o in offered for words in o.cautions)
+    barred = "".join(
+        f" Not {o.medicine}: {joined(o.named('barred'), 'and')}." for o in options if o.verdict == "barred"
+    )
+    return f"{step}{after}; clopidogrel is taken until then.{barred}{cautions}"
+
+
+def _unresolved(facts: Facts, draft: Draft, options: list[Option], ask: str) -> Draft:
     """Unresolved where every alternative is barred, or where an anticoagulant speaks for clopidogrel."""
     from dataclasses import replace
 
@@ -133,39 +160,62 @@ def _unresolved(facts: Facts, draft: Draft, options: list[Option]) -> Draft:
         return replace(
             draft,
             status="unresolved",
-            ask="cardiology",
+            ask=ask,
             why=why,
             basis=draft.basis + total(map(of_medicine, thinner)),
-            text="Which platelet inhibitor besides the anticoagulant? Clopidogrel works poorly by the genotype.",
+            text="Which platelet inhibitor besides the anticoagulant, if any? By the genotype clopidogrel works "
+            "poorly. Both are taken until that is settled.",
+            window="within days" if draft.tier == "urgent" else "",
+            alternatives=(),
         )
     if options and all(o.verdict == "barred" for o in options):
         why = " ".join(f"Against {o.medicine}: {joined(o.named('barred'), 'and')}." for o in options)
         return replace(
             draft,
             status="unresolved",
-            ask="cardiology",
+            ask=ask,
             why=why,
-            text="Clopidogrel works poorly by the genotype, and every alternative of the guideline is contraindicated.",
+            text="Clopidogrel works poorly by the genotype, and every alternative of the guideline is contraindicated. "
+            "Clopidogrel is taken until that is settled.",
         )
     return draft
 
 
 def _cautions(facts: Facts, medicine: str) -> list[str]:
-    """Sentences on what does not bar ticagrelor but must be known when it is given (its label)."""
+    """Sentences on what does not bar a medicine but must be known when it is given (its label)."""
+    if medicine == "prasugrel":
+        return _cautions_prasugrel(facts)
+    return _cautions_ticagrelor(facts) if medicine == "ticagrelor" else []
+
+
+def _cautions_prasugrel(facts: Facts) -> list[str]:
     found = []
-    if medicine == "ticagrelor":
-        density = value_of(facts.one("lung-density-laa950"))
-        if density is not None and density >= LOW_DENSITY:
-            found.append(
-                "Ticagrelor can cause breathlessness: the CT shows low lung density, so test the lungs early, "
-                "to be able to tell the medicine from the lungs."
-            )
-        rate = value_of(facts.one("ecg-heart-rate"))
-        if rate is not None and rate < SLOW_HEART:
-            found.append("Ticagrelor can slow the heart: the recorded rate is low, so have a 12-lead ECG first.")
-        heavy = [m for m in facts.taking("aspirin") if m.daily_mg is None or m.daily_mg > 100]
-        if heavy:
-            found.append("With ticagrelor aspirin must not exceed 100 mg a day: check its dose.")
+    if facts.age is not None and facts.age >= OLD:
+        found.append(f"Prasugrel is generally not recommended from {OLD} years (its label names exceptions).")
+    weight = facts.latest("body-weight", "kg")
+    if weight and weight[0] < LIGHT:
+        found.append(f"Prasugrel below {LIGHT} kg: its label has 5 mg a day instead of 10.")
+    if not facts.about(STENT).positive:
+        found.append("Prasugrel is for acute coronary syndromes treated with a stent, and none is recorded.")
+    return found
+
+
+def _cautions_ticagrelor(facts: Facts) -> list[str]:
+    found = []
+    density = value_of(facts.one("lung-density-laa950"))
+    if density is not None and density >= LOW_DENSITY:
+        found.append(
+            "Ticagrelor can cause breathlessness: the CT shows low lung density, so test the lungs early, "
+            "to be able to tell the medicine from the lungs."
+        )
+    rate = value_of(facts.one("ecg-heart-rate"))
+    if rate is not None and rate < SLOW_HEART:
+        found.append("Ticagrelor can slow the heart: the recorded rate is low, so have a 12-lead ECG first.")
+    if any(m.daily_mg is None or m.daily_mg > 100 for m in facts.taking("aspirin")):
+        found.append("With ticagrelor aspirin must not exceed 100 mg a day: check its dose.")
+    for name in ("simvastatin", "lovastatin"):
+        if facts.taking(name):
+            found.append(f"Ticagrelor raises {name} (at most 40 mg a day with it): settle the statin at the same time.")
     return found
 
 
@@ -194,13 +244,18 @@ def _labels(options: list[Option]) -> list[str]:
 def _changes_if(options: list[Option], proposal: Proposal) -> str:
     unknown = sorted({name for o in options if o.verdict == "confirm" for name in o.named("confirm")})
     more = f"; one of these turns out to be there: {joined(unknown)}" if unknown else ""
-    return f"{proposal.changes_if}{more}"
+    return f"{proposal.changes_if}; bleeding, an operation or an anticoagulant comes up{more}"
 
 
-def _window(found: Event | None, recent: bool | None) -> str:
+def _window(facts: Facts, found: Event | None, recent: bool | None) -> str:
     if found is None or recent is False:
         return ""
     if not found.date:
         return "within days; confirm the date of the stent or acute coronary syndrome"
     until = dates.instant(found.date) + timedelta(days=DAYS_OF_DAPT)
-    return f"within days; two platelet inhibitors by default until {until:%Y-%m-%d} (12 months after {found.date})"
+    if facts.about(*ACUTE).positive:
+        return f"within days; two platelet inhibitors by default until {until:%Y-%m-%d} (12 months after {found.date})"
+    return (
+        f"within days; two platelet inhibitors by default until {until:%Y-%m-%d} if the stent of {found.date} was for "
+        f"an acute coronary syndrome, for {ELECTIVE_MONTHS} months if it was elective: confirm which"
+    )

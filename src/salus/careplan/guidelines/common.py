@@ -50,6 +50,11 @@ def event(facts: Facts, concepts: Iterable[str]) -> Event | None:
     return Event(answer, total(of_statement(s) for s in statements), max(dates, default=""))
 
 
+def may_be_pregnant(facts: Facts) -> bool:
+    """Whether pregnancy has to be asked about: below 55 years or of unknown age, unless the recorded sex is male."""
+    return facts.patient.sex != "male" and (facts.age is None or facts.age < 55)
+
+
 def value_of(finding: Finding | None) -> float | None:
     """A finding's quantity as a number."""
     if finding is None or not isinstance(finding.value, Quantity):

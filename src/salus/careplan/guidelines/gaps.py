@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
-from salus.careplan.draft import Draft, Outcome, cite, of_medicine, said, total
+from salus.careplan.draft import Basis, Draft, Outcome, cite, of_medicine, said, total
 from salus.careplan.facts import Facts
 from salus.careplan.guidelines.common import joined
+from salus.findings.model import Evidence
 
+NO_AGE = "the date of birth is not recorded, or too partial to tell the age"
 RULE = "rule of salus: a medicine list that sources contradict is settled before it is acted on"
 
 
 def propose(facts: Facts) -> Outcome:
     """Items that ask for a fact."""
+    yield from _age_unknown(facts)
     yield from _doubtful(facts)
     yield from _smoking_unknown(facts)
+
+
+def _age_unknown(facts: Facts) -> Outcome:
+    """Without an age no risk, kidney function or home average can be told: it is asked for first."""
+    if facts.age is not None:
+        return
+    person = facts.patient.source
+    yield Draft(
+        guideline="salus-identity",
+        action="review",
+        target="date-of-birth",
+        tier="missing-data",
+        order=5,
+        text="Record the full date of birth: kidney function, risk and the average at home cannot be told without the "
+        "age.",
+        patient_text="Your full date of birth is missing. Please tell it to your doctor's office.",
+        strength="needed input",
+        citation="rule of salus: nothing that depends on age is computed without it",
+        basis=Basis((NO_AGE,), (), (Evidence(person, {"path": "birthDate"}, digest=person.digest, label="person"),)),
+        changes_if="the date of birth is recorded",
+        window="now",
+    )
 
 
 def _doubtful(facts: Facts) -> Outcome:
@@ -26,7 +51,7 @@ def _doubtful(facts: Facts) -> Outcome:
         target="medicine-list",
         tier="missing-data",
         order=10,
-        text=f"Go through the medicine list with the patient: record and notes do not agree on {names}.",
+        text=_go_through(facts, names),
         patient_text=(
             "Please bring all your medicines to your next visit, also those from the shop. We are not sure about "
             f"{names}."
@@ -39,9 +64,17 @@ def _doubtful(facts: Facts) -> Outcome:
     )
 
 
+def _go_through(facts: Facts, names: str) -> str:
+    if not facts.list_known:
+        return f"Draw up the medicine list with the patient: none is recorded, and notes name {names}."
+    return f"Go through the medicine list with the patient: record and notes do not agree on {names}."
+
+
 def _smoking_unknown(facts: Facts) -> Outcome:
     if facts.chart.observations("smoking-status") or facts.about("smoking").state != "not-recorded":
         return
+    if any(p.target == "smoking" and p.action == "measure" for f in facts.findings for p in f.proposals):
+        return  # the item on missing inputs asks for it
     yield Draft(
         guideline="uspstf-tobacco-2021",
         action="measure",

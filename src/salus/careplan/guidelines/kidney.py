@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from salus.careplan.draft import Basis, Draft, Outcome, cite, of_answer, of_finding, of_medicine, said, total
 from salus.careplan.facts import Facts, observed
-from salus.careplan.guidelines.common import egfr, joined, number
+from salus.careplan.guidelines.common import egfr, joined, may_be_pregnant, number
 from salus.careplan.model import Dropped
 from salus.careplan.safety import Check, check
 from salus.findings.model import Finding
 
 RAS = ("ace-inhibitor", "arb", "renin-inhibitor")
-SGLT2_EGFR, SGLT2_ACR = 20, 200
+SGLT2_EGFR, SGLT2_EGFR_SUGGESTED, SGLT2_ACR = 20, 45, 200
 POTASSIUM_LIMIT = 5.0
 """mmol/L above which NICE does not start an ACE inhibitor or ARB."""
 LOW_GFR, VERY_LOW_GFR = 60, 30
@@ -30,11 +30,12 @@ def _ras(facts: Facts, stage: Finding) -> Outcome:
     category = stage.details.get("albuminuria_category")
     if category not in ("A2", "A3") or any(facts.taking(name) for name in RAS):
         return
-    strong = category == "A3" or facts.about("diabetes").positive
+    pressure = facts.about("hypertension")
+    strong = category == "A3" or facts.about("diabetes").positive or pressure.positive
     strength = "recommended" if strong else "suggested"
     key, text = "kdigo-2024-ckd:start:ras-inhibitor", "Start an ACE inhibitor or an ARB."
     potassium = facts.latest("potassium", "mmol/L")
-    checks = [check(facts, name) for name in ("angioedema", *(("pregnancy",) if _may_be_pregnant(facts) else ()))]
+    checks = [check(facts, name) for name in ("angioedema", *(("pregnancy",) if may_be_pregnant(facts) else ()))]
     pregnancy = next((c for c in checks if c.name == "pregnancy" and c.verdict == "barred"), None)
     if pregnancy:
         yield Dropped(key, text, f"contraindicated: {'; '.join(pregnancy.basis.words)}", cite("ras-cautions"))
@@ -57,28 +58,29 @@ def _ras(facts: Facts, stage: Finding) -> Outcome:
             "You will need blood tests before and after."
         ),
         strength=strength,
-        citation=cite("kdigo-2024", "ras-cautions"),
-        basis=of_finding(stage) + _cleared(checks) + _potassium(facts),
+        citation=cite("kdigo-2024", *(("blood-pressure-2025",) if pressure.positive else ()), "ras-cautions"),
+        basis=of_finding(stage) + (of_answer(pressure) if pressure.positive else Basis()) + _cleared(checks)
+        + _potassium(facts),
         changes_if="potassium rises above 5.0 mmol/L, creatinine rises by more than 30 % after the start, or "
         "albuminuria is not confirmed",
-        window="after the fall of kidney function has been looked at; creatinine and potassium 1 to 2 weeks after",
-    )
+        window="creatinine and potassium 1 to 2 weeks after the start",
+    )  # fmt: skip
 
 
 def _first(facts: Facts, checks: list[Check], potassium: object) -> str:
     unknown = [c.name for c in checks if c.verdict == "confirm"]
     steps = [f"confirm that there is no {joined(unknown)}"] if unknown else []
     steps += [] if potassium else ["measure potassium"]
-    course = facts.one("egfr-course")
-    if course is not None and course.details.get("rapid_decline") == "yes":
+    if _fast(facts):
         steps.append("look for a reversible cause of the fast fall in kidney function")
     if facts.taking("nsaid"):
         steps.append("settle the pain medicine")
     return f" First {joined(steps, 'and')}." if steps else ""
 
 
-def _may_be_pregnant(facts: Facts) -> bool:
-    return facts.patient.sex != "male" and (facts.age is None or facts.age < 55)
+def _fast(facts: Facts) -> bool:
+    course = facts.one("egfr-course")
+    return course is not None and course.details.get("rapid_decline") == "yes"
 
 
 def _cleared(checks: list[Check]) -> Basis:
@@ -94,39 +96,65 @@ def _potassium(facts: Facts) -> Basis:
     return Basis((f"potassium {value:.1f} mmol/L on {when}",), (), (observed(observation, "potassium"),))
 
 
+def _sglt2_reason(facts: Facts, stage: Finding, level: float) -> tuple[str, Basis, str] | None:
+    """Strength, reason, and what would undo it: the first of KDIGO's indications that holds."""
+    ratio = number(stage.details.get("acr_mg_g"))
+    if ratio is not None and ratio >= SGLT2_ACR:
+        undone = "ACR stays below 200 mg/g on repeat without heart failure"
+        return "recommended (1A)", said(f"ACR {ratio:.0f} mg/g is {SGLT2_ACR} or more"), undone
+    for concept in ("heart-failure", "diabetes"):
+        answer = facts.about(concept)
+        if answer.positive:
+            words = said(f"{concept.replace('-', ' ')} with chronic kidney disease")
+            undone = "the diabetes is not of type 2" if concept == "diabetes" else "there is no heart failure"
+            return "recommended (1A)", words + of_answer(answer), undone
+    if ratio is not None and level <= SGLT2_EGFR_SUGGESTED:
+        words = said(f"eGFR of {SGLT2_EGFR} to {SGLT2_EGFR_SUGGESTED} with ACR below {SGLT2_ACR} mg/g")
+        return "suggested (2B)", words, "kidney function recovers"
+    return None
+
+
 def _sglt2(facts: Facts, stage: Finding) -> Outcome:
     kidney = egfr(facts)
-    ratio = number(stage.details.get("acr_mg_g"))
-    heart = facts.about("heart-failure")
-    albumin = ratio is not None and ratio >= SGLT2_ACR
-    indicated = albumin or heart.positive
-    if kidney is None or kidney[0] < SGLT2_EGFR or not indicated or facts.taking("sglt2-inhibitor"):
+    if kidney is None or kidney[0] < SGLT2_EGFR or facts.taking("sglt2-inhibitor"):
         return
-    dialysis = check(facts, "dialysis")
-    if dialysis.verdict == "barred":
-        reason = "contraindicated: dialysis is recorded"
-        yield Dropped(
-            "kdigo-2024-ckd:start:sglt2-inhibitor", "Start an SGLT2 inhibitor.", reason, cite("sglt2-cautions")
-        )
+    reason = _sglt2_reason(facts, stage, kidney[0])
+    if reason is None:
         return
-    diabetes = facts.about("diabetes")
-    kind = " First confirm the type of diabetes: not in type 1." if diabetes.positive else ""
-    why = f"ACR {ratio:.0f} mg/g is {SGLT2_ACR} or more" if albumin else "heart failure with chronic kidney disease"
+    strength, why, undone = reason
+    asked = ("dialysis", *(("pregnancy",) if may_be_pregnant(facts) else ()))
+    for found in (check(facts, name) for name in asked):
+        if found.verdict == "barred":
+            words = f"contraindicated: {found.name} is recorded"
+            key = "kdigo-2024-ckd:start:sglt2-inhibitor"
+            yield Dropped(key, "Start an SGLT2 inhibitor.", words, cite("sglt2-cautions"))
+            return
+    steps = ["confirm the type of diabetes (not in type 1)"] if facts.about("diabetes").positive else []
+    if "pregnancy" in asked and check(facts, "pregnancy").verdict == "confirm":
+        steps.append("confirm that there is no pregnancy")
+    if _fast(facts):
+        steps.append("look for a reversible cause of the fast fall in kidney function")
+    first = f" First {joined(steps, 'and')}." if steps else ""
     yield Draft(
         guideline="kdigo-2024-ckd",
         action="start",
         target="sglt2-inhibitor",
         tier="disease-control",
         order=12,
-        text=f"Start an SGLT2 inhibitor to slow kidney disease and prevent heart failure.{kind}",
+        text=f"Start an SGLT2 inhibitor to slow kidney disease and prevent heart failure.{first}",
         patient_text="There is a tablet that can protect kidneys and heart. Ask your doctor if it is right for you.",
-        strength="recommended (1A)",
+        strength=strength,
         citation=cite("kdigo-2024", "sglt2-cautions"),
-        basis=of_finding(stage) + kidney[1] + said(why)
-        + (of_answer(heart) if heart.positive else Basis()),
-        changes_if="ACR stays below 200 mg/g on repeat without heart failure, or eGFR falls below 20 before the start",
-        window="one new medicine at a time: after the start of the ACE inhibitor or ARB is settled",
-    )  # fmt: skip
+        basis=of_finding(stage) + kidney[1] + why,
+        changes_if=f"{undone}, or eGFR falls below {SGLT2_EGFR} before the start",
+        window=_one_at_a_time(facts, stage),
+    )
+
+
+def _one_at_a_time(facts: Facts, stage: Finding) -> str:
+    """Where a blocker of the renin-angiotensin system is to be begun too, it comes first."""
+    due = stage.details.get("albuminuria_category") in ("A2", "A3") and not any(facts.taking(n) for n in RAS)
+    return "one new medicine at a time: after the start of the ACE inhibitor or ARB is settled" if due else ""
 
 
 def _harmful(facts: Facts) -> Outcome:
@@ -181,4 +209,3 @@ def _metformin(facts: Facts) -> Outcome:
             basis=of_medicine(medicine) + kidney[1],
             changes_if="a repeated creatinine gives an eGFR of 45 or more",
         )
-    return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from salus.careplan.draft import Draft, Outcome, of_finding, of_medicine, said, total
@@ -13,7 +14,10 @@ HANDLED = ("cpic-cyp2c19-clopidogrel-2022", "cpic-slco1b1-statins-2022")
 """Guidelines whose proposals other rules take."""
 
 ORDER = 50
+ORDERS = {"kidney-function-decline": 3}
+"""Targets that come before what depends on them: the cause of a fall is looked for before medicines are begun."""
 ENOUGH = 3
+UNKNOWN = " is not known"
 GAPS = (
     "Some facts about you are missing. Ask your doctor which tests and questions can fill the gaps at your next visit."
 )
@@ -27,11 +31,14 @@ def propose(facts: Facts) -> Outcome:
             if proposal.guideline not in HANDLED:
                 made.setdefault(proposal.key, []).append((proposal, finding))
     drafts = [_judged(facts, [p for p, _ in made[key]], [f for _, f in made[key]]) for key in sorted(made)]
-    yield from _bundled(drafts)
+    yield from _bundled(drafts, frozenset(f.sentence for f in facts.findings))
 
 
-def _bundled(drafts: list[Draft | Dropped]) -> Outcome:
-    """Three or more missing inputs of one guideline become one item: one visit can obtain them."""
+def _bundled(drafts: list[Draft | Dropped], told: frozenset[str]) -> Outcome:
+    """Three or more missing inputs of one guideline become one item: one visit can obtain them.
+
+    ``told`` are the sentences of the findings, which say of all inputs together what each reason says of one.
+    """
     groups: dict[str, list[Draft]] = {}
     for draft in drafts:
         if isinstance(draft, Draft) and draft.tier == "missing-data" and draft.action == "measure":
@@ -41,23 +48,33 @@ def _bundled(drafts: list[Draft | Dropped]) -> Outcome:
         if not isinstance(draft, Draft) or len(group) < ENOUGH or draft not in group:
             yield draft
         elif draft is group[0]:
-            yield _one_of(group)
+            yield _one_of(group, told)
 
 
-def _one_of(group: list[Draft]) -> Draft:
+def _one_of(group: list[Draft], told: frozenset[str]) -> Draft:
     first = group[0]
     purpose, colon, _ = first.text.partition(": ")
     shared = bool(colon) and all(d.text.startswith(f"{purpose}: ") for d in group)
     steps = dict.fromkeys((d.text.removeprefix(f"{purpose}: ") if shared else d.text).rstrip(".") for d in group)
     opening = f"{purpose}: " if shared else ""
+    together = total(d.basis for d in group)
     return replace(
         first,
         target="missing-inputs",
         text=f"{opening}{'; '.join(steps)}.",
         patient_text=GAPS,
-        basis=total(d.basis for d in group),
+        basis=replace(together, words=_missing(w for w in together.words if w not in told)),
         changes_if="these are recorded",
+        window="at the next visit",
     )
+
+
+def _missing(words: Iterable[str]) -> tuple[str, ...]:
+    """Reasons that all say "... is not known" as one; others as they are."""
+    listed = list(words)
+    bare = [w.removesuffix(UNKNOWN) for w in listed if w.endswith(UNKNOWN)]
+    others = tuple(w for w in listed if not w.endswith(UNKNOWN))
+    return (f"not known: {'; '.join(bare)}", *others) if bare else others or ("inputs are missing",)
 
 
 def _judged(facts: Facts, proposals: list[Proposal], findings: list[Finding]) -> Draft | Dropped:
@@ -79,7 +96,7 @@ def _judged(facts: Facts, proposals: list[Proposal], findings: list[Finding]) ->
         action=proposal.action,
         target=proposal.target,
         tier=proposal.tier,
-        order=ORDER,
+        order=ORDERS.get(proposal.target, ORDER),
         text=proposal.text + confirm,
         patient_text=proposal.patient_text,
         strength=proposal.strength,

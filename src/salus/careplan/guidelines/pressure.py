@@ -16,6 +16,10 @@ HIGH_RISK = (130.0, 80.0)
 """Home threshold where risk is high (2025 AHA/ACC)."""
 NICE = (135.0, 85.0)
 CLINIC = (140.0, 90.0)
+SEVERE = (180.0, 120.0)
+"""Pressure that NICE NG136 has looked at the same day or within a week."""
+SEVERE_DAYS = 90
+"""How old such a value may be to count as unsettled; salus's own choice, as for home averages."""
 PREVENT_LIMIT = 7.5
 LOWERING = ("ace-inhibitor", "arb", "renin-inhibitor", "beta-blocker", "calcium-channel-blocker", "thiazide", "mra")
 
@@ -24,6 +28,11 @@ def propose(facts: Facts) -> Outcome:
     """Raise treatment, leave it, or measure at home first."""
     average = facts.one("home-bp-average")
     mean = _mean(average) if average is not None else None
+    severe = _severe(facts, average, mean)
+    if severe is not None:
+        yield severe
+    if mean is None and severe is not None:
+        return  # a week of measurements at home would be waiting
     if average is not None and mean is not None:
         yield from _home(facts, average, mean)
     else:
@@ -37,9 +46,45 @@ def _home(facts: Facts, average: Finding, mean: tuple[float, float]) -> Outcome:
     if systolic >= limit[0] or diastolic >= limit[1]:
         yield _treat(facts, average, risk, limit)
         return
+    if systolic >= HIGH_RISK[0] or diastolic >= HIGH_RISK[1]:
+        yield _between(average)
+        return
     clinic = _clinic(facts)
     if clinic and (clinic[0] >= CLINIC[0] or clinic[1] >= CLINIC[1]):
-        yield _white_coat(average, clinic)
+        yield _white_coat(average, clinic, "Do not step up" if _lowering(facts) else "Do not begin")
+
+
+def _severe(facts: Facts, average: Finding | None, mean: tuple[float, float] | None) -> Draft | None:
+    """A pressure of 180/120 or more, at home on average or at the newest clinic reading, is nothing that can wait."""
+    basis = Basis()
+    if average is not None and mean is not None and (mean[0] >= SEVERE[0] or mean[1] >= SEVERE[1]):
+        basis += of_finding(average)
+    clinic = _clinic(facts)
+    high = bool(clinic and (clinic[0] >= SEVERE[0] or clinic[1] >= SEVERE[1]))
+    if clinic and high and facts.within(clinic[2].effective, SEVERE_DAYS) is not False:
+        words = f"clinic {clinic[0]:.0f}/{clinic[1]:.0f} mmHg on {_day(clinic[2])}"
+        basis += Basis((words,), (), (observed(clinic[2], "clinic blood pressure"),))
+    if not basis.words:
+        return None
+    return Draft(
+        guideline="nice-ng136",
+        action="review",
+        target="severe-blood-pressure",
+        tier="urgent",
+        order=5,
+        text="Blood pressure of 180/120 mmHg or more: see the person today. Same-day hospital assessment if there "
+        "is new confusion, chest pain, heart failure, acute kidney injury, retinal haemorrhage or papilloedema; else "
+        "look for organ damage now and measure again within 7 days.",
+        patient_text=(
+            "One of your blood pressure values was very high. Please call your doctor's office today. Keep taking "
+            "your medicines. If you have chest pain, short breath, weakness or a bad headache, call for help at once."
+        ),
+        strength="recommended",
+        citation=cite("nice-ng136", "blood-pressure-2025"),
+        basis=basis,
+        changes_if="the pressure measured again is below 180/120 mmHg",
+        window="today",
+    )
 
 
 def _mean(average: Finding) -> tuple[float, float] | None:
@@ -84,6 +129,8 @@ def _treat(facts: Facts, average: Finding, risk: Basis | None, limit: tuple[floa
     goal = " towards below 130/80 mmHg" if risk is not None else ""
     uncertain = average.details.get("verdict") == "uncertain"
     again = " The average lies near the threshold: repeat the week of measurements first." if uncertain else ""
+    pain = tuple(m for m in facts.taking("nsaid"))
+    again += f" {pain[0].ingredient.capitalize()} can raise blood pressure: settle it too." if pain else ""
     return Draft(
         guideline="aha-acc-blood-pressure-2025" if risk is not None else "nice-ng136",
         action="change" if taken else "start" if known else "review",
@@ -97,8 +144,8 @@ def _treat(facts: Facts, average: Finding, risk: Basis | None, limit: tuple[floa
             "ask about your treatment. Keep taking your medicines and keep measuring."
         ),
         strength="recommended",
-        citation=cite(*source),
-        basis=of_finding(average) + rising + hidden + (risk or Basis()) + total(map(of_medicine, taken)),
+        citation=cite(*source, *(("nsaid-pressure",) if pain else ())),
+        basis=of_finding(average) + rising + hidden + (risk or Basis()) + total(map(of_medicine, (*taken, *pain))),
         changes_if="another week of home measurements averages below the threshold",
         window="within 4 weeks",
     )
@@ -111,7 +158,30 @@ def _masked(clinic: tuple[float, float, Observation]) -> Basis:
     return Basis((words,), (), (observed(clinic[2], "clinic blood pressure"),))
 
 
-def _white_coat(average: Finding, clinic: tuple[float, float, Observation]) -> Draft:
+def _between(average: Finding) -> Draft:
+    """At low risk medicine waits between the two thresholds: lifestyle first (2025), no diagnosis yet (NICE)."""
+    return Draft(
+        guideline="aha-acc-blood-pressure-2025",
+        action="review",
+        target="home-blood-pressure",
+        tier="prevention",
+        order=20,
+        text="The average at home is 130/80 mmHg or more but below 135/85 mmHg: talk about salt, weight, alcohol and "
+        "moving more, and measure at home again in 3 to 6 months.",
+        patient_text=(
+            "Your blood pressure at home is a little high. Less salt and more walks can help. Measure again at home in "
+            "3 to 6 months, and ask your doctor what else helps."
+        ),
+        strength="recommended",
+        citation=cite("blood-pressure-2025", "nice-ng136"),
+        basis=of_finding(average) + said("no disease and no predicted risk asks for the lower threshold"),
+        changes_if="heart, vessel or kidney disease, diabetes or a PREVENT risk of 7.5 % or more is found, or a later "
+        "week at home averages 135/85 mmHg or more",
+        window="in 3 to 6 months",
+    )
+
+
+def _white_coat(average: Finding, clinic: tuple[float, float, Observation], verb: str) -> Draft:
     words = f"clinic {clinic[0]:.0f}/{clinic[1]:.0f} mmHg on {_day(clinic[2])}"
     seen = Basis((words,), (), (observed(clinic[2], "clinic blood pressure"),))
     return Draft(
@@ -120,8 +190,8 @@ def _white_coat(average: Finding, clinic: tuple[float, float, Observation]) -> D
         target="home-blood-pressure",
         tier="prevention",
         order=20,
-        text="Do not begin blood pressure treatment on the clinic value alone: the average at home is normal. Measure "
-        "at home again in a year, or sooner if clinic values rise.",
+        text=f"{verb} blood pressure treatment on the clinic value alone: the average at home is normal. Measure at "
+        "home again in a year, or sooner if clinic values rise.",
         patient_text=(
             "Your blood pressure was high at the clinic but normal at home. That is good news. Measure at home again "
             "in a year, or when your doctor asks."

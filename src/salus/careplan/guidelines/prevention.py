@@ -7,9 +7,10 @@ import re
 from salus.careplan.draft import Basis, Draft, Outcome, cite, of_finding, of_statement, said, total
 from salus.careplan.facts import Facts, Statement, observed
 from salus.careplan.guidelines import statins
-from salus.careplan.guidelines.common import egfr, value_of
+from salus.careplan.guidelines.common import egfr, positive, value_of
 from salus.fhir import codes
 from salus.fhir.codes import Code
+from salus.fhir.views import Observation
 from salus.findings.model import Finding
 
 BORDERLINE, INTERMEDIATE, HIGH = 3.0, 5.0, 10.0
@@ -29,7 +30,7 @@ def propose(facts: Facts) -> Outcome:
     yield from _lung_screening(facts)
     risk = facts.one("prevent-ascvd-10y")
     early = premature(facts)
-    if risk is not None and not facts.taking("statin"):
+    if not facts.taking("statin") and statins.intensity_needed(facts) is None:
         yield from _statin(facts, risk, early)
     if risk is not None and early:
         yield _lipoprotein(early)
@@ -48,38 +49,40 @@ def _is_early(words: str) -> bool:
     return bool(sex) and age is not None and age < PREMATURE[sex]
 
 
-def _statin(facts: Facts, risk: Finding, early: tuple[Statement, ...]) -> Outcome:
-    percent = value_of(risk) or 0.0
+def _statin(facts: Facts, risk: Finding | None, early: tuple[Statement, ...]) -> Outcome:
+    """A statin by predicted risk, or whatever the risk for LDL of 190 and for diabetes at 40 to 75 years."""
+    percent = value_of(risk)
     ldl = facts.latest("ldl-cholesterol", "mg/dL", "cholesterol")
-    reasons = of_finding(risk)
-    if ldl:
-        when = ldl[1].effective.text[:10] if ldl[1].effective else ""
-        reasons += Basis((f"LDL {ldl[0]:.0f} mg/dL on {when}",), (), (observed(ldl[1], "LDL"),))
-    severe = bool(ldl and ldl[0] >= LDL_SEVERE)
-    enhancers = bool(early) or bool(ldl and ldl[0] >= LDL_ENHANCER)
-    reasons += total(of_statement(s) for s in early)
+    band = _band(percent, ldl[0] if ldl else None, _diabetic(facts))
+    reasons = _statin_reasons(facts, risk, ldl, early, band)
     kidney = egfr(facts)
-    if kidney and kidney[0] < 60:
-        enhancers, reasons = True, reasons + kidney[1]
-    band = _band(percent, severe)
-    if band == "low" and not enhancers:
+    low_kidney = bool(kidney and kidney[0] < 60)
+    enhancers = bool(early) or low_kidney or bool(ldl and ldl[0] >= LDL_ENHANCER)
+    if band == "unknown" or (band == "low" and not enhancers):
         return
+    if kidney and low_kidney:
+        reasons += kidney[1]
     gene = facts.one("slco1b1-phenotype")
     if gene is not None:
         reasons += of_finding(gene)
+    expecting = statins.expecting(facts, "acc-aha-dyslipidaemia-2026")
+    if expecting is not None:
+        yield expecting
+        return
+    taken = "" if facts.list_known else " First find out whether one is taken: no medicine list is recorded."
     yield Draft(
         guideline="acc-aha-dyslipidaemia-2026",
         action="start",
         target="statin",
         tier="prevention",
         order=10,
-        text=_statin_text(facts, band, percent, enhancers),
+        text=_statin_text(facts, band, percent, enhancers) + statins.pregnancy_words(facts) + taken,
         patient_text=(
             "A medicine called a statin can lower your risk of a heart attack or stroke. Not smoking, moving more and "
             "good food help too. Talk with your doctor about what you want."
         ),
-        strength={"high": "recommended", "intermediate": "recommended"}.get(band, "consider"),
-        citation=cite("dyslipidaemia-2026", "cholesterol-2018"),
+        strength="consider" if band in ("borderline", "low") else "recommended",
+        citation="; ".join((cite("dyslipidaemia-2026", "cholesterol-2018"), *_gene_source(gene))),
         basis=reasons,
         changes_if="the risk is predicted anew with newer values, coronary calcium is measured, or a statin was not "
         "tolerated before",
@@ -87,19 +90,59 @@ def _statin(facts: Facts, risk: Finding, early: tuple[Statement, ...]) -> Outcom
     )
 
 
-def _band(percent: float, severe: bool) -> str:
-    if severe or percent >= HIGH:
+def _gene_source(gene: Finding | None) -> tuple[str, ...]:
+    offered = [p.citation for p in gene.proposals if p.guideline == statins.GUIDELINE] if gene is not None else []
+    return tuple(offered[:1])
+
+
+def _statin_reasons(
+    facts: Facts,
+    risk: Finding | None,
+    ldl: tuple[float, Observation] | None,
+    early: tuple[Statement, ...],
+    band: str,
+) -> Basis:
+    reasons = of_finding(risk) if risk is not None else Basis()
+    if ldl:
+        when = ldl[1].effective.text[:10] if ldl[1].effective else ""
+        reasons += Basis((f"LDL {ldl[0]:.0f} mg/dL on {when}",), (), (observed(ldl[1], "LDL"),))
+    if band == "diabetes":
+        reasons += total(of_statement(s) for s in positive(facts.about("diabetes")))
+    return reasons + total(of_statement(s) for s in early)
+
+
+def _diabetic(facts: Facts) -> bool:
+    return bool(facts.age is not None and 40 <= facts.age <= 75 and facts.about("diabetes").positive)
+
+
+def _band(percent: float | None, ldl: float | None, diabetic: bool) -> str:
+    """The group that decides on a statin; "unknown" without a predicted risk or a reason that needs none."""
+    if ldl is not None and ldl >= LDL_SEVERE:
+        return "severe"
+    if percent is not None and percent >= HIGH:
         return "high"
+    if diabetic:
+        return "diabetes"
+    if percent is None:
+        return "unknown"
     if percent >= INTERMEDIATE:
         return "intermediate"
     return "borderline" if percent >= BORDERLINE else "low"
 
 
-def _statin_text(facts: Facts, band: str, percent: float, enhancers: bool) -> str:
+def _statin_text(facts: Facts, band: str, percent: float | None, enhancers: bool) -> str:
+    choices = " or ".join(c.words for c in statins.high_choices(facts)) or "a statin at the highest tolerated dose"
+    if band == "severe":
+        return (
+            f"LDL of {LDL_SEVERE} mg/dL or more: whatever the predicted risk, talk about a high-intensity statin: "
+            f"{choices}. Look for a cause and for LDL that high in the family."
+        )
+    if band == "diabetes":
+        start = "Diabetes at 40 to 75 years: whatever the predicted risk, talk about a statin of at least moderate"
+        return f"{start} intensity.{_moderate(facts)}"
     start = f"10-year risk of heart attack or stroke {percent} % ({band} by PREVENT-ASCVD"
     start += ", with risk enhancers)" if enhancers else ")"
     if band == "high":
-        choices = " or ".join(c.words for c in statins.high_choices(facts)) or "a statin at the highest tolerated dose"
         return f"{start}: talk about a high-intensity statin: {choices}."
     advice = {
         "intermediate": "talk about a statin of at least moderate intensity",

@@ -7,21 +7,32 @@ from decimal import Decimal
 
 from salus.careplan.draft import Basis, Draft, Outcome, cite, of_finding, of_medicine, said, total
 from salus.careplan.facts import Facts, observed
-from salus.careplan.guidelines.common import BRAIN, CORONARY_EVENT, OTHER_VESSELS, egfr, event, joined
+from salus.careplan.guidelines.common import BRAIN, CORONARY_EVENT, OTHER_VESSELS, egfr, event, joined, may_be_pregnant
 from salus.careplan.medicines import Medicine
 from salus.careplan.model import Dropped
 from salus.careplan.resolve import strength_rank
-from salus.careplan.safety import Hit, interactions
+from salus.careplan.safety import Hit, check, interactions
 from salus.fhir import drugs
 from salus.findings.model import Finding, Proposal
 
 GUIDELINE = "cpic-slco1b1-statins-2022"
+RENAL = 60
+"""eGFR below which the EU label of rosuvastatin bars 40 mg and begins with 5 mg."""
+TOLERATED = "CPIC: what was taken for a year or more without muscle symptoms may be continued"
+"""CPIC 2022 on statins already taken (as given by UF Health's page on SLCO1B1 and statins): a year where the risk of
+muscle symptoms is high, four weeks where it is moderate; the longer time is used for both."""
+AGED = 75
+"""Years above which moderate intensity is as good a choice as high (2018 guideline, disease of the vessels)."""
 LDL_GOAL = 70
 """LDL in mg/dL from which the 2025 guideline adds a non-statin on the highest tolerated statin."""
 
 _PATIENT = (
     "Another tablet for cholesterol may suit you better. Keep taking {name} until your doctor gives you a new plan. "
     "Tell your doctor if your muscles hurt."
+)
+_PATIENT_TODAY = (
+    "Two of your medicines do not go well together: {name} and {other}. Please call your doctor or pharmacist today "
+    "and ask what to do. Tell them if your muscles hurt."
 )
 _PATIENT_START = (
     "A medicine that lowers cholesterol can lower your risk of a heart attack or stroke. Ask your doctor about it."
@@ -45,13 +56,14 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One reason to change, with the guideline it comes from."""
+    """One reason to change, with the guideline it comes from. ``against`` is the medicine that forbids it."""
 
     guideline: str
     strength: str
     citation: str
     basis: Basis
     safety: bool = True
+    against: str = ""
 
 
 def propose(facts: Facts) -> Outcome:
@@ -67,7 +79,7 @@ def propose(facts: Facts) -> Outcome:
     if not taken:
         known = facts.list_known and not facts.taking("statin")
         if need:
-            yield _begin(facts, need) if known else _ask(need)
+            yield (expecting(facts, need.guideline) or _begin(facts, need)) if known else _ask(need)
         return
     for medicine in taken:
         yield from _judged(facts, medicine, need, [(p, f) for p, f in offered if medicine.drug.is_a(p.target)])
@@ -99,6 +111,7 @@ def _judged(facts: Facts, medicine: Medicine, need: Reason | None, offered: list
             yield Dropped(proposal.key, proposal.text, "the dose that is taken is within what it advises", "")
         return
     first, *others = reasons
+    against = first.against
     wanted = "high" if need else str(drugs.statin_intensity(name, medicine.daily_mg) or "moderate")
     choices = high_choices(facts) if wanted == "high" else ()
     draft = Draft(
@@ -107,13 +120,13 @@ def _judged(facts: Facts, medicine: Medicine, need: Reason | None, offered: list
         target=name,
         tier="urgent" if first.strength == "contraindicated" else "medicines",
         order=12,
-        text=_text(medicine, need, choices, changing),
-        patient_text=_PATIENT.format(name=name),
+        text=_forbidden(name, against) + _text(facts, medicine, need, choices, changing, against),
+        patient_text=(_PATIENT_TODAY if against else _PATIENT).format(name=name, other=against),
         strength=first.strength,
         citation="; ".join(dict.fromkeys(r.citation for r in reasons)),
         basis=of_medicine(medicine) + total(r.basis for r in reasons) + _course(facts),
         changes_if="muscle symptoms appear, the genotype is not confirmed, or kidney function or medicines change",
-        window="at the next visit; lipids 4 to 8 weeks after the change",
+        window=_window(need, "today" if against else "at the next visit"),
         alternatives=tuple(f"{c.name} {c.mg} mg" for c in choices if c.mg),
         topic=f"medicine:{name}",
     )
@@ -133,7 +146,9 @@ def _interaction_reasons(facts: Facts, medicine: Medicine) -> list[Reason]:
         words = said(f"{hit.other.name}: {hit.text}")
         strength = "contraindicated" if hit.bars else f"recommended (dose limit of {hit.entry['of_above_mg']} mg)"
         basis = of_medicine(hit.other) + words
-        found.append(Reason(str(hit.entry["guideline"]), strength, cite(str(hit.entry["source"])), basis))
+        against = hit.other.ingredient if hit.bars else ""
+        citation = cite(str(hit.entry["source"]))
+        found.append(Reason(str(hit.entry["guideline"]), strength, citation, basis, against=against))
     return found
 
 
@@ -147,7 +162,7 @@ def _gene_reasons(medicine: Medicine, offered: list[tuple[Proposal, Finding]]) -
     for proposal, finding in offered:
         if _satisfied(proposal, medicine.daily_mg):
             continue
-        basis = of_finding(finding) + said(f"CPIC: {proposal.text}")
+        basis = of_finding(finding) + said(f"CPIC: {proposal.text}") + said(TOLERATED)
         found.append(Reason(proposal.guideline, proposal.strength, proposal.citation, basis))
     return found
 
@@ -196,11 +211,15 @@ def _limits(facts: Facts, name: str, highest: int) -> tuple[int, list[str]]:
             cautions.append(f"by SLCO1B1 begin with at most {start} mg and watch for muscle symptoms")
         elif caution is not None:
             cap = min(cap, int(caution))
+    for hit in interactions(facts):
+        if hit.entry.get("rule") == "statins" and name in hit.of:
+            cap = 0 if hit.bars else min(cap, int(hit.entry["of_above_mg"]))
     kidney = egfr(facts)
-    if name == "rosuvastatin" and kidney:
-        cap = 0 if kidney[0] < 30 else min(cap, 20) if kidney[0] < 60 else cap
+    if name == "rosuvastatin" and kidney and kidney[0] < RENAL:
+        cap = 0 if kidney[0] < 30 else min(cap, 20)
+        cautions.append("at this kidney function the EU label begins with 5 mg")
     if name == "rosuvastatin" and (facts.taking("ticagrelor") or _ticagrelor_is_coming(facts)):
-        low = ", which matters more as kidney function is low" if kidney and kidney[0] < 60 else ""
+        low = ", which matters more as kidney function is low" if kidney and kidney[0] < RENAL else ""
         cautions.append(f"ticagrelor raises its level{low}")
     return cap, cautions
 
@@ -212,18 +231,51 @@ def _ticagrelor_is_coming(facts: Facts) -> bool:
     return any("ticagrelor" in d.alternatives for d in drafts)
 
 
-def _text(medicine: Medicine, need: Reason | None, choices: tuple[Choice, ...], changing: list[Proposal]) -> str:
+def _forbidden(name: str, other: str) -> str:
+    """Two that must not be taken together are settled today; how, the prescriber decides."""
+    if not other:
+        return ""
+    return (
+        f"{name.capitalize()} must not be taken with {other}: replace one of the two; for a short course the "
+        f"prescriber may suspend {name}. "
+    )
+
+
+def _window(need: Reason | None, when: str) -> str:
+    """When, and what is looked at after the change."""
+    if need is None:
+        return when
+    return f"{when}; lipids 4 to 8 weeks after: with LDL of {LDL_GOAL} mg/dL or more add a non-statin"
+
+
+def _aged(facts: Facts) -> str:
+    above = facts.age is not None and facts.age > AGED
+    return f" Above {AGED} years moderate intensity is a reasonable choice too." if above else ""
+
+
+def _text(
+    facts: Facts,
+    medicine: Medicine,
+    need: Reason | None,
+    choices: tuple[Choice, ...],
+    changing: list[Proposal],
+    against: str,
+) -> str:
     name = medicine.ingredient
     if need and choices:
         listed = " or ".join(c.words for c in choices)
         several = len(choices) > 1 and all(c.cautions for c in choices)
-        even = " Each asks for care: prescriber and pharmacist choose." if several else ""
-        return f"Change {name} to a high-intensity statin: {listed}.{even}"
+        fewest = len(choices) > 1 and len(choices[0].cautions) < len(choices[1].cautions)
+        lead = f" Less speaks against {choices[0].name};" if fewest else " Each asks for care:"
+        even = f"{lead} prescriber and pharmacist choose." if several else ""
+        return f"Change {name} to a high-intensity statin: {listed}.{even}{_aged(facts)}"
     if need:
         return (
             f"Change {name}: no statin reaches high intensity within the limits that apply here. Take the highest "
             "tolerated dose of a suitable statin and add a non-statin."
         )
+    if against:
+        return "Look for muscle symptoms."
     if changing:
         return f"{changing[0].text} Alternatives: {joined(changing[0].alternatives)}."
     return f"Review the dose of {name}: see the reasons."
@@ -233,6 +285,7 @@ def _begin(facts: Facts, need: Reason) -> Draft:
     choices = high_choices(facts)
     listed = " or ".join(c.words for c in choices)
     text = f"Begin a high-intensity statin: {listed}." if listed else "Begin a statin at the highest tolerated dose."
+    text += _aged(facts) + pregnancy_words(facts)
     return Draft(
         guideline=need.guideline,
         action="start",
@@ -245,10 +298,26 @@ def _begin(facts: Facts, need: Reason) -> Draft:
         citation=need.citation,
         basis=need.basis + said("no statin is on the medicine list") + _genes(facts) + _course(facts),
         changes_if="a statin turns out to be taken, was not tolerated before, or a stroke was a bleed",
-        window="at the next visit; lipids 4 to 8 weeks after",
+        window=_window(need, "at the next visit"),
         alternatives=tuple(f"{c.name} {c.mg} mg" for c in choices),
         topic="medicine:statin",
     )
+
+
+def pregnancy_words(facts: Facts) -> str:
+    """A statin is not begun in pregnancy: where it may be, that is asked first."""
+    if not may_be_pregnant(facts) or check(facts, "pregnancy").verdict == "clear":
+        return ""
+    return " Not in pregnancy or while breastfeeding: ask first."
+
+
+def expecting(facts: Facts, guideline: str) -> Dropped | None:
+    """The statin that is not begun because a pregnancy is recorded."""
+    found = check(facts, "pregnancy") if may_be_pregnant(facts) else None
+    if found is None or found.verdict != "barred":
+        return None
+    reason = f"not in most pregnancies: {'; '.join(found.basis.words)}"
+    return Dropped(f"{guideline}:start:statin", "Begin a statin.", reason, cite("statin-pregnancy-fda-2021"))
 
 
 def _ask(need: Reason) -> Draft:
