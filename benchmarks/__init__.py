@@ -1,1 +1,1 @@
-"""Throughput and memory, beside peers where they are installed: ``python -m benchmarks.<department>.<name> [--json]``."""
+"""Throughput and memory, beside peers where they are installed: ``python -m benchmarks.<department>.<name>``."""

@@ -1,10 +1,10 @@
-"""Make examples/patients/: three invented adults, as the files that people really have.
+"""Make examples/patients/ and examples/stories/: three invented adults, as the files that people really have.
 
     python tools/make_examples.py [TARGET]
 
 Deterministic: two runs give the same bytes. The stories (records, notes, numbers) stand in tools/example_stories.py;
 here they are put into formats. The expected effect of leaving out a kind of data is written by hand in each
-``expected.json`` and never touched by this script.
+``stories/NAME.expected.json`` and never touched by this script.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from salus.imaging.phantom import thorax
 HERE = Path(__file__).resolve().parent
 ZONE = timezone(timedelta(hours=1))
 ECG_FS, ECG_SECONDS = 256, 30
-KEPT = "expected.json"
 CHARACTERISTIC = "HKCharacteristicTypeIdentifier"
 # ECGSYN's five waves: place relative to R (s at 60/min), height (mV), width (s). McSharry PE et al., IEEE Trans Biomed
 # Eng 2003;50:289-294 gives the angles and widths that these follow.
@@ -179,12 +178,14 @@ def _lines(gene: Gene, variants: dict[str, int], reference_lines: bool) -> list[
 
 
 def make(story: Story, folder: Path) -> None:
-    """Write one patient. A hand-written expected.json stays."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.iterdir():
-        if path.name != KEPT:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    write_json(folder / "about.json", {"patient": story.name, "at": f"{AT}T08:00:00Z", "story": story.story})
+    """Write one patient's files to ``folder``/patients and the story beside them to ``folder``/stories."""
+    (folder / "stories").mkdir(parents=True, exist_ok=True)
+    about = {"patient": story.name, "at": f"{AT}T08:00:00Z", "story": story.story}
+    write_json(folder / "stories" / f"{story.name}.json", about)
+    folder = folder / "patients" / story.name
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
     write_json(folder / "record.json", bundle(story))
     for name, text in story.notes.items():
         (folder / "notes").mkdir(exist_ok=True)
@@ -207,10 +208,10 @@ def make(story: Story, folder: Path) -> None:
 def main(target: Path) -> None:
     """Write every patient below ``target``."""
     for story in STORIES:
-        make(story, target / story.name)
-        size = sum(p.stat().st_size for p in (target / story.name).rglob("*") if p.is_file())
+        make(story, target)
+        size = sum(p.stat().st_size for p in (target / "patients" / story.name).rglob("*") if p.is_file())
         print(f"{story.name}: {size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent / "examples" / "patients")
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent / "examples")

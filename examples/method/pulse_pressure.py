@@ -16,8 +16,13 @@ class PulsePressure:
         parts = newest.components if newest else {}
         pair = [parts.get(name) for name in ("systolic-bp", "diastolic-bp")]
         if not all(isinstance(value, Quantity) for value in pair):
-            yield Finding("pulse-pressure", "Pulse pressure: not assessable.", status="not-assessable",
-                          reason="no blood pressure is recorded", needs=("measure the blood pressure",))
+            yield Finding(
+                "pulse-pressure",
+                "Pulse pressure: not assessable.",
+                status="not-assessable",
+                reason="no blood pressure is recorded",
+                needs=("measure the blood pressure",),
+            )
             return
         high, low = (convert(value, "mm[Hg]").value for value in pair)
         yield Finding("pulse-pressure", f"The pulse pressure was {high - low} mmHg.", Quantity(high - low, "mm[Hg]"),

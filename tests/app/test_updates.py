@@ -59,7 +59,7 @@ class World:
         value = json.loads((folder / "record.json").read_bytes())
         self.put(*(entry["resource"] for entry in value["entry"]))
         for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.parent.name != "ct"):
-            if path.name not in ("record.json", "about.json", "expected.json"):
+            if path.name != "record.json":
                 self.files[str(path.relative_to(folder))] = path.read_bytes()
         self.lay(self.files)
 

@@ -249,7 +249,6 @@ def test_a_backup_alone_cannot_be_read(town):
     assert "key" in town.fails("verify")
 
 
-@pytest.mark.xfail(strict=True, reason="record.index writes the birth date into date_index, which is not sealed")
 def test_the_birth_date_does_not_stand_in_a_backup(town):
     town.salus("backup", "copy.sqlite", "--as", "operator")
     assert b"1968-03-14" not in (town.folder / "copy.sqlite").read_bytes()

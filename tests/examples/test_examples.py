@@ -14,7 +14,7 @@ from salus.app import demo
 from salus.app.demo import Shown
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "examples" / "patients"
+FOLDER = ROOT / "examples"
 NAMES = ("maria", "noor", "thomas")
 LIMIT = 3_000_000
 
@@ -32,7 +32,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Shown]:
 
 def expected(name: str) -> dict[str, Any]:
     """What was written down."""
-    return json.loads((FOLDER / name / "expected.json").read_text("utf-8"))  # type: ignore[no-any-return]
+    return json.loads((FOLDER / "stories" / f"{name}.expected.json").read_text("utf-8"))  # type: ignore[no-any-return]
 
 
 def test_the_maker_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -40,8 +40,9 @@ def test_the_maker_gives_the_same_bytes(tmp_path: Path) -> None:
     made = {p.relative_to(tmp_path): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     kept = {
         p.relative_to(FOLDER): p.read_bytes()
-        for p in FOLDER.rglob("*")
-        if p.is_file() and p.name != "expected.json" and not p.name.startswith(".")
+        for part in ("patients", "stories")
+        for p in (FOLDER / part).rglob("*")
+        if p.is_file() and not p.name.endswith(".expected.json")
     }
     assert set(made) == set(kept)
     assert [str(name) for name in made if made[name] != kept[name]] == []

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from salus.fhir import views
-from salus.fhir.views import BLOB_SCHEME, CATEGORIES, EXT_META, EXT_SHA256, PERSON, TAG_KIND, TAG_SETTING, Source
+from salus.fhir import blobs, views
+from salus.fhir.blobs import BLOB_SCHEME, EXT_META, EXT_SHA256
+from salus.fhir.views import CATEGORIES, PERSON, TAG_KIND, TAG_SETTING, Source
 from salus.record.chart import Chart
 from salus.record.index import date_rows, tokens
 
@@ -53,7 +54,7 @@ def test_no_view_raises_for_a_malformed_element(body, kind):
     assert views.condition(SOURCE, body).active in (True, False)
     assert isinstance(views.medication(SOURCE, body).dose, str)
     assert views.event(SOURCE, body).kind == kind
-    blob = views.blob(SOURCE, body, lambda address: address.encode())
+    blob = blobs.blob(SOURCE, body, lambda address: address.encode())
     assert blob is None or blob.read_all() is not None
     assert views.category_of(body) in (*CATEGORIES, PERSON)
     assert {row.param for row in tokens(body)} <= {"code", "identifier"}

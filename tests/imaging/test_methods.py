@@ -18,8 +18,9 @@ import pytest
 from pydicom import dcmread
 
 from salus.fhir import codes, json
+from salus.fhir.blobs import BLOB_SCHEME, EXT_META, EXT_SHA256
 from salus.fhir.quantity import Quantity
-from salus.fhir.views import BLOB_SCHEME, EXT_META, EXT_SHA256, TAG_KIND
+from salus.fhir.views import TAG_KIND
 from salus.findings.fhir import from_fhir, to_fhir
 from salus.findings.method import Context, Method
 from salus.findings.model import Finding

@@ -187,7 +187,6 @@ HEADS = {
     "export.xml": b"<HealthData>",
     "x.vcf": b"##fileformat=VCFv4.2\n",
 }
-QUADRATIC = pytest.mark.xfail(strict=True, reason="vcf_lines._Buffered copies its buffer for every 64 KiB of one line")
 
 
 @pytest.mark.parametrize(
@@ -199,7 +198,7 @@ QUADRATIC = pytest.mark.xfail(strict=True, reason="vcf_lines._Buffered copies it
         "x.bin",
         "x.hea",
         "export.xml",
-        pytest.param("x.vcf", marks=[QUADRATIC, pytest.mark.slow]),
+        pytest.param("x.vcf", marks=pytest.mark.slow),
     ],
 )
 def test_a_huge_file_is_refused_quickly_in_bounded_memory(ward, name):

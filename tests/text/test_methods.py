@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from salus.fhir import views
+from salus.fhir import blobs, views
 from salus.findings import fhir, runner
 from salus.findings.method import Context, Method
 from salus.findings.model import Finding
@@ -25,10 +25,10 @@ def document(data: bytes, date: str | None = "2025-05-03", number: int = 1) -> t
     sha = hashlib.sha256(data).hexdigest()
     attachment = {
         "contentType": "text/plain",
-        "url": f"{views.BLOB_SCHEME}b{number}",
+        "url": f"{blobs.BLOB_SCHEME}b{number}",
         "size": len(data),
         "title": f"note{number}.txt",
-        "extension": [{"url": views.EXT_SHA256, "valueString": sha}],
+        "extension": [{"url": blobs.EXT_SHA256, "valueString": sha}],
     }
     body: dict[str, Any] = {
         "resourceType": "DocumentReference",

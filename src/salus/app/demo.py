@@ -59,16 +59,14 @@ class Shown:
 
 def examples() -> dict[str, Example]:
     """The bundled examples by name: inside the package, or beside it in a source checkout."""
-    root = Path(str(files("salus").joinpath("examples/patients")))
-    if not root.is_dir():
-        root = Path(__file__).resolve().parents[3] / "examples" / "patients"
-    if not root.is_dir():
-        raise ConfigurationError(
-            "the example patients are not installed", remedy="install salus from its wheel or source"
-        )
+    root = Path(str(files("salus").joinpath("examples")))
+    if not (root / "stories").is_dir():
+        root = Path(__file__).resolve().parents[3] / "examples"
+    if not (root / "stories").is_dir():
+        raise ConfigurationError("the example patients are not installed", remedy="install salus from its wheel")
     found = {}
-    for folder in sorted(p for p in root.iterdir() if (p / "about.json").is_file()):
-        about: dict[str, Any] = json.loads((folder / "about.json").read_bytes())
+    for folder in sorted((root / "patients").iterdir()):
+        about: dict[str, Any] = json.loads((root / "stories" / f"{folder.name}.json").read_bytes())
         found[folder.name] = Example(folder.name, folder, about["patient"], dates.instant(about["at"]), about["story"])
     return found
 
@@ -100,16 +98,10 @@ def patient_actor(example: Example) -> str:
     return f"demo-{example.name}"
 
 
-def sources(example: Example) -> list[Path]:
-    """The folders and files of an example that are data, not description."""
-    described = {"about.json", "expected.json"}
-    return sorted(p for p in example.folder.iterdir() if p.name not in described)
-
-
 def take_in(house: House, example: Example) -> list[Taken]:
     """Take an example's files in as the operator, and let the patient's consent open all of it to the clinician."""
     operator = Session(house, demo_identity(OPERATOR))
-    return Intake(operator).run(sources(example))
+    return Intake(operator).run([example.folder])
 
 
 def give_consent(house: House, example: Example) -> None:

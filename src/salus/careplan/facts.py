@@ -277,6 +277,8 @@ def _of_allergy(event: Event, ingredient: str) -> Statement | None:
     from salus.fhir import drugs
 
     evidence = (_whole(event.source, label="allergy list"),)
+    if event.status in ("refuted", "unreadable"):
+        return None
     if "no-known-drug-allergy" in event.concepts:
         words = f"no known drug allergy on the allergy list{_on(event.period)}"
         return Statement("denied", words, _text(event.period), evidence) if event.period else None

@@ -6,7 +6,7 @@ An element that is malformed reads as absent; intake has reported it as a loss b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -31,9 +31,6 @@ TAG_KIND = "urn:salus:kind"
 TAG_SETTING = "urn:salus:setting"
 TAG_CATEGORY = "urn:salus:category"
 """Tags of a finding: the kinds of data that it was drawn from."""
-BLOB_SCHEME = "urn:salus:blob:"
-EXT_SHA256 = "urn:salus:sha256"
-EXT_META = "urn:salus:blob-meta"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,44 +219,6 @@ class Event:
     body: Body = field(repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One file of a blob: its name, media type, size in bytes, SHA-256 (hex) and address in the store."""
-
-    name: str
-    media_type: str
-    size: int
-    sha256: str
-    address: str
-
-
-@dataclass(frozen=True, slots=True)
-class Blob:
-    """Bytes in the record (VCF, DICOM series, NIfTI, WFDB record, note) that methods decode with ``formats/``.
-
-    ``kind`` is one of genome, image, ecg, note; ``format`` one of vcf, dicom, nifti, wfdb, text.
-    ``meta`` holds what intake found out: sample, modality, encoding and the like.
-    """
-
-    source: Source
-    kind: str
-    format: str
-    title: str
-    effective: Span | None
-    parts: tuple[Part, ...]
-    meta: Mapping[str, str]
-    loader: Callable[[str], bytes] = field(repr=False, compare=False)
-    body: Body = field(repr=False, compare=False)
-
-    def read(self, index: int = 0) -> bytes:
-        """The bytes of part ``index``, checked against its hash. Raises IntegrityError when they differ."""
-        return self.loader(self.parts[index].address)
-
-    def read_all(self) -> dict[str, bytes]:
-        """Every part by name."""
-        return {part.name: self.loader(part.address) for part in self.parts}
-
-
 def patient(source: Source, body: Body) -> Patient:
     """View of a Patient resource."""
     gender = body.get("gender")
@@ -345,7 +304,7 @@ def condition(source: Source, body: Body) -> Condition:
 
 def medication(source: Source, body: Body) -> Medication:
     """View of a MedicationRequest or MedicationStatement resource."""
-    element = body.get("medicationCodeableConcept")
+    element = body.get("medicationCodeableConcept") or _contained_code(body)
     found = codings(element)
     key = "dosageInstruction" if body.get("resourceType") == "MedicationRequest" else "dosage"
     doses = [d["text"] for d in dicts(body.get(key)) if isinstance(d.get("text"), str) and d["text"]]
@@ -362,6 +321,13 @@ def medication(source: Source, body: Body) -> Medication:
         confirmed=span_of(body, "dateAsserted", "authoredOn", "effectiveDateTime", "effectivePeriod"),
         body=body,
     )
+
+
+def _contained_code(body: Body) -> Any:
+    """The code of the contained Medication that the entry refers to, if it does."""
+    reference = body.get("medicationReference")
+    name = reference.get("reference") if isinstance(reference, dict) else None
+    return next((m.get("code") for m in dicts(body.get("contained")) if name and name == f"#{m.get('id')}"), None)
 
 
 def _medication_status(body: Body) -> str:
@@ -412,51 +378,6 @@ def _event_status(body: Body) -> str:
     if verification in ("entered-in-error", "refuted", "unreadable"):
         return verification
     return str(body.get("status", "")) or _status_code(body.get("clinicalStatus"))
-
-
-def blob(source: Source, body: Body, loader: Callable[[str], bytes]) -> Blob | None:
-    """View of a DocumentReference whose attachments lie in the blob store; None for any other."""
-    parts = [part for content in dicts(body.get("content")) if (part := _part(content.get("attachment")))]
-    kind = next(iter(tags(body, TAG_KIND)), None)
-    if not parts or kind is None:
-        return None
-    name, _, form = kind.partition("/")
-    context = body.get("context")
-    return Blob(
-        source=source,
-        kind=name,
-        format=form,
-        title=str(body.get("description", "")),
-        effective=(span_of(context, "period") if isinstance(context, dict) else None) or span_of(body, "date"),
-        parts=tuple(parts),
-        meta=_blob_meta(body),
-        loader=loader,
-        body=body,
-    )
-
-
-def _part(attachment: Any) -> Part | None:
-    """The part of a blob that an attachment stands for; None for an attachment that lies elsewhere."""
-    url = attachment.get("url") if isinstance(attachment, dict) else None
-    if not isinstance(url, str) or not url.startswith(BLOB_SCHEME):
-        return None
-    digests = [e.get("valueString") for e in dicts(attachment.get("extension")) if e.get("url") == EXT_SHA256]
-    size = attachment.get("size")
-    return Part(
-        name=str(attachment.get("title", "")),
-        media_type=str(attachment.get("contentType", "")),
-        size=size if isinstance(size, int) else 0,
-        sha256=str(digests[0]) if digests else "",
-        address=url.removeprefix(BLOB_SCHEME),
-    )
-
-
-def _blob_meta(body: Body) -> dict[str, str]:
-    for extension in dicts(body.get("extension")):
-        if extension.get("url") == EXT_META:
-            entries = dicts(extension.get("extension"))
-            return {str(e["url"]): str(e["valueString"]) for e in entries if "url" in e and "valueString" in e}
-    return {}
 
 
 def category_of(body: Body) -> str:

@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 from salus.errors import MethodError
 from salus.fhir import json
+from salus.fhir.blobs import Blob
 from salus.fhir.codes import Code
 from salus.fhir.quantity import Quantity
-from salus.fhir.views import CATEGORIES, PERSON, Blob, Source
+from salus.fhir.views import CATEGORIES, PERSON, Source
 from salus.record.chart import Read
 
 NAMESPACE = uuid.UUID("6d1f7b1e-6f0a-5d3c-9c53-6f1f6b0a7a11")

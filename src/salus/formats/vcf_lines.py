@@ -66,10 +66,10 @@ class _Buffered:
     def readline(self, limit: int) -> bytes:
         found = self._buffer.find(b"\n", self._at)
         while found < 0 and len(self._buffer) - self._at < limit:
-            data = self._raw.read(1 << 16)
+            seen = len(self._buffer) - self._at
+            data = self._raw.read(max(1 << 16, seen))  # doubling: one long line costs its length, not its square
             if not data:
                 break
-            seen = len(self._buffer) - self._at
             self._buffer, self._at = self._buffer[self._at :] + data, 0
             found = self._buffer.find(b"\n", seen)
         end = min(found + 1 if found >= 0 else len(self._buffer), self._at + limit)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from salus.errors import InputError
-from salus.fhir.views import Blob
+from salus.fhir.blobs import Blob
 from salus.findings.method import Context
 from salus.findings.model import Evidence, Finding
 from salus.formats.vcf import detect_build, read_vcf

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from salus.errors import InputError
-from salus.fhir.views import Blob
+from salus.fhir.blobs import Blob
 from salus.findings.method import Context
 from salus.findings.model import Evidence, Finding, MediaItem
 from salus.record.chart import Chart

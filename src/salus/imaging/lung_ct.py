@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from salus.errors import InputError
+from salus.fhir.blobs import Blob
 from salus.fhir.quantity import Quantity
-from salus.fhir.views import Blob
 from salus.findings.method import Context
 from salus.findings.model import Evidence, Finding, Interval, MediaItem, Proposal
 from salus.record.chart import Chart

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from salus.fhir.views import Blob
+from salus.fhir.blobs import Blob
 from salus.formats.dicom import DicomHeader
 from salus.formats.types import Volume
 

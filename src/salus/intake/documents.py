@@ -6,7 +6,8 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from salus.fhir.views import BLOB_SCHEME, EXT_META, EXT_SHA256, OWN_ID, TAG_KIND
+from salus.fhir.blobs import BLOB_SCHEME, EXT_META, EXT_SHA256
+from salus.fhir.views import OWN_ID, TAG_KIND
 from salus.intake.batch import Batch, Document
 
 _NAMESPACE = uuid.UUID("b7d6c2de-7a5b-5a1f-8d8e-3f2f2f0f6a10")

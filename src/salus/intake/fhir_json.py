@@ -18,7 +18,7 @@ from salus.formats.content import File
 from salus.intake.attribute import identifiers
 from salus.intake.batch import Batch, Clues
 
-MAX_BYTES = 256 << 20
+MAX_BYTES = 128 << 20
 MAX_LINE = 64 << 20
 MAX_LINES = 2_000_000
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
@@ -252,7 +252,7 @@ def _batch(path: Path, resources: list[dict[str, Any]], digest: str) -> Batch:
             sex=str(patient.get("gender", "")) if patient else "",
         ),
         resources=tuple(_latest(kept)),
-        losses=(*losses, *_unreadable_dates(kept)),
+        losses=(*losses, *_unreadable_dates(kept), *_unknown_modifiers(kept)),
         patient=patient,
         sha256=digest,
     )
@@ -280,6 +280,15 @@ def _sifted(resources: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list
 def _latest(resources: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One resource a type and id: of several the last, as a transaction would leave it."""
     return list({(r["resourceType"], r["id"]): r for r in resources}.values())
+
+
+def _unknown_modifiers(resources: Iterable[dict[str, Any]]) -> list[str]:
+    """A modifier may turn the meaning of a resource round, and salus knows none."""
+    return [
+        f"{r['resourceType']}: carries a modifierExtension that is not known; kept, but not read"
+        for r in resources
+        if r.get("modifierExtension")
+    ]
 
 
 def _unreadable_dates(resources: Iterable[dict[str, Any]]) -> list[str]:

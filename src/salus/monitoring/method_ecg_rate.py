@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from salus.errors import InputError
 from salus.fhir import dates, json
+from salus.fhir.blobs import Blob
 from salus.fhir.quantity import Quantity
-from salus.fhir.views import Blob
 from salus.findings.method import Context
 from salus.findings.model import Evidence, Finding, Interval, MediaItem
 from salus.monitoring._chart import refuse, rounded

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from salus.errors import IntegrityError, MethodError
-from salus.fhir import views
+from salus.fhir import blobs, views
+from salus.fhir.blobs import Blob
 from salus.fhir.dates import Span
-from salus.fhir.views import CATEGORIES, PERSON, Blob, Body, Condition, Event, Medication, Observation, Patient, Source
+from salus.fhir.views import CATEGORIES, PERSON, Body, Condition, Event, Medication, Observation, Patient, Source
 
 USABLE_STATUS = frozenset({"final", "amended", "corrected", "preliminary"})
 TAG_FINDING = "urn:salus:finding"
@@ -204,7 +205,9 @@ class Chart:
 
     def _all(self, kind: str, view: Callable[[Source, Body], V]) -> tuple[V, ...]:
         if kind not in self._parsed:
-            self._parsed[kind] = tuple(view(source, body) for source, body in self._by_type.get(kind, ()))
+            # a modifier that is not known may turn the meaning round: such an entry is kept, but not read
+            entries = (e for e in self._by_type.get(kind, ()) if not e[1].get("modifierExtension"))
+            self._parsed[kind] = tuple(view(source, body) for source, body in entries)
         return self._parsed[kind]
 
     def _past(self, span: Span | None) -> bool:
@@ -263,7 +266,7 @@ class Chart:
     def _find_blobs(self, kind: str) -> tuple[Blob, ...]:
         if "blobs" not in self._parsed:
             documents = self._by_type.get("DocumentReference", ())
-            found = (views.blob(source, body, self._loader) for source, body in documents)
+            found = (blobs.blob(source, body, self._loader) for source, body in documents)
             self._parsed["blobs"] = tuple(b for b in found if b is not None)
         return tuple(
             sorted(

@@ -18,7 +18,6 @@ _DATES = (
     "authoredOn",
     "date",
     "dateTime",
-    "birthDate",
 )
 
 
@@ -58,7 +57,7 @@ def _identifiers(body: Body) -> Iterator[TokenRow]:
 
 
 def date_rows(body: Body) -> set[DateRow]:
-    """The resource's own date, and a Patient's birth date."""
+    """The resource's own date. A Patient's birth date would stand here in clear, so it has no row."""
     found = set()
     for name in _DATES:
         value = body.get(name)
@@ -67,6 +66,5 @@ def date_rows(body: Body) -> set[DateRow]:
                 span = dates.parse(value)
             except InputError:
                 continue  # intake has reported it; a date that cannot be read cannot be searched
-            param = "birthdate" if name == "birthDate" else "date"
-            found.add(DateRow(param, dates.write(span.start), dates.write(span.end)))
+            found.add(DateRow("date", dates.write(span.start), dates.write(span.end)))
     return found

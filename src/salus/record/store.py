@@ -352,13 +352,14 @@ class Store:
         """A consistent copy of the whole file at ``target``."""
         if scope.patient != "*":
             raise AccessError("not allowed")
-        copy = sqlite3.connect(target)
         try:
-            self._connection.backup(copy)
+            copy = sqlite3.connect(target)
+            try:
+                self._connection.backup(copy)
+            finally:
+                copy.close()
         except sqlite3.DatabaseError as error:
             raise StoreError(f"the backup failed: {error}", where=str(target)) from error
-        finally:
-            copy.close()
 
 
 def _one(scope: Scope) -> str:

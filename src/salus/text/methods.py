@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from salus.errors import InputError
 from salus.fhir import codes
+from salus.fhir.blobs import Blob
 from salus.fhir.codes import Code
-from salus.fhir.views import Blob
 from salus.findings.method import Context
 from salus.findings.model import Evidence, Finding
 from salus.record.chart import Chart

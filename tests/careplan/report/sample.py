@@ -13,8 +13,9 @@ from typing import Any
 
 from salus.careplan.model import Dropped, MedicineLine, NotAssessable, Plan, PlanItem
 from salus.fhir import json
+from salus.fhir.blobs import BLOB_SCHEME, EXT_META, EXT_SHA256
 from salus.fhir.quantity import Quantity
-from salus.fhir.views import BLOB_SCHEME, EXT_META, EXT_SHA256, TAG_KIND
+from salus.fhir.views import TAG_KIND
 from salus.findings.method import Method
 from salus.findings.model import Evidence, Finding, Interval, MediaItem
 from salus.findings.runner import run

@@ -17,7 +17,7 @@ from salus.careplan.report.notes import WHOLE_UP_TO, excerpt, note_text, segment
 from salus.careplan.report.vcf import NO_LINE, VcfLines
 from salus.careplan.report.words import capital, clean, day, moment, period, prose, title_of
 from salus.errors import SalusError
-from salus.fhir.views import Blob
+from salus.fhir.blobs import Blob
 from salus.findings.model import Evidence
 from salus.record.chart import Chart
 

@@ -13,7 +13,8 @@ from salus.careplan.report import resources
 from salus.careplan.report.notes import Segment, excerpt, note_text, segments
 from salus.careplan.report.vcf import VcfLines
 from salus.errors import SalusError
-from salus.fhir.views import Blob, Body, Source
+from salus.fhir.blobs import Blob
+from salus.fhir.views import Body, Source
 from salus.findings.model import Evidence
 from salus.record.chart import Chart
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from salus.errors import IntegrityError, SalusError
-from salus.fhir.views import Blob
+from salus.fhir.blobs import Blob
 
 CONTEXT = 90
 WHOLE_UP_TO = 20_000

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 from salus.errors import IntegrityError, SalusError
-from salus.fhir.views import Blob
+from salus.fhir.blobs import Blob
 from salus.findings.model import Evidence
 
 MAX_LINE = 1 << 20
