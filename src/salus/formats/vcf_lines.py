@@ -9,7 +9,7 @@ from typing import BinaryIO, cast
 
 from salus.errors import InputError
 
-MAX_LINE = 64 * 1024 * 1024
+MAX_LINE = 32 * 1024 * 1024
 """Bytes of the longest line accepted (a VCF cohort of some million samples)."""
 
 REMEDY = "make it again from its source; the file is damaged or not a VCF"
