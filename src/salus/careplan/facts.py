@@ -187,7 +187,14 @@ def family_statements(facts: Facts, concepts: Sequence[str]) -> tuple[Statement,
     for event in facts.chart.events("FamilyMemberHistory"):
         for concept in concepts:
             if concept in event.concepts:
-                found.append(Statement("present", _relative_words(event), _text(event.period), (_whole(event.source),)))
+                found.append(
+                    Statement(
+                        "present",
+                        _relative_words(event),
+                        _text(event.period),
+                        (_whole(event.source, "condition[0].code"),),
+                    )
+                )
     for finding in facts.all("note-problem"):
         if finding.details.get("assertion") == "family" and set(concepts) & _concepts_of(finding):
             found.append(Statement("present", finding.sentence, finding.effective[0], finding.evidence, finding.id))
@@ -224,11 +231,6 @@ def _adult(birth: Span | None, now: datetime) -> bool | None:
         return None
     adult = {age >= ADULT for age in ages if age is not None}
     return adult.pop() if len(adult) == 1 else None
-
-
-def observed(observation: Observation, label: str) -> Evidence:
-    """The place of an observation's value."""
-    return Evidence(observation.source, {"path": "valueQuantity.value"}, digest=observation.source.digest, label=label)
 
 
 def day(text: str) -> str:

@@ -13,9 +13,9 @@ from typing import Any, Literal
 from salus.errors import MethodError
 from salus.fhir import json
 from salus.fhir.blobs import Blob
-from salus.fhir.codes import Code
+from salus.fhir.codes import Code, names
 from salus.fhir.quantity import Quantity
-from salus.fhir.views import CATEGORIES, PERSON, Source
+from salus.fhir.views import CATEGORIES, PERSON, Observation, Source, codings, dicts
 from salus.record.chart import Read
 
 NAMESPACE = uuid.UUID("6d1f7b1e-6f0a-5d3c-9c53-6f1f6b0a7a11")
@@ -53,6 +53,22 @@ class Evidence:
     part: str | None = None
     digest: str = ""
     label: str = ""
+
+    @classmethod
+    def of_observation(cls, observation: Observation, label: str = "", concept: str = "") -> Evidence:
+        """The place of an observation's value, or of its component ``concept``; the whole where it has neither."""
+        source, body = observation.source, observation.body
+        places = [
+            f"component[{n}].{key}"
+            for n, component in enumerate(dicts(body.get("component")))
+            if concept and concept in names(codings(component.get("code")))
+            for key in component
+            if key.startswith("value")
+        ]
+        places += [key for key in body if key.startswith("value")]
+        place = next(iter(places), "")
+        path = f"{place}.value" if place.endswith("valueQuantity") else place
+        return cls(source, {"path": path} if path else {}, digest=source.digest, label=label)
 
     @classmethod
     def of_blob(cls, blob: Blob, index: int = 0, label: str = "", **locator: Any) -> Evidence:

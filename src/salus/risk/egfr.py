@@ -121,7 +121,11 @@ def _details(found: Series) -> dict[str, object]:
 
 
 def _media(values: tuple[EgfrValue, ...]) -> MediaItem:
-    rows = [{"at": v.point.at.isoformat(), "value": float(decimal(v.estimate.value))} for v in values]
+    rows = []
+    for value in values:
+        low, high = (float(decimal(bound, 0)) for bound in kidney.p30_interval(value.estimate.value))
+        shown = float(decimal(value.estimate.value))
+        rows.append({"at": value.point.at.isoformat(), "value": shown, "low": low, "high": high})
     return MediaItem("series", "Estimated GFR over time", "application/json", json.dumps(rows).encode())
 
 

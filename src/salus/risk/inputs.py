@@ -84,10 +84,6 @@ def gather(chart: Chart, look_back_days: int = LOOK_BACK_DAYS) -> Inputs:
     return Inputs({name: read() for name, read in readers.items()})
 
 
-def _evidence(observation: Observation, label: str, path: str = "value") -> Evidence:
-    return Evidence(observation.source, {"path": path}, digest=observation.source.digest, label=label)
-
-
 def _in(value: Quantity | None, unit: str, analyte: str | None = None) -> float | None:
     if value is None or value.comparator:
         return None
@@ -103,7 +99,10 @@ def laboratory(chart: Chart, concept: str, unit: str, analyte: str | None, since
         value = _in(observation.quantity, unit, analyte)
         if value is not None:
             return Found(
-                value, (_evidence(observation, concept),), f"measured {_date(observation)}", _date(observation)
+                value,
+                (Evidence.of_observation(observation, concept),),
+                f"measured {_date(observation)}",
+                _date(observation),
             )
     return Found(None)
 
@@ -125,7 +124,7 @@ def systolic(chart: Chart, since: datetime) -> Found:
     newest = max(o.effective.start.date() for o, _ in readings if o.effective)
     of_day = {o.source.ref: (o, v) for o, v in readings if o.effective and o.effective.start.date() == newest}
     mean = sum(value for _, value in of_day.values()) / len(of_day)
-    evidence = tuple(_evidence(o, "systolic-bp") for o, _ in of_day.values())
+    evidence = tuple(Evidence.of_observation(o, "systolic-bp", "systolic-bp") for o, _ in of_day.values())
     return Found(mean, evidence, f"mean of {len(of_day)} clinic reading(s) of {newest}", newest.isoformat())
 
 
@@ -187,7 +186,7 @@ def smoking(chart: Chart, since: datetime) -> Found:
         return Found(None)
     newest = observations[-1]
     names: Iterable[str] = codes.names((newest.value,)) if isinstance(newest.value, Code) else ()
-    evidence = (_evidence(newest, "smoking status"),)
+    evidence = (Evidence.of_observation(newest, "smoking status"),)
     if "smoker-current" in names:
         return Found(True, evidence, f"stated {_date(newest)}", _date(newest))
     return Found(False if "smoker-not-now" in names else None, evidence, f"stated {_date(newest)}", _date(newest))

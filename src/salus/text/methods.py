@@ -41,7 +41,7 @@ _PROBLEM_SENTENCES = {
     "present": "says that the patient has {name}",
     "absent:ever": "says that there is no history of {name}",
     "absent:now": "says that there is no current {name}; it does not speak of the past",
-    "absent:unqualified": "says that there is no {name}",
+    "absent:unqualified": "says: no {name}",
     "possible": "mentions {name} as possible, not as certain",
     "historical": "says that the patient had {name} in the past",
     "hypothetical": "speaks of {name} only as a risk or a condition, not as a fact",
@@ -50,6 +50,13 @@ _PROBLEM_SENTENCES = {
     "family-possible": "mentions {name} as possible in a relative of the patient{relative}",
     "other": "mentions {name} of a person who is not the patient",
 }
+_OWN_SENTENCES = {
+    ("smoking", "present"): "says that the patient smokes",
+    ("smoking", "historical"): "says that the patient smoked in the past",
+    ("smoking", "absent:unqualified"): "says that the patient does not smoke",
+    ("smoking", "absent:ever"): "says that the patient never smoked",
+}
+"""What is not a disease that one has gets words of its own."""
 _USE_SENTENCES = {
     "in-use": "says that the patient takes {name}",
     "stopped": "says that {name} was stopped or is not taken",
@@ -234,7 +241,8 @@ def _sentence(note: Blob, mention: Mention) -> str:
         template, name = _USE_SENTENCES[mention.use], mention.entry.concept
     else:
         key = f"absent:{mention.denial}" if mention.assertion == "absent" else mention.assertion
-        template, name = _PROBLEM_SENTENCES[key], mention.entry.display
+        template = _OWN_SENTENCES.get((mention.entry.concept, key), _PROBLEM_SENTENCES[key])
+        name = mention.entry.display
     relative = f" ({mention.relative.lower()})" if mention.relative else ""
     age = mention.age_at_onset
     age = f", in the {age}" if age.endswith("s") else f", at the age of {age}" if age else ""

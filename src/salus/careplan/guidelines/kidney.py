@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from salus.careplan.draft import Basis, Draft, Outcome, cite, of_answer, of_finding, of_medicine, said, total
-from salus.careplan.facts import Facts, observed
+from salus.careplan.facts import Facts
 from salus.careplan.guidelines.common import egfr, joined, may_be_pregnant, number
 from salus.careplan.model import Dropped
 from salus.careplan.safety import Check, check
-from salus.findings.model import Finding
+from salus.findings.model import Evidence, Finding
 
 RAS = ("ace-inhibitor", "arb", "renin-inhibitor")
 SGLT2_EGFR, SGLT2_EGFR_SUGGESTED, SGLT2_ACR = 20, 45, 200
@@ -93,7 +93,7 @@ def _potassium(facts: Facts) -> Basis:
         return Basis()
     value, observation = found
     when = observation.effective.text[:10] if observation.effective else "an unknown day"
-    return Basis((f"potassium {value:.1f} mmol/L on {when}",), (), (observed(observation, "potassium"),))
+    return Basis((f"potassium {value:.1f} mmol/L on {when}",), (), (Evidence.of_observation(observation, "potassium"),))
 
 
 def _sglt2_reason(facts: Facts, stage: Finding, level: float) -> tuple[str, Basis, str] | None:

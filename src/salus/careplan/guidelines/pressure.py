@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from salus.careplan.draft import Basis, Draft, Outcome, cite, of_finding, of_medicine, of_statement, said, total
-from salus.careplan.facts import Facts, observed
+from salus.careplan.facts import Facts
 from salus.careplan.guidelines.common import BRAIN, CORONARY_EVENT, OTHER_VESSELS, event, number, positive, value_of
 from salus.careplan.medicines import Medicine
 from salus.fhir.quantity import Quantity
 from salus.fhir.views import Observation
-from salus.findings.model import Finding
+from salus.findings.model import Evidence, Finding
 
 HIGH_RISK = (130.0, 80.0)
 """Home threshold where risk is high (2025 AHA/ACC)."""
@@ -63,7 +63,7 @@ def _severe(facts: Facts, average: Finding | None, mean: tuple[float, float] | N
     high = bool(clinic and (clinic[0] >= SEVERE[0] or clinic[1] >= SEVERE[1]))
     if clinic and high and facts.within(clinic[2].effective, SEVERE_DAYS) is not False:
         words = f"clinic {clinic[0]:.0f}/{clinic[1]:.0f} mmHg on {_day(clinic[2])}"
-        basis += Basis((words,), (), (observed(clinic[2], "clinic blood pressure"),))
+        basis += Basis((words,), (), (Evidence.of_observation(clinic[2], "clinic blood pressure", "systolic-bp"),))
     if not basis.words:
         return None
     return Draft(
@@ -155,7 +155,7 @@ def _masked(clinic: tuple[float, float, Observation]) -> Basis:
     if clinic[0] >= CLINIC[0] or clinic[1] >= CLINIC[1]:
         return Basis()
     words = f"the clinic value of {_day(clinic[2])} ({clinic[0]:.0f}/{clinic[1]:.0f} mmHg) does not show it"
-    return Basis((words,), (), (observed(clinic[2], "clinic blood pressure"),))
+    return Basis((words,), (), (Evidence.of_observation(clinic[2], "clinic blood pressure", "systolic-bp"),))
 
 
 def _between(average: Finding) -> Draft:
@@ -183,7 +183,7 @@ def _between(average: Finding) -> Draft:
 
 def _white_coat(average: Finding, clinic: tuple[float, float, Observation], verb: str) -> Draft:
     words = f"clinic {clinic[0]:.0f}/{clinic[1]:.0f} mmHg on {_day(clinic[2])}"
-    seen = Basis((words,), (), (observed(clinic[2], "clinic blood pressure"),))
+    seen = Basis((words,), (), (Evidence.of_observation(clinic[2], "clinic blood pressure", "systolic-bp"),))
     return Draft(
         guideline="nice-ng136",
         action="continue",
@@ -227,7 +227,7 @@ def _clinic_only(facts: Facts) -> Outcome:
         reason = said("no blood pressure is recorded")
     elif clinic[0] >= HIGH_RISK[0] or clinic[1] >= HIGH_RISK[1]:
         words = f"clinic {clinic[0]:.0f}/{clinic[1]:.0f} mmHg on {_day(clinic[2])}, and no usable average at home"
-        reason = Basis((words,), (), (observed(clinic[2], "clinic blood pressure"),))
+        reason = Basis((words,), (), (Evidence.of_observation(clinic[2], "clinic blood pressure", "systolic-bp"),))
     else:
         return
     yield Draft(

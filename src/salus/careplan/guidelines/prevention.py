@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from salus.careplan.draft import Basis, Draft, Outcome, cite, of_finding, of_statement, said, total
-from salus.careplan.facts import Facts, Statement, observed
+from salus.careplan.facts import Facts, Statement
 from salus.careplan.guidelines import statins
 from salus.careplan.guidelines.common import egfr, positive, value_of
 from salus.fhir import codes
 from salus.fhir.codes import Code
 from salus.fhir.views import Observation
-from salus.findings.model import Finding
+from salus.findings.model import Evidence, Finding
 
 BORDERLINE, INTERMEDIATE, HIGH = 3.0, 5.0, 10.0
 """PREVENT-ASCVD in percent over 10 years (2026 ACC/AHA)."""
@@ -105,7 +105,7 @@ def _statin_reasons(
     reasons = of_finding(risk) if risk is not None else Basis()
     if ldl:
         when = ldl[1].effective.text[:10] if ldl[1].effective else ""
-        reasons += Basis((f"LDL {ldl[0]:.0f} mg/dL on {when}",), (), (observed(ldl[1], "LDL"),))
+        reasons += Basis((f"LDL {ldl[0]:.0f} mg/dL on {when}",), (), (Evidence.of_observation(ldl[1], "LDL"),))
     if band == "diabetes":
         reasons += total(of_statement(s) for s in positive(facts.about("diabetes")))
     return reasons + total(of_statement(s) for s in early)
@@ -217,7 +217,7 @@ def smokes(facts: Facts) -> Basis | None:
         when = newest.effective.text[:10] if newest.effective else ""
         display = newest.value.display if isinstance(newest.value, Code) else ""
         words = f"smoking status of {when}: {display or 'smokes'}"
-        return Basis((words,), (), (observed(newest, "smoking status"),)) + _noted(facts)
+        return Basis((words,), (), (Evidence.of_observation(newest, "smoking status"),)) + _noted(facts)
     return _noted(facts) if facts.about("smoking").state == "present" else None
 
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from salus.careplan.draft import Basis, Draft, Outcome, cite, of_finding, of_medicine, said, total
-from salus.careplan.facts import Facts, observed
+from salus.careplan.facts import Facts
 from salus.careplan.guidelines.common import BRAIN, CORONARY_EVENT, OTHER_VESSELS, egfr, event, joined, may_be_pregnant
 from salus.careplan.medicines import Medicine
 from salus.careplan.model import Dropped
 from salus.careplan.resolve import strength_rank
 from salus.careplan.safety import Hit, check, interactions
 from salus.fhir import drugs
-from salus.findings.model import Finding, Proposal
+from salus.findings.model import Evidence, Finding, Proposal
 
 GUIDELINE = "cpic-slco1b1-statins-2022"
 RENAL = 60
@@ -349,7 +349,9 @@ def _course(facts: Facts) -> Basis:
         value, observation = ldl
         when = observation.effective.text[:10] if observation.effective else ""
         side = "at or above" if value >= LDL_GOAL else "below"
-        found += Basis((f"LDL {value:.0f} mg/dL on {when}, {side} {LDL_GOAL}",), (), (observed(observation, "LDL"),))
+        found += Basis(
+            (f"LDL {value:.0f} mg/dL on {when}, {side} {LDL_GOAL}",), (), (Evidence.of_observation(observation, "LDL"),)
+        )
     muscles = facts.about("myopathy", "rhabdomyolysis")
     if muscles.state != "not-recorded":
         found += Basis(muscles.words, muscles.findings, muscles.evidence)
