@@ -193,10 +193,13 @@ def test_a_package_that_calls_itself_salus_is_a_stranger(shop, ward):
     )
 
 
-def test_a_name_that_two_packages_bring_is_refused_by_name(shop):
+def test_a_name_that_two_packages_bring_is_refused_by_name(shop, ward):
+    shop.populate(ward)
     about = next(shop.site.glob("waistmethod-*.dist-info"))
     (about / "entry_points.txt").write_text("[salus.methods]\nrisk.egfr = waistmethod:Waist\n")
-    assert "two packages bring a method 'risk.egfr'" in shop.run("methods", status=1)
+    assert shop.run("methods").count("risk.egfr ") == 2
+    assert "several packages" in shop.run("methods", "allow", "risk.egfr", "--as", "operator", status=1)
+    assert "method risk.egfr did not run: several packages" in shop.run("findings", "p1", "--as", "pat")
 
 
 def test_the_readme_of_methods_keeps_its_promise_of_thirty_lines():

@@ -18,7 +18,8 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from salus.errors import InputError
-from salus.formats.dicom import DEFLATED, is_dicom, read_header, read_images, read_series, uid, write_ct_series
+from salus.formats.dicom import read_header, read_images, read_series, uid, write_ct_series
+from salus.formats.dicom_elements import DEFLATED, is_dicom
 from salus.formats.dicom_pixels import MAX_SAMPLES
 from salus.formats.dicom_series import MAX_SERIES
 from salus.formats.types import Volume
@@ -327,7 +328,7 @@ def test_a_series_is_bounded_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_deflated_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("salus.formats.dicom.MAX_INFLATED", 1 << 16)
+    monkeypatch.setattr("salus.formats.dicom_elements.MAX_INFLATED", 1 << 16)
     plain = series(deflated=True)[0]
     end = 144 + int.from_bytes(plain[140:144], "little")
     stream = zlib.compressobj(wbits=-15)

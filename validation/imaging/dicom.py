@@ -21,7 +21,8 @@ import pydicom
 import zstandard
 
 from salus.errors import InputError
-from salus.formats.dicom import is_dicom, read_series
+from salus.formats.dicom import read_series
+from salus.formats.dicom_elements import is_dicom
 from salus.formats.types import Volume
 from salus.imaging.volume import anatomical
 from validation._report import argument_parser, report

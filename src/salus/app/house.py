@@ -163,9 +163,12 @@ class House:
 
     def allow_method(self, name: str, by: str) -> tuple[str, str]:
         """Allow the package that brings method ``name``, pinning its hash. Returns package and hash."""
-        method = next((m for m in methods.listed() if m.name == name), None)
+        found = methods.listed()
+        method = next((m for m in found if m.name == name), None)
         if method is None:
             raise InputError(f"no method {name!r} is installed", remedy="salus methods")
+        if name in methods.doubled(found):
+            raise InputError(f"several packages bring a method {name!r}", remedy="uninstall all but one")
         if method.ours:
             raise InputError(f"{name} comes with salus and needs no permission")
         pinned = methods.package_hash(method)

@@ -37,17 +37,19 @@ class Listed:
 
 
 def listed() -> list[Listed]:
-    """Every installed method, by name. Two of one name: MethodError."""
+    """Every installed method, by name; of one name ours first."""
     found = [
         Listed(e.name, e.dist.name if e.dist else "", e.dist.version if e.dist else "", e)
         for e in entry_points(group=GROUP)
     ]
     unique = {(m.name, m.distribution): m for m in found}
-    names = [name for name, _ in unique]
-    for name in names:
-        if names.count(name) > 1:
-            raise MethodError(f"two packages bring a method {name!r}", remedy="uninstall one of them")
-    return sorted(unique.values(), key=lambda m: m.name)
+    return sorted(unique.values(), key=lambda m: (m.name, not m.ours, m.distribution))
+
+
+def doubled(methods: Sequence[Listed]) -> frozenset[str]:
+    """Names that several packages claim: of these only a method of salus itself runs."""
+    names = [m.name for m in methods]
+    return frozenset(name for name in names if names.count(name) > 1)
 
 
 def package_hash(method: Listed) -> str:
@@ -76,8 +78,14 @@ def runnable(allowed: Mapping[str, str]) -> tuple[list[Method], list[tuple[str, 
     """
     good: list[Method] = []
     refused: list[tuple[str, str]] = []
-    for method in sorted(listed(), key=lambda m: (not m.ours, m.name)):
+    found = listed()
+    claimed = doubled(found)
+    for method in sorted(found, key=lambda m: (not m.ours, m.name)):
         if not method.ours:
+            if method.name in claimed:
+                why = f"several packages bring a method of this name: uninstall {method.distribution} or the other"
+                refused.append((method.name, why))
+                continue
             pinned = allowed.get(method.distribution)
             if pinned is None:
                 refused.append((method.name, f"not allowed yet: salus methods allow {method.name}"))

@@ -13,38 +13,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from salus.errors import InputError
-from salus.formats.dicom import numbers, tag, text
+from salus.formats.dicom_elements import numbers, tag, text
 from salus.formats.dicom_pixels import frames_of
+from salus.formats.dicom_plane import Plane, orientation, rescale, spacing, vector
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-    from salus.formats.dicom_series import Plane
-
 
 def tiles_of(ds: Dataset) -> list[Plane]:
     """The slices in a mosaic. Raises :class:`InputError` when the CSA header that places them is not there."""
-    from salus.formats.dicom_series import Plane, _orientation, _rescale, _spacing, _vector
-
     count, csa_normal = _csa(ds)
     mosaic = frames_of(ds)[0]
     side = int(np.ceil(np.sqrt(count)))
     rows, columns = mosaic.shape[0] // side, mosaic.shape[1] // side
     if rows * side != mosaic.shape[0] or columns * side != mosaic.shape[1]:
         raise InputError("the mosaic does not divide into its tiles", tag("Rows"), "export the series as single images")
-    cosines = _orientation(_vector(ds, "ImageOrientationPatient", 6))
-    spacing = _spacing(ds)
+    cosines = orientation(vector(ds, "ImageOrientationPatient", 6))
+    pixel_spacing = spacing(ds)
     between = numbers(ds, "SpacingBetweenSlices")
     if len(between) != 1 or between[0] <= 0:
         raise InputError("missing in a mosaic", tag("SpacingBetweenSlices"), "export the series as single images")
     normal = np.cross(cosines[:3], cosines[3:])
     sign = 1.0 if float(normal @ csa_normal) >= 0 else -1.0
     corner = (
-        _vector(ds, "ImagePositionPatient", 3)
-        + cosines[:3] * spacing[1] * (mosaic.shape[1] - columns) / 2
-        + cosines[3:] * spacing[0] * (mosaic.shape[0] - rows) / 2
+        vector(ds, "ImagePositionPatient", 3)
+        + cosines[:3] * pixel_spacing[1] * (mosaic.shape[1] - columns) / 2
+        + cosines[3:] * pixel_spacing[0] * (mosaic.shape[0] - rows) / 2
     )
-    slope, intercept = _rescale(ds)
+    slope, intercept = rescale(ds)
     planes = []
     for index in range(count):
         top, left = (index // side) * rows, (index % side) * columns
@@ -53,7 +50,7 @@ def tiles_of(ds: Dataset) -> list[Plane]:
                 pixels=mosaic[top : top + rows, left : left + columns],
                 position=corner + sign * normal * between[0] * index,
                 orientation=cosines,
-                spacing=spacing,
+                spacing=pixel_spacing,
                 slope=slope,
                 intercept=intercept,
                 uid=text(ds, "SOPInstanceUID"),

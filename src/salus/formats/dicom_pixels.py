@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from salus.errors import InputError
-from salus.formats.dicom import element, integer, tag, text
+from salus.formats.dicom_elements import element, integer, tag, text
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

@@ -8,15 +8,15 @@ Nothing is inferred: without orientation, with unequal spacing, shear (gantry ti
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from salus.errors import InputError
-from salus.formats.dicom import element, integer, kept_as, numbers, tag, text
+from salus.formats.dicom_elements import element, integer, kept_as, numbers, tag, text
 from salus.formats.dicom_pixels import frames_of
+from salus.formats.dicom_plane import UNIT_TOLERANCE, Plane, orientation, rescale, spacing, vector
 from salus.formats.types import Volume
 
 if TYPE_CHECKING:
@@ -27,25 +27,10 @@ VOLUMETRIC = frozenset({"CT", "MR", "PT"})
 HOUNSFIELD = "[hnsf'U]"
 MAX_SERIES = 1 << 29
 """Pixels that a series may hold: 2,048 slices of 512 x 512, a gibibyte at 16 bit."""
-UNIT_TOLERANCE = 1e-3
-"""By how much direction cosines may miss unit length and a right angle, or differ between slices."""
 SPACING_TOLERANCE = 0.05
 """By what part of the slice spacing a slice may lie off the regular grid (positions are rounded decimal strings)."""
 SHEAR_TOLERANCE = 0.25
 """By what part of a pixel the stack may drift sideways from first to last slice."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plane:
-    """One slice: pixels (rows, columns) as stored, and where and how they lie. ``spacing`` is (row, column) in mm."""
-
-    pixels: NDArray[Any]
-    position: NDArray[np.float64]
-    orientation: NDArray[np.float64]
-    spacing: tuple[float, float]
-    slope: float
-    intercept: float
-    uid: str
 
 
 def assemble(datasets: Sequence[Dataset]) -> Volume:
@@ -135,7 +120,7 @@ def _flat(datasets: Sequence[Dataset], losses: list[str]) -> Volume:
     ds = datasets[0]
     pixels = frames_of(ds)
     if pixels.ndim == 3:
-        slope, intercept = _rescale(ds)
+        slope, intercept = rescale(ds)
         pixels = _rescaled([pixels[0]], [(slope, intercept)])
     return Volume(
         array=pixels,
@@ -150,12 +135,12 @@ def _flat(datasets: Sequence[Dataset], losses: list[str]) -> Volume:
 
 
 def _plane(ds: Dataset) -> Plane:
-    slope, intercept = _rescale(ds)
+    slope, intercept = rescale(ds)
     return Plane(
         pixels=_grey(ds)[0],
-        position=_vector(ds, "ImagePositionPatient", 3),
-        orientation=_orientation(_vector(ds, "ImageOrientationPatient", 6)),
-        spacing=_spacing(ds),
+        position=vector(ds, "ImagePositionPatient", 3),
+        orientation=orientation(vector(ds, "ImageOrientationPatient", 6)),
+        spacing=spacing(ds),
         slope=slope,
         intercept=intercept,
         uid=text(ds, "SOPInstanceUID"),
@@ -187,15 +172,13 @@ def _enhanced(ds: Dataset) -> list[Plane]:
 
     planes = []
     for frame, values in zip(per_frame, pixels, strict=True):
-        slope, intercept = _rescale(group(frame, "PixelValueTransformationSequence"))
+        slope, intercept = rescale(group(frame, "PixelValueTransformationSequence"))
         planes.append(
             Plane(
                 pixels=values,
-                position=_vector(group(frame, "PlanePositionSequence"), "ImagePositionPatient", 3),
-                orientation=_orientation(
-                    _vector(group(frame, "PlaneOrientationSequence"), "ImageOrientationPatient", 6)
-                ),
-                spacing=_spacing(group(frame, "PixelMeasuresSequence")),
+                position=vector(group(frame, "PlanePositionSequence"), "ImagePositionPatient", 3),
+                orientation=orientation(vector(group(frame, "PlaneOrientationSequence"), "ImageOrientationPatient", 6)),
+                spacing=spacing(group(frame, "PixelMeasuresSequence")),
                 slope=slope,
                 intercept=intercept,
                 uid=text(ds, "SOPInstanceUID"),
@@ -209,39 +192,6 @@ def _grey(ds: Dataset) -> NDArray[Any]:
     if pixels.ndim != 3:
         raise InputError("a volume in colour", tag("SamplesPerPixel"), "export the series in grey values")
     return pixels
-
-
-def _vector(ds: Dataset, keyword: str, length: int) -> NDArray[np.float64]:
-    found = numbers(ds, keyword)
-    if len(found) != length:
-        raise InputError("missing, and nothing is assumed in its place", tag(keyword), "export the series with it")
-    return np.array(found)
-
-
-def _orientation(cosines: NDArray[np.float64]) -> NDArray[np.float64]:
-    row, column = cosines[:3], cosines[3:]
-    lengths = np.array([np.linalg.norm(row), np.linalg.norm(column)])
-    if np.abs(lengths - 1).max() > UNIT_TOLERANCE or abs(row @ column) > UNIT_TOLERANCE:
-        raise InputError("not two directions at a right angle", tag("ImageOrientationPatient"), "export it again")
-    return cosines
-
-
-def _spacing(ds: Dataset) -> tuple[float, float]:
-    found = numbers(ds, "PixelSpacing")
-    if len(found) != 2 or min(found) <= 0:
-        raise InputError("missing or not positive", tag("PixelSpacing"), "export the series with it")
-    return found[0], found[1]
-
-
-def _rescale(ds: Dataset) -> tuple[float, float]:
-    slope, intercept = numbers(ds, "RescaleSlope"), numbers(ds, "RescaleIntercept")
-    if not slope and not intercept:
-        if text(ds, "Modality") == "CT":
-            raise InputError("CT without its rescale values", tag("RescaleIntercept"), "export the series with them")
-        return 1.0, 0.0
-    if len(slope) != 1 or len(intercept) != 1 or slope[0] == 0:
-        raise InputError("slope and intercept must be one number each", tag("RescaleSlope"), "export the series again")
-    return slope[0], intercept[0]
 
 
 def _rescaled(frames: Sequence[NDArray[Any]], scales: Sequence[tuple[float, float]]) -> NDArray[Any]:

@@ -6,7 +6,7 @@ import re
 import zlib
 from pathlib import Path
 
-from salus.formats.dicom import is_dicom
+from salus.formats.dicom_elements import is_dicom
 from salus.formats.nifti import is_nifti
 
 HEAD = 8192
