@@ -22,7 +22,7 @@ from salus.findings.model import Finding
 from salus.findings.runner import Failure, Outcome, run
 from salus.record.chart import Chart
 from salus.record.store import Change, Stored
-from salus.trust import consent
+from salus.trust import consent, proof
 from salus.trust.gate import NOT_RELEASED, Grant
 from salus.trust.identity import Identity
 from salus.trust.log import CONSENT
@@ -296,6 +296,13 @@ class Session:
             raise AccessError("the log of a record is shown to its patient", remedy="--as the patient or a proxy")
         entries = self.house.log.entries(self.house.store.connection, patient=patient)
         return [{"n": e.n, "topic": e.topic, **e.content} for e in entries]
+
+    def proof(self, patient: str, n: int) -> Mapping[str, Any]:
+        """A proof, to be kept and checked anywhere, that entry ``n`` of the patient's log stands in the house's log."""
+        if self.house.gate.grant(self.actor, patient, self._purpose(patient)).basis != "self":
+            raise AccessError("proofs of a record are given to its patient", remedy="--as the patient or a proxy")
+        house = self.house
+        return proof.of_entry(house.store.connection, house.vault, house.log, n, patient)
 
 
 def consent_signature_id(body: Body) -> str:

@@ -238,13 +238,59 @@ def log_patient(ctx: click.Context, patient: str, actor: str) -> None:
 
 @log.command("checkpoint")
 @acting
+@click.option("--since", type=FILE, help="An older checkpoint: print a proof that the log only grew since.")
 @click.pass_context
-def log_checkpoint(ctx: click.Context, actor: str) -> None:
+def log_checkpoint(ctx: click.Context, actor: str, since: Path | None) -> None:
     """Print the newest signed checkpoint: keep it, and `salus verify --checkpoint FILE` holds the log to it."""
+    from salus.fhir import json
+    from salus.trust import proof
+    from salus.trust.log import Checkpoint
+
     with session(ctx, actor) as work:
-        newest = work.house.log.newest(work.house.store.connection)
-    if newest:
-        click.echo(newest.to_bytes().decode(), nl=False)
+        connection, log = work.house.store.connection, work.house.log
+        if since:
+            click.echo(json.dumps(proof.of_growth(connection, log, Checkpoint.from_bytes(since.read_bytes()))))
+        elif newest := log.newest(connection):
+            click.echo(newest.to_bytes().decode(), nl=False)
+
+
+@log.command("proof")
+@click.argument("patient")
+@click.argument("entry", type=int)
+@acting
+@click.pass_context
+def log_proof(ctx: click.Context, patient: str, entry: int, actor: str) -> None:
+    """Print a proof that an entry of my log stands in the house's log; anybody can check it (salus log check)."""
+    from salus.fhir import json
+
+    with session(ctx, actor) as work:
+        click.echo(json.dumps(work.proof(patient, entry)))
+
+
+@log.command("key")
+@acting
+@click.pass_context
+def log_key(ctx: click.Context, actor: str) -> None:
+    """Print the public key with which the house signs checkpoints."""
+    with session(ctx, actor) as work:
+        click.echo(work.house.vault.house.public_key().public_bytes_raw().hex())
+
+
+@log.command("check")
+@click.argument("file", type=FILE)
+@click.option("--key", required=True, help="The house's public key, as it was given to you (64 hex digits).")
+def log_check(file: Path, key: str) -> None:
+    """Check a proof from `log proof` or `log checkpoint --since`. Needs neither store nor keys."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from salus.fhir import json
+    from salus.trust import proof
+
+    document = json.loads(file.read_bytes())
+    raw = _hex(key)
+    if not isinstance(document, dict) or len(raw) != 32:
+        raise InputError("not a proof, or not a key", where=str(file))
+    click.echo(proof.check(document, Ed25519PublicKey.from_public_bytes(raw)))
 
 
 @click.group()
