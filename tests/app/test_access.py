@@ -283,6 +283,8 @@ ATTEMPTS = {
     ("methods", "withdraw"): ["methods", "withdraw", "x"],
     ("log", "patient"): ["log", "patient", "p1"],
     ("log", "checkpoint"): ["log", "checkpoint"],
+    ("log", "proof"): ["log", "proof", "p1", "5"],
+    ("log", "key"): ["log", "key"],
     ("quarantine", "list"): ["quarantine", "list"],
     ("quarantine", "release"): ["quarantine", "release", "1", "out.bin"],
     ("actor", "list"): ["actor", "list"],
@@ -296,9 +298,10 @@ NAMELESS = {
     ("restore",): ["restore", "policy.json"],
     ("methods",): ["methods"],
     ("methods", "card"): ["methods", "card", "risk.egfr"],
+    ("log", "check"): ["log", "check", "policy.json", "--key", "00" * 32],
     ("demo",): ["demo", "--list"],
 }
-LOOKS = ("findings", "plan", "explain", "patients", "consent list", "log patient")
+LOOKS = ("findings", "plan", "explain", "patients", "consent list", "log patient", "log proof")
 
 
 def test_the_attempts_cover_every_command():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+from collections.abc import Callable
 
 import pytest
 
@@ -115,7 +116,7 @@ def refused(*data: bytes) -> tuple[str, tuple[str, ...]]:
 
 def test_no_genome_is_said_with_what_to_obtain() -> None:
     reason, needs = refused()
-    assert reason == "no genome file is recorded"
+    assert reason == "no genome file is recorded, or none was released"
     assert "pharmacogenetic test" in needs[0]
 
 
@@ -176,6 +177,63 @@ def test_two_files_that_disagree_are_refused_and_agreement_is_not() -> None:
     assert len(found["cyp2c19-phenotype"].evidence) == 2
     assert found["slco1b1-phenotype"].value == "Normal Function"
     assert files.findings(b"broken", one)["cyp2c19-phenotype"].value == "Normal Metabolizer"
+
+
+def second(first: str, other: str, keep: Callable[[int], bool]) -> bytes:
+    """A file with CYP2C19 at the positions kept, and without SLCO1B1."""
+    return files.vcf(files.rows(GENES[0], first, other, edit=lambda pos, line: line if keep(pos) else None))
+
+
+STAR2, STAR17 = 94781859, 94761900
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        files.whole(("*1", "*1"), ("*1", "*1")),
+        second("*1", "*1", lambda pos: False),
+        second("*1", "*1", lambda pos: pos == STAR2),
+        second("*1", "*2", lambda pos: pos == STAR17),
+        files.whole(("*1", "*1"), ("*1", "*1")).replace(b"0/0", b"./."),
+    ],
+    ids=["agrees", "silent", "partial and compatible", "partial elsewhere", "not called"],
+)
+def test_a_second_file_that_leaves_the_result_possible_changes_nothing(other: bytes) -> None:
+    one = files.whole(("*1", "*1"), ("*1", "*1"))
+    for order in ((one, other), (other, one)):
+        assert [f.value for f in files.findings(*order).values()] == ["Normal Metabolizer", "Normal Function"]
+
+
+def unlisted() -> bytes:
+    return files.vcf(
+        files.rows(
+            GENES[0],
+            "*1",
+            "*1",
+            edit=lambda p, o: o.replace("\tA\t.", "\tC\t.").replace("0/0", "0/1") if p == STAR2 else None,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        second("*2", "*2", lambda pos: pos == STAR2),
+        second("*1", "*2", lambda pos: pos == STAR2),
+        unlisted(),
+        files.whole(("*1", "*12"), ("*1", "*1")),
+    ],
+    ids=["homozygous no-function variant", "heterozygous no-function variant", "unlisted variant", "unjudged allele"],
+)
+def test_a_second_file_that_rules_the_result_out_is_a_contradiction(other: bytes) -> None:
+    one = files.whole(("*1", "*1"), ("*1", "*1"))
+    for order in ((one, other), (other, one)):
+        found = files.findings(*order)
+        cyp = found["cyp2c19-phenotype"]
+        assert (cyp.status, cyp.reason) == ("not-assessable", "two genome files give different results")
+        assert cyp.proposals == ()
+        assert {e.source.ref for e in cyp.evidence} == {"DocumentReference/g1", "DocumentReference/g2"}
+        assert found["slco1b1-phenotype"].value == "Normal Function"
 
 
 def test_an_unnamed_build_is_recognised_from_known_variants() -> None:

@@ -1,5 +1,6 @@
 """Bad input: one clear line with place and remedy, nothing half-loaded, the source sealed, the rest goes on."""
 
+import gzip
 import resource
 import time
 import tracemalloc
@@ -62,6 +63,14 @@ BAD = {
     "blank note": ({"x.txt": b"\n  \n"}, "empty"),
     "unknown bytes": ({"x.bin": bytes(range(256)) * 50}, "not a kind of file"),
     "note of unknown encoding": ({"x.txt": "Kein Fieber. Größe".encode("cp1252")}, "utf-8"),
+    "PDF": ({"x.pdf": b"%PDF-1.4\n1 0 obj\n"}, "a PDF: not read yet"),
+    "RTF": ({"x.rtf": b"{\\rtf1 No fever.}"}, "an RTF document"),
+    "HL7 v2": ({"x.hl7": b"MSH|^~\\&|LAB|A\rPID|1||MRN-p1\r"}, "HL7 v2 messages are not read yet"),
+    "Office": ({"x.docx": b"PK\x03\x04" + bytes(60)}, "Office"),
+    "old Office": ({"x.doc": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(60)}, "Office"),
+    "star alleles": ({"x.tsv": b"CYP2D6\t*1/*3\n"}, "a table of values"),
+    "DICOM in gzip": ({"x.dcm.gz": gzip.compress(made.dicom()[0])}, "a gzip-compressed DICOM file"),
+    "note in gzip": ({"x.txt.gz": gzip.compress(made.note())}, "a gzip-compressed text"),
     "VCF without header": ({"x.vcf": b"chr10\t94781859\t.\tG\tA\n"}, "fileformat"),
     "VCF without column line": ({"x.vcf": made.vcf().replace(b"#CHROM", b"CHROM")}, "#CHROM"),
     "VCF with a broken record": ({"x.vcf": made.vcf().replace(b"94781859", b"9478x859")}, "POS"),
@@ -123,6 +132,27 @@ def test_entities_are_refused_even_where_a_plain_dtd_is_accepted(ward, options):
         assert "entity" in taken.error.what
     (taken,) = run(ward, files(ward, {"c/export.xml": made.apple(dtd=DTD)}) / "c", options=options, patient="p1")
     assert taken.error is None
+
+
+REMEDIES = {
+    "--accept-apple-dtd": {"export.xml": made.apple(dtd=DTD)},
+    "--sample NAME": {"x.vcf": made.vcf().replace(b"\tS1\n", b"\tS1\tS2\n").replace(b"\t0/", b"\t0/0\t0/")},
+    "--encoding NAME": {"x.txt": "Kein Fieber. Größe".encode("cp1252")},
+}
+
+
+@pytest.mark.parametrize(("option", "found"), REMEDIES.items(), ids=REMEDIES)
+def test_the_remedy_names_the_option(ward, option, found):
+    run(ward, ward.write("first.json", bundle(person())))
+    (entry,) = run(ward, files(ward, found), patient="p1", dry_run=True)
+    assert option in entry.error.remedy
+
+
+def test_a_binary_pdf_is_no_note_in_any_encoding(ward):
+    run(ward, ward.write("first.json", bundle(person())))
+    data = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n" + bytes(range(1, 256))
+    (entry,) = run(ward, files(ward, {"x.txt": data}), options=Options(encoding="iso-8859-1"), patient="p1")
+    assert entry.error.what == "a PDF: not read yet"
 
 
 def test_line_ends_of_windows_are_no_reason_to_refuse(ward):

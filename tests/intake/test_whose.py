@@ -6,6 +6,8 @@ from salus.app.intake import Intake
 from salus.app.session import Session
 from salus.errors import AccessError, InputError
 from salus.fhir import json
+from salus.intake.attribute import Known, attribute
+from salus.intake.read import read
 from salus.trust.identity import Actor, Identity
 from tests.conftest import bundle, creatinine, person
 from tests.intake import made
@@ -189,6 +191,33 @@ def test_an_identifier_of_another_system_needs_the_operators_word(ward):
     assert taken.error is None
     entries = ward.house.log.entries(ward.house.store.connection, topic="write", patient="p1")
     assert ["RAD-77"] in [entry.content.get("accepted") for entry in entries]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "place"),
+    [
+        ("x.dcm", made.dicom(mrn="RAD-77")[0], "DICOM PatientID"),
+        ("x.txt", made.note(mrn="RAD-77"), "labelled"),
+        ("x.vcf", made.vcf(mrn="RAD-77"), "labelled"),
+    ],
+)
+def test_the_refusal_of_an_identifier_names_its_place_and_the_option_but_not_its_value(ward, name, data, place):
+    known = Known.of(person())
+    (batch,) = read(lay(ward.folder / "x", {name: data}).iterdir())
+    with pytest.raises(InputError) as refused:
+        attribute(batch.clues, known, batch.kind)
+    assert place in refused.value.what
+    assert "another patient" not in refused.value.what
+    assert "--accept-identifier VALUE" in refused.value.remedy
+    assert "RAD-77" not in str(refused.value)
+
+
+def test_a_link_in_a_folder_is_said_and_not_sealed(ward):
+    folder = made.folder(ward.folder / "own")
+    (folder / "link").symlink_to(folder / "letter.txt")
+    (link,) = (entry for entry in run(ward, folder) if entry.error)
+    assert (link.name, link.error.what, link.quarantine) == ("link", "a link: not followed", None)
+    assert ward.house.quarantined() == []
 
 
 def test_a_forged_signature_file_does_not_undo_a_closure(ward):

@@ -89,6 +89,25 @@ def test_refusals_name_the_reason_and_what_to_obtain(resources: list[c.Resource]
     assert finding.needs
 
 
+def test_the_dead_need_nothing() -> None:
+    resources = [c.patient(deceasedBoolean=True), c.creatinine("1.0")]
+    for finding in (egfr(*resources), *course(*resources).values()):
+        assert (finding.reason, finding.needs) == ("the person has died", ("nothing: the person has died",))
+    (alive,) = egfr(c.patient(), c.creatinine("1.0"), c.condition("265764009")).needs
+    assert alive.startswith("another way of measuring kidney function")
+
+
+def test_sentences_name_the_day_and_effective_keeps_the_moment() -> None:
+    times = [f"{day}T05:43:59+10:00" for day in ("2025-05-01", "2025-11-01", "2026-05-01")]
+    resources = [c.patient(), *(c.creatinine("0.8", at) for at in times), c.lab("9318-7", "8", "mg/g", times[-1])]
+    found = {"egfr": egfr(*resources), **course(*resources)}
+    assert "on 2026-05-01 (CKD" in found["egfr"].sentence
+    assert "between 2025-05-01 and 2026-05-01 (" in found["egfr-course"].sentence
+    assert found["ckd-stage"].sentence.startswith("On 2026-05-01 neither")
+    assert found["egfr-course"].effective == (times[0], times[-1])
+    assert found["egfr"].effective == found["ckd-stage"].effective == (times[-1], times[-1])
+
+
 def test_past_pregnancy_and_settled_kidney_injury_do_not_bar() -> None:
     past = [c.condition("72892002", clinical="resolved"), c.condition("14669001", clinical="resolved")]
     assert egfr(c.patient(), c.creatinine("1.0"), *past).status == "ok"

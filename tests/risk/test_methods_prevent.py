@@ -247,4 +247,50 @@ def test_bmi_is_computed_from_weight_and_height() -> None:
 
 
 def test_the_dead_have_no_risk() -> None:
-    assert "died" in refused(*without(person=c.patient(deceasedBoolean=True))).reason
+    finding = refused(*without(person=c.patient(deceasedBoolean=True)))
+    assert (finding.reason, finding.needs) == ("the person has died", ("nothing: the person has died",))
+
+
+OLD = "2022-03-31T09:30:00+10:00"
+
+
+@pytest.mark.parametrize(
+    ("name", "resource", "reason"),
+    [
+        ("sbp", c.pressure(138, OLD), "the last systolic blood pressure, of 2022-03-31, is more than 24 months old"),
+        ("total_cholesterol", c.lab("2093-3", 220, "mg/dL", OLD), "the last total cholesterol, of 2022-03-31, is"),
+        ("hdl_cholesterol", c.lab("2085-9", 50, "mg/dL", OLD), "the last HDL cholesterol, of 2022-03-31, is more"),
+        ("bmi", c.lab("39156-5", 27, "kg/m2", OLD), "the last body mass index, of 2022-03-31, is more than 24"),
+        ("egfr", c.creatinine("0.8", OLD), "the last estimated GFR, of 2022-03-31, is more than 24 months old"),
+        (
+            "smoking",
+            c.smoking(at=OLD),
+            "in the last 30 days is not known (the last smoking status, of 2022-03-31, is more than 24 months old)",
+        ),
+        (
+            "diabetes",
+            c.lab("4548-4", "5.6", "%", OLD),
+            "whether diabetes is present is not known (the last HbA1c, of 2022-03-31, is more than 24 months old)",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) and "_" in value else None,
+)
+def test_a_value_before_the_look_back_is_called_old_and_not_unknown(
+    name: str, resource: c.Resource, reason: str
+) -> None:
+    finding = refused(*without(**{name: resource}))
+    assert reason in finding.reason
+    assert reason in finding.sentence
+    assert finding.details["missing"] == [name]
+    assert [p.indication for p in finding.proposals] == [finding.reason]
+    assert "is not known" not in finding.reason or "(" in reason
+
+
+def test_old_values_beside_newer_unusable_ones_and_other_look_backs() -> None:
+    old = [*without(sbp=c.pressure(138, OLD))]
+    assert "the last usable systolic" in refused(*old, c.pressure(138, setting="home")).reason
+    (finding,) = findings(*old, look_back_days=100)
+    assert "is more than 100 days old" in finding.reason
+    height = [*without("bmi"), c.lab("29463-7", "70", "kg"), c.lab("8302-2", "170", "cm", OLD)]
+    assert refused(*height).reason == "the last height, of 2022-03-31, is more than 24 months old"
+    assert refused(*without("bmi"), c.lab("8302-2", "170", "cm", OLD)).reason == "body mass index is not known"

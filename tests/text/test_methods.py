@@ -114,6 +114,7 @@ def test_a_date_in_the_note_is_read_against_the_notes_date() -> None:
 def test_no_note_is_not_assessable() -> None:
     (finding,) = findings()
     assert (finding.status, finding.needs) == ("not-assessable", ("a clinical note in English",))
+    assert finding.reason == "no note is recorded, or none was released"
 
 
 @pytest.mark.parametrize(
@@ -141,6 +142,22 @@ def test_a_relative_is_named_with_the_age() -> None:
         "a relative of the patient (father) has or had myocardial infarction, at the age of 48."
     )
     assert one(found, "stroke").sentence.endswith("(mother) has or had stroke, in the 60s.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PAST MEDICAL HISTORY\nHeart failure.\n\nASSESSMENT\nHeart failure, decompensated.",
+        "A man with past medical history significant for heart failure. He has heart failure.",
+    ],
+)
+def test_what_past_history_names_is_told_apart_from_the_notes_own_words(text: str) -> None:
+    found = findings(text + " Gout in 2019.")
+    assert sorted(f.sentence for f in found if f.details["concept"] == "heart-failure") == [
+        "The note of 3 May 2025 says in its past medical history that the patient had heart failure in the past.",
+        "The note of 3 May 2025 says that the patient has heart failure.",
+    ]
+    assert one(found, "gout").sentence.startswith("The note of 3 May 2025 says that the patient had gout")
 
 
 def test_findings_survive_fhir() -> None:

@@ -58,7 +58,7 @@ def main() -> int:
         check="monitoring.news2",
         n=n,
         passed=passed,
-        figures={"agreement": passed / n if n else None},
+        figures={"n": n, "passed": passed, "agreement": passed / n if n else None},
         methods=["monitoring.news2"],
         data=arguments.data,
         files=files,

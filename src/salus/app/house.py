@@ -47,6 +47,8 @@ class House:
         """
         self.configuration = configuration
         self.clock = clock
+        if not create and not configuration.store_file.is_file():
+            raise StoreError("there is no store", where=str(configuration.store), remedy="make one with: salus init")
         self.vault = Vault(configuration.keys)
         self.log = Log(self.vault)
         self.store = Store(configuration.store_file, self.vault, self.log, create=create)
@@ -227,9 +229,11 @@ class House:
         try:
             with House(configuration, checked=False) as house:
                 return house._check_restored(accept_loss)
+        except StoreError as error:
+            _remove_store(configuration)
+            raise StoreError(f"not a backup that can be put in place: {error.what}", where=str(source)) from error
         except SalusError:
-            for leftover in configuration.store.glob(configuration.store_file.name + "*"):
-                leftover.unlink()
+            _remove_store(configuration)
             raise
 
     def _check_restored(self, accept_loss: bool) -> Report:
@@ -243,3 +247,8 @@ class House:
             self.log.forget_mark()
             self.note("house", {"reason": "restored", "entries": report.entries})
         return self.verify()
+
+
+def _remove_store(configuration: Configuration) -> None:
+    for leftover in configuration.store.glob(configuration.store_file.name + "*"):
+        leftover.unlink()

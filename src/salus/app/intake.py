@@ -108,14 +108,16 @@ class Intake:
     def _attribute(self, batch: Batch, owner: str) -> str:
         stored = self._stored_patient(owner)
         if batch.patient is not None:
-            attribute(batch.clues, Known.of(batch.patient, self._accepted))  # the source must agree with itself
+            attribute(
+                batch.clues, Known.of(batch.patient, self._accepted), batch.kind
+            )  # the source must agree with itself
             if stored is not None:
                 same_person(batch.patient, Known.of(stored, self._accepted))
                 nothing_lost(batch.patient, Known.of(stored))
             return "by identifier"
         if stored is None:
             raise InputError("no such patient in the store", remedy="take in the patient's FHIR record first")
-        return attribute(batch.clues, Known.of(stored, self._accepted))
+        return attribute(batch.clues, Known.of(stored, self._accepted), batch.kind)
 
     def _stored_patient(self, owner: str) -> dict[str, Any] | None:
         """The Patient resource as stored (or, in a dry run, as about to be); read by the house, not by the operator."""

@@ -21,6 +21,8 @@ class Basis:
     words: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    stale: tuple[str, ...] = ()
+    """Medicines among the reasons that nobody confirmed for long."""
 
     def __add__(self, other: Basis) -> Basis:
         evidence = list(self.evidence)
@@ -29,6 +31,7 @@ class Basis:
             tuple(dict.fromkeys((*self.words, *other.words))),
             tuple(dict.fromkeys((*self.findings, *other.findings))),
             tuple(evidence),
+            tuple(dict.fromkeys((*self.stale, *other.stale))),
         )
 
 
@@ -53,7 +56,8 @@ def of_medicine(medicine: Medicine) -> Basis:
     when = f", last confirmed {medicine.last_confirmed}" if medicine.last_confirmed else ", undated"
     words = f"takes {medicine.words} ({where}{when})"
     doubts = tuple(f"in doubt: {doubt}" for doubt in medicine.doubts)
-    return Basis((words, *doubts), medicine.findings, medicine.evidence)
+    stale = (medicine.ingredient,) if medicine.stale else ()
+    return Basis((words, *doubts), medicine.findings, medicine.evidence, stale)
 
 
 def said(words: str) -> Basis:
@@ -99,6 +103,23 @@ class Draft:
     def because(self, more: Basis) -> Draft:
         """The same with further reasons."""
         return replace(self, basis=self.basis + more)
+
+    @property
+    def asking_first(self) -> Draft:
+        """Never urgent for a medicine that nobody confirmed for long: the first step is to ask whether it is taken."""
+        if self.tier != "urgent" or not self.basis.stale:
+            return self
+        *others, last = self.basis.stale
+        names = f"{', '.join(others)} and {last}" if others else last
+        verb = "are" if others else "is"
+        return replace(
+            self,
+            tier="medicines",
+            text=f"Ask first whether {names} {verb} still taken: it was not confirmed for more than two years. If so: "
+            f"{self.text}",
+            patient_text=f"Do you still take {names}? Please tell your doctor's office. {self.patient_text}",
+            window="at the next contact",
+        )
 
     def item(self, rank: int) -> PlanItem:
         """As it stands in the plan."""

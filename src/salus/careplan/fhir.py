@@ -126,7 +126,7 @@ def _statement(plan: Plan, line: MedicineLine) -> dict[str, Any]:
     body: dict[str, Any] = {
         "resourceType": "MedicationStatement",
         "id": _id(plan, "medicine", line.ingredient, line.name, line.dose),
-        "status": "unknown" if line.status == "contradicted" else "active",
+        "status": "unknown" if line.status in ("contradicted", "recorded") else "active",
         "medicationCodeableConcept": {"text": line.name},
         "subject": _subject(plan),
         "dateAsserted": line.last_confirmed,

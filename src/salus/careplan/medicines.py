@@ -35,6 +35,8 @@ class Medicine:
     doubts: tuple[str, ...]
     evidence: tuple[Evidence, ...]
     findings: tuple[str, ...]
+    stale: bool = False
+    """Last confirmed more than :data:`STALE_DAYS` ago; what nobody ever dated is not."""
 
     @property
     def ingredient(self) -> str:
@@ -70,7 +72,7 @@ def reconcile(listed: Sequence[Medication], noted: Sequence[Finding], now: datet
         mentions.setdefault(_key(_drug_of_note(finding), str(finding.details.get("concept"))), []).append(finding)
     found = [_from_record(group, mentions.get(key, []), now) for key, group in groups.items()]
     found += [
-        _from_notes(group)
+        _from_notes(group, now)
         for key, group in mentions.items()
         if key not in groups
         and any(f.details.get("use") in _IN_USE for f in group)
@@ -113,8 +115,7 @@ def _from_record(group: Sequence[Medication], notes: Sequence[Finding], now: dat
     last = max([confirmed[:10], *(f.effective[0][:10] for f in agreeing)])
     if not last:
         doubts.append("no date vouches for it")
-    elif dates.parse(last).end < now - timedelta(days=STALE_DAYS):
-        doubts.append("not confirmed for more than two years")
+    doubts += _age_of(last, now)
     return Medicine(
         drug=drug,
         name=newest.text or "a medicine without a name",
@@ -127,13 +128,15 @@ def _from_record(group: Sequence[Medication], notes: Sequence[Finding], now: dat
         doubts=tuple(doubts),
         evidence=(*(_place(m) for m in group), *(e for f in (*agreeing, *against) for e in f.evidence)),
         findings=tuple(f.id for f in (*agreeing, *against)),
+        stale=bool(_age_of(last, now)),
     )
 
 
-def _from_notes(group: Sequence[Finding]) -> Medicine:
+def _from_notes(group: Sequence[Finding], now: datetime) -> Medicine:
     taken = [f for f in group if f.details.get("use") in _IN_USE]
     newest = max(taken, key=lambda f: (f.effective[0], f.id))
     against = [f for f in group if f.details.get("use") in _NOT_IN_USE and _later(f, newest.effective[0])]
+    last = newest.effective[0][:10]
     return Medicine(
         drug=_drug_of_note(newest),
         name=str(newest.details.get("concept")),
@@ -142,11 +145,23 @@ def _from_notes(group: Sequence[Finding]) -> Medicine:
         in_use=not against,
         status="contradicted" if against else "in a note only",
         sources=("note",),
-        last_confirmed=newest.effective[0][:10],
-        doubts=("not on the record's list: confirm that it is taken, and the dose", *(f.sentence for f in against)),
+        last_confirmed=last,
+        doubts=(
+            "not on the record's list: confirm that it is taken, and the dose",
+            *(f.sentence for f in against),
+            *_age_of(last, now),
+        ),
         evidence=tuple(e for f in (*taken, *against) for e in f.evidence),
         findings=tuple(f.id for f in (*taken, *against)),
+        stale=bool(_age_of(last, now)),
     )
+
+
+def _age_of(last: str, now: datetime) -> tuple[str, ...]:
+    """The doubt that a day of last confirmation raises, if it is too long ago."""
+    if not last or dates.parse(last).end >= now - timedelta(days=STALE_DAYS):
+        return ()
+    return ("not confirmed for more than two years",)
 
 
 def _later(finding: Finding, than: str) -> bool:

@@ -88,6 +88,8 @@ class Dropped:
     text: str
     reason: str
     citation: str = ""
+    merged_into: str = ""
+    """Key of the item that holds it now; "" where it fell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,11 @@ class Plan:
     def scope_statement(self) -> str:
         """Always the same words: which categories were looked at, and that more may exist."""
         return SCOPE_STATEMENT.format(looked_at=", ".join(self.looked_at))
+
+    def dropped_title(self, dropped: Dropped) -> str:
+        """What heads a dropped proposal: the item that holds it now, or its own words."""
+        number = next((n for n, item in enumerate(self.items, 1) if item.key == dropped.merged_into), None)
+        return f"Merged into item {number}" if number else dropped.text
 
     def of_tier(self, tier: Tier) -> tuple[PlanItem, ...]:
         """The items of one tier, in rank order."""

@@ -32,11 +32,17 @@ def settle(drafts: Iterable[Draft]) -> tuple[list[Draft], list[Dropped]]:
             continue
         if _same(rival, draft):
             kept[kept.index(rival)] = _merged(rival, draft)
-            reason = f"merged into {rival.key}: the same step for a further reason"
+            dropped.append(merged(draft, rival.key))
         else:
             reason = f"{rival.key} speaks of the same medicine and comes first: safety before benefit"
-        dropped.append(Dropped(draft.key, draft.text, reason, draft.citation))
+            dropped.append(Dropped(draft.key, draft.text, reason, draft.citation))
     return kept, dropped
+
+
+def merged(draft: Draft, into: str) -> Dropped:
+    """What is said of a draft whose reasons went over to the item with the key ``into``."""
+    reason = f"merged into {into}: the same step for a further reason"
+    return Dropped(draft.key, draft.text, reason, draft.citation, into)
 
 
 def ranked(drafts: Sequence[Draft]) -> list[Draft]:

@@ -28,7 +28,7 @@ def _lines(plan: Plan, width: int) -> Iterator[str]:
                 yield from _item(item, width)
     if not plan.items:
         yield from ("", "Nothing is proposed.")
-    yield from ("", "MEDICINES")
+    yield from ("", "MEDICINES RECORDED" if plan.summary.get("deceased") else "MEDICINES")
     for line in plan.medicines:
         yield from _wrap(_medicine(line), width, "  ")
     if not plan.medicines:
@@ -40,12 +40,14 @@ def _lines(plan: Plan, width: int) -> Iterator[str]:
     if plan.dropped:
         yield from ("", "DROPPED")
         for lost in plan.dropped:
-            yield from _wrap(f"{lost.key}: {lost.reason}", width, "  ")
+            held = plan.dropped_title(lost).lower() if lost.merged_into else ""
+            yield from _wrap(f"{lost.key}: {held or lost.reason}", width, "  ")
 
 
 def _who(plan: Plan) -> str:
-    age = plan.summary.get("age")
-    parts = [f"{age} years" if age is not None else "age not known", str(plan.summary.get("sex", "sex not recorded"))]
+    age, died = plan.summary.get("age"), plan.summary.get("deceased")
+    first = str(died) if died else f"{age} years" if age is not None else "age not known"
+    parts = [first, str(plan.summary.get("sex", "sex not recorded"))]
     notes = [str(plan.summary[name]) for name in ("age_note", "nothing_proposed") if name in plan.summary]
     return ", ".join(parts) + "." + "".join(f" {note[0].upper()}{note[1:]}." for note in notes)
 

@@ -114,6 +114,8 @@ def _place_of_number(text: str, refused: InputError) -> str | None:
             if error.what == refused.what:
                 start = token.start()
                 return f"line {text.count(chr(10), 0, start) + 1} column {start - text.rfind(chr(10), 0, start)}"
+        except (ValueError, ArithmeticError):
+            continue  # no number: the tokens after a damaged quote are not those that the parser saw
     return None
 
 

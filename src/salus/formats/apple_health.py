@@ -121,7 +121,7 @@ class AppleHealthExport:
         if not self._allow_plain_dtd:
             self._fail(
                 "the file has a document type declaration (DOCTYPE)",
-                "Apple's own exports begin with one: if it comes from the Health app, allow plain declarations",
+                "Apple's own exports begin with one: if it comes from the Health app, allow it (--accept-apple-dtd)",
             )
         self._parser.DefaultHandlerExpand = self._inside_doctype
         self._parser.ProcessingInstructionHandler = lambda *_: self._fail("an instruction in the document type")

@@ -20,6 +20,8 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 
+_NAME_ONE = "name one (--encoding NAME) such as windows-1252 or iso-8859-1"
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -60,11 +62,13 @@ def _codec(encoding: str, name: str) -> str:
     try:
         info = codecs.lookup(encoding)
     except (LookupError, ValueError):
-        raise InputError(
-            "the encoding named is not known", name, "name one such as windows-1252 or iso-8859-1"
-        ) from None
+        raise InputError("the encoding named is not known", name, _NAME_ONE) from None
     if not info._is_text_encoding:
-        raise InputError("the encoding named is not one of text", name, "name one such as windows-1252 or iso-8859-1")
+        raise InputError(
+            "the encoding named is not one of text",
+            name,
+            _NAME_ONE,
+        )
     return info.name
 
 
@@ -75,4 +79,4 @@ def _decode(data: bytes, codec: str, skipped: int, name: str) -> str:
         where = f"{name}, byte {error.start + skipped}"
     except UnicodeError:
         where = name
-    raise InputError(f"the note is not {codec}", where, "name its encoding, for example windows-1252")
+    raise InputError(f"the note is not {codec}", where, "name its encoding (--encoding NAME), for example windows-1252")

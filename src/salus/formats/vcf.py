@@ -248,7 +248,7 @@ def _choose(header: Header, sample: str | None) -> tuple[int | None, str]:
             )
         return 9 + header.samples.index(sample), sample
     if len(header.samples) > 1:
-        raise InputError("the file holds several samples", f"line {header.lines}", f"name one of: {listed}")
+        raise InputError("the file holds several samples", f"line {header.lines}", f"--sample NAME: one of {listed}")
     return (9, header.samples[0]) if header.samples else (None, "")
 
 

@@ -44,7 +44,7 @@ class Pharmacogenes:
     """Diplotype, phenotype and proposals for two pharmacogenes."""
 
     id = "genomics.pharmacogenes"
-    version = "1.0.0"
+    version = "1.0.1"
     title = "Pharmacogenes CYP2C19 and SLCO1B1"
     intended_use = (
         "Shows a professional which CYP2C19 and SLCO1B1 star alleles fit a genome file, the CPIC phenotype when it is "
@@ -101,16 +101,26 @@ def _finding(gene: str, readings: list[Reading], failures: list[tuple[Blob, Inpu
     if not readings:
         return _unreadable(gene, failures)
     certain = [r for r in readings if _settled(r.calls[gene])]
-    if len({r.calls[gene].phenotype for r in certain}) > 1:
+    if not certain:
+        return _open(min(reversed(readings), key=lambda r: len(r.calls[gene].phenotypes) or 1_000), gene)
+    chosen = certain[-1]
+    against = [r for r in readings if _contradicts(r.calls[gene], str(chosen.calls[gene].phenotype))]
+    if against:
         return _refusal(
             gene,
             "two genome files give different results",
             (TEST.format(gene=gene),),
-            tuple(Evidence.of_blob(r.blob, label=gene) for r in certain),
+            tuple(Evidence.of_blob(r.blob, label=gene) for r in readings if r is chosen or r in against),
         )
-    if certain:
-        return _result(certain[-1], gene)
-    return _open(min(reversed(readings), key=lambda r: len(r.calls[gene].phenotypes) or 1_000), gene)
+    return _result(chosen, gene)
+
+
+def _contradicts(found: GeneCall, phenotype: str) -> bool:
+    """True when what a file shows of the gene rules ``phenotype`` out, or cannot be explained by the table at all.
+
+    A position without a line or without a usable genotype leaves every phenotype possible, and so contradicts none.
+    """
+    return phenotype not in found.phenotypes
 
 
 def _settled(found: GeneCall) -> bool:
@@ -119,7 +129,7 @@ def _settled(found: GeneCall) -> bool:
 
 def _unreadable(gene: str, failures: list[tuple[Blob, InputError]]) -> Finding:
     if not failures:
-        return _refusal(gene, "no genome file is recorded", (TEST.format(gene=gene),), ())
+        return _refusal(gene, "no genome file is recorded, or none was released", (TEST.format(gene=gene),), ())
     blob, error = failures[-1]
     need = error.remedy or TEST.format(gene=gene)
     return _refusal(

@@ -12,6 +12,18 @@ from salus.intake.batch import Clues
 How = Literal["by identifier", "by operator"]
 _REMEDY = "it is in quarantine; if the source is right about another person, take it in for that person"
 
+_LABELLED = "labelled MRN, patient id or NHS number"
+_ANYWHERE = f"DICOM PatientID, Patient.identifier, or {_LABELLED}"
+_PLACES = {
+    "dicom": "DICOM PatientID",
+    "fhir": "Patient.identifier or a subject's identifier",
+    "ndjson": "Patient.identifier or a subject's identifier",
+    "note": _LABELLED,
+    "vcf": f"{_LABELLED} in the header",
+    "wfdb": f"{_LABELLED} in the header's comments",
+}
+"""Where the identifiers of each kind of source stand: the place is said, the value never."""
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -43,21 +55,25 @@ def identifiers(patient: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     )
 
 
-def attribute(clues: Clues, known: Known) -> How:
-    """How the source's data come to belong to ``known``.
+def attribute(clues: Clues, known: Known, kind: str = "") -> How:
+    """How the source's data come to belong to ``known``; ``kind`` of source, to say where its identifiers stand.
 
     Raises :class:`InputError` when it names another id, another identifier, another birth date or another sex, or
     nobody but the holder of an identifier that the record does not know.
     """
     if clues.reference and clues.reference != known.id:
         raise InputError("the source names another patient (reference)", remedy=_REMEDY)
+    place = _PLACES.get(kind, _ANYWHERE)
     answers = [_compare(system, value, known) for system, value in clues.identifiers]
     if False in answers:
-        raise InputError("the source carries another patient's identifier", remedy=_REMEDY)
+        raise InputError(
+            f"the source carries an identifier other than this patient's ({place})",
+            remedy=f"{_REMEDY}; if you know it to be this patient's too: --accept-identifier VALUE",
+        )
     agreed = bool(clues.reference) or True in answers
     if answers and not agreed:
         raise InputError(
-            "the source carries an identifier that the record does not know",
+            f"the source carries an identifier that the record does not know ({place})",
             remedy="if you know it to be this patient's: --accept-identifier VALUE",
         )
     if clues.birth_date and known.birth_date and not _same_day(clues.birth_date, known.birth_date):

@@ -18,7 +18,7 @@ from salus.formats.content import File
 from salus.intake.attribute import identifiers
 from salus.intake.batch import Batch, Clues
 
-MAX_BYTES = 128 << 20
+MAX_BYTES = 64 << 20
 MAX_LINE = 64 << 20
 MAX_LINES = 2_000_000
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")

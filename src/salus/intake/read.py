@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from salus.errors import InputError, SalusError
@@ -30,7 +31,6 @@ def files_below(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            # links are not followed: they may lead to what nobody meant to take in
             inside = (p for p in path.rglob("*") if p.is_file() and not p.is_symlink())
             found.extend(sorted(p for p in inside if not is_skipped(p)))
         elif path.is_file():
@@ -40,41 +40,68 @@ def files_below(paths: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def links_below(paths: Iterable[Path]) -> list[Path]:
+    """Every symbolic link inside the folders of ``paths``. They may lead to what nobody meant to take in."""
+    found = (p for path in paths if path.is_dir() for p in sorted(path.rglob("*")) if p.is_symlink())
+    return list(dict.fromkeys(p for p in found if not is_skipped(p)))
+
+
 def read(paths: Iterable[Path], options: Options | None = None) -> Iterator[Read]:
-    """Read every group of files; one that cannot be read becomes :class:`Unreadable` and the rest goes on."""
-    chosen = options or Options()
-    for kind, group in _groups(files_below(paths)):
+    """Read every group of files; one that cannot be read becomes :class:`Unreadable` and the rest goes on.
+
+    Links inside folders are not followed, and said; a link that ``paths`` itself names is.
+    """
+    chosen, named = options or Options(), list(paths)
+    explicit = {path for path in named if path.is_symlink()}
+    for path in links_below(named):
+        if path not in explicit:
+            yield Unreadable((path,), InputError("a link: not followed", str(path), "name what it leads to"))
+    for kind, group in _groups(files_below(named)):
         reader = _READERS.get(kind)
         try:
             if reader is None:
                 raise _refusal(kind)
             yield from _read_all(reader, group, chosen)
         except SalusError as error:
-            yield Unreadable(tuple(group), error.at(str(group[0])))
+            yield Unreadable(_real(group), error.at(str(group[0])))
         except OSError as error:
-            yield Unreadable(tuple(group), InputError(f"cannot be read: {error.strerror}", str(group[0])))
+            yield Unreadable(_real(group), InputError(f"cannot be read: {error.strerror}", str(group[0])))
 
 
 def _read_all(reader: Reader, group: Sequence[Path], options: Options) -> list[Read]:
     """All batches of a group before any is handed on: a source is taken in whole or not at all."""
-    return list(reader(group, options))
+    return [replace(item, sources=_real(item.sources)) for item in reader(group, options)]
+
+
+def _real(sources: Sequence[Path]) -> tuple[Path, ...]:
+    """The files themselves where the operator named links: quarantine seals what was read, and never a link."""
+    return tuple(path.resolve() if path.is_symlink() else path for path in sources)
+
+
+_REFUSALS = {
+    "closed": ("cannot be read", "look at its permissions"),
+    "empty": ("the file is empty", "export it again"),
+    "wfdb-companion": ("a signal or annotation file without its WFDB header", "take in the .hea file with it"),
+    "table": ("a table of values, not a note", "tables (CSV, TSV, raw genotype files) are not read yet"),
+    "xml": ("XML of a kind that is not read", "of XML, Apple Health's export.xml is read"),
+    "pdf": ("a PDF: not read yet", "export the text"),
+    "rtf": ("an RTF document: not read yet", "save it as plain text"),
+    "hl7v2": ("HL7 v2 messages are not read yet", "export the record as FHIR JSON"),
+    "zip": ("a ZIP archive or an Office document: not read", "unpack the archive, or save the document as plain text"),
+    "office": ("an Office document: not read yet", "save it as plain text"),
+    "gzip-dicom": ("a gzip-compressed DICOM file", "unpack it first"),
+    "gzip-note": ("a gzip-compressed text", "unpack it first"),
+    "unknown": (
+        "not a kind of file that is read",
+        "FHIR JSON, VCF, DICOM, NIfTI, WFDB, Apple Health export.xml and text notes are",
+    ),
+}
+"""What is not read, and what to do then."""
 
 
 def _refusal(kind: str) -> InputError:
-    if kind == "closed":
-        return InputError("cannot be read", remedy="look at its permissions")
-    if kind == "empty":
-        return InputError("the file is empty", remedy="export it again")
-    if kind == "wfdb-companion":
-        return InputError("a signal or annotation file without its WFDB header", remedy="take in the .hea file with it")
-    if kind == "table":
-        return InputError("a table of values, not a note", remedy="tables (CSV, raw genotype files) are not read yet")
-    if kind == "xml":
-        return InputError("XML of a kind that is not read", remedy="of XML, Apple Health's export.xml is read")
-    return InputError(
-        "not a kind of file that is read",
-        remedy="FHIR JSON, VCF, DICOM, NIfTI, WFDB, Apple Health export.xml and text notes are",
-    )
+    what, remedy = _REFUSALS[kind]
+    return InputError(what, remedy=remedy)
 
 
 def _groups(files: Sequence[Path]) -> Iterator[tuple[str, list[Path]]]:
@@ -116,8 +143,13 @@ _READERS: dict[str, Reader] = {
 
 
 def pieces(paths: Iterable[Path]) -> Iterator[bytes]:
-    """The bytes of ``paths`` in chunks, each file preceded by its name: what quarantine seals."""
+    """The bytes of ``paths`` in chunks, each file preceded by its name: what quarantine seals.
+
+    Raises OSError for what cannot be read, and for a link: what it leads to was not taken in, so it is not sealed.
+    """
     for path in paths:
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, "a link is not followed", path.name)
         content = File(path)
         yield f"== {path.name} {content.size}\n".encode()
         yield from content.chunks(1 << 20)

@@ -16,49 +16,95 @@ _WFDB = re.compile(
 )
 _JSON = re.compile(rb"\{|\[\s*([{\[\"\]]|-?\d+\s*[,.\]]|true|false|null|\Z)")
 """An object, or a list of JSON values: a note may begin with a bracket, as in "[Name] was seen" or "[**date**]"."""
+_MAGIC = (
+    (b"%PDF-", "pdf"),
+    (b"{\\rtf", "rtf"),
+    (b"MSH|", "hl7v2"),
+    (b"FHS|", "hl7v2"),
+    (b"BHS|", "hl7v2"),
+    (b"PK\x03\x04", "zip"),
+    (b"PK\x05\x06", "zip"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "office"),
+)
+"""How files begin that are not read: they are named, so that none is filed as a note or called broken JSON."""
+_TABLES = (".csv", ".tsv", ".tab", ".csv.gz", ".tsv.gz", ".tab.gz")
+_SEPARATORS = tuple(re.compile(sign) for sign in (rb"\t", rb",(?! )", rb";(?! )"))
+"""Before a blank a comma or semicolon is punctuation: prose has as many in a line by chance."""
+_DATA_SECTION = re.compile(rb"^\[data\][\t,; ]*\r?$", re.I | re.M)
+_ROWS = 3
+_TAIL_ROWS = 20
+_GZIP = b"\x1f\x8b"
 _COMPANIONS = frozenset({".dat", ".atr", ".qrs", ".xws", ".flac"})
 _SKIPPED = frozenset({".ds_store", "thumbs.db"})
 
 
-def head_of(path: Path) -> bytes:
-    """The first bytes of a file, unpacked where it is gzip or BGZF."""
+def _first_bytes(path: Path) -> bytes:
     with path.open("rb") as stream:
-        head = stream.read(HEAD)
-    if head[:2] == b"\x1f\x8b":
-        try:
-            return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, HEAD)
-        except zlib.error:
-            return head
-    return head
+        return stream.read(HEAD)
+
+
+def _unpacked(head: bytes) -> bytes:
+    """``head``, unpacked where it is gzip or BGZF; as it is where that is damaged."""
+    if not head.startswith(_GZIP):
+        return head
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, HEAD)
+    except zlib.error:
+        return head
 
 
 def recognise(path: Path) -> str:
-    """One of: fhir, ndjson, vcf, dicom, nifti, wfdb, wfdb-companion, apple-health, xml, table, note, empty, unknown."""
-    head = head_of(path)
+    """What a file is.
+
+    One of those that are read (fhir, ndjson, vcf, dicom, nifti, wfdb, apple-health, note) or that are refused by name
+    (wfdb-companion, xml, table, pdf, rtf, hl7v2, zip, office, gzip-dicom, gzip-note, empty, unknown).
+    """
+    raw = _first_bytes(path)
+    head = _unpacked(raw)
     if not head:
         return "empty"
+    kind = _by_content(path, head) or _by_name(path, head)
+    return f"gzip-{kind}" if kind in ("dicom", "note") and raw.startswith(_GZIP) and head is not raw else kind
+
+
+def _by_content(path: Path, head: bytes) -> str:
+    """The kind where the first bytes tell it, else ""."""
     if is_dicom(head):
         return "dicom"
     if is_nifti(head):
         return "nifti"
-    text = _as_utf8(head).removeprefix(b"\xef\xbb\xbf").lstrip()
+    text = _text_of(head)
     if text.startswith(b"##fileformat=VCF"):
         return "vcf"
+    for start, kind in _MAGIC:
+        if text.startswith(start):
+            return kind
     if _JSON.match(text):
         return _json(path, text)
     if text.startswith(b"<"):
         return "apple-health" if b"HealthData" in text else "xml"
-    if path.name.lower().endswith((".vcf", ".vcf.gz", ".vcf.bgz")):
+    return ""
+
+
+def _by_name(path: Path, head: bytes) -> str:
+    """The kind where the name has to help."""
+    name, suffix, text = path.name.lower(), path.suffix.lower(), _text_of(head)
+    if name.endswith((".vcf", ".vcf.gz", ".vcf.bgz")):
         return "vcf"
-    if path.suffix.lower() == ".hea" or (_WFDB.match(text) and path.suffix.lower() not in (".txt", ".md")):
+    if suffix == ".hea" or (_WFDB.match(text) and suffix not in (".txt", ".md")):
         return "wfdb"
-    if path.suffix.lower() in _COMPANIONS:
+    if suffix in _COMPANIONS:
         return "wfdb-companion"
-    if path.suffix.lower() in (".json", ".ndjson"):
-        return "fhir" if path.suffix.lower() == ".json" else "ndjson"
-    if _is_table(head):
+    if suffix in (".json", ".ndjson"):
+        return "fhir" if suffix == ".json" else "ndjson"
+    readable = _looks_like_text(head)
+    if (readable and name.endswith(_TABLES)) or _is_table(text, whole=len(head) < HEAD):
         return "table"
-    return "note" if _looks_like_text(head) or path.suffix.lower() in (".txt", ".md") else "unknown"
+    return "note" if readable or suffix in (".txt", ".md") else "unknown"
+
+
+def _text_of(head: bytes) -> bytes:
+    return _as_utf8(head).removeprefix(b"\xef\xbb\xbf").lstrip()
 
 
 def _as_utf8(head: bytes) -> bytes:
@@ -85,15 +131,24 @@ def _looks_like_text(head: bytes) -> bool:
     return controls * 100 < len(head)
 
 
-def _is_table(head: bytes) -> bool:
-    """True for rows of columns (CSV, TSV, raw genotype files): a machine's table, not somebody's note."""
-    lines = [line for line in head.splitlines()[:-1] if line.strip() and not line.startswith(b"#")]
-    if len(lines) < 3:
+def _is_table(text: bytes, *, whole: bool) -> bool:
+    """True for rows of columns (CSV, TSV, raw genotype files): a machine's table, not somebody's note.
+
+    What stands before the rows is passed over: comments, all up to a line "[Data]" (Illumina's reports), and any other
+    preamble where many rows follow it. ``whole`` is False when the last line may be cut off.
+    """
+    section = _DATA_SECTION.search(text) if text[:8].lower().startswith((b"[header]", b"[data]")) else None
+    found = text[section.end() if section else 0 :].splitlines()
+    lines = [line for line in (found if whole else found[:-1]) if line.strip() and not line.startswith(b"#")]
+    if len(lines) < _ROWS:
         return False
-    for separator in (b"\t", b",", b";"):
-        columns = [line.count(separator) for line in lines]
+    for separator in _SEPARATORS:
+        columns = [len(separator.findall(line)) for line in lines]
         usual = max(set(columns), key=columns.count)
         if usual >= 2 and columns.count(usual) >= 0.9 * len(lines):
+            return True
+        rows = next((n for n, count in enumerate(reversed(columns)) if count != columns[-1]), len(columns))
+        if columns[-1] >= 2 and rows >= max(_TAIL_ROWS, 0.75 * len(lines)):
             return True
     return False
 

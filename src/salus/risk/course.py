@@ -15,7 +15,7 @@ from salus.findings.method import Context
 from salus.findings.model import Evidence, Finding, Interval, Proposal
 from salus.record.chart import Chart
 from salus.risk import kidney
-from salus.risk.creatinine import MEASURE_CREATININE, Series, excluded, refusal, series
+from salus.risk.creatinine import MEASURE_CREATININE, Series, excluded, instead, refusal, series
 from salus.risk.egfr import KDIGO, UNIT, UNIT_WORDS, decimal
 from salus.risk.kidney import Point, Slope
 
@@ -43,7 +43,7 @@ class EgfrCourse:
     """Slope, change and KDIGO categories."""
 
     id = "risk.egfr-course"
-    version = "1.0.0"
+    version = "1.0.1"
     title = "Course of kidney function and KDIGO stage"
     intended_use = "Shows a professional whether kidney function falls, how fast, and which KDIGO stage is established."
     inputs = ("record",)
@@ -66,7 +66,7 @@ class EgfrCourse:
         """Findings ``egfr-course`` and ``ckd-stage``, each a result or the reason why there is none."""
         reason = excluded(chart)
         if reason:
-            needs = ("another way of measuring kidney function, if it is needed",)
+            needs = instead(reason)
             return [refusal("egfr-course", reason, needs), refusal("ckd-stage", reason, needs)]
         found = series(chart)
         ratios = _ratios(chart)
@@ -103,8 +103,8 @@ def _course(found: Series, ratios: tuple[AcrValue, ...]) -> Finding:
         value=Quantity(decimal(line.per_year), f"{UNIT}/a"),
         interval=interval,
         sentence=(
-            f"eGFR went from {decimal(first, 0)} to {decimal(last, 0)} {UNIT_WORDS} between {values[0].date} and "
-            f"{values[-1].date} ({change:+.0%}); slope {decimal(line.per_year)} per year (95 % interval "
+            f"eGFR went from {decimal(first, 0)} to {decimal(last, 0)} {UNIT_WORDS} between {values[0].day} and "
+            f"{values[-1].day} ({change:+.0%}); slope {decimal(line.per_year)} per year (95 % interval "
             f"{interval.low} to {interval.high}, {line.n} values); decline faster than 5 per year: {rapid}."
         ),
         patient_sentence=_patient_sentence(line),
@@ -216,16 +216,16 @@ def _no_criterion(found: Series, ratios: tuple[AcrValue, ...], evidence: tuple[E
             evidence,
         )
         return replace(base, proposals=(_acr_proposal("no albumin-creatinine ratio is recorded"),))
-    date = found.values[-1].date
+    newest = found.values[-1]
     return Finding(
         code="ckd-stage",
         value="no KDIGO criterion met by eGFR and albuminuria",
-        sentence=f"On {date} neither eGFR nor urine albumin meets a KDIGO criterion of chronic kidney disease.",
+        sentence=f"On {newest.day} neither eGFR nor urine albumin meets a KDIGO criterion of chronic kidney disease.",
         patient_sentence="Your blood and urine tests show no sign of lasting kidney disease.",
         no_uncertainty="a category by fixed limits; the eGFR's own interval stands in the finding egfr",
-        effective=(date, date),
+        effective=(newest.date, newest.date),
         evidence=evidence,
-        details={"gfr_category": kidney.gfr_category(found.values[-1].estimate.value), "albuminuria_category": "A1"},
+        details={"gfr_category": kidney.gfr_category(newest.estimate.value), "albuminuria_category": "A1"},
     )
 
 

@@ -18,6 +18,8 @@ from salus.risk.kidney import Point
 
 ADULT = 18
 MEASURE_CREATININE = "measure creatinine in blood"
+DIED = "the person has died"
+NOTHING = "nothing: the person has died"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,11 @@ class EgfrValue:
         """The measurement's date as its source wrote it."""
         assert self.observation.effective is not None
         return self.observation.effective.text
+
+    @property
+    def day(self) -> str:
+        """The day of :attr:`date` (YYYY-MM-DD), for sentences."""
+        return self.date[:10]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,7 @@ def series(chart: Chart) -> Series:
 def excluded(chart: Chart) -> str | None:
     """Why a creatinine-based eGFR must not be read for this person at all, or None."""
     if chart.patient.deceased:
-        return "the person has died"
+        return DIED
     age = chart.patient.age(chart.now)
     if age is not None and age < ADULT:
         return "the equation is for adults of 18 years and older"
@@ -92,6 +99,11 @@ def excluded(chart: Chart) -> str | None:
         if "acute-kidney-injury" in condition.concepts:
             return "acute kidney injury: creatinine is not in a steady state"
     return None
+
+
+def instead(reason: str) -> tuple[str, ...]:
+    """What is needed where :func:`excluded` gave ``reason``."""
+    return (NOTHING if reason == DIED else "another way of measuring kidney function, if it is needed",)
 
 
 def refusal(code: str, reason: str, needs: Iterable[str], evidence: tuple[Evidence, ...] = ()) -> Finding:

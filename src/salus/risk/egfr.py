@@ -12,7 +12,7 @@ from salus.findings.method import Context
 from salus.findings.model import Finding, Interval, MediaItem, Proposal
 from salus.record.chart import Chart
 from salus.risk import kidney
-from salus.risk.creatinine import MEASURE_CREATININE, EgfrValue, Series, excluded, refusal, series
+from salus.risk.creatinine import MEASURE_CREATININE, EgfrValue, Series, excluded, instead, refusal, series
 
 UNIT = "mL/min/{1.73_m2}"
 UNIT_WORDS = "mL/min/1.73 m2"
@@ -29,7 +29,7 @@ class Egfr:
     """eGFR by CKD-EPI 2021 from the newest valid creatinine."""
 
     id = "risk.egfr"
-    version = "1.0.0"
+    version = "1.0.1"
     title = "Estimated GFR (CKD-EPI 2021, creatinine)"
     intended_use = "Shows a professional the estimated kidney function of an adult from serum creatinine, age and sex."
     inputs = ("record",)
@@ -52,7 +52,7 @@ class Egfr:
         """One finding ``egfr``: the newest value, or why there is none."""
         reason = excluded(chart)
         if reason:
-            return [refusal("egfr", reason, ("another way of measuring kidney function, if it is needed",))]
+            return [refusal("egfr", reason, instead(reason))]
         found = series(chart)
         return [_finding(found)] if found.values else [_missing(found)]
 
@@ -88,7 +88,7 @@ def _finding(found: Series) -> Finding:
         value=Quantity(value, UNIT),
         interval=interval,
         sentence=(
-            f"Estimated GFR {value} {UNIT_WORDS} on {newest.date} (CKD-EPI 2021), KDIGO category "
+            f"Estimated GFR {value} {UNIT_WORDS} on {newest.day} (CKD-EPI 2021), KDIGO category "
             f"{kidney.gfr_category(newest.estimate.value)}; in at least 85 of 100 people the measured GFR lies "
             f"between {interval.low} and {interval.high}." + _left_out(found)
         ),

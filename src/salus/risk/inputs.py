@@ -23,8 +23,23 @@ from salus.risk.drugs import belongs
 LOOK_BACK_DAYS = 730
 """How old a value may be. Set by salus (PREVENT names no limit); the parameter ``look_back_days`` changes it."""
 
+DAYS_A_MONTH = 365.25 / 12
+
+WORDS = {
+    "total-cholesterol": "total cholesterol",
+    "hdl-cholesterol": "HDL cholesterol",
+    "hba1c": "HbA1c",
+    "glucose": "glucose",
+    "body-mass-index": "body mass index",
+    "body-weight": "weight",
+    "body-height": "height",
+}
+"""What a measurement is called in a reason."""
+
 CLINIC_SETTINGS = (None, "clinic", "office")
 """PREVENT was fitted on clinic pressures: readings from home or from acute care are not used."""
+
+PRESSURES = ("blood-pressure", "systolic-bp")
 
 HBA1C_LIMIT, GLUCOSE_LIMIT = 6.5, 126.0
 """Diagnostic limits of the ADA (HbA1c in %, plasma glucose in mg/dL when fasting)."""
@@ -38,6 +53,8 @@ class Found:
     evidence: tuple[Evidence, ...] = ()
     basis: str = ""
     date: str = ""
+    too_old: str = ""
+    """Where ``value`` is missing only because what is recorded lies before the look-back: a clause that says so."""
 
 
 @dataclass(slots=True)
@@ -93,18 +110,32 @@ def _in(value: Quantity | None, unit: str, analyte: str | None = None) -> float 
         return None  # stays missing: the refusal then asks for the value
 
 
+def _too_old(chart: Chart, since: datetime, what: str, usable: Iterable[str], recent: bool) -> str:
+    """That the newest of the ``usable`` dates lies before ``since``; "" without any. ``recent``: something unusable
+    is recorded after it."""
+    newest = max((date[:10] for date in usable), default="")
+    if not newest:
+        return ""
+    days = (chart.now - since).days
+    months = round(days / DAYS_A_MONTH)
+    age = f"{months} months" if abs(months * DAYS_A_MONTH - days) < 1 else f"{days} days"
+    return f"the last {'usable ' if recent else ''}{what}, of {newest}, is more than {age} old"
+
+
 def laboratory(chart: Chart, concept: str, unit: str, analyte: str | None, since: datetime) -> Found:
     """The newest usable value of ``concept`` in ``unit``."""
-    for observation in reversed(chart.observations(concept, since)):
+    recent = chart.observations(concept, since)
+    for observation in reversed(recent):
         value = _in(observation.quantity, unit, analyte)
         if value is not None:
             return Found(
                 value,
                 (Evidence.of_observation(observation, concept),),
-                f"measured {_date(observation)}",
+                f"measured {_date(observation)[:10]}",
                 _date(observation),
             )
-    return Found(None)
+    usable = [_date(o) for o in chart.observations(concept) if _in(o.quantity, unit, analyte) is not None]
+    return Found(None, too_old=_too_old(chart, since, WORDS[concept], usable, bool(recent)))
 
 
 def _date(observation: Observation) -> str:
@@ -113,19 +144,25 @@ def _date(observation: Observation) -> str:
 
 def systolic(chart: Chart, since: datetime) -> Found:
     """Mean of the clinic readings of the newest day with any, in mm[Hg]."""
-    readings = [
-        (o, value)
-        for concept in ("blood-pressure", "systolic-bp")
-        for o in chart.observations(concept, since)
-        if o.setting in CLINIC_SETTINGS and (value := _in(_systolic_of(o), "mm[Hg]")) is not None and o.effective
-    ]
+    readings = _clinic_readings(chart, since)
     if not readings:
-        return Found(None)
+        recent = any(chart.observations(concept, since) for concept in PRESSURES)
+        usable = [_date(o) for o, _ in _clinic_readings(chart, None)]
+        return Found(None, too_old=_too_old(chart, since, "systolic blood pressure", usable, recent))
     newest = max(o.effective.start.date() for o, _ in readings if o.effective)
     of_day = {o.source.ref: (o, v) for o, v in readings if o.effective and o.effective.start.date() == newest}
     mean = sum(value for _, value in of_day.values()) / len(of_day)
     evidence = tuple(Evidence.of_observation(o, "systolic-bp", "systolic-bp") for o, _ in of_day.values())
     return Found(mean, evidence, f"mean of {len(of_day)} clinic reading(s) of {newest}", newest.isoformat())
+
+
+def _clinic_readings(chart: Chart, since: datetime | None) -> list[tuple[Observation, float]]:
+    return [
+        (o, value)
+        for concept in PRESSURES
+        for o in chart.observations(concept, since)
+        if o.setting in CLINIC_SETTINGS and (value := _in(_systolic_of(o), "mm[Hg]")) is not None and o.effective
+    ]
 
 
 def _systolic_of(observation: Observation) -> Quantity | None:
@@ -176,33 +213,40 @@ def diabetes(chart: Chart, since: datetime) -> Found:
     glucose = laboratory(chart, "glucose", "mg/dL", "glucose", since)
     if glucose.value is not None:
         return Found(False if glucose.value < GLUCOSE_LIMIT else None, glucose.evidence, f"glucose {glucose.basis}")
-    return Found(None)
+    return Found(None, too_old=hba1c.too_old or glucose.too_old)
 
 
 def smoking(chart: Chart, since: datetime) -> Found:
     """From the newest explicit smoking status; an unknown or unlisted status leaves it open."""
     observations = chart.observations("smoking-status", since)
     if not observations:
-        return Found(None)
+        usable = [_date(o) for o in chart.observations("smoking-status") if _smokes(o) is not None]
+        return Found(None, too_old=_too_old(chart, since, "smoking status", usable, recent=False))
     newest = observations[-1]
-    names: Iterable[str] = codes.names((newest.value,)) if isinstance(newest.value, Code) else ()
     evidence = (Evidence.of_observation(newest, "smoking status"),)
+    return Found(_smokes(newest), evidence, f"stated {_date(newest)[:10]}", _date(newest))
+
+
+def _smokes(status: Observation) -> bool | None:
+    names: Iterable[str] = codes.names((status.value,)) if isinstance(status.value, Code) else ()
     if "smoker-current" in names:
-        return Found(True, evidence, f"stated {_date(newest)}", _date(newest))
-    return Found(False if "smoker-not-now" in names else None, evidence, f"stated {_date(newest)}", _date(newest))
+        return True
+    return False if "smoker-not-now" in names else None
 
 
 def kidney(chart: Chart, since: datetime) -> Found:
     """The newest eGFR, from the finding ``egfr``."""
+    dated: list[str] = []
     for finding in chart.findings("egfr"):
         if finding.status != "ok" or not isinstance(finding.value, Quantity):
             continue
+        dated.append(finding.effective[0])
         if dates.instant(finding.effective[0]) >= since:
             value = finding.details.get("unrounded", finding.value.value)
             return Found(
-                float(value), finding.evidence, f"finding egfr of {finding.effective[0]}", finding.effective[0]
+                float(value), finding.evidence, f"finding egfr of {finding.effective[0][:10]}", finding.effective[0]
             )
-    return Found(None)
+    return Found(None, too_old=_too_old(chart, since, "estimated GFR", dated, recent=False))
 
 
 def body_mass_index(chart: Chart, since: datetime) -> Found:
@@ -213,6 +257,7 @@ def body_mass_index(chart: Chart, since: datetime) -> Found:
     weight = laboratory(chart, "body-weight", "kg", None, since)
     height = laboratory(chart, "body-height", "m", None, since)
     if weight.value is None or not height.value:
-        return Found(None)
+        parts = [part.too_old for part in (weight, height) if part.value is None]
+        return Found(None, too_old=recorded.too_old or (" and ".join(parts) if all(parts) else ""))
     basis = "computed from weight and height"
     return Found(weight.value / height.value**2, (*weight.evidence, *height.evidence), basis)

@@ -15,7 +15,7 @@ from salus.fhir.quantity import Quantity
 from salus.findings.method import Context
 from salus.findings.model import Evidence, Finding, Interval, Proposal
 from salus.record.chart import Chart
-from salus.risk.creatinine import refusal
+from salus.risk.creatinine import DIED, NOTHING, refusal
 from salus.risk.egfr import decimal
 from salus.risk.engine import Equation, Estimate, Evaluation, Input, Problem, evaluate, load
 from salus.risk.inputs import LOOK_BACK_DAYS, Inputs, gather
@@ -39,6 +39,9 @@ NO_INTERVAL = (
 MOST_MISSING = 4
 """Up to so many missing inputs the range over their possible values is computed."""
 
+WHETHER = frozenset({"diabetes", "smoking"})
+"""Inputs drawn from a measurement or statement of another name: a reason must name the input too."""
+
 KNOTS: Mapping[str, tuple[float, ...]] = {"sbp": (110,), "bmi": (30,), "egfr": (60,)}
 """Where PREVENT's linear pieces meet. Between knots the predictor is linear in each input, so extremes lie at ends."""
 
@@ -55,7 +58,7 @@ class Prevent:
     """10- and 30-year risks of total cardiovascular disease, ASCVD and heart failure."""
 
     id = "risk.prevent"
-    version = "1.0.0"
+    version = "1.0.1"
     title = "AHA PREVENT, base model"
     intended_use = "Shows a professional the predicted risk of a first cardiovascular event, for primary prevention."
     inputs = ("record", "note")
@@ -80,7 +83,7 @@ class Prevent:
     def run(self, chart: Chart, context: Context) -> Iterable[Finding]:
         """One finding for each outcome and horizon; or one ``prevent-cvd-10y`` that says why there is none."""
         if chart.patient.deceased:
-            return [refusal("prevent-cvd-10y", "the person has died", ("nothing: no result is needed",))]
+            return [refusal("prevent-cvd-10y", DIED, (NOTHING,))]
         known = known_disease(chart)
         if known:
             reason = "cardiovascular disease is known; PREVENT is for people without it"
@@ -90,7 +93,7 @@ class Prevent:
         inputs = gather(chart, int(context.parameters.get("look_back_days", LOOK_BACK_DAYS)))
         result = evaluate(equation, inputs.values)
         if result.problems:
-            return [_refused(equation, inputs, result.problems)]
+            return [_refused(equation, inputs, tuple(_explained(p, inputs) for p in result.problems))]
         return [_finding(estimate, code, inputs, inputs.newest_date) for estimate, code in _reported(result)]
 
 
@@ -180,6 +183,15 @@ def _shown(inputs: Inputs) -> dict[str, Any]:
     }
 
 
+def _explained(problem: Problem, inputs: Inputs) -> Problem:
+    """The problem, with the reason why the chart's value was not used where one is recorded but too old."""
+    why = inputs.found[problem.input].too_old
+    if problem.kind != "missing" or not why:
+        return problem
+    named = problem.input in WHETHER
+    return replace(problem, text=f"{problem.text} ({why})" if named else why)
+
+
 def _refused(equation: Equation, inputs: Inputs, problems: tuple[Problem, ...]) -> Finding:
     missing = tuple(p for p in problems if p.kind == "missing")
     barred = tuple(p for p in problems if p.kind != "missing")
@@ -189,7 +201,7 @@ def _refused(equation: Equation, inputs: Inputs, problems: tuple[Problem, ...]) 
     if barred:
         return replace(base, details=details)
     spread = possible_range(equation, inputs.values, [p.input for p in missing])
-    proposals = tuple(_obtain(equation.input(p.input)) for p in missing if p.input not in ("age", "sex"))
+    proposals = tuple(_obtain(equation.input(p.input), p) for p in missing if p.input not in ("age", "sex"))
     if spread is None:
         return replace(base, details=details, proposals=proposals)
     low, high, decides = spread
@@ -203,13 +215,13 @@ def _refused(equation: Equation, inputs: Inputs, problems: tuple[Problem, ...]) 
     return replace(base, sentence=sentence, interval=interval, details=details, proposals=proposals)
 
 
-def _obtain(spec: Input) -> Proposal:
+def _obtain(spec: Input, problem: Problem) -> Proposal:
     return Proposal(
         guideline="aha-prevent-2024",
         action="measure",
         target=spec.name.replace("_", "-"),
         text=f"To predict cardiovascular risk: {spec.obtain}.",
-        indication=f"{spec.label} is not known",
+        indication=problem.text,
         strength="needed input",
         citation=KHAN,
         tier="missing-data",

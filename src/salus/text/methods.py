@@ -57,6 +57,7 @@ _OWN_SENTENCES = {
     ("smoking", "absent:ever"): "says that the patient never smoked",
 }
 """What is not a disease that one has gets words of its own."""
+PAST_SECTIONS = {"past_medical_history": "past medical history", "past_surgical_history": "past surgical history"}
 _USE_SENTENCES = {
     "in-use": "says that the patient takes {name}",
     "stopped": "says that {name} was stopped or is not taken",
@@ -76,7 +77,7 @@ class NoteMentions:
     """Problems and medicines in notes. Contract: :class:`salus.findings.method.Method`."""
 
     id = "text.mentions"
-    version = "1.0.0"
+    version = "1.0.1"
     title = "Problems and medicines named in notes"
     intended_use = (
         "Finds names of selected problems and of medicines in English clinical notes and states for each whether "
@@ -106,8 +107,8 @@ class NoteMentions:
         """One finding per note, concept and combination of axes; "not-assessable" for what cannot be read."""
         notes = chart.notes()
         if not notes:
-            reason, needs = "the record holds no note", ("a clinical note in English",)
-            sentence = "No note was there to be read."
+            reason, needs = "no note is recorded, or none was released", ("a clinical note in English",)
+            sentence = "No note is recorded, or none was released: there was nothing to read."
             return [Finding(PROBLEM, sentence, status="not-assessable", reason=reason, needs=needs)]
         return [finding for note in notes for finding in _of_note(note)]
 
@@ -157,7 +158,7 @@ def _finding(note: Blob, index: int, document: Document, target: str, group: lis
     is_problem = first.entry.kind == "problem"
     return Finding(
         code=PROBLEM if is_problem else MEDICATION,
-        sentence=_sentence(note, first),
+        sentence=_sentence(note, document, group),
         value=_problem_code(first) if is_problem else _medication_code(first),
         no_uncertainty=_NO_UNCERTAINTY,
         effective=_effective(note),
@@ -236,7 +237,8 @@ def _the_note(note: Blob) -> str:
     )
 
 
-def _sentence(note: Blob, mention: Mention) -> str:
+def _sentence(note: Blob, document: Document, group: list[Mention]) -> str:
+    mention = group[0]
     if mention.entry.kind == "medication":
         template, name = _USE_SENTENCES[mention.use], mention.entry.concept
     else:
@@ -246,4 +248,24 @@ def _sentence(note: Blob, mention: Mention) -> str:
     relative = f" ({mention.relative.lower()})" if mention.relative else ""
     age = mention.age_at_onset
     age = f", in the {age}" if age.endswith("s") else f", at the age of {age}" if age else ""
+    if template.startswith("says ") and (section := _past_history(document, group)):
+        template = template.replace("says ", f"says in its {section} ", 1)
     return f"{_the_note(note)} {template.format(name=name, relative=relative, age=age)}."
+
+
+def _past_history(document: Document, group: list[Mention]) -> str:
+    """The kind of past history, named by heading or in the sentence, that alone makes all of ``group`` past; or ""."""
+    found = {_history_of(document, mention) for mention in group}
+    return PAST_SECTIONS.get(found.pop(), "") if len(found) == 1 else ""
+
+
+def _history_of(document: Document, mention: Mention) -> str:
+    """Identifier of the section that sets the mention in the past; "" where other words do."""
+    from salus.text.sections import headings
+
+    if "temporality" in mention.context.from_section:
+        return mention.section.heading.id
+    spans = [t.span for t in mention.context.triggers if t.axis == "temporality"]
+    names = {" ".join(document.slice(span).lower().split()) for span in spans}
+    heading = headings().get(names.pop()) if len(names) == 1 else None
+    return heading.id if heading else ""

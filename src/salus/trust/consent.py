@@ -228,7 +228,7 @@ def standing(
         if directive:
             good.append(replace(directive, witnessed=signer.kind not in ("patient", "proxy")))
         else:
-            ignored.append((ref, "not active"))
+            ignored.append((ref, "revoked"))
     return Standing(tuple(good), tuple(ignored), opaque)
 
 

@@ -12,8 +12,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from salus.careplan.model import NOT_A_DEVICE, Plan
+from salus.careplan.model import NOT_A_DEVICE, Dropped, NotAssessable, Plan
 from salus.careplan.report import render_html
+from salus.findings.model import Finding
 from salus.record.chart import Chart
 
 from . import sample
@@ -184,7 +185,8 @@ def test_tiers_stand_in_their_order() -> None:
 def test_findings_say_value_uncertainty_method_or_what_is_missing() -> None:
     shown = section('id="findings"', 'id="dropped"')
     for expected in (
-        "85 % interval: P30 of the validation cohort", "risk.egfr 1.0.0", "limits: one beat missed", "60.0 per minute",
+        "85 % interval: P30 of the validation cohort", f"risk.egfr {sample.EGFR.version}",
+        "limits: one beat missed", "60.0 per minute",
         "No interval, because", "Not assessable, because", "No clinic blood pressure is recorded", "To obtain",
         "Poor Metabolizer",
     ):  # fmt: skip
@@ -282,3 +284,46 @@ def test_long_lists_are_cut_on_the_first_screen_but_nowhere_lost() -> None:
     shown = words(parsed(render_html(sample.changed(not_assessable=entries), sample.chart())))
     assert all(f"uestion number {n} " in shown for n in range(12))
     assert "6 more" in shown
+
+
+def words_of(document: str) -> str:
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", document)))
+
+
+def test_the_dead_have_no_age_today_and_no_page_to_read() -> None:
+    told = {"age": 77, "sex": "male", "deceased": "died on 2014-03-02, aged 77", "nothing_proposed": "has died"}
+    shown = render_html(sample.changed(items=(), summary=told), sample.chart())
+    assert "died on 2 March 2014, aged 77" in words_of(shown)
+    assert "77 years" not in shown
+    assert "Medicines recorded" in shown
+    assert 'id="for-you"' not in shown
+    assert 'href="#for-you"' not in shown
+
+
+def test_the_first_screen_leads_with_one_sentence_and_counts_no_empty_evidence() -> None:
+    bare = sample.item(1, text="Do this first. Then 2.5 mg of that.", findings=(), evidence=())
+    shown = render_html(sample.changed(items=(bare,), dropped=()), sample.chart())
+    assert "<h3>Do this first.</h3>" in shown
+    assert '<p class="more-text">Then 2.5 mg of that.</p>' in shown
+    assert "(0)" not in words_of(shown)
+    assert ">Why<span" in shown
+
+
+def test_positions_of_a_gene_are_not_listed_on_the_first_screen() -> None:
+    reason = "3 diplotypes fit the file"
+    need = "the genotype at rs4244285, rs4986893 and 9 more positions (a gVCF holds them)"
+    gap = Finding(code="cyp2c19-phenotype", sentence="Open.", status="not-assessable", reason=reason, needs=(need,))
+    gap = gap.by(subject="p", method="genomics.pharmacogenes", version="1", parameters="", reads=())
+    entry = NotAssessable("cyp2c19-phenotype", "CYP2C19", reason, (need,))
+    shown = render_html(sample.changed(findings=(gap,), not_assessable=(entry,)), sample.chart())
+    first, _, below = shown.partition('id="plan"')
+    assert "a pharmacogenetic test, or a genome file with all positions (gVCF)" in first
+    assert "rs4244285" not in first
+    assert "rs4244285" in below
+
+
+def test_a_merged_proposal_is_headed_by_its_item() -> None:
+    lost = Dropped("k", "Long words.", "merged into it", "", sample.plan().items[1].key)
+    shown = words_of(render_html(sample.changed(dropped=(lost,)), sample.chart()))
+    assert "Merged into item 2" in shown
+    assert "Long words." not in shown

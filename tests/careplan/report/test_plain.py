@@ -14,6 +14,7 @@ from salus.careplan.report.plain import (
     ASK_FIRST,
     KEEP_TAKING,
     MAX_GRADE,
+    _genes,
     grade_of,
     patient_page,
     reading_grade,
@@ -142,3 +143,19 @@ def test_items_come_in_the_plans_order_and_missing_data_apart() -> None:
     assert page.points[0].ask == "cardiology"
     assert [p.text for p in page.missing] == ["One blood test is missing."]
     assert page.medicines[0] == ("clopidogrel 75 MG Oral Tablet", "75 mg once daily", "30 January 2026")
+
+
+def test_a_genes_result_names_the_gene_in_plain_words() -> None:
+    results = " ".join(patient_page(sample.plan()).results)
+    assert "The gene CYP2C19 decides" in results
+    assert "Your result: your body makes little of the working form." in results
+    assert "The gene SLCO1B1 decides" in results
+    assert "metabolizer" not in results.lower()
+
+
+def test_every_phenotype_of_the_tables_has_plain_words() -> None:
+    table = _genes()
+    assert set(table) == {"CYP2C19", "SLCO1B1"}
+    for words in table.values():
+        for said in words.values():
+            assert reading_grade(f"Your result: {said}.") <= MAX_GRADE

@@ -162,7 +162,7 @@ def _unresolved(facts: Facts, draft: Draft, options: list[Option], ask: str) -> 
             status="unresolved",
             ask=ask,
             why=why,
-            basis=draft.basis + total(map(of_medicine, thinner)),
+            basis=draft.basis + replace(total(map(of_medicine, thinner)), stale=()),
             text="Which platelet inhibitor besides the anticoagulant, if any? By the genotype clopidogrel works "
             "poorly. Both are taken until that is settled.",
             window="within days" if draft.tier == "urgent" else "",

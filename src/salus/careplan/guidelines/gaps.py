@@ -42,9 +42,11 @@ def _age_unknown(facts: Facts) -> Outcome:
 
 def _doubtful(facts: Facts) -> Outcome:
     doubtful = tuple(m for m in facts.medicines if m.status in ("contradicted", "in a note only"))
-    if not doubtful:
+    old = _all_old(facts)
+    if not doubtful and not old:
         return
     names = joined((m.name for m in doubtful), "and")
+    about = f" We are not sure about {names}." if names else " Our list is old."
     yield Draft(
         guideline="salus-medicine-list",
         action="review",
@@ -52,22 +54,29 @@ def _doubtful(facts: Facts) -> Outcome:
         tier="missing-data",
         order=10,
         text=_go_through(facts, names),
-        patient_text=(
-            "Please bring all your medicines to your next visit, also those from the shop. We are not sure about "
-            f"{names}."
-        ),
+        patient_text=("Please bring all your medicines to your next visit, also those from the shop." + about),
         strength="recommended",
         citation=RULE,
-        basis=total(map(of_medicine, doubtful)),
+        basis=total(map(of_medicine, facts.medicines if old else doubtful)),
         changes_if="somebody confirms the list",
         window="at the next visit",
     )
 
 
+def _all_old(facts: Facts) -> bool:
+    """Whether the newest confirmation of the whole list is too long ago. A list without any date is not judged."""
+    dated = [m for m in facts.medicines if m.last_confirmed]
+    return bool(dated) and all(m.stale for m in dated)
+
+
 def _go_through(facts: Facts, names: str) -> str:
     if not facts.list_known:
         return f"Draw up the medicine list with the patient: none is recorded, and notes name {names}."
-    return f"Go through the medicine list with the patient: record and notes do not agree on {names}."
+    reasons = [f"record and notes do not agree on {names}"] if names else []
+    if _all_old(facts):
+        newest = max(m.last_confirmed for m in facts.medicines)
+        reasons.insert(0, f"no entry was confirmed for more than two years, the newest on {newest}")
+    return f"Go through the medicine list with the patient: {'; '.join(reasons)}."
 
 
 def _smoking_unknown(facts: Facts) -> Outcome:

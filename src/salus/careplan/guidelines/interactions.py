@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from salus.careplan.draft import Draft, Outcome, cite, of_medicine, said, total
 from salus.careplan.facts import Facts
 from salus.careplan.guidelines.common import joined
@@ -20,6 +22,7 @@ DOUBLED = {
     "sglt2-inhibitor": "SGLT2 inhibitors",
 }
 """Classes of which two at once are a mistake until somebody says otherwise."""
+COUNTS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 DANGEROUS = frozenset({"p2y12-inhibitor", "anticoagulant", "nsaid"})
 
 
@@ -65,20 +68,24 @@ def _sentence(text: str) -> str:
 
 
 def _doubled(name: str, words: str, taken: tuple[Medicine, ...]) -> Draft:
-    listed = joined((m.ingredient for m in taken), "and")
+    ingredients = tuple(dict.fromkeys(m.ingredient for m in taken))
+    listed = joined(ingredients, "and")
+    count = COUNTS[len(ingredients)] if len(ingredients) < len(COUNTS) else str(len(ingredients))
+    sure = len({m.ingredient for m in taken if not m.stale}) > 1
+    reasons = total(map(of_medicine, taken))
     return Draft(
         guideline="salus-medicine-list",
         action="review",
         target=f"two-{name}",
         tier="urgent" if name in DANGEROUS else "medicines",
         order=25,
-        text=f"Two {words} are listed as taken: {listed}. Find out which one is meant.",
+        text=f"{count} {words} are listed as taken: {listed}. Find out which one is meant.",
         patient_text=(
             f"Your list shows {listed}. They work in the same way. Please ask your doctor or pharmacist which one is "
             "meant for you."
         ),
         strength="recommended (duplicate therapy)",
         citation="rule of salus: two medicines of one class are a mistake until somebody says otherwise",
-        basis=total(map(of_medicine, taken)),
-        changes_if="one of the two is no longer taken",
+        basis=replace(reasons, stale=()) if sure else reasons,
+        changes_if="only one of them is still taken",
     )

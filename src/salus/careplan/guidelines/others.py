@@ -8,6 +8,7 @@ from dataclasses import replace
 from salus.careplan.draft import Draft, Outcome, of_finding, of_medicine, said, total
 from salus.careplan.facts import Facts
 from salus.careplan.model import Dropped
+from salus.careplan.resolve import merged
 from salus.findings.model import Finding, Proposal
 
 HANDLED = ("cpic-cyp2c19-clopidogrel-2022", "cpic-slco1b1-statins-2022")
@@ -17,7 +18,10 @@ ORDER = 50
 ORDERS = {"kidney-function-decline": 3}
 """Targets that come before what depends on them: the cause of a fall is looked for before medicines are begun."""
 ENOUGH = 3
+TOGETHER = "missing-inputs"
 UNKNOWN = " is not known"
+SAME_TEST = {"egfr": "creatinine"}
+"""Inputs that are obtained by the test of another target."""
 GAPS = (
     "Some facts about you are missing. Ask your doctor which tests and questions can fill the gaps at your next visit."
 )
@@ -43,26 +47,50 @@ def _bundled(drafts: list[Draft | Dropped], told: frozenset[str]) -> Outcome:
     for draft in drafts:
         if isinstance(draft, Draft) and draft.tier == "missing-data" and draft.action == "measure":
             groups.setdefault(draft.guideline, []).append(draft)
+    bundles = [g for g in groups.values() if len(g) >= ENOUGH]
+    joining: dict[str, list[Draft]] = {}
+    for draft in drafts:
+        bundle = _asking_too(draft, bundles)
+        if isinstance(draft, Draft) and bundle:
+            joining.setdefault(bundle[0].guideline, []).append(draft)
+            yield merged(draft, replace(bundle[0], target=TOGETHER).key)
     for draft in drafts:
         group = groups.get(draft.guideline, []) if isinstance(draft, Draft) else []
+        if any(draft in joined for joined in joining.values()):
+            continue
         if not isinstance(draft, Draft) or len(group) < ENOUGH or draft not in group:
             yield draft
         elif draft is group[0]:
-            yield _one_of(group, told)
+            yield _one_of(group, told, joining.get(draft.guideline, []))
 
 
-def _one_of(group: list[Draft], told: frozenset[str]) -> Draft:
+def _asking_too(draft: Draft | Dropped, bundles: list[list[Draft]]) -> list[Draft] | None:
+    """The bundle that asks for the same test as ``draft``; None where none does, or ``draft`` is of a bundle itself."""
+    if not isinstance(draft, Draft) or draft.action != "measure" or draft.tier != "missing-data":
+        return None
+    if any(draft in bundle for bundle in bundles):
+        return None
+    return next((g for g in bundles if any(_test(d) == _test(draft) for d in g)), None)
+
+
+def _test(draft: Draft) -> str:
+    return SAME_TEST.get(draft.target, draft.target)
+
+
+def _one_of(group: list[Draft], told: frozenset[str], joining: list[Draft]) -> Draft:
     first = group[0]
     purpose, colon, _ = first.text.partition(": ")
     shared = bool(colon) and all(d.text.startswith(f"{purpose}: ") for d in group)
     steps = dict.fromkeys((d.text.removeprefix(f"{purpose}: ") if shared else d.text).rstrip(".") for d in group)
     opening = f"{purpose}: " if shared else ""
-    together = total(d.basis for d in group)
+    together = total(d.basis for d in (*group, *joining))
+    citations = dict.fromkeys(d.citation for d in (first, *joining))
     return replace(
         first,
-        target="missing-inputs",
+        target=TOGETHER,
         text=f"{opening}{'; '.join(steps)}.",
         patient_text=GAPS,
+        citation="; ".join(citations),
         basis=replace(together, words=_missing(w for w in together.words if w not in told)),
         changes_if="these are recorded",
         window="at the next visit",

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from salus import __version__
 from salus.careplan.model import NOT_A_DEVICE, TIER_TITLES, TIERS, Dropped, NotAssessable, Plan, PlanItem
+from salus.careplan.person import death_words
 from salus.careplan.report.ecg import Strip, strips
 from salus.careplan.report.evidence import Library, Place, SourceGroup
 from salus.careplan.report.genes import Gene, genes
 from salus.careplan.report.links import Piece, pieces
 from salus.careplan.report.pictures import Picture, pictures
-from salus.careplan.report.plain import PatientPage, patient_page
+from salus.careplan.report.plain import PatientPage, patient_page, sentences
 from salus.careplan.report.trends import Trend, trends
 from salus.careplan.report.words import (
     department,
@@ -23,6 +25,7 @@ from salus.careplan.report.words import (
     title_of,
     value_words,
 )
+from salus.careplan.scope import within
 from salus.findings.model import Evidence, Finding
 from salus.record.chart import Chart
 
@@ -31,6 +34,8 @@ FIRST = 5
 DENSE_FROM = 8
 NEEDS, REASON = 3, 150
 """What the first screen shows of an unanswered question: things to obtain, and characters of the reason."""
+GENE_TEST = "a pharmacogenetic test, or a genome file with all positions (gVCF)"
+_POSITIONS = re.compile(r"\brs\d+|^the genotype at ")
 _OWN_FACTS = ("age", "sex", "name", "deceased", "nothing_proposed", "age_note")
 
 
@@ -44,6 +49,16 @@ class ItemView:
     citation: tuple[Piece, ...]
     findings: tuple[tuple[str, str], ...]
     evidence: tuple[Place, ...]
+
+    @property
+    def headline(self) -> str:
+        """The first sentence of the item."""
+        return next(iter(sentences(self.item.text)), self.item.text)
+
+    @property
+    def rest(self) -> str:
+        """What follows the first sentence; "" where nothing does."""
+        return self.item.text.strip()[len(self.headline) :].strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +87,7 @@ class FindingView:
     probability: str
     dated: str
     evidence: tuple[Place, ...]
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +125,7 @@ class DroppedView:
     """A dropped proposal and its rule."""
 
     number: int
+    title: str
     dropped: Dropped
     citation: tuple[Piece, ...]
 
@@ -118,6 +135,7 @@ class Page:
     """Everything on the page."""
 
     plan: Plan
+    deceased: bool
     facts: tuple[str, ...]
     more_facts: tuple[tuple[str, str], ...]
     notices: tuple[str, ...]
@@ -151,10 +169,11 @@ def make_page(plan: Plan, chart: Chart) -> Page:
         )
         for m in plan.medicines
     )
-    groups = _groups(findings, anchors, library)
+    groups = _groups(findings, anchors, library, plan.looked_at)
     facts, more = _facts(plan, chart)
     return Page(
         plan=plan,
+        deceased=bool(plan.summary.get("deceased")),
         facts=facts,
         more_facts=more,
         notices=tuple(str(plan.summary[k]) for k in ("age_note",) if plan.summary.get(k)),
@@ -162,8 +181,10 @@ def make_page(plan: Plan, chart: Chart) -> Page:
         first=tuple(sorted(items, key=_urgency))[:FIRST],
         tiers=tuple((t, TIER_TITLES[t], of) for t in TIERS if (of := tuple(i for i in items if i.item.tier == t))),
         medicines=medicines,
-        not_assessable=tuple(_open(entry, findings, anchors) for entry in plan.not_assessable),
-        dropped=tuple(DroppedView(n, d, pieces(d.citation)) for n, d in enumerate(plan.dropped, 1)),
+        not_assessable=tuple(_open(entry, findings, anchors, plan.looked_at) for entry in plan.not_assessable),
+        dropped=tuple(
+            DroppedView(n, plan.dropped_title(d), d, pieces(d.citation)) for n, d in enumerate(plan.dropped, 1)
+        ),
         trends=trends(findings, chart),
         strips=tracings,
         pictures=images,
@@ -174,16 +195,28 @@ def make_page(plan: Plan, chart: Chart) -> Page:
     )
 
 
-def _open(entry: NotAssessable, findings: Sequence[Finding], anchors: Mapping[str, str]) -> OpenView:
-    about = (f for f in findings if f.code == entry.finding and f.status != "ok" and f.reason == entry.reason)
+def _open(
+    entry: NotAssessable, findings: Sequence[Finding], anchors: Mapping[str, str], looked_at: Sequence[str]
+) -> OpenView:
+    about = (
+        f
+        for f in findings
+        if f.code == entry.finding and f.status != "ok" and within(f.reason, looked_at) == entry.reason
+    )
     finding = next(about, None)
+    needs = tuple(dict.fromkeys(_short_need(need) for need in entry.needs)) if finding else entry.needs
     return OpenView(
         title=entry.title if entry.title != entry.finding else title_of(entry.finding),
         reason=_shortened(entry.reason),
-        needs=entry.needs[:NEEDS] if finding else entry.needs,
-        more=max(len(entry.needs) - NEEDS, 0) if finding else 0,
+        needs=needs[:NEEDS] if finding else needs,
+        more=max(len(needs) - NEEDS, 0) if finding else 0,
         anchor=anchors[finding.id] if finding else "",
     )
+
+
+def _short_need(need: str) -> str:
+    """A list of positions of a gene in few words: it stands whole under the finding."""
+    return GENE_TEST if _POSITIONS.search(need) else need
 
 
 def _shortened(text: str) -> str:
@@ -203,12 +236,11 @@ def _facts(plan: Plan, chart: Chart) -> tuple[tuple[str, ...], tuple[tuple[str, 
         summary.setdefault("age", person.age(chart.fresh().now))
         summary.setdefault("sex", person.sex)
         if person.deceased:
-            summary.setdefault("deceased", True)
+            summary.setdefault("deceased", death_words(person))
     age, sex = summary.get("age"), summary.get("sex")
     facts = (
-        f"{age} years" if age is not None and age != "" else "age not recorded",
+        summary.get("deceased") or (f"{age} years" if age is not None and age != "" else "age not recorded"),
         str(sex) if sex and sex != "not recorded" else "sex not recorded",
-        *(("deceased",) if summary.get("deceased") else ()),
     )
     more = tuple(
         (str(k).replace("_", " ").replace("-", " "), value_words(v))
@@ -268,10 +300,14 @@ def _items(
     return tuple(found)
 
 
-def _groups(findings: Sequence[Finding], anchors: Mapping[str, str], library: Library) -> tuple[FindingGroup, ...]:
+def _groups(
+    findings: Sequence[Finding], anchors: Mapping[str, str], library: Library, looked_at: Sequence[str]
+) -> tuple[FindingGroup, ...]:
     groups: dict[str, list[FindingView]] = {}
     for finding in findings:
-        groups.setdefault(department(finding.method), []).append(_view(finding, anchors[finding.id], library))
+        groups.setdefault(department(finding.method), []).append(
+            _view(finding, anchors[finding.id], library, looked_at)
+        )
     return tuple(
         FindingGroup(
             title,
@@ -282,7 +318,7 @@ def _groups(findings: Sequence[Finding], anchors: Mapping[str, str], library: Li
     )
 
 
-def _view(finding: Finding, anchor: str, library: Library) -> FindingView:
+def _view(finding: Finding, anchor: str, library: Library, looked_at: Sequence[str]) -> FindingView:
     return FindingView(
         anchor,
         finding,
@@ -292,4 +328,5 @@ def _view(finding: Finding, anchor: str, library: Library) -> FindingView:
         probability_words(finding),
         period(finding.effective),
         library.open_all(finding.evidence),
+        within(finding.reason, looked_at),
     )

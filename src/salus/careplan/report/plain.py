@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 
 from salus.careplan.model import TIERS, Plan, PlanItem
 from salus.careplan.report.words import day
+from salus.findings.model import Finding
 
 MAX_GRADE = 8.0
 ASK_FIRST = "Please talk with your doctor or pharmacist about this before you change any medicine."
@@ -114,13 +118,31 @@ def safe_for_patient(text: str) -> str:
 def patient_page(plan: Plan) -> PatientPage:
     """The patient's page of a plan: items in the plan's order, results that have a plain sentence, the medicines."""
     ordered = sorted(plan.items, key=lambda i: (TIERS.index(i.tier), i.rank))
-    results = (safe_for_patient(f.patient_sentence) for f in plan.findings if f.status == "ok" and f.patient_sentence)
+    results = (safe_for_patient(_result(f)) for f in plan.findings if f.status == "ok" and f.patient_sentence)
     return PatientPage(
         points=_points(i for i in ordered if i.tier != "missing-data"),
         missing=_points(i for i in ordered if i.tier == "missing-data"),
         results=tuple(dict.fromkeys(results)),
         medicines=tuple((m.name, m.dose, day(m.last_confirmed)) for m in plan.medicines),
     )
+
+
+def _result(finding: Finding) -> str:
+    """A finding's sentence for the patient; a gene's names the gene and says its result in plain words."""
+    gene = finding.details.get("gene")
+    if not isinstance(gene, str) or gene not in _genes():
+        return finding.patient_sentence
+    plain = _genes()[gene].get(str(finding.value), "")
+    told = finding.patient_sentence.replace("This gene", f"The gene {gene}", 1)
+    if not plain:
+        return told
+    return f"{told.partition(' Your result:')[0]} Your result: {plain}."
+
+
+@cache
+def _genes() -> dict[str, dict[str, str]]:
+    text = files("salus.careplan").joinpath("tables", "genes_plain.toml").read_text("utf-8")
+    return {name: table for name, table in tomllib.loads(text).items() if isinstance(table, dict)}
 
 
 def _points(items: Iterable[PlanItem]) -> tuple[Point, ...]:
