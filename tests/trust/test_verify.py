@@ -105,7 +105,6 @@ STATEMENTS = [
     "DELETE FROM log_checkpoint WHERE size = 4",
     "UPDATE log_checkpoint SET signature = zeroblob(64) WHERE size = 4",
     "DELETE FROM quarantine",
-    "INSERT INTO meta VALUES ('a', 'b')",
     "INSERT INTO patient VALUES (77, 'stranger')",
     "UPDATE patient SET id = 'p2' WHERE id = 'p1'",
     "CREATE TRIGGER t AFTER INSERT ON resource BEGIN DELETE FROM history; END",
@@ -185,3 +184,29 @@ def test_restoring_an_older_backup_needs_a_word_and_is_logged(filled, tmp_path):
     with pytest.raises(StoreError, match="older"):
         House.restore(filled, copy)
     assert not House.restore(filled, copy, accept_loss=True).problems
+
+
+def test_a_restore_that_lost_a_revocation_opens_nothing_until_the_patient_decides(ward, tmp_path):
+    from salus.app.session import Session
+    from salus.errors import AccessError, IntegrityError
+
+    house = ward.house
+    house.store.commit(SCOPE, [Change("Patient", "p1", person())], at=WHEN)
+    name = Session(house, ward.patient).give_consent("p1", AT, actors=["dr-lee"], categories=["record"])
+    copy = tmp_path / "copy.sqlite"
+    house.backup(copy, "operator")
+    Session(house, ward.patient).revoke("p1", name)
+    house.close()
+    for file in house.configuration.store.iterdir():
+        file.unlink()
+    House.restore(house.configuration, copy, accept_loss=True)
+    with House(house.configuration, clock=lambda: ward.time) as again:
+        with pytest.raises(IntegrityError, match="newer decision"):
+            Session(again, ward.clinician).open("p1", AT)
+        mine = Session(again, ward.patient)
+        assert [state for _, state in mine.consents("p1")] == ["in force"]
+        mine.revoke("p1", name)
+        with pytest.raises(AccessError):
+            Session(again, ward.clinician).open("p1", AT)
+        assert mine.open("p1", AT).chart.patient.name == "Ada Example"
+        assert not again.verify().problems

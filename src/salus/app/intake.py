@@ -108,9 +108,8 @@ class Intake:
     def _attribute(self, batch: Batch, owner: str) -> str:
         stored = self._stored_patient(owner)
         if batch.patient is not None:
-            attribute(
-                batch.clues, Known.of(batch.patient, self._accepted), batch.kind
-            )  # the source must agree with itself
+            named = Known.of(batch.patient, self._accepted)
+            attribute(batch.clues, named, batch.kind)  # the source must agree with itself
             if stored is not None:
                 same_person(batch.patient, Known.of(stored, self._accepted))
                 nothing_lost(batch.patient, Known.of(stored))

@@ -46,7 +46,7 @@ class Refresh:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A chart that was released, with the findings its reader may see and what was withheld from him.
+    """A chart that was released, with the findings its reader may see.
 
     ``refresh`` tells only of methods that read nothing but what was released.
     """
@@ -85,21 +85,17 @@ class Session:
         grant = self.house.gate.grant(self.actor, patient, purpose or self._purpose(patient))
         found, refresh, processed = self._current(patient, at, progress)
         scope = _narrow(grant, grant.categories - frozenset(without))
-        chart = self._chart(scope, at)
+        chart = self.house.gate.chart(scope, at)
         open_to_methods = scope.categories & processed
         if open_to_methods != processed:
             # As if the rest did not exist: a finding that other data only refined is drawn from what is released.
-            view = self._chart(_narrow(scope, open_to_methods), at)
+            view = self.house.gate.chart(_narrow(scope, open_to_methods), at)
             found = (
                 run(self.methods()[0], view, contexts=self.contexts(), previous=found).findings if view.known else ()
             )
         inputs = {m.id: frozenset(m.inputs) for m in self.methods()[0]}
         told = tuple(f for f in refresh.failures if inputs.get(f.method, frozenset(CATEGORIES)) <= scope.categories)
         return Opened(chart.fresh(found), scope, found, replace(refresh, failures=told))
-
-    def _chart(self, scope: Grant, at: datetime) -> Chart:
-        entries = [(s.source, s.body) for s in self.house.store.read(scope)]
-        return Chart(entries, now=at, loader=self.house.store.loader(scope))
 
     def plan(
         self,
@@ -219,7 +215,7 @@ class Session:
         self.house.log.remember(self.house.store.connection)
 
     def _was_witnessed(self, scope: Grant, body: Body) -> bool:
-        name = consent_signature_id(body)
+        name = consent.signature_id(body["id"])
         reading = _narrow(scope, frozenset({"record"}))
         return any(consent.is_witnessed(s.body) for s in self.house.store.read(reading, ("Provenance",), ids=[name]))
 
@@ -305,11 +301,6 @@ class Session:
         return proof.of_entry(house.store.connection, house.vault, house.log, n, patient)
 
 
-def consent_signature_id(body: Body) -> str:
-    """The id of the Provenance that holds the signature of a Consent."""
-    return f"{body['id']}-signature"
-
-
 def _check_filed(body: Body, provenance: Body, patient: str) -> None:
     """Hold a consent and its Provenance to the form in which they are kept. Raises InputError."""
     if body.get("resourceType") != "Consent" or not isinstance(body.get("id"), str):
@@ -319,7 +310,7 @@ def _check_filed(body: Body, provenance: Body, patient: str) -> None:
     consent.parse(f"Consent/{body['id']}", 1, {**body, "status": "active"}, patient)
     if (
         provenance.get("resourceType") != "Provenance"
-        or provenance.get("id") != consent_signature_id(body)
+        or provenance.get("id") != consent.signature_id(body["id"])
         or provenance.get("target") != [{"reference": f"Consent/{body['id']}"}]
     ):
         raise InputError("the signature must be a Provenance of this consent, with its id and -signature")
@@ -333,7 +324,7 @@ def _end_of_day(text: str) -> str:
 
 
 def _narrow(grant: Grant, categories: frozenset[str]) -> Grant:
-    return replace(grant, categories=categories, withheld=frozenset(CATEGORIES) - categories)
+    return replace(grant, categories=categories)
 
 
 def _difference(

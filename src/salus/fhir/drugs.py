@@ -167,11 +167,6 @@ def statin_intensity(ingredient: str, mg: Decimal | None) -> Intensity | None:
     return None
 
 
-def can_be_high(ingredient: str) -> bool:
-    """True for a statin that has a dose of high intensity."""
-    return ingredient in _classes()["intensity"]["high"]
-
-
 def high_doses() -> Mapping[str, tuple[int, int]]:
     """Statins with their lowest and highest dose of high intensity in mg a day."""
     return {name: (low, high) for name, (low, high) in _classes()["intensity"]["high"].items()}

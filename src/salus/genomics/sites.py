@@ -33,11 +33,6 @@ class Site:
     line: int | None = None
     reason: str = ""
 
-    @property
-    def heterozygous(self) -> bool:
-        """True for a call with two different bases."""
-        return self.bases is not None and self.bases[0] != self.bases[1]
-
 
 def regions(gene: Gene) -> tuple[Region, ...]:
     """The stretches of a GRCh38 file that must be read for ``gene``."""

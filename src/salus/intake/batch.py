@@ -23,11 +23,6 @@ class Clues:
     birth_date: str = ""
     sex: str = ""
 
-    @property
-    def anything(self) -> bool:
-        """True when the source names or describes somebody."""
-        return bool(self.reference or self.identifiers or self.birth_date or self.sex)
-
 
 @dataclass(frozen=True, slots=True)
 class Attachment:

@@ -148,6 +148,11 @@ def signed_bytes(consent: Body) -> bytes:
     return json.dumps({k: v for k, v in consent.items() if k != "meta"}, canonical=True)
 
 
+def signature_id(consent_id: str) -> str:
+    """The id of the Provenance that holds the signature of a Consent."""
+    return f"{consent_id}-signature"
+
+
 def sign(consent: Body, signer: Identity, at: datetime, *, witnessed: bool = False) -> dict[str, Any]:
     """A Provenance with ``signer``'s signature over ``consent``.
 
@@ -166,7 +171,7 @@ def sign(consent: Body, signer: Identity, at: datetime, *, witnessed: bool = Fal
         agent["type"] = _concept(WITNESSED, "witness")
     return {
         "resourceType": "Provenance",
-        "id": f"{consent['id']}-signature",
+        "id": signature_id(str(consent["id"])),
         "target": [{"reference": f"Consent/{consent['id']}"}],
         "recorded": dates.write(at),
         "agent": [agent],

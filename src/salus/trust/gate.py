@@ -38,7 +38,6 @@ class Grant:
     categories: frozenset[str]
     may_write: bool
     purpose: str
-    withheld: frozenset[str] = frozenset()
     leaf: int | None = None
 
 
@@ -65,7 +64,7 @@ class Gate:
     ) -> tuple[Chart, Grant]:
         """The chart as of ``at`` that ``actor`` may see, and the grant it was opened under. Raises AccessError."""
         grant = self.grant(actor, patient, purpose)
-        return self._chart(grant, at, findings), grant
+        return self.chart(grant, at, findings), grant
 
     def service_chart(self, patient: str, at: datetime) -> tuple[Chart, Grant]:
         """The chart for the house's own runner: all that the patient has not closed to processing."""
@@ -76,7 +75,7 @@ class Gate:
         }
         allowed = frozenset() if standing.opaque else frozenset(CATEGORIES) - closed
         grant = self._record("service", patient, "processing", Decision(allowed, ("service",), ()), may_write=True)
-        return self._chart(grant, at, ()), grant
+        return self.chart(grant, at), grant
 
     def grant(self, actor: Actor, patient: str, purpose: str) -> Grant:
         """Decide whether ``actor`` may read, log it, and raise AccessError or return the grant."""
@@ -114,11 +113,12 @@ class Gate:
         """A scope over the whole store for upkeep (verify, backup, listing); it reads no bodies by itself."""
         return Grant(actor, "*", "upkeep", frozenset(), may_write, purpose="upkeep")
 
-    # ----
-
-    def _chart(self, grant: Grant, at: datetime, findings: Sequence[FindingView]) -> Chart:
+    def chart(self, grant: Grant, at: datetime, findings: Sequence[FindingView] = ()) -> Chart:
+        """The chart as of ``at`` that a grant covers."""
         entries = [(s.source, s.body) for s in self._store.read(grant)]
         return Chart(entries, now=at, loader=self._store.loader(grant), findings=findings)
+
+    # ----
 
     def _record(self, actor: str, patient: str, purpose: str, decision: Decision, *, may_write: bool) -> Grant:
         """One leaf for one decision, before any data leave."""
@@ -144,7 +144,6 @@ class Gate:
             decision.categories,
             may_write,
             purpose,
-            frozenset(CATEGORIES) - decision.categories,
             leaf,
         )
 
@@ -173,24 +172,28 @@ class Gate:
         """The patient's consents that ``grant`` covers, each with "in force" or why it decides nothing."""
         if "record" not in grant.categories:
             return []
-        stored = self._consents(grant.patient)
-        ignored = dict(self._standing(grant.patient).ignored)
+        stored = self._consents(grant.patient, lost=True)
+        ignored = dict(self._evaluate(grant.patient, stored).ignored)
         return [(s.body, ignored.get(s.source.ref, "in force")) for s in stored if s.source.ref.startswith("Consent/")]
 
     def _standing(self, patient: str) -> Standing:
         if not self._store.exists(_about(patient)):
             return Standing()
-        stored = {s.source.ref: s for s in self._consents(patient)}
+        return self._evaluate(patient, self._consents(patient))
+
+    def _evaluate(self, patient: str, found: Sequence[Stored]) -> Standing:
+        stored = {s.source.ref: s for s in found}
         consents = [(ref, s.source.version, s.body) for ref, s in stored.items() if ref.startswith("Consent/")]
         proofs = {ref: stored[signature_ref(ref)].body for ref, _, _ in consents if signature_ref(ref) in stored}
         return consent.standing(consents, proofs, self._registry.ever, patient)
 
-    def _consents(self, patient: str) -> list[Stored]:
+    def _consents(self, patient: str, *, lost: bool = False) -> list[Stored]:
         """The patient's consents with their signatures, held to the log: exactly what was filed last, all of it.
 
-        Raises IntegrityError when one was changed, removed, added or put back behind salus's back.
+        ``lost`` shows them also where a later decision is known to be lost: to look at, never to decide by. Raises
+        IntegrityError when one was changed, removed, added or put back behind salus's back.
         """
-        filed = self._filed(patient)
+        filed = self._filed(patient, lost=lost)
         stored = self._store.read(_about(patient), ("Consent",)) if filed else []
         if filed:
             signatures = {ref.partition("/")[2] for ref in filed if ref.startswith("Provenance/")}
@@ -201,7 +204,7 @@ class Gate:
             raise IntegrityError("a consent that nobody filed stands in a record", remedy="run: salus verify")
         return stored
 
-    def _filed(self, patient: str) -> dict[str, tuple[int, str]]:
+    def _filed(self, patient: str, *, lost: bool) -> dict[str, tuple[int, str]]:
         """Version and keyed hash of every consent and signature, from the unbroken chain of entries that filed them."""
         filed: dict[str, tuple[int, str]] = {}
         last: int | None = None
@@ -211,14 +214,17 @@ class Gate:
                 raise IntegrityError("an entry that filed a consent is missing", remedy="run: salus verify")
             last = entry.n
             filed |= {ref: (version, mac) for ref, version, mac, _ in entry.content["items"]}
-        if marked is not None and (last is None or last < marked):
-            raise IntegrityError("an entry that filed a consent is missing", remedy="run: salus verify")
+        if not lost and marked is not None and (last is None or last < marked):
+            raise IntegrityError(
+                "a newer decision on consent was lost (a restored backup?)",
+                remedy="the patient must look at the consents and decide anew: salus consent list, revoke, give",
+            )
         return filed
 
 
 def signature_ref(consent_ref: str) -> str:
     """Reference of the Provenance that holds the signature of a Consent."""
-    return f"Provenance/{consent_ref.partition('/')[2]}-signature"
+    return f"Provenance/{consent.signature_id(consent_ref.partition('/')[2])}"
 
 
 def _about(patient: str) -> Grant:

@@ -1,8 +1,6 @@
 -- The record: one SQLite file. Bodies, blobs and log entries are sealed; codes and identifiers in the index are
 -- keyed hashes; what stays readable is resource types, ids, versions, times and sizes.
 
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-
 CREATE TABLE patient (
   pid INTEGER PRIMARY KEY,
   id  TEXT NOT NULL UNIQUE
