@@ -6,7 +6,7 @@ DATA ?= ../shared/data
 STAMP := $(VENV)/.core
 DEV := $(VENV)/.dev
 
-.PHONY: demo test check install validate bench cards clean
+.PHONY: demo tour test check install validate bench cards dossier clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -44,6 +44,13 @@ bench: $(DEV)       ## throughput and memory, beside peers where they are instal
 
 cards: $(DEV)       ## write the method cards from what validation measures
 	$(BIN)/python -m validation --data $(DATA) --cards
+
+tour: $(DEV)        ## every department at work on the examples
+	$(BIN)/salus tour
+
+dossier: $(DEV)     ## bill of materials and requirement-risk-test trace, in build/dossier
+	$(BIN)/python tools/make_sbom.py build/dossier/sbom.cdx.json
+	$(BIN)/python tools/make_trace.py build/dossier/trace.md
 
 clean:
 	rm -rf $(VENV) build dist demo

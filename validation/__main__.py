@@ -11,7 +11,15 @@ from typing import Any
 
 HERE = Path(__file__).parent
 CARDS = HERE.parent / "src" / "salus" / "cards"
-TIMEOUT = 1200
+TIMEOUT = 1800
+DATA_OF = {
+    "assistant": "text",
+    "findings": "trust",
+    "operations": "risk",
+    "surgery": "imaging",
+    "trials": "discovery",
+}
+"""Which folder of reference data serves a department that has none of its own name."""
 
 
 def checks() -> list[tuple[str, str]]:
@@ -21,7 +29,7 @@ def checks() -> list[tuple[str, str]]:
 
 def run(department: str, name: str, data: Path) -> tuple[int, dict[str, Any] | None]:
     """Exit status and result of one check; None when its folder is missing."""
-    folder = data / department
+    folder = data / DATA_OF.get(department, department)
     if not folder.is_dir():
         return 2, None
     done = subprocess.run(
@@ -39,35 +47,46 @@ def run(department: str, name: str, data: Path) -> tuple[int, dict[str, Any] | N
 
 
 def write_cards(results: list[dict[str, Any]]) -> None:
-    """One file a method: what was measured for its present version."""
-    from salus.findings.registry import runnable
+    """One file a method or capability: what was measured for its present version."""
+    from salus.findings.registry import capabilities, runnable
 
     CARDS.mkdir(exist_ok=True)
-    for method in runnable({})[0]:
-        own = [
-            {key: result[key] for key in ("check", "n", "passed", "figures", "intervals", "data")}
+    for method in [*runnable({})[0], *capabilities()]:
+        path = CARDS / f"{method.id}.json"
+        own = _kept(path, method.version, {result["check"] for result in results}) + [
+            {key: result[key] for key in ("check", "held", "n", "passed", "figures", "intervals", "data")}
             for result in results
             if method.id in result["methods"]
         ]
         if own:
+            own.sort(key=lambda check: str(check["check"]))
             card = {"method": method.id, "version": method.version, "checks": own}
-            (CARDS / f"{method.id}.json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n", "utf-8")
+            path.write_text(json.dumps(card, indent=1, sort_keys=True) + "\n", "utf-8")
             print(f"card of {method.id}: {', '.join(c['check'] for c in own)}")
+
+
+def _kept(path: Path, version: str, measured: set[str]) -> list[dict[str, Any]]:
+    """What the card of this version holds of checks that were not run now."""
+    card = json.loads(path.read_bytes()) if path.is_file() else {"version": None}
+    return [c for c in card["checks"] if c["check"] not in measured] if card["version"] == version else []
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with one subfolder a department")
     parser.add_argument("--cards", action="store_true", help="write src/salus/cards/*.json")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="these departments or checks only")
     arguments = parser.parse_args()
     failed, results = 0, []
     for department, name in checks():
+        if arguments.only and not {department, f"{department}.{name}"} & set(arguments.only):
+            continue
         status, result = run(department, name, arguments.data)
         if result is None:
-            print(f"○ {department}.{name}: no data in {arguments.data / department}, or the check broke")
+            print(f"○ {department}.{name}: no data in {arguments.data}, or the check broke")
             failed += status != 2
             continue
-        results.append(result)
+        results.append({**result, "held": status == 0})
         failed += status != 0
         figures = {k: v for k, v in result["figures"].items() if isinstance(v, int | float)}
         print(f"{'●' if status == 0 else '✗'} {department}.{name}: {result['passed']} of {result['n']}  {figures}")

@@ -300,6 +300,7 @@ NAMELESS = {
     ("methods", "card"): ["methods", "card", "risk.egfr"],
     ("log", "check"): ["log", "check", "policy.json", "--key", "00" * 32],
     ("demo",): ["demo", "--list"],
+    ("tour",): ["tour", "--list"],
 }
 LOOKS = ("findings", "plan", "explain", "patients", "consent list", "log patient", "log proof")
 

@@ -57,13 +57,19 @@ class Shown:
     changes: tuple[Change, ...]
 
 
-def examples() -> dict[str, Example]:
-    """The bundled examples by name: inside the package, or beside it in a source checkout."""
+def examples_root() -> Path:
+    """The folder of all bundled examples: inside the package, or beside it in a source checkout."""
     root = Path(str(files("salus").joinpath("examples")))
     if not (root / "stories").is_dir():
         root = Path(__file__).resolve().parents[3] / "examples"
     if not (root / "stories").is_dir():
         raise ConfigurationError("the example patients are not installed", remedy="install salus from its wheel")
+    return root
+
+
+def examples() -> dict[str, Example]:
+    """The bundled example patients by name."""
+    root = examples_root()
     found = {}
     for folder in sorted((root / "patients").iterdir()):
         about: dict[str, Any] = json.loads((root / "stories" / f"{folder.name}.json").read_bytes())

@@ -184,15 +184,19 @@ def methods(ctx: click.Context) -> None:
 
 @methods.command("card")
 @click.argument("name")
-def methods_card(name: str) -> None:
-    """Print the card of one of salus's own methods: intended use, limits, what was measured."""
-    from salus.findings.cards import card
-    from salus.findings.registry import runnable
+@click.option("--html", type=click.Path(path_type=Path), help="Write it as a page, with the 31 source attributes.")
+@click.option("--chai", type=click.Path(path_type=Path), help="Write it as an applied model card in XML.")
+def methods_card(name: str, html: Path | None, chai: Path | None) -> None:
+    """Print the card of one of salus's own methods or capabilities: intended use, limits, what was measured."""
+    from salus.findings import card_page, cards
+    from salus.findings.chai import to_xml
 
-    method = next((m for m in runnable({})[0] if m.id == name), None)
-    if method is None:
-        raise InputError(f"no method {name!r} of salus's own", remedy="salus methods")
-    for line in card(method).lines():
+    card = cards.find(name)
+    if html:
+        html.write_text(card_page.to_html(card), "utf-8")
+    if chai:
+        chai.write_bytes(to_xml(card))
+    for line in card.lines():
         click.echo(line)
 
 

@@ -12,6 +12,7 @@ from salus.errors import SalusError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("salus.cli.demo:demo", "Show the whole way on bundled example patients."),
+    "tour": ("salus.cli.tour.command:tour", "Run one true slice of every department."),
     "init": ("salus.cli.house:init", "Make a store and its keys."),
     "actor": ("salus.cli.house:actor", "Who may act: add, list, remove."),
     "intake": ("salus.cli.record:intake", "Take files or folders into the record."),

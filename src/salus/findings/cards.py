@@ -12,28 +12,41 @@ from decimal import Decimal
 from importlib.resources import files
 from typing import Any
 
+from salus.errors import InputError
 from salus.fhir import json
-from salus.findings.method import Method
+from salus.findings.capability import Described
+from salus.findings.registry import capabilities, runnable
+from salus.findings.source_attributes import NOT_PROVIDED
 
-NOT_PROVIDED = "not provided"
 NOT_A_DEVICE = "salus is not a medical device; its findings and proposals are for a professional, who decides."
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One validation check: its name, how many cases and how many passed, figures, intervals, and its data's digest."""
+    """One validation check: its name, how many cases and how many passed, figures, intervals, and its data's digest.
+
+    ``held`` tells whether the check came out as it must.
+    """
 
     check: str
+    held: bool
     n: int
     passed: int
     figures: Mapping[str, Any]
     intervals: Mapping[str, Any]
     data: Mapping[str, Any]
 
+    @property
+    def summary(self) -> str:
+        """One line: cases, data, figures."""
+        figures = ", ".join(f"{k} {_short(v)}" for k, v in self.figures.items() if isinstance(v, int | Decimal))
+        where = f"{self.data.get('folder')} (sha256 {str(self.data.get('sha256'))[:12]})"
+        return f"{self.check}: {self.passed} of {self.n} on {where}; {figures}"
+
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A method's card. ``measured`` is empty where nothing was measured for this version."""
+    """The card of a method or capability. ``measured`` is empty where nothing was measured for this version."""
 
     id: str
     version: str
@@ -46,6 +59,12 @@ class Card:
     licence: str
     limits: tuple[str, ...]
     measured: tuple[Measured, ...]
+    facts: Mapping[str, str]
+
+    @property
+    def held(self) -> bool:
+        """True when it was measured on outside data and every check came out as it must."""
+        return bool(self.measured) and all(m.held for m in self.measured)
 
     def lines(self) -> list[str]:
         """The card as plain text lines."""
@@ -62,10 +81,7 @@ class Card:
         ]
         if not self.measured:
             rows.append(("measured", NOT_PROVIDED))
-        for result in self.measured:
-            figures = ", ".join(f"{k} {_short(v)}" for k, v in result.figures.items() if isinstance(v, int | Decimal))
-            where = f"{result.data.get('folder')} (sha256 {str(result.data.get('sha256'))[:12]})"
-            rows.append(("measured", f"{result.check}: {result.passed} of {result.n} on {where}; {figures}"))
+        rows.extend(("measured", result.summary) for result in self.measured)
         return [f"{name + ':':14} {text}" for name, text in [*rows, ("notice", NOT_A_DEVICE)]]
 
 
@@ -73,8 +89,8 @@ def _short(value: int | Decimal) -> str:
     return str(value) if isinstance(value, int) else f"{value:.4g}"
 
 
-def card(method: Method) -> Card:
-    """The card of ``method``."""
+def card(method: Described) -> Card:
+    """The card of a method or capability."""
     return Card(
         id=method.id,
         version=method.version,
@@ -87,15 +103,29 @@ def card(method: Method) -> Card:
         licence=method.licence,
         limits=method.limits,
         measured=tuple(_measured(method)),
+        facts=dict(getattr(method, "facts", {})),
     )
 
 
-def _measured(method: Method) -> list[Measured]:
+def described() -> list[Described]:
+    """Everything of salus's own that has a card: methods, then capabilities."""
+    return [*runnable({})[0], *capabilities()]
+
+
+def find(name: str) -> Card:
+    """The card of the method or capability ``name``. Raises InputError."""
+    found = next((d for d in described() if d.id == name), None)
+    if found is None:
+        raise InputError(f"no method or capability {name!r} of salus's own", remedy="salus methods")
+    return card(found)
+
+
+def _measured(method: Described) -> list[Measured]:
     path = files("salus").joinpath("cards", f"{method.id}.json")
     if not path.is_file():
         return []
     packaged = json.loads(path.read_bytes())
     if packaged["method"] != method.id or packaged["version"] != method.version:
         return []
-    names = ("check", "n", "passed", "figures", "intervals", "data")
+    names = ("check", "held", "n", "passed", "figures", "intervals", "data")
     return [Measured(**{n: entry[n] for n in names}) for entry in packaged["checks"]]

@@ -15,9 +15,11 @@ from pathlib import Path
 
 from salus.errors import MethodError
 from salus.fhir.views import CATEGORIES
+from salus.findings.capability import Capability
 from salus.findings.method import Method
 
 GROUP = "salus.methods"
+CAPABILITIES = "salus.capabilities"
 OURS = "salus"
 
 
@@ -44,6 +46,20 @@ def listed() -> list[Listed]:
     ]
     unique = {(m.name, m.distribution): m for m in found}
     return sorted(unique.values(), key=lambda m: (m.name, not m.ours, m.distribution))
+
+
+def capabilities() -> list[Capability]:
+    """What salus itself can do beyond its methods, by id. Raises MethodError when one is not what its name says."""
+    found = []
+    for entry in sorted(entry_points(group=CAPABILITIES), key=lambda e: e.name):
+        if entry.dist is None or entry.dist.name != OURS or entry.module.partition(".")[0] != OURS:
+            continue
+        capability = entry.load()
+        if not isinstance(capability, Capability) or capability.id != entry.name:
+            raise MethodError("not a capability of that id", where=entry.name)
+        if capability not in found:  # an editable install beside a built one lists each twice
+            found.append(capability)
+    return found
 
 
 def doubled(methods: Sequence[Listed]) -> frozenset[str]:

@@ -1,0 +1,1 @@
+"""``salus tour``: every department at work on the example patients, one module a slice."""
