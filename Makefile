@@ -6,7 +6,7 @@ DATA ?= ../shared/data
 STAMP := $(VENV)/.core
 DEV := $(VENV)/.dev
 
-.PHONY: demo tour test check install validate bench cards dossier clean
+.PHONY: assets demo tour test check install validate bench cards dossier clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -47,6 +47,9 @@ cards: $(DEV)       ## write the method cards from what validation measures
 
 tour: $(DEV)        ## every department at work on the examples
 	$(BIN)/salus tour
+
+assets:             ## the browser libraries of the pages, from npm by the lock (optional: pages work without)
+	cd web-assets && npm ci --ignore-scripts && node build.mjs
 
 dossier: $(DEV)     ## bill of materials and requirement-risk-test trace, in build/dossier
 	$(BIN)/python tools/make_sbom.py build/dossier/sbom.cdx.json

@@ -275,6 +275,20 @@ ATTEMPTS = {
     ("consent", "close"): ["consent", "close", "p1", "record"],
     ("consent", "list"): ["consent", "list", "p1"],
     ("consent", "revoke"): ["consent", "revoke", "p1", "k"],
+    ("anchor", "write"): ["anchor", "write", "--chain", "http://127.0.0.1:9", "--contract", "0x0"],
+    ("anchor", "check"): ["anchor", "check", "--chain", "http://127.0.0.1:9", "--contract", "0x0"],
+    ("trials", "match"): ["trials", "match", "protocol.toml", "p1", *FROM],
+    ("trials", "seal"): ["trials", "seal", "T1", "plan", "policy.json"],
+    ("trials", "seals"): ["trials", "seals", "T1"],
+    ("privacy", "deidentify"): ["privacy", "deidentify", "p1", "released", *FROM],
+    ("privacy", "ask-erasure"): ["privacy", "ask-erasure", "p1"],
+    ("privacy", "requests"): ["privacy", "requests"],
+    ("privacy", "erase"): ["privacy", "erase", "p1", "--yes"],
+    ("listen",): ["listen", "--mllp", "nowhere"],
+    ("alerts", "list"): ["alerts", "list", "p1"],
+    ("alerts", "ack"): ["alerts", "ack", "p1", "x"],
+    ("alerts", "assign"): ["alerts", "assign", "cuff-9", "p1", "--setting", "home"],
+    ("alerts", "release"): ["alerts", "release", "cuff-9"],
     ("policy", "sign"): ["policy", "sign", "policy.json"],
     ("policy", "add"): ["policy", "add", "policy.json"],
     ("policy", "list"): ["policy", "list"],
@@ -291,6 +305,7 @@ ATTEMPTS = {
     ("actor", "remove"): ["actor", "remove", "nobody"],
     ("actor", "add"): ["actor", "add", "x2", "--kind", "practitioner", "--public-key", "00", "--by"],
     ("backup",): ["backup", "copy.sqlite"],
+    ("token",): ["token"],
 }
 NAMELESS = {
     ("verify",): ["verify"],
@@ -300,7 +315,18 @@ NAMELESS = {
     ("methods", "card"): ["methods", "card", "risk.egfr"],
     ("log", "check"): ["log", "check", "policy.json", "--key", "00" * 32],
     ("demo",): ["demo", "--list"],
+    ("serve",): ["serve", "--host", "198.51.100.1"],
     ("tour",): ["tour", "--list"],
+    ("discovery", "fit"): ["discovery", "fit", "--train", "policy.json", "--endpoint", "hlm", "--out", "m.npz"],
+    ("discovery", "predict"): ["discovery", "predict", "C", "--model", "policy.json"],
+    ("discovery", "similar"): ["discovery", "similar", "C", "--in", "policy.json"],
+    ("discovery", "signals"): ["discovery", "signals", "policy.json"],
+    ("discovery", "design"): "discovery design --objective policy.json --start policy.json --out d.json".split(),
+    ("imaging", "reconstruct"): ["imaging", "reconstruct", "policy.json", "--out", "x.npy"],
+    ("anchor", "deploy"): ["anchor", "deploy", "--chain", "http://127.0.0.1:9"],
+    ("trials", "design"): ["trials", "design"],
+    ("trials", "size"): ["trials", "size", "--rates", "0.3", "0.2"],
+    ("privacy", "anonymise"): ["privacy", "anonymise", "policy.json", "k.csv", "--hierarchy", "x=policy.json"],
 }
 LOOKS = ("findings", "plan", "explain", "patients", "consent list", "log patient", "log proof")
 
@@ -334,6 +360,8 @@ def test_no_command_shows_or_writes_anything_without_a_basis(town, name, when): 
         assert "Ada" in town.salus("plan", "p1", "--as", "dr-lee", *FROM)
         town.salus("consent", "revoke", "p1", given, "--as", "pat")
     (town.folder / "policy.json").write_text("{}")
+    protocol = 'id="T"\nversion="1"\ntitle="t"\n[[criteria]]\nid="I"\nkind="inclusion"\ntext="a"\nrule={age={min=18}}\n'
+    (town.folder / "protocol.toml").write_text(protocol)
     (town.folder / "noise.bin").write_bytes(b"\x00\xffAda Example MRN-p1" * 9)
     town.run("intake", "noise.bin", "--as", "operator", "--patient", "p1")
     sentences = [

@@ -65,7 +65,7 @@ BAD = {
     "note of unknown encoding": ({"x.txt": "Kein Fieber. Größe".encode("cp1252")}, "utf-8"),
     "PDF": ({"x.pdf": b"%PDF-1.4\n1 0 obj\n"}, "a PDF: not read yet"),
     "RTF": ({"x.rtf": b"{\\rtf1 No fever.}"}, "an RTF document"),
-    "HL7 v2": ({"x.hl7": b"MSH|^~\\&|LAB|A\rPID|1||MRN-p1\r"}, "HL7 v2 messages are not read yet"),
+    "HL7 v2": ({"x.hl7": b"MSH|^~\\&|LAB|A\rPID|1||MRN-p1\r"}, "a message type that is not taken in"),
     "Office": ({"x.docx": b"PK\x03\x04" + bytes(60)}, "Office"),
     "old Office": ({"x.doc": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(60)}, "Office"),
     "star alleles": ({"x.tsv": b"CYP2D6\t*1/*3\n"}, "a table of values"),

@@ -52,7 +52,7 @@ def test_the_wheel_holds_code_tables_examples_and_licences_and_nothing_else(whee
     assert sources <= set(names), "a file of the package is not in the wheel"
     examples = {
         f"salus/{p.relative_to(ROOT).as_posix()}"
-        for part in ("patients", "stories")
+        for part in ("patients", "stories", "tour")
         for p in (ROOT / "examples" / part).rglob("*")
         if p.is_file()
     }

@@ -25,3 +25,145 @@ GOVERNANCE = Capability(
         'Fairness in subgroups and validity in local data read "not provided" until somebody measures them.',
     ),
 )
+
+HL7V2 = Capability(
+    id="record.hl7v2",
+    version="1.0.0",
+    title="HL7 v2 intake (ADT, ORU^R01) over MLLP and from files",
+    intended_use="Takes admissions and results of hospital systems into the record and names what was not carried over.",
+    inputs=("HL7 v2 messages",),
+    produces=("FHIR R4 resources", "loss list by segment and field", "acknowledgements"),
+    population="Messages of version 2.3 to 2.8 about exactly one person who has an identifier.",
+    references=(
+        "HL7 Version 2.5.1, chapters 2, 3 and 7",
+        "HL7 Version 2 to FHIR mapping tables, github.com/HL7/v2-to-fhir at 8c9b414b",
+    ),
+    licence="Apache-2.0",
+    limits=(
+        "Other message types, merges, moves, links and deletions are refused (AR): a person has to decide those.",
+        "Messages are applied in the order in which they come; an older one that comes late overwrites a newer one.",
+        "A time without an offset keeps only its day, unless MSH-7 or the operator gives the sender's zone.",
+        "Counts of resources are compared with one other converter; values are not compared one by one.",
+        "MLLP is plain TCP: TLS has to be put in front.",
+    ),
+)
+
+ANONYMITY = Capability(
+    id="trust.anonymity",
+    version="1.0.0",
+    title="k-anonymous release of a table",
+    intended_use="Hand a table of many people to researchers so that each row looks like at least k - 1 others.",
+    inputs=("a table of strings", "a hierarchy of generalisations for each quasi-identifier"),
+    produces=("k-anonymous table", "loss of information in bits", "re-identification risk"),
+    population="Tables with one row a person; full-domain generalisation of up to 5 million combinations of levels.",
+    references=(
+        "Samarati P. Protecting respondents' identities in microdata release. IEEE TKDE 2001;13:1010-1027",
+        "Kohlmayer F et al. Flash: efficient, stable and optimal k-anonymity. IEEE PASSAT 2012:708-717",
+        "De Waal T, Willenborg L. Information loss through global recoding and local suppression. 1999",
+    ),
+    licence="Apache-2.0",
+    limits=(
+        "k-anonymity hides a person among k; where all k share a sensitive value, that value is told.",
+        "Which columns identify is the caller's judgement: a column without a hierarchy is released as it is.",
+        "Several releases of the same people can be joined against each other: that is not looked at.",
+    ),
+)
+
+DEIDENTIFICATION = Capability(
+    id="trust.deidentification",
+    version="1.0.0",
+    title="Record and notes without the identifiers of Safe Harbor",
+    intended_use="Hand one patient's record to research without the 18 identifiers, by the patient's consent to that.",
+    inputs=("record", "note"),
+    produces=("FHIR resources without identifiers", "notes without identifiers"),
+    population="FHIR R4 records; notes in English (names, places and numbers of the record in any language).",
+    references=("45 CFR 164.514(b)(2)", "HHS Office for Civil Rights, guidance on de-identification, 2012"),
+    licence="Apache-2.0",
+    limits=(
+        "Names that stand nowhere in the record and follow no title are not found in notes: somebody must read them.",
+        "Safe Harbor also asks that nobody in the house knows how the rest could identify: no program can tell that.",
+        "Genome, images and signals are not released: they can identify by themselves.",
+        "Measured on generated sentences whose names, addresses and places were given as the record's own.",
+    ),
+)
+
+ERASURE = Capability(
+    id="trust.erasure",
+    version="1.0.0",
+    title="Erasure by shredding a patient's key",
+    intended_use="Erase a patient who asks for it, everywhere at once, and leave every proof of others standing.",
+    inputs=("the patient's signed-in request", "an operator's word"),
+    produces=("a record that nobody can read", "an entry in the log that names a number, not the patient"),
+    population="Every patient of a store, with the backups that were made of it.",
+    references=("Regulation (EU) 2016/679 (GDPR), Article 17", "RFC 6962, Certificate Transparency"),
+    licence="Apache-2.0",
+    limits=(
+        "Copies of the key folder have to be destroyed by hand: with one of them an old backup can be read.",
+        "Enrolment entries of the patient's own actor stay in the log, sealed under the house's key.",
+        "Files in quarantine belong to nobody yet and are not found; what was handed out is not called back.",
+    ),
+)
+
+FHIR_SERVER = Capability(
+    id="server.fhir",
+    version="1.0.0",
+    title="FHIR R4 server with SMART sign-in and CDS Hooks",
+    intended_use=(
+        "Let other software read, search and add to a patient's record, and show the first items of the care plan "
+        "where the record is viewed, under the same gate, log and consent as everything else."
+    ),
+    inputs=("FHIR R4 JSON over HTTP", "CDS Hooks 2.0 requests"),
+    produces=("FHIR R4 JSON", "CDS Hooks cards"),
+    population="Patients of one store whose records are released to the actor who asks.",
+    references=(
+        "HL7 FHIR R4 (4.0.1), RESTful API and Search",
+        "SMART App Launch 2.2, Backend Services and asymmetric client authentication",
+        "CDS Hooks 2.0, hook patient-view",
+    ),
+    licence="Apache-2.0",
+    limits=(
+        "No update, delete, patch, batch, conditional request, chained search, _include or XML; what is not done is "
+        "refused, never ignored.",
+        "Resources are taken in without validation against profiles.",
+        "A search that names no patient is answered in stores of up to 200 patients.",
+        "Only Ed25519 keys sign in; tokens are kept in one process and end with it.",
+    ),
+)
+
+ANCHOR = Capability(
+    id="trust.anchor",
+    version="1.0.0",
+    title="Checkpoints of the log anchored in a blockchain",
+    intended_use="Give a house's partners one more witness that its log was not rewritten, on a chain they run together.",
+    inputs=("signed checkpoints of the log",),
+    produces=("points on a chain", "the log held to them"),
+    population="EVM chains; tried on py-evm and anvil.",
+    references=("EIP-1193, EIP-658 (status of a receipt)", "C2SP tlog-checkpoint"),
+    licence="Apache-2.0",
+    limits=(
+        "A chain adds a witness, not integrity: the log is checked without it.",
+        "What came after the newest anchored checkpoint is not protected by the chain.",
+        "Whether a block is final is the chain's matter; salus reads the receipt of one node.",
+    ),
+)
+
+PAGES = Capability(
+    id="web.pages",
+    version="1.0.0",
+    title="Pages for patients and clinicians",
+    intended_use=(
+        "A patient reads the plan in plain words, sees who looked and decides who may read; a clinician reads the plan "
+        "of who released it, with findings, uncertainty and the cited places. All of it behind the gate."
+    ),
+    inputs=("care plan", "findings", "log", "consents"),
+    produces=("pages of HTML", "signed consents"),
+    population="Everybody who is an actor of the house and has a browser; no script is needed.",
+    references=("W3C, Web Content Accessibility Guidelines 2.2", "W3C, Content Security Policy Level 3"),
+    licence="Apache-2.0",
+    limits=(
+        "Signing in and signing consents need the person's own key file or command line; there is no password.",
+        "Accessibility is checked by axe-core, which finds only part of what can be wrong; no users were asked.",
+        "The pages are in English.",
+        "A consent that says more than the page's terms can is shown as such, not in full.",
+    ),
+)

@@ -15,7 +15,7 @@ from salus.errors import AccessError, InputError, SalusError, StoreError
 from salus.fhir import dates
 from salus.findings import registry as methods
 from salus.record.store import Store
-from salus.trust import quarantine
+from salus.trust import erasure, quarantine
 from salus.trust import registry as state
 from salus.trust.gate import Gate
 from salus.trust.identity import KINDS, Actor, Identity, check_enrolment, is_demo_key, valid_name, verify_signature
@@ -54,6 +54,7 @@ class House:
         self.store = Store(configuration.store_file, self.vault, self.log, create=create)
         if checked:
             self.log.check_mark(self.store.connection)
+        self._heard = self.log.newest_of(self.store.connection, state.TOPIC)
         self.registry = state.load(self.log, self.store.connection)
         self.gate = Gate(self.store, self.log, self.registry, clock)
 
@@ -88,6 +89,13 @@ class House:
     def time(self) -> str:
         """The clock's time, as it is written into the record and the log."""
         return dates.write(self.clock())
+
+    def outdated(self) -> bool:
+        """True when something was written about the house since it was opened: actors, policies, keys may be others.
+
+        Who keeps a house open for long asks this before each piece of work, and opens it anew.
+        """
+        return self.log.newest_of(self.store.connection, state.TOPIC) != self._heard
 
     def note(self, actor: str, content: Mapping[str, Any]) -> None:
         """Write one house entry into the log and take it into account."""
@@ -199,6 +207,23 @@ class House:
         self.note(by, {"reason": "quarantine-released", "n": number})
         return quarantine.release(self.store, self.vault, number)
 
+    # ---- erasure
+
+    def erase_shredded(self, patient: str, by: str, request: int | None = None) -> Mapping[str, Any]:
+        """Delete what is left of a patient whose key was destroyed, and let nobody speak for that patient any more."""
+        scope = self.gate.house(by, may_write=True)
+        content = erasure.delete(self.store, self.log, scope, patient, request, self.time())
+        self.log.remember(self.store.connection)
+        self.registry.apply(content)
+        for actor in [a for a in self.registry.actors.values() if a.patient == patient]:
+            self.note(by, {"reason": "actor-removed", "id": actor.id})
+        return content
+
+    def complete_erasures(self) -> None:
+        """Complete erasures that were interrupted, or are not yet in a restored backup."""
+        for patient in erasure.left(self.store, self.vault, self.gate.house("house")):
+            self.erase_shredded(patient, "house")
+
     # ---- upkeep
 
     def verify(self, held: Checkpoint | None = None) -> Report:
@@ -237,16 +262,31 @@ class House:
             raise
 
     def _check_restored(self, accept_loss: bool) -> Report:
-        report = self.verify()
-        others = [p for p in report.problems if p.what != ROLLED_BACK]
-        if others:
-            raise StoreError(f"the backup does not verify: {others[0].what}", where=others[0].where)
-        if report.problems:
-            if not accept_loss:
-                raise StoreError("the backup is older than the log's last checkpoint", remedy="--accept-loss")
-            self.log.forget_mark()
-            self.note("house", {"reason": "restored", "entries": report.entries})
-        return self.verify()
+        mark = self.log.remembered()
+        erased_since = erasure.left(self.store, self.vault, self.gate.house("house"))
+        try:
+            if erased_since:
+                self._older(accept_loss)
+                self.complete_erasures()
+            report = self.verify()
+            others = [p for p in report.problems if p.what != ROLLED_BACK]
+            if others:
+                raise StoreError(f"the backup does not verify: {others[0].what}", where=others[0].where)
+            if report.problems:
+                self._older(accept_loss)
+            if erased_since or report.problems:
+                self.note("house", {"reason": "restored", "entries": report.entries})
+            return self.verify()
+        except SalusError:
+            if mark:
+                self.log.set_mark(mark)
+            raise
+
+    def _older(self, accept_loss: bool) -> None:
+        """Accept that the backup is older than what was remembered, or raise StoreError."""
+        if not accept_loss:
+            raise StoreError("the backup is older than the log's last checkpoint", remedy="--accept-loss")
+        self.log.forget_mark()
 
 
 def _remove_store(configuration: Configuration) -> None:

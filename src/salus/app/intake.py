@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from salus.app import hl7v2
 from salus.app.session import Session
 from salus.errors import InputError, SalusError
 from salus.fhir.views import category_of
@@ -71,6 +72,14 @@ class Intake:
         taken.extend(self._take(item) for item in waiting)
         return taken
 
+    def take(self, batch: Batch, content: bytes) -> Taken:
+        """Take in one batch that came otherwise than as a file; refused, its ``content`` goes into quarantine."""
+        self._house.gate.custodian(self._session.actor, self._patient or "*")
+        try:
+            return self._file(batch, _name(batch))
+        except InputError as error:
+            return self._keep(_name(batch), batch.kind, [content], error)
+
     # ----
 
     def _owner(self, batch: Batch) -> str | None:
@@ -91,6 +100,8 @@ class Intake:
             return self._refuse(name, item.kind, item.sources, error.at(name))
 
     def _file(self, batch: Batch, name: str) -> Taken:
+        if hl7v2.is_message(batch):
+            batch = hl7v2.fitted(self._house, batch)
         owner = self._owner(batch)
         if owner is None:
             raise InputError("the source names nobody", remedy="say whose it is: --patient ID")
@@ -153,12 +164,15 @@ class Intake:
     def _refuse(self, name: str, kind: str, sources: Sequence[Path], error: SalusError) -> Taken:
         if self._dry_run:
             return Taken(name, kind, error=error)
-        scope = self._house.gate.house(self._session.actor.id, may_write=True)
-        house, at = self._house, self._house.time()
         try:
-            n = quarantine.keep(house.store, house.vault, house.log, scope, pieces(sources), error.what, at)
+            return self._keep(name, kind, pieces(sources), error)
         except OSError:  # what cannot be read cannot be kept either: the error says so
             return Taken(name, kind, error=error)
+
+    def _keep(self, name: str, kind: str, content: Iterable[bytes], error: SalusError) -> Taken:
+        house = self._house
+        scope = house.gate.house(self._session.actor.id, may_write=True)
+        n = quarantine.keep(house.store, house.vault, house.log, scope, content, error.what, house.time())
         return Taken(name, kind, error=error, quarantine=n)
 
 

@@ -24,7 +24,7 @@ from salus.record.chart import Chart
 from salus.record.store import Change, Stored
 from salus.trust import consent, proof
 from salus.trust.gate import NOT_RELEASED, Grant
-from salus.trust.identity import Identity
+from salus.trust.identity import Actor, Identity
 from salus.trust.log import CONSENT
 
 PRESENT = timedelta(minutes=10)
@@ -61,10 +61,30 @@ class Session:
     """One actor at work in one house."""
 
     def __init__(self, house: House, identity: Identity) -> None:
+        self._begin(house, house.authenticate(identity), identity)
+
+    @classmethod
+    def for_actor(cls, house: House, actor: Actor) -> Session:
+        """A session of somebody who has proved otherwise who he is, without his private key: it can sign nothing.
+
+        Only :mod:`salus.app.tokens` and what it lets in may call this.
+        """
+        session = cls.__new__(cls)
+        session._begin(house, actor, None)
+        return session
+
+    def _begin(self, house: House, actor: Actor, identity: Identity | None) -> None:
         self.house = house
-        self.identity = identity
-        self.actor = house.authenticate(identity)
+        self.actor = actor
+        self._identity = identity
         self._methods: tuple[list[Method], list[tuple[str, str]]] | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """The actor's identity, which signs. Raises AccessError in a session that was opened without the key."""
+        if self._identity is None:
+            raise AccessError("this needs the actor's private key", remedy="sign where the key is, and file the result")
+        return self._identity
 
     # ---- reading
 
@@ -231,11 +251,25 @@ class Session:
         witnessed: bool = False,
     ) -> str:
         """Sign and file a consent that lets ``actors`` read ``categories``. Returns its id."""
+        body = self.drafted(patient, at, actors=actors, categories=categories, purposes=purposes, until=until)
+        self._sign_and_file(patient, body, witnessed)
+        return str(body["id"])
+
+    def drafted(
+        self,
+        patient: str,
+        at: datetime,
+        *,
+        actors: Sequence[str],
+        categories: Sequence[str],
+        purposes: Sequence[str] = ("TREAT",),
+        until: str | None = None,
+    ) -> dict[str, Any]:
+        """A consent that lets ``actors`` read ``categories``, to be signed. Raises InputError."""
         if unknown := [a for a in actors if a not in self.house.registry.actors]:
             raise InputError(f"{unknown[0]!r} is not an actor of this store", remedy="salus actor add")
-        name = str(uuid.uuid4())
-        body = consent.consent_resource(
-            id=name,
+        return consent.consent_resource(
+            id=str(uuid.uuid4()),
             patient=patient,
             dated=at,
             permit=categories,
@@ -243,17 +277,21 @@ class Session:
             purposes=purposes,
             until=_end_of_day(until) if until else None,
         )
+
+    def _sign_and_file(self, patient: str, body: Body, witnessed: bool) -> None:
         self.file_consent(patient, body, consent.sign(body, self.identity, self.house.clock(), witnessed=witnessed))
-        return name
 
     def close_to_processing(
         self, patient: str, at: datetime, *, categories: Sequence[str], witnessed: bool = False
     ) -> str:
         """Sign and file a consent that closes ``categories`` to processing. Returns its id."""
-        name = str(uuid.uuid4())
-        body = consent.closure_resource(id=name, patient=patient, dated=at, categories=categories)
-        self.file_consent(patient, body, consent.sign(body, self.identity, self.house.clock(), witnessed=witnessed))
-        return name
+        body = self.drafted_closure(patient, at, categories)
+        self._sign_and_file(patient, body, witnessed)
+        return str(body["id"])
+
+    def drafted_closure(self, patient: str, at: datetime, categories: Sequence[str]) -> dict[str, Any]:
+        """A consent that closes ``categories`` to processing, to be signed."""
+        return consent.closure_resource(id=str(uuid.uuid4()), patient=patient, dated=at, categories=categories)
 
     def consents(self, patient: str) -> list[tuple[Body, str]]:
         """The patient's consents, each with "in force" or why it decides nothing, for who may see the record."""
@@ -270,6 +308,10 @@ class Session:
 
     def revoke(self, patient: str, consent_id: str, *, witnessed: bool = False) -> None:
         """End a consent: a new version of it with status inactive, signed like the first."""
+        self._sign_and_file(patient, self.ended(patient, consent_id, witnessed=witnessed), witnessed)
+
+    def ended(self, patient: str, consent_id: str, *, witnessed: bool = False) -> dict[str, Any]:
+        """A consent's version that ends it, to be signed. Raises InputError."""
         scope = self.house.gate.own_consent(self.actor, patient)
         if self.actor.kind not in ("patient", "proxy") and not witnessed:
             raise NOT_SIGNED
@@ -279,8 +321,7 @@ class Session:
             raise InputError("no such consent", remedy="salus consent list")
         # Newer than what it ends, also where that was dated ahead.
         dated = max(self.house.clock(), dates.instant(found[0]["dateTime"]) + timedelta(microseconds=1))
-        body = {**found[0], "status": "inactive", "dateTime": dates.write(dated)}
-        self.file_consent(patient, body, consent.sign(body, self.identity, self.house.clock(), witnessed=witnessed))
+        return {**found[0], "status": "inactive", "dateTime": dates.write(dated)}
 
     def accesses(self, patient: str) -> list[Mapping[str, Any]]:
         """Every log entry about the patient, for the patient or a proxy: who looked, who wrote, who was refused.

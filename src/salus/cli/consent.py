@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from salus.cli.options import acting, moment, session, timed
+from salus.cli.options import acting, configuration, moment, session, timed
 
 CATEGORY = click.Choice(["record", "genome", "image", "signal", "note"])
 
@@ -92,3 +94,29 @@ def revoke(ctx: click.Context, patient: str, name: str, actor: str, witnessed: b
     with session(ctx, actor) as work:
         work.revoke(patient, name, witnessed=witnessed)
     click.echo(f"consent {name} is revoked")
+
+
+@consent.command("sign")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@acting
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Where to write (default: print it).")
+@click.pass_context
+def sign(ctx: click.Context, file: Path, actor: str, out: Path | None) -> None:
+    """Sign the consent in FILE, as a page of the server gave it, with the private key of --as.
+
+    Needs no store. What is written is a FHIR transaction, to be filed on the page or posted to the server. What the
+    consent says is told on standard error: read it.
+    """
+    from salus.app import web_consents
+    from salus.app.house import now
+    from salus.fhir import json
+    from salus.trust.identity import Identity
+
+    draft = json.loads(file.read_bytes())
+    signed = web_consents.sign_here(draft, Identity.load(configuration(ctx).identities, actor), now())
+    click.echo(web_consents.in_one_line(draft), err=True)
+    if out is None:
+        click.echo(json.dumps(signed).decode())
+    else:
+        out.write_bytes(json.dumps(signed))
+        click.echo(f"signed as {actor}: {out}", err=True)

@@ -114,10 +114,10 @@ def described() -> list[Described]:
 
 def find(name: str) -> Card:
     """The card of the method or capability ``name``. Raises InputError."""
-    found = next((d for d in described() if d.id == name), None)
-    if found is None:
+    found: list[Described] = [*(m for m in runnable({})[0] if m.id == name), *capabilities(name)]
+    if not found:
         raise InputError(f"no method or capability {name!r} of salus's own", remedy="salus methods")
-    return card(found)
+    return card(found[0])
 
 
 def _measured(method: Described) -> list[Measured]:

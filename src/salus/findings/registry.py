@@ -48,11 +48,16 @@ def listed() -> list[Listed]:
     return sorted(unique.values(), key=lambda m: (m.name, not m.ours, m.distribution))
 
 
-def capabilities() -> list[Capability]:
-    """What salus itself can do beyond its methods, by id. Raises MethodError when one is not what its name says."""
-    found = []
+def capabilities(name: str = "") -> list[Capability]:
+    """What salus itself can do beyond its methods, by id, or only what is called ``name``.
+
+    Raises MethodError when one is not what its name says.
+    """
+    found: list[Capability] = []
     for entry in sorted(entry_points(group=CAPABILITIES), key=lambda e: e.name):
         if entry.dist is None or entry.dist.name != OURS or entry.module.partition(".")[0] != OURS:
+            continue
+        if name and entry.name != name:
             continue
         capability = entry.load()
         if not isinstance(capability, Capability) or capability.id != entry.name:

@@ -46,6 +46,14 @@ def read(path: Path) -> Iterator[Batch]:
     yield _batch(path, _resources(value), File(path).sha256.hex())
 
 
+def of_value(value: Any, name: str) -> Batch:
+    """A parsed resource or Bundle that came otherwise than as a file; ``name`` is what its Provenance calls it.
+
+    Raises InputError like :func:`read`.
+    """
+    return _batch(Path(name), _resources(value), hashlib.sha256(json.dumps(value, canonical=True)).hexdigest())
+
+
 def read_lines(path: Path) -> Iterator[Batch]:
     """One JSON value a line: each Bundle is a batch; lines of single resources together are one."""
     single: list[dict[str, Any]] = []

@@ -5,22 +5,25 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from pathlib import Path
 
 from salus.errors import InputError, SalusError
 from salus.formats.content import File
-from salus.intake import apple_health, dicom, fhir_json, nifti, note, vcf, wfdb
+from salus.intake import apple_health, dicom, fhir_json, hl7v2, nifti, note, vcf, wfdb
 from salus.intake.batch import Read, Unreadable
 from salus.intake.recognise import is_skipped, recognise
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the operator said. ``sample`` names the VCF sample that is the patient."""
+    """What the operator said. ``sample`` names the VCF sample that is the patient; ``time_zone`` is the one in which an
+    HL7 v2 sender gives times without an offset."""
 
     sample: str | None = None
     encoding: str | None = None
     accept_plain_dtd: bool = False
+    time_zone: tzinfo | None = None
 
 
 Reader = Callable[[Sequence[Path], Options], Iterable[Read]]
@@ -86,7 +89,6 @@ _REFUSALS = {
     "xml": ("XML of a kind that is not read", "of XML, Apple Health's export.xml is read"),
     "pdf": ("a PDF: not read yet", "export the text"),
     "rtf": ("an RTF document: not read yet", "save it as plain text"),
-    "hl7v2": ("HL7 v2 messages are not read yet", "export the record as FHIR JSON"),
     "zip": ("a ZIP archive or an Office document: not read", "unpack the archive, or save the document as plain text"),
     "office": ("an Office document: not read yet", "save it as plain text"),
     "gzip-dicom": ("a gzip-compressed DICOM file", "unpack it first"),
@@ -138,6 +140,7 @@ _READERS: dict[str, Reader] = {
     "nifti": lambda group, _: nifti.read(group[0]),
     "wfdb": lambda group, _: wfdb.read(group),
     "apple-health": lambda group, options: apple_health.read(group[0], options.accept_plain_dtd),
+    "hl7v2": lambda group, options: hl7v2.read(group[0], options.time_zone),
     "note": lambda group, options: note.read(group[0], options.encoding),
 }
 

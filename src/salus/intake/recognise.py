@@ -56,8 +56,8 @@ def _unpacked(head: bytes) -> bytes:
 def recognise(path: Path) -> str:
     """What a file is.
 
-    One of those that are read (fhir, ndjson, vcf, dicom, nifti, wfdb, apple-health, note) or that are refused by name
-    (wfdb-companion, xml, table, pdf, rtf, hl7v2, zip, office, gzip-dicom, gzip-note, empty, unknown).
+    One of those that are read (fhir, ndjson, vcf, dicom, nifti, wfdb, apple-health, hl7v2, note) or that are refused by
+    name (wfdb-companion, xml, table, pdf, rtf, zip, office, gzip-dicom, gzip-note, empty, unknown).
     """
     raw = _first_bytes(path)
     head = _unpacked(raw)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,10 +17,14 @@ from typing import Any
 from salus.errors import AccessError, InputError, IntegrityError, StoreError
 from salus.fhir import json
 from salus.fhir.views import PERSON, Body, Source, categories_of, category_of
-from salus.record import index, schema
+from salus.record import index, planner, schema
 from salus.record.protocols import Content, Journal, Scope, Sealer
+from salus.record.sealing import chunk_context, context, pack, unpack
+from salus.record.search import Clause
 
 CHUNK = 1 << 20
+ERASED = "erased:"
+"""Begins what stands in the place of an erased patient's id; no id in FHIR can hold a colon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,15 @@ class _Tally:
         default_factory=lambda: dict.fromkeys(("created", "updated", "unchanged", "deleted"), 0)
     )
     items: list[list[Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was deleted of an erased patient: the number that stays in the log, resource versions, blobs."""
+
+    pid: int
+    versions: int
+    blobs: int
 
 
 class Store:
@@ -169,7 +181,7 @@ class Store:
             return
         version = row[2] + 1 if row else 1
         ref = f"{change.type}/{change.id}"
-        sealed = self._sealer.seal(patient, _pack(data), _context(ref, version, at, gone))
+        sealed = self._sealer.seal(patient, pack(data), context(ref, version, at, gone))
         if row:
             connection.execute("INSERT INTO history VALUES (?, ?, ?, ?, ?, ?)", (row[0], *row[2:]))
             connection.execute(
@@ -223,7 +235,7 @@ class Store:
         total, n = hashlib.sha256(), 0
         for piece in data.chunks(CHUNK):
             total.update(piece)
-            sealed = self._sealer.seal(patient, piece, _chunk_context(address, category, n, chunks))
+            sealed = self._sealer.seal(patient, piece, chunk_context(address, category, n, chunks))
             connection.execute("INSERT INTO blob_chunk VALUES (?, ?, ?)", (address, n, sealed))
             n += 1
         if n != chunks or self._address(patient, total.digest()) != address:
@@ -251,7 +263,36 @@ class Store:
         """The ids of all patients, for a scope over the whole store."""
         if scope.patient != "*":
             raise AccessError("not allowed")
-        return [row[0] for row in self._connection.execute("SELECT id FROM patient ORDER BY pid")]
+        rows = self._connection.execute("SELECT id FROM patient WHERE id NOT LIKE ? ORDER BY pid", (f"{ERASED}%",))
+        return [row[0] for row in rows]
+
+    def forget(self, scope: Scope) -> Forgotten:
+        """Delete everything of the scope's patient but the log's leaves, and put a number in the place of the id.
+
+        To be called inside a transaction, after the patient's key was shredded.
+        """
+        pid = self._pid(_one(scope))
+        connection = self._connection
+        (versions,) = connection.execute(
+            "SELECT (SELECT count(*) FROM resource WHERE pid = :pid) + "
+            "(SELECT count(*) FROM history WHERE rid IN (SELECT rid FROM resource WHERE pid = :pid))",
+            {"pid": pid},
+        ).fetchone()
+        (blobs,) = connection.execute("SELECT count(*) FROM blob WHERE pid = ?", (pid,)).fetchone()
+        for table in ("token_index", "date_index", "history"):
+            connection.execute(f"DELETE FROM {table} WHERE rid IN (SELECT rid FROM resource WHERE pid = ?)", (pid,))
+        connection.execute("DELETE FROM blob_chunk WHERE address IN (SELECT address FROM blob WHERE pid = ?)", (pid,))
+        for table in ("blob", "resource"):
+            connection.execute(f"DELETE FROM {table} WHERE pid = ?", (pid,))
+        connection.execute("UPDATE patient SET id = ? WHERE pid = ?", (f"{ERASED}{pid}", pid))
+        return Forgotten(pid, int(versions), int(blobs))
+
+    def compact(self, scope: Scope) -> None:
+        """Write the file anew without what was deleted, so that not even its sealed bytes remain."""
+        if scope.patient != "*" or not scope.may_write:
+            raise AccessError("not allowed")
+        self._connection.execute("VACUUM")
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def read(self, scope: Scope, types: Sequence[str] = (), ids: Sequence[str] = ()) -> list[Stored]:
         """The patient's current resources that the scope covers, optionally only of some types or ids."""
@@ -265,6 +306,33 @@ class Store:
         )
         found = (self.open_row(patient, *row) for row in rows)
         return [s for s in found if _covers(scope, s.categories)]
+
+    def search(
+        self, scope: Scope, kind: str, clauses: Sequence[Clause] = (), ids: Sequence[str] = ()
+    ) -> Iterator[Stored]:
+        """The patient's current resources of one type in scope that match every clause. The opened body decides."""
+        patient = _one(scope)
+        clause, values = planner.narrow(kind, clauses, ids, self._sealer.blind)
+        rows = self._connection.execute(
+            "SELECT r.type, r.id, r.version, r.updated, r.deleted, r.mac, r.body FROM resource r "
+            f"WHERE r.pid = ? AND r.type = ? AND r.deleted = 0{clause} ORDER BY r.rid",
+            (self._pid(patient), kind, *values),
+        )
+        for row in rows.fetchall():
+            found = self.open_row(patient, *row)
+            if _covers(scope, found.categories) and all(c.matches(found.body) for c in clauses):
+                yield found
+
+    def holders(self, scope: Scope, kind: str, name: str, limit: int) -> list[str]:
+        """The patients, at most ``limit``, whose records hold or held a resource of this type and id."""
+        if scope.patient != "*":
+            raise AccessError("not allowed")
+        rows = self._connection.execute(
+            "SELECT p.id FROM resource r JOIN patient p ON p.pid = r.pid WHERE r.type = ? AND r.id = ? "
+            "ORDER BY p.pid LIMIT ?",
+            (kind, name, limit),
+        )
+        return [row[0] for row in rows]
 
     def versions(self, scope: Scope, ref: str) -> list[Stored]:
         """Every version of one resource, oldest first."""
@@ -287,7 +355,7 @@ class Store:
     ) -> Stored:
         """Unseal one row. Raises IntegrityError when row and body do not belong together."""
         ref = f"{kind}/{name}"
-        data = _unpack(self._sealer.unseal(patient, sealed, _context(ref, version, updated, bool(deleted))))
+        data = unpack(self._sealer.unseal(patient, sealed, context(ref, version, updated, bool(deleted))))
         digest = hashlib.sha256(data)
         if self._sealer.mac(patient, digest.digest()) != mac:
             raise IntegrityError("a stored body is not the one that was logged", where=f"{kind} version {version}")
@@ -306,7 +374,7 @@ class Store:
         if not _covers(scope, frozenset({row[3]})):
             raise AccessError("not allowed")
         pieces = self._connection.execute("SELECT n, body FROM blob_chunk WHERE address = ? ORDER BY n", (address,))
-        plain = [self._sealer.unseal(patient, body, _chunk_context(address, row[3], n, row[2])) for n, body in pieces]
+        plain = [self._sealer.unseal(patient, body, chunk_context(address, row[3], n, row[2])) for n, body in pieces]
         data = b"".join(plain)
         if (
             len(plain) != row[2]
@@ -371,19 +439,3 @@ def _one(scope: Scope) -> str:
 def _covers(scope: Scope, categories: frozenset[str]) -> bool:
     """True when every kind of data is in scope. Whoever is released anything is told whose it is."""
     return bool(scope.categories) and categories - {PERSON} <= scope.categories
-
-
-def _context(ref: str, version: int, updated: str, deleted: bool) -> bytes:
-    return f"{ref}\0{version}\0{updated}\0{int(deleted)}".encode()
-
-
-def _chunk_context(address: str, category: str, n: int, chunks: int) -> bytes:
-    return f"blob\0{address}\0{category}\0{n}\0{chunks}".encode()
-
-
-def _pack(data: bytes) -> bytes:
-    return zlib.compress(data, 1)
-
-
-def _unpack(packed: bytes) -> bytes:
-    return zlib.decompress(packed)

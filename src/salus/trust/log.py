@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from salus.errors import IntegrityError
 from salus.fhir import json
+from salus.record.store import ERASED
 from salus.trust.merkle import Frontier, leaf_hash
 from salus.trust.vault import SYSTEM, Vault, write_durably
 
@@ -136,6 +137,10 @@ class Log:
         """The entry that filed the patient's newest consent, as remembered outside the store."""
         return self._vault.newest_consent(patient)
 
+    def set_mark(self, mark: Checkpoint) -> None:
+        """Put back a mark that was dropped for a restore which then failed."""
+        write_durably(self._vault.checkpoint_path, mark.to_bytes())
+
     def forget_mark(self) -> None:
         """Drop the checkpoint kept outside the store: only for a restore whose loss was accepted."""
         self._vault.checkpoint_path.unlink(missing_ok=True)
@@ -158,6 +163,9 @@ class Log:
         if patient is not None:
             clauses.append("p.id = ?" if patient else "l.pid IS NULL")
             values.extend([patient] if patient else [])
+        else:
+            clauses.append("(p.id IS NULL OR p.id NOT LIKE ?)")
+            values.append(f"{ERASED}%")
         rows = connection.execute(
             "SELECT l.n, coalesce(p.id, ''), l.topic, l.commitment, l.entry FROM log_leaf l "
             f"LEFT JOIN patient p ON p.pid = l.pid WHERE {' AND '.join(clauses)} ORDER BY l.n",
@@ -165,6 +173,24 @@ class Log:
         )
         for row in rows.fetchall():
             yield self.open(*row)
+
+    def written_since(self, connection: sqlite3.Connection, patient: str, n: int) -> int | None:
+        """The patient's newest entry after ``n`` that wrote something (a look writes nothing), if any."""
+        row = connection.execute(
+            "SELECT l.n FROM log_leaf l JOIN patient p ON p.pid = l.pid "
+            "WHERE p.id = ? AND l.n > ? AND l.topic <> 'access' ORDER BY l.n DESC LIMIT 1",
+            (patient, n),
+        ).fetchone()
+        return int(row[0]) if row else None
+
+    def newest_of(self, connection: sqlite3.Connection, topic: str) -> int:
+        """The newest entry of a topic; -1 where there is none."""
+        (n,) = connection.execute("SELECT max(n) FROM log_leaf WHERE topic = ?", (topic,)).fetchone()
+        return -1 if n is None else int(n)
+
+    def blank(self, connection: sqlite3.Connection, pid: int) -> int:
+        """Drop the sealed entries of an erased patient; their commitments stay, and with them every proof."""
+        return connection.execute("UPDATE log_leaf SET entry = x'' WHERE pid = ?", (pid,)).rowcount
 
     def open(self, n: int, patient: str, topic: str, commitment: bytes, sealed: bytes) -> Entry:
         """Unseal one leaf and hold it against its commitment."""
@@ -175,9 +201,9 @@ class Log:
 
     def _frontier(self, connection: sqlite3.Connection) -> Frontier:
         row = connection.execute("SELECT size, frontier FROM log_checkpoint ORDER BY size DESC LIMIT 1").fetchone()
-        leaves, last = connection.execute("SELECT count(*), coalesce(max(n) + 1, 0) FROM log_leaf").fetchone()
+        (leaves,) = connection.execute("SELECT coalesce(max(n) + 1, 0) FROM log_leaf").fetchone()
         frontier = Frontier.from_bytes(*row) if row else Frontier()
-        if not frontier.size == leaves == last:
+        if frontier.size != leaves:
             raise IntegrityError("the log and its checkpoint disagree", remedy="run: salus verify")
         return frontier
 

@@ -20,7 +20,8 @@ class Registry:
     """The state after all house entries of the log.
 
     ``former`` are actors taken out: what they signed stays signed, and nobody else gets their names. ``retired`` are
-    ids of policies that ended: none comes back. ``methods`` maps allowed distributions to pinned hashes.
+    ids of policies that ended: none comes back. ``methods`` maps allowed distributions to pinned hashes. ``erased`` are
+    the numbers that stand in the log for patients who were erased.
     """
 
     store_id: str = ""
@@ -30,6 +31,7 @@ class Registry:
     retired: set[str] = field(default_factory=set)
     policies: dict[str, Policy] = field(default_factory=dict)
     methods: dict[str, str] = field(default_factory=dict)
+    erased: set[int] = field(default_factory=set)
 
     @property
     def ever(self) -> list[Actor]:
@@ -60,6 +62,8 @@ class Registry:
                 self.methods[content["distribution"]] = content["sha256"]
             case "method-withdrawn":
                 self.methods.pop(content["distribution"], None)
+            case "erased":
+                self.erased.add(content["pid"])
 
 
 def load(log: Log, connection: sqlite3.Connection) -> Registry:

@@ -1,7 +1,7 @@
 """The vault: one data key a patient, wrapped by a master key, all in a folder outside the store.
 
-Losing the folder is losing the record; whoever has the store but not the folder has nothing. A patient's key file is
-removed to erase that patient (a later issue adds the command and its proof).
+Losing the folder is losing the record; whoever has the store but not the folder has nothing. Shredding a patient's key
+erases that patient: what was sealed under it can be opened by nobody, wherever copies of it lie.
 """
 
 from __future__ import annotations
@@ -106,6 +106,27 @@ class Vault:
     def blind(self, token: str) -> bytes:
         """HMAC-SHA256 under the store's index key, cut to 16 bytes."""
         return hmac.digest(self._index, token.encode(), "sha256")[:16]
+
+    def shred(self, patient: str) -> None:
+        """Destroy the patient's key for good, and keep a mark that this was meant. Repeating it changes nothing.
+
+        The mark is made first: a key that is missing without it is a loss, not an erasure.
+        """
+        path = self._path(patient)
+        write_durably(path.with_suffix(".shredded"), b"")
+        self._ciphers.pop(patient, None)
+        for leftover in (path, path.with_suffix(".consent")):
+            leftover.unlink(missing_ok=True)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def shredded(self, patient: str) -> bool:
+        """True when the patient's key was destroyed, and no new one was made since."""
+        path = self._path(patient)
+        return path.with_suffix(".shredded").exists() and not path.exists()
 
     # ---- the mark of how far the log had come, kept outside the store
 

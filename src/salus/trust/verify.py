@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
 from salus.errors import SalusError
 from salus.record import schema
-from salus.record.store import Store
+from salus.record.store import ERASED, Store
 from salus.trust.gate import Grant
 from salus.trust.log import CONSENT, ROLLED_BACK, Checkpoint, Log
 from salus.trust.merkle import Frontier, leaf_hash
 from salus.trust.quarantine import open_part
 from salus.trust.registry import TOPIC
-from salus.trust.vault import Vault
+from salus.trust.vault import SYSTEM, Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class _Expected:
     blobs: dict[str, tuple[str, str]]
     quarantine: dict[tuple[int, int], bool]
     patients: set[str]
+    erased: set[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def verify(store: Store, vault: Vault, log: Log, held: Checkpoint | None = None)
         marks = [mark for mark in (held, log.remembered()) if mark]  # before the snapshot, so that neither is ahead
         store.connection.execute("BEGIN")
         problems.extend(_file(store.connection))
-        expected = _Expected({}, {}, {}, set())
+        expected = _Expected({}, {}, {}, set(), _erased_numbers(log, store.connection))
         problems.extend(_log(store, vault, log, marks, expected, counts))
         problems.extend(_resources(store, expected, counts))
         problems.extend(_blobs(store, expected, counts))
@@ -119,13 +121,10 @@ def _log(
         if n != place or (pid is not None and name is None):
             yield Problem(where, "an entry is missing or moved")
             return
-        try:
-            entry = log.open(n, name or "", topic, commitment, sealed)
-            if entry.content.get("previous") != last.get(entry.patient):
-                yield Problem(where, "the patient's chain of entries is broken")
-            _expect(entry.patient, entry.topic, entry.content, expected)
-        except SalusError as error:
-            yield Problem(where, error.what)
+        if pid in expected.erased:
+            yield from _erased(where, pid, name, sealed, expected)
+        else:
+            yield from _entry(log, (n, name or "", topic, commitment, sealed), last, expected)
         last[name or ""] = n
         frontier = frontier.append(leaf_hash(commitment))  # of the commitment: it holds also for what cannot be opened
         counts["entries"] += 1
@@ -139,6 +138,39 @@ def _log(
         yield Problem("log", ROLLED_BACK)
     if frontier.size and log.remembered() is None:
         yield Problem("log", "the checkpoint kept outside the store is missing")
+
+
+def _entry(
+    log: Log, row: tuple[int, str, str, bytes, bytes], last: dict[str, int], expected: _Expected
+) -> Iterator[Problem]:
+    try:
+        entry = log.open(*row)
+        if entry.content.get("previous") != last.get(entry.patient):
+            yield Problem(f"log entry {row[0]}", "the patient's chain of entries is broken")
+        _expect(entry.patient, entry.topic, entry.content, expected)
+    except SalusError as error:
+        yield Problem(f"log entry {row[0]}", error.what)
+
+
+def _erased(where: str, pid: int, name: str, sealed: bytes, expected: _Expected) -> Iterator[Problem]:
+    """An entry of an erased patient: its commitment is in the tree, nothing else of it may be left."""
+    expected.patients.add(f"{ERASED}{pid}")
+    if name != f"{ERASED}{pid}" or sealed:
+        yield Problem(where, "something is left of an erased patient")
+
+
+def _erased_numbers(log: Log, connection: sqlite3.Connection) -> set[int]:
+    """The patients whom the house's own entries call erased. An entry that cannot be opened is told elsewhere."""
+    rows = connection.execute(
+        "SELECT n, topic, commitment, entry FROM log_leaf WHERE pid IS NULL AND topic = ?", (TOPIC,)
+    ).fetchall()
+    found = set()
+    for n, topic, commitment, sealed in rows:
+        with suppress(SalusError):
+            content = log.open(n, SYSTEM, topic, commitment, sealed).content
+            if content["reason"] == "erased":
+                found.add(content["pid"])
+    return found
 
 
 def _checkpoint(frontier: Frontier, row: tuple[bytes, bytes, bytes] | None, key: object) -> Iterator[Problem]:

@@ -13,7 +13,20 @@ from salus.app import demo
 from salus.cli.tour.slice import Slice, Stage
 from salus.errors import SalusError
 
-SLICES: tuple[str, ...] = ("governance",)
+SLICES: tuple[str, ...] = (
+    "fhir_server",
+    "web",
+    "hl7",
+    "live",
+    "trials",
+    "xray",
+    "mri",
+    "discovery",
+    "design",
+    "privacy",
+    "chain",
+    "governance",
+)
 """The modules of this folder that hold a slice, in the order of the tour."""
 
 MEASURED, WORKS, NOT_YET = "●", "◐", "○"

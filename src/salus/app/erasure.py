@@ -1,0 +1,62 @@
+"""Erasure of a patient: asked for by the patient, carried out by an operator. How it is done: salus.trust.erasure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from salus.app.house import House
+from salus.app.session import Session
+from salus.errors import AccessError, InputError
+from salus.trust.gate import NOT_RELEASED
+
+ERASURE = "erasure"
+"""Topic of a patient's own request in the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A patient's request: whose, when, and the log entry that holds it."""
+
+    patient: str
+    at: str
+    entry: int
+
+
+def ask(session: Session, patient: str) -> Asked:
+    """Write the patient's request into the log. Raises AccessError for everybody but the patient and proxies."""
+    house, actor = session.house, session.actor
+    if actor.kind not in ("patient", "proxy") or actor.patient != patient:
+        raise AccessError("only the patient or a proxy asks for erasure", remedy="--as the patient or a proxy")
+    scope = house.gate.own_consent(actor, patient)
+    if not house.store.exists(scope):
+        raise NOT_RELEASED
+    at = house.time()
+    with house.store.transaction(scope) as connection:
+        content = {"reason": "erasure-asked", "actor": actor.id, "at": at}
+        entry = house.log.append(connection, patient, ERASURE, content)
+    house.log.remember(house.store.connection)
+    return Asked(patient, at, entry)
+
+
+def asked(house: House) -> list[Asked]:
+    """The requests that wait, oldest first, the last one of each patient. Completes what was interrupted before."""
+    house.complete_erasures()
+    entries = house.log.entries(house.store.connection, topic=ERASURE)
+    found = {e.patient: Asked(e.patient, str(e.content["at"]), e.n) for e in entries}
+    return sorted(found.values(), key=lambda request: request.entry)
+
+
+def carry_out(session: Session, patient: str) -> Mapping[str, Any]:
+    """Erase a patient who asked for it. Raises AccessError for others than operators, InputError without a request.
+
+    The key goes first: from then on nothing can be read, whatever happens to the machine. The rest is deleted in one
+    step; were that interrupted, the next look at the requests completes it. Returns what the log says of it.
+    """
+    house = session.administer()
+    request = next((r for r in asked(house) if r.patient == patient), None)
+    if request is None:
+        raise InputError("this patient did not ask to be erased", remedy="salus privacy ask-erasure, as the patient")
+    house.vault.shred(patient)
+    return house.erase_shredded(patient, session.actor.id, request.entry)

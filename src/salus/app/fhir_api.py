@@ -1,0 +1,257 @@
+"""The record as FHIR resources for one signed-in actor: read, history, search, everything. The gate stands before all.
+
+Denied and absent get the same answer. Findings are brought up to date before any is shown, so that one that no longer
+holds is never served; a finding is served only to a reader whose scope covers all that it was drawn from.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from salus.app.fhir_pages import LIFE, Hit, Pages, Result
+from salus.app.fhir_query import ID, TYPE, Query
+from salus.app.refusals import Ambiguous
+from salus.app.session import PRESENT, Session
+from salus.errors import AccessError, InputError
+from salus.findings import fhir as findings_fhir
+from salus.record import search
+from salus.record.store import Stored
+from salus.trust.gate import NOT_RELEASED, Grant
+
+MAX_HOLDERS = 20
+"""How many records are asked for a resource id; a commoner id is found by patient only."""
+MAX_PATIENTS = 200
+"""The largest store (in patients) that is searched without naming a patient: each record's gate decides and logs."""
+MAX_HITS = 10_000
+FINDINGS_IN = frozenset({"Observation", "RiskAssessment", "Provenance"})
+_FAR_PAST = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Desk:
+    """What the requests of one running server share: pages, and since when each record's findings are up to date."""
+
+    pages: Pages = field(default_factory=Pages)
+    _fresh: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def bring_up_to_date(self, session: Session, patient: str) -> None:
+        """Refresh a record's findings where something was written since the last time, or ten minutes have passed."""
+        house = session.house
+        with self._lock:
+            last, at = self._fresh.get(patient, (-1, _FAR_PAST))
+            written = house.log.written_since(house.store.connection, patient, last)
+            if written is None and abs(house.clock() - at) <= PRESENT:
+                return
+            session.refresh(patient)
+            newest = house.log.written_since(house.store.connection, patient, last)
+            self._fresh[patient] = (last if newest is None else newest, house.clock())
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Part of a search result. ``next`` names the following page, "" where there is none."""
+
+    entries: tuple[Stored, ...]
+    total: int | None
+    next: str = ""
+
+
+class Records:
+    """FHIR reads of one session, for one purpose of use (None: the actor's usual one)."""
+
+    def __init__(self, session: Session, desk: Desk, purpose: str | None = None) -> None:
+        self._session = session
+        self._house = session.house
+        self._desk = desk
+        self._purpose = purpose
+
+    # ---- one resource
+
+    def read(self, kind: str, name: str) -> Stored:
+        """The current version. Raises AccessError where absent or not released, Ambiguous where several records fit."""
+        found = [s for grant in self._grants_for(kind, name) for s in self._current(grant, kind, [name])]
+        return _only(found)
+
+    def version(self, kind: str, name: str, version: int) -> Stored:
+        """One version of a resource. Of a finding only the current one is served."""
+        return _only([s for s in self.history(kind, name) if s.source.version == version and not s.deleted])
+
+    def history(self, kind: str, name: str) -> list[Stored]:
+        """Every version, newest first; no past is told of a finding or of what is deleted. Raises like :meth:`read`."""
+        grants = list(self._grants_for(kind, name))
+        current = [(grant, s) for grant in grants for s in self._current(grant, kind, [name])]
+        last = _only([s for _, s in current])
+        if findings_fhir.is_finding(last.body):
+            return [last]
+        return self._house.store.versions(current[0][0], f"{kind}/{name}")[::-1]
+
+    # ---- many resources
+
+    def search(self, query: Query) -> Page:
+        """The first page of a search; of patients who release nothing, nothing is found."""
+        hits: list[tuple[Hit, Stored]] = []
+        for patient in self._candidates(query):
+            try:
+                grant = self._grant(patient)
+            except AccessError:
+                continue
+            hits += [(_hit(patient, s), s) for s in self._matching(grant, query)]
+            if len(hits) > MAX_HITS:
+                raise InputError(f"more than {MAX_HITS} results", remedy="narrow the search by patient, code or date")
+        if query.sort:
+            hits = _sorted(hits, query.kind, *query.sort)
+        return self._first_page(_distinct(hits), query.count, total=query.total)
+
+    def everything(self, patient: str, kinds: frozenset[str] | None, count: int) -> Page:
+        """All that is released of one patient, the Patient resource first. Raises AccessError."""
+        grant = self._grant(patient)
+        self._desk.bring_up_to_date(self._session, patient)
+        stored = self._house.store.read(grant, sorted(kinds) if kinds is not None else ())
+        stored.sort(key=lambda s: not s.source.ref.startswith("Patient/"))
+        return self._first_page([(_hit(patient, s), s) for s in stored], count, total=False)
+
+    def page(self, name: str) -> Page:
+        """A later page. Raises Expired; what is no longer released is left out."""
+        result = self._desk.pages.find(name, self._session.actor.id, self._house.clock())
+        self._purpose = result.purpose
+        shown = result.hits[result.start : result.start + result.count]
+        by_patient: dict[str, list[Hit]] = {}
+        for hit in shown:
+            by_patient.setdefault(hit.patient, []).append(hit)
+        found = {hit: s for patient, hits in by_patient.items() for hit, s in self._reopen(patient, hits)}
+        return self._page(replace(result, start=result.start + len(shown)), [found[h] for h in shown if h in found])
+
+    # ----
+
+    def _grant(self, patient: str) -> Grant:
+        session = self._session
+        usual = "PATRQT" if session.actor.patient == patient else "TREAT"
+        return self._house.gate.grant(session.actor, patient, self._purpose or usual)
+
+    def _grants_for(self, kind: str, name: str) -> Iterator[Grant]:
+        """Grants over the records that may hold a resource. Where none does, the question is logged all the same."""
+        if not TYPE.match(kind) or not ID.match(name):
+            raise NOT_RELEASED
+        candidates = [name] if kind == "Patient" else self._holders(kind, name)
+        for patient in candidates:
+            try:
+                yield self._grant(patient)
+            except AccessError:
+                continue
+        if not candidates:
+            self._ask_for_nobody(f"{kind}/{name}")
+
+    def _ask_for_nobody(self, what: str) -> None:
+        """Log a question that leads to no record: it costs and tells as much as one that was denied."""
+        try:
+            self._grant(what)
+        except AccessError:
+            return
+
+    def _holders(self, kind: str, name: str) -> list[str]:
+        scope = self._house.gate.house(self._session.actor.id)
+        found = self._house.store.holders(scope, kind, name, MAX_HOLDERS + 1)
+        return found if len(found) <= MAX_HOLDERS else []
+
+    def _current(self, grant: Grant, kind: str, ids: Sequence[str]) -> list[Stored]:
+        if kind in FINDINGS_IN:
+            self._desk.bring_up_to_date(self._session, grant.patient)
+        return self._house.store.read(grant, (kind,), ids)
+
+    def _matching(self, grant: Grant, query: Query) -> Iterator[Stored]:
+        if query.kind in FINDINGS_IN:
+            self._desk.bring_up_to_date(self._session, grant.patient)
+        return self._house.store.search(grant, query.kind, query.clauses, sorted(query.ids or ()))
+
+    def _candidates(self, query: Query) -> list[str]:
+        """The patients whose records a search looks into: named ones, or all of a small store."""
+        scope = self._house.gate.house(self._session.actor.id)
+        restricted = [s for s in (query.patients, query.ids if query.kind == "Patient" else None) if s is not None]
+        if query.identifiers:
+            store = self._house.store
+            restricted.append(
+                frozenset(p for t in query.identifiers for p in store.find_identifier(scope, t.system or "", t.code))
+            )
+        elif query.ids is not None and query.kind != "Patient" and not restricted:
+            restricted.append(frozenset(p for name in query.ids for p in self._holders(query.kind, name)))
+        if restricted:
+            found = sorted(frozenset.intersection(*restricted))
+            if not found:
+                self._ask_for_nobody(f"{query.kind}?")
+        else:
+            found = self._house.store.patients(scope)
+        if len(found) > MAX_PATIENTS:
+            raise InputError("the search names no patient, or too many", remedy="name one: patient=ID")
+        return found
+
+    def _first_page(self, hits: Sequence[tuple[Hit, Stored]], count: int, *, total: bool) -> Page:
+        expires = self._house.clock() + LIFE
+        listed = tuple(hit for hit, _ in hits)
+        result = Result(self._session.actor.id, self._purpose, listed, min(count, len(hits)), count, total, expires)
+        return self._page(result, [s for _, s in hits[:count]])
+
+    def _page(self, result: Result, entries: Iterable[Stored]) -> Page:
+        more = result.count > 0 and result.start < len(result.hits)
+        name = self._desk.pages.keep(result) if more else ""
+        return Page(tuple(entries), len(result.hits) if result.total else None, name)
+
+    def _reopen(self, patient: str, hits: Sequence[Hit]) -> Iterator[tuple[Hit, Stored]]:
+        """The listed versions of one patient's hits, as far as they are released now and were not withdrawn."""
+        try:
+            grant = self._grant(patient)
+        except AccessError:
+            return
+        kinds = sorted({hit.ref.partition("/")[0] for hit in hits})
+        if FINDINGS_IN & set(kinds):
+            self._desk.bring_up_to_date(self._session, patient)
+        store = self._house.store
+        current = {s.source.ref: s for s in store.read(grant, kinds, [hit.ref.partition("/")[2] for hit in hits])}
+        for hit in hits:
+            now = current.get(hit.ref)
+            if now is not None and now.source.version != hit.version and not findings_fhir.is_finding(now.body):
+                now = next((s for s in store.versions(grant, hit.ref) if s.source.version == hit.version), None)
+            if now is not None:
+                yield hit, now
+
+
+def _only(found: Sequence[Stored]) -> Stored:
+    if not found:
+        raise NOT_RELEASED
+    if len({s.source.digest for s in found}) > 1:
+        raise Ambiguous("several records hold this id", remedy="search with patient=ID and _id=ID")
+    return found[0]
+
+
+def _hit(patient: str, stored: Stored) -> Hit:
+    return Hit(patient, stored.source.ref, stored.source.version)
+
+
+def _distinct(hits: Sequence[tuple[Hit, Stored]]) -> list[tuple[Hit, Stored]]:
+    """One entry a resource. Two people's different resources under one id are never shown as one."""
+    kept: dict[str, tuple[Hit, Stored]] = {}
+    for hit, stored in hits:
+        _, first = kept.setdefault(hit.ref, (hit, stored))
+        if first.source.digest != stored.source.digest:
+            raise Ambiguous("several records hold different resources of one id", remedy="search one patient at a time")
+    return list(kept.values())
+
+
+def _sorted(hits: list[tuple[Hit, Stored]], kind: str, name: str, newest: bool) -> list[tuple[Hit, Stored]]:
+    """By date; what has none comes last either way."""
+
+    def moment(stored: Stored) -> datetime | None:
+        if name == "_lastUpdated":
+            found = search.span(stored.updated)
+            return found.start if found else None
+        paths = search.types()[kind][name].paths
+        spans = [search.span(e) for path in paths for e in search.elements(stored.body, path)]
+        return max((s.start for s in spans if s), default=None)
+
+    dated: list[tuple[Any, tuple[Hit, Stored]]] = [(moment(pair[1]), pair) for pair in hits]
+    known = sorted((d for d in dated if d[0] is not None), key=lambda d: d[0], reverse=newest)
+    return [pair for _, pair in known] + [pair for when, pair in dated if when is None]

@@ -1,0 +1,101 @@
+"""Who looked at a record, in terms that a page can print: the log's entries sorted by whose deed they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from salus.app.session import Session
+from salus.app.web_consents import own_patient
+
+Whose = Literal["others", "own", "house"]
+WHOSE: tuple[Whose, ...] = ("others", "own", "house")
+PER_PAGE = 40
+_SERVICE = "service"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One entry of the log: who did what, when, on which basis. ``refused``: it was tried and not allowed."""
+
+    n: int
+    at: str
+    who: str
+    whose: Whose
+    what: str
+    refused: bool = False
+    categories: tuple[str, ...] = ()
+    purpose: str = ""
+    bases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """A page of entries, newest first; how many there are of each kind; ``older``: where the next page begins."""
+
+    shown: tuple[Look, ...]
+    counts: Mapping[Whose, int]
+    older: int | None
+
+
+def looks(session: Session, whose: Whose, before: int | None = None) -> Looks:
+    """Entries of one kind about the actor's own patient, those before entry ``before`` only. Raises AccessError."""
+    patient = own_patient(session)
+    entries = session.accesses(patient)
+    names = {a.id: a.name or a.id for a in session.house.registry.ever}
+    found = [_look(entry, session.actor.id, names) for entry in reversed(entries)]
+    counts = {kind: sum(look.whose == kind for look in found) for kind in WHOSE}
+    chosen = [look for look in found if look.whose == whose and (before is None or look.n < before)]
+    older = chosen[PER_PAGE - 1].n if len(chosen) > PER_PAGE else None
+    return Looks(tuple(chosen[:PER_PAGE]), counts, older)
+
+
+def _look(entry: Mapping[str, Any], own: str, names: Mapping[str, str]) -> Look:
+    actor = str(entry.get("actor", entry.get("by", "")))
+    whose: Whose = "house" if actor in (_SERVICE, "house") else "own" if actor == own else "others"
+    return Look(
+        n=int(entry["n"]),
+        at=str(entry.get("at", "")),
+        who=names.get(actor, actor),
+        whose=whose,
+        what=_what(entry, actor),
+        refused=entry.get("decision") == "deny",
+        categories=_texts(entry.get("categories")),
+        purpose=str(entry.get("purpose", "")),
+        bases=_texts(entry.get("bases")),
+    )
+
+
+def _what(entry: Mapping[str, Any], actor: str) -> str:
+    reason = str(entry.get("reason", ""))
+    match reason:
+        case "access" if entry.get("decision") == "deny":
+            return "asked to see the record and was refused"
+        case "access" if actor == _SERVICE:
+            return "read the record to bring its findings up to date"
+        case "access":
+            return "opened the record"
+        case "intake":
+            return f"added {_entries(entry)} to the record"
+        case "findings":
+            return f"wrote {_entries(entry)} of findings"
+        case "consent":
+            return "filed a decision on consent"
+        case "compared":
+            return "compared a file with the record, without filing it"
+        case "actor-added":
+            return f"let {entry.get('id', 'somebody')} speak for this record"
+        case "actor-removed":
+            return f"ended that {entry.get('id', 'somebody')} speaks for this record"
+    return reason.replace("-", " ") or "wrote into the record"
+
+
+def _entries(entry: Mapping[str, Any]) -> str:
+    items = entry.get("items")
+    count = sum(not str(item[0]).startswith("Provenance/") for item in items) if isinstance(items, list) else 0
+    return f"{count} entr{'y' if count == 1 else 'ies'}"
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(str(v) for v in value) if isinstance(value, Iterable) and not isinstance(value, str) else ()

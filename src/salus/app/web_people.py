@@ -1,0 +1,53 @@
+"""The people of whom something is released to a signed-in actor, as a list shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from salus.app.fhir_api import MAX_PATIENTS
+from salus.app.session import Session
+from salus.errors import AccessError
+from salus.fhir.views import CATEGORIES
+from salus.record.chart import Chart
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """One person: what the list says. Name, age and sex are "" and None where they are not released or recorded."""
+
+    patient: str
+    name: str
+    age: int | None
+    sex: str | None
+    categories: tuple[str, ...]
+
+
+def released(session: Session) -> tuple[Released, ...]:
+    """Everybody of whom anything is released, by name; each record's gate decides and logs, as for a look at it.
+
+    Raises AccessError in a store of too many patients to ask each record.
+    """
+    house = session.house
+    everybody = list(house.store.patients(house.gate.house(session.actor.id)))
+    if len(everybody) > MAX_PATIENTS:
+        raise AccessError("too many patients to list", remedy="salus patients")
+    return tuple(sorted(_found(session, everybody), key=lambda r: (not r.name, r.name, r.patient)))
+
+
+def _found(session: Session, everybody: list[str]) -> Iterator[Released]:
+    house = session.house
+    at = house.clock()
+    for patient in everybody:
+        purpose = "PATRQT" if session.actor.patient == patient else "TREAT"
+        try:
+            grant = house.gate.grant(session.actor, patient, purpose)
+        except AccessError:
+            continue
+        entries = [(s.source, s.body) for s in house.store.read(grant, ("Patient",))]
+        categories = tuple(c for c in CATEGORIES if c in grant.categories)
+        if entries:
+            person = Chart(entries, now=at).patient
+            yield Released(patient, person.name, person.age(at), person.sex, categories)
+        else:
+            yield Released(patient, "", None, None, categories)

@@ -1,0 +1,115 @@
+"""``salus privacy``: hand data out without identifiers, and erase who asks for it."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import click
+
+from salus.cli.options import acting, moment, session, timed
+from salus.errors import InputError
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+TARGET = click.Path(path_type=Path)
+
+
+@click.group()
+def privacy() -> None:
+    """Release data without identifiers; erase a patient who asks for it."""
+
+
+@privacy.command("deidentify")
+@click.argument("patient")
+@click.argument("folder", type=TARGET)
+@acting
+@timed
+@click.option("--purpose", default="HRESCH", show_default=True, help="The purpose of use it is released for.")
+@click.pass_context
+def deidentify(ctx: click.Context, patient: str, folder: Path, actor: str, at: str | None, purpose: str) -> None:
+    """Write PATIENT's record and notes, without the identifiers of HIPAA's Safe Harbor, into FOLDER."""
+    from salus.app.privacy import deidentified
+    from salus.cli.record import write_private
+    from salus.fhir import json
+
+    if folder.exists():
+        raise InputError("there is something of that name already", where=str(folder), remedy="name another")
+    with session(ctx, actor) as work:
+        told = deidentified(work, work.resolve(patient), moment(at), purpose=purpose)
+    folder.mkdir(parents=True)
+    write_private(folder / "record.ndjson", b"".join(json.dumps(body) + b"\n" for body in told.resources))
+    for number, text in enumerate(told.notes, 1):
+        write_private(folder / f"note-{number}.txt", text.encode())
+    click.echo(f"{len(told.resources)} resources and {len(told.notes)} notes in {folder}")
+    for name, words in (("left out", told.left_out), ("taken out of texts", told.found_in_text)):
+        click.echo(f"{name}: " + (", ".join(f"{k} {n}" for k, n in sorted(words.items())) or "nothing"))
+    click.echo("Names of others that neither stand in the record nor look like one may remain in notes: read them.")
+
+
+@privacy.command("anonymise")
+@click.argument("table", type=FILE)
+@click.argument("target", type=TARGET)
+@click.option(
+    "--hierarchy", "named", multiple=True, required=True, metavar="COLUMN=FILE", help="Generalisations of a column."
+)
+@click.option("--k", type=int, default=5, show_default=True, help="How many rows must look alike.")
+@click.option("--suppression", type=float, default=0.0, show_default=True, help="The share of rows that may be hidden.")
+@click.option("--delimiter", default=";", show_default=True, help="Between the columns of all files.")
+def anonymise(table: Path, target: Path, named: tuple[str, ...], k: int, suppression: float, delimiter: str) -> None:
+    """Write a k-anonymous form of TABLE, a CSV file with a heading, to TARGET, with the least loss there is."""
+    from salus.trust.anonymise import Hierarchy, release
+
+    if target.exists():
+        raise InputError("there is a file already", where=str(target), remedy="name another")
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.reader(file, delimiter=delimiter) if row]
+    if not rows:
+        raise InputError("an empty table", where=str(table))
+    pairs = [text.partition("=") for text in named]
+    hierarchies = [Hierarchy.read(column, Path(path), delimiter) for column, _, path in pairs]
+    told = release(rows[0], rows[1:], hierarchies, k=k, suppression=suppression)
+    with target.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter=delimiter).writerows([told.columns, *told.rows])
+    levels = ", ".join(f"{name} {level}" for name, level in told.levels.items())
+    click.echo(f"{target}: {len(told.rows)} rows, {told.suppressed} suppressed, smallest class {told.smallest_class}")
+    click.echo(f"levels: {levels}; loss {told.loss:.1f} bits; highest risk {told.prosecutor_risk:.3f}")
+
+
+@privacy.command("ask-erasure")
+@click.argument("patient")
+@acting
+@click.pass_context
+def ask_erasure(ctx: click.Context, patient: str, actor: str) -> None:
+    """Ask, as the patient or a proxy, that PATIENT be erased."""
+    from salus.app import erasure
+
+    with session(ctx, actor) as work:
+        asked = erasure.ask(work, patient)
+    click.echo(f"written into the log as entry {asked.entry}; an operator carries it out")
+
+
+@privacy.command("requests")
+@acting
+@click.pass_context
+def requests(ctx: click.Context, actor: str) -> None:
+    """The patients who asked to be erased and wait."""
+    from salus.app import erasure
+
+    with session(ctx, actor) as work:
+        for asked in erasure.asked(work.administer()):
+            click.echo(f"{asked.patient}  asked {asked.at}  log entry {asked.entry}")
+
+
+@privacy.command("erase")
+@click.argument("patient")
+@acting
+@click.confirmation_option(prompt="This cannot be undone. Erase?", help="Do not ask again.")
+@click.pass_context
+def erase(ctx: click.Context, patient: str, actor: str) -> None:
+    """Erase PATIENT, who asked for it: the key is destroyed, the rest deleted, the log keeps its proofs."""
+    from salus.app import erasure
+
+    with session(ctx, actor) as work:
+        told = erasure.carry_out(work, patient)
+    click.echo(f"erased: {told['versions']} resource versions, {told['blobs']} blobs, {told['entries']} log entries")
+    click.echo("Destroy the copies of the key folder as well: with one of them an old backup could still be read.")

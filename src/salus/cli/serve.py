@@ -1,0 +1,115 @@
+"""Commands for the network: run the server, and make the assertion with which one signs in to it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import ipaddress
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from salus.cli.options import acting, configuration
+from salus.errors import ConfigurationError, InputError
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+PORT = 8642
+NEEDED = ("starlette", "uvicorn", "jwt")
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=PORT, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
+@click.option("--base-url", help="Outside address, as in https://salus.example (default: http://HOST:PORT).")
+@click.option("--tls-certificate", type=click.Path(exists=True, dir_okay=False), help="Certificate chain (PEM).")
+@click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="Private key of the certificate (PEM).")
+@click.option("--behind-proxy", is_flag=True, help="A proxy on the way encrypts: allow plain HTTP beyond this machine.")
+@click.option("--threads", default=4, show_default=True, type=click.IntRange(1, 64), help="Threads that do the work.")
+@click.pass_context
+def serve(
+    ctx: click.Context,
+    host: str,
+    port: int,
+    base_url: str | None,
+    tls_certificate: str | None,
+    tls_key: str | None,
+    behind_proxy: bool,
+    threads: int,
+) -> None:
+    """Serve FHIR, CDS Hooks and the pages over HTTP. Who asks signs in with: salus token."""
+    _check_installed()
+    if bool(tls_certificate) != bool(tls_key):
+        raise InputError("a certificate and its key come together", remedy="--tls-certificate FILE --tls-key FILE")
+    if not (tls_certificate or behind_proxy or _loopback(host)):
+        raise InputError("plain HTTP beyond this machine", remedy="--tls-certificate and --tls-key, or --behind-proxy")
+    import uvicorn
+
+    from salus.server.application import create
+    from salus.server.service import Limits
+
+    settings = configuration(ctx)
+    if not settings.store_file.is_file():
+        raise ConfigurationError("there is no store", where=str(settings.store), remedy="make one with: salus init")
+    shown = f"[{host}]" if ":" in host else host
+    base = base_url or f"{'https' if tls_certificate else 'http'}://{shown}:{port}"
+    application = create(settings, base=base, routes=pages(), limits=Limits(threads=threads))
+    click.echo(f"serving {base}/fhir  (sign in with: salus token --audience {base}/auth/token)")
+    uvicorn.run(
+        application,
+        host=host,
+        port=port,
+        ssl_certfile=tls_certificate,
+        ssl_keyfile=tls_key,
+        access_log=False,  # addresses hold identifiers
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=256,
+        timeout_keep_alive=10,
+        h11_max_incomplete_event_size=32 << 10,
+    )
+
+
+@click.command()
+@acting
+@click.option(
+    "--audience",
+    default=f"http://127.0.0.1:{PORT}/auth/token",
+    show_default=True,
+    help="The address it is for: BASE/auth/token to sign in, or a CDS service's own.",
+)
+@click.pass_context
+def token(ctx: click.Context, actor: str, audience: str) -> None:
+    """Print a signed assertion, good once and for five minutes, with which a server lets you in.
+
+    It is made here, where your private key is; the server never sees the key.
+    """
+    from salus.app.house import now
+    from salus.app.tokens import assertion
+    from salus.trust.identity import Identity
+
+    click.echo(assertion(Identity.load(configuration(ctx).identities, actor), audience, now()))
+
+
+def pages() -> list[BaseRoute]:
+    """The routes of the web pages, where they are installed."""
+    if importlib.util.find_spec("salus.web") is None:
+        return []
+    web: Any = importlib.import_module("salus.web")
+    found: list[BaseRoute] = web.routes()
+    return found
+
+
+def _check_installed() -> None:
+    for name in NEEDED:
+        if importlib.util.find_spec(name) is None:
+            raise ConfigurationError(f"serving needs {name}", remedy='pip install "salus[server]"')
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

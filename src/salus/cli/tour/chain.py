@@ -1,0 +1,48 @@
+"""Blockchain anchor: a checkpoint of the tour's own log on a local chain, and a forged root found."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from salus.cli.tour.slice import Slice, Stage
+from salus.errors import IntegrityError
+
+
+def run(stage: Stage) -> str:
+    """Deploy the contract on a chain in this process, anchor the log, and show it a forged one."""
+    from web3 import EthereumTesterProvider, Web3
+
+    from salus.trust import anchor
+
+    chain = Web3(EthereumTesterProvider())
+    house = stage.house
+    line = anchor.Anchor(chain, anchor.deploy(chain), house.vault.house.public_key())
+    newest = house.log.newest(house.store.connection)
+    if newest is None:
+        raise IntegrityError("the log is empty")
+    receipt = line.write(newest)
+    points = line.check(house.store.connection)
+    forged = sqlite3.connect(":memory:")
+    house.store.connection.backup(forged)
+    forged.execute("UPDATE log_checkpoint SET root = zeroblob(32) WHERE size = ?", (newest.size,))
+    try:
+        line.check(forged)
+    except IntegrityError:
+        return (
+            f"{len(points)} checkpoint of {newest.size} log entries anchored with {receipt.gas} gas on a local chain; "
+            "a forged root was found"
+        )
+    finally:
+        forged.close()
+    raise IntegrityError("a forged root passed")
+
+
+SLICE = Slice(
+    name="chain",
+    title="Blockchain anchor",
+    says="checkpoints of the log written to a contract, the log held to them; no health data on any chain",
+    capabilities=("trust.anchor",),
+    run=run,
+    extra="chain",
+    needs=("web3", "eth_tester"),
+)

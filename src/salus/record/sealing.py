@@ -1,0 +1,25 @@
+"""What is authenticated with sealed rows, and how their bodies are packed."""
+
+from __future__ import annotations
+
+import zlib
+
+
+def context(ref: str, version: int, updated: str, deleted: bool) -> bytes:
+    """The place of one version of a resource."""
+    return f"{ref}\0{version}\0{updated}\0{int(deleted)}".encode()
+
+
+def chunk_context(address: str, category: str, n: int, chunks: int) -> bytes:
+    """The place of one chunk of a blob."""
+    return f"blob\0{address}\0{category}\0{n}\0{chunks}".encode()
+
+
+def pack(data: bytes) -> bytes:
+    """Compress a body before it is sealed."""
+    return zlib.compress(data, 1)
+
+
+def unpack(packed: bytes) -> bytes:
+    """Inverse of :func:`pack`."""
+    return zlib.decompress(packed)

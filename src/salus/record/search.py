@@ -1,0 +1,257 @@
+"""Search parameters of FHIR R4 as clauses that a resource's body fulfils or not.
+
+Which parameters there are stands in ``search_parameters.json`` (made by ``tools/make_search_parameters.py``). The store
+narrows by its index what it can; whether a resource matches is decided here, on the body alone. How values match:
+FHIR R4, "Search", sections 3.1.1.4.5 to 3.1.1.4.10 (date, string, token, reference).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from salus.errors import InputError
+from salus.fhir import dates, json
+from salus.fhir.dates import Span
+from salus.fhir.views import Body
+
+MAX_VALUES = 100
+"""How many values one parameter may name, separated by commas."""
+PREFIXES = ("eq", "ne", "lt", "le", "gt", "ge", "sa", "eb")
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
+_REFERENCE = re.compile(r"(?:.*/)?([A-Z][A-Za-z]{1,40})/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?\Z")
+_FAR_PAST = datetime.min.replace(tzinfo=UTC)
+_FAR_FUTURE = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One search parameter of one type. ``paths`` are dotted JSON members; none for ``patient`` (whose record it is).
+
+    ``kind`` is token, code (a token without a system of its own), date, string, reference or patient.
+    """
+
+    name: str
+    kind: str
+    paths: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token to find: ``system`` None means any, "" means none; ``code`` "" means any of the system."""
+
+    system: str | None
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A date to compare with: its prefix and the interval that the written value stands for."""
+
+    prefix: str
+    span: Span
+
+
+Wanted = Token | Moment | str
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One parameter with its values: a resource matches when any of its elements matches any of the values."""
+
+    parameter: Parameter
+    values: tuple[Wanted, ...]
+    modifier: str = ""
+
+    def matches(self, body: Body) -> bool:
+        """True when the resource fulfils the clause."""
+        test = _TESTS[self.parameter.kind]
+        return any(
+            test(element, value, self.modifier)
+            for path in self.parameter.paths
+            for element in elements(body, path)
+            for value in self.values
+        )
+
+
+@cache
+def types() -> Mapping[str, Mapping[str, Parameter]]:
+    """Every searchable type with its parameters by name."""
+    table: dict[str, Any] = json.loads(files("salus.record").joinpath("search_parameters.json").read_bytes())["types"]
+    return {
+        kind: {
+            name: Parameter(name, entry[0], tuple(tuple(path.split(".")) for path in entry[1]))
+            for name, entry in entries.items()
+        }
+        for kind, entries in table.items()
+    }
+
+
+def parse(parameter: Parameter, modifier: str, text: str) -> Clause:
+    """A clause from a parameter's written value. Raises InputError; the value is never repeated."""
+    if modifier and (parameter.kind, modifier) != ("string", "exact"):
+        raise InputError("a modifier that is not supported", where=parameter.name, remedy="only :exact, on strings")
+    parts = _split(text, ",")
+    if len(parts) > MAX_VALUES:
+        raise InputError(f"more than {MAX_VALUES} values", where=parameter.name)
+    if not all(parts):
+        raise InputError("an empty value", where=parameter.name, remedy="leave the parameter out, or give it a value")
+    return Clause(parameter, tuple(_value(parameter, part) for part in parts), modifier)
+
+
+def identity(text: str) -> tuple[str, str]:
+    """Type ("" where not said) and id of a written reference. Raises InputError for anything else."""
+    if _ID.match(text):
+        return "", text
+    match = _REFERENCE.match(text)
+    if match is None:
+        raise InputError("not a reference", remedy="write TYPE/ID or an id")
+    return match[1], match[2]
+
+
+def elements(body: Body, path: tuple[str, ...]) -> Iterator[Any]:
+    """The values at a path, lists taken apart."""
+    level: list[Any] = [body]
+    for name in path:
+        found = [item[name] for item in level if isinstance(item, Mapping) and name in item]
+        level = [v for value in found for v in (value if isinstance(value, list) else [value])]
+    yield from level
+
+
+def span(element: Any) -> Span | None:
+    """The interval of a date, dateTime, instant or Period element; an open end reaches to the end of time."""
+    try:
+        if isinstance(element, str):
+            return dates.parse(element)
+        if isinstance(element, Mapping) and ("start" in element or "end" in element):
+            start = dates.parse(element["start"]).start if "start" in element else _FAR_PAST
+            return Span(start, dates.parse(element["end"]).end if "end" in element else _FAR_FUTURE)
+    except InputError:
+        return None  # intake has reported it; a date that cannot be read is not found by date
+    return None
+
+
+# ---- reading values
+
+
+def _split(text: str, mark: str) -> list[str]:
+    r"""Split at ``mark``; what follows a backslash stands for itself ("\," is a comma in a value)."""
+    parts, current, escaped = [], "", False
+    for sign in text:
+        if escaped:
+            current += sign if sign == mark else "\\" + sign
+            escaped = False
+        elif sign == "\\":
+            escaped = True
+        elif sign == mark:
+            parts.append(current)
+            current = ""
+        else:
+            current += sign
+    return [*parts, current + ("\\" if escaped else "")]
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\\([,|$\\])", r"\1", text)
+
+
+def _value(parameter: Parameter, text: str) -> Wanted:
+    if parameter.kind == "date":
+        return _moment(text, parameter.name)
+    if parameter.kind == "string":
+        return _plain(text)
+    if parameter.kind in ("reference", "patient"):
+        try:
+            return "/".join(filter(None, identity(_plain(text))))
+        except InputError as error:
+            raise error.at(parameter.name) from error
+    parts = _split(text, "|")
+    if len(parts) > 2 or not any(parts):
+        raise InputError("not a token", where=parameter.name, remedy="write CODE or SYSTEM|CODE")
+    if parameter.kind == "code" and len(parts) == 2:
+        raise InputError("this element has no system", where=parameter.name, remedy="write the code alone")
+    return Token(None if len(parts) == 1 else _plain(parts[0]), _plain(parts[-1]))
+
+
+def _moment(text: str, name: str) -> Moment:
+    prefix = text[:2] if text[:2] in PREFIXES else "eq"
+    written = text[2:] if text[:2] in PREFIXES else text
+    try:
+        return Moment(prefix, dates.parse(written))
+    except InputError as error:
+        remedy = f"[{'|'.join(PREFIXES)}]YYYY[-MM[-DD[Thh:mm:ss+hh:mm]]], with + written as %2B"
+        raise InputError(error.what, where=name, remedy=remedy) from error
+
+
+# ---- matching
+
+
+def _token_matches(element: Any, wanted: Token, _: str) -> bool:
+    if isinstance(element, bool):
+        return wanted.code == ("true" if element else "false")
+    if isinstance(element, str):
+        return wanted.system in (None, "") and element == wanted.code
+    if not isinstance(element, Mapping):
+        return False
+    codings = element.get("coding")
+    if isinstance(codings, list):
+        return any(_token_matches(coding, wanted, "") for coding in codings if isinstance(coding, Mapping))
+    code = element.get("code", element.get("value"))
+    system = element.get("system", "")
+    return (wanted.code in ("", code)) and isinstance(code, str) and wanted.system in (None, system)
+
+
+def _date_matches(element: Any, wanted: Moment, _: str) -> bool:
+    found = span(element)
+    if found is None:
+        return False
+    start, end = wanted.span.start, wanted.span.end
+    inside = start <= found.start and found.end <= end
+    return {
+        "eq": inside,
+        "ne": not inside,
+        "gt": found.end > end,
+        "lt": found.start < start,
+        "ge": found.end > end or inside,
+        "le": found.start < start or inside,
+        "sa": found.start >= end,
+        "eb": found.end <= start,
+    }[wanted.prefix]
+
+
+def _string_matches(element: Any, wanted: str, modifier: str) -> bool:
+    if isinstance(element, Mapping):
+        return any(_string_matches(part, wanted, modifier) for part in element.values())
+    if isinstance(element, list):
+        return any(_string_matches(part, wanted, modifier) for part in element)
+    if not isinstance(element, str):
+        return False
+    return element == wanted if modifier == "exact" else _folded(element).startswith(_folded(wanted))
+
+
+def _folded(text: str) -> str:
+    """Without case and accents, as FHIR's string search asks."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+
+
+def _reference_matches(element: Any, wanted: str, _: str) -> bool:
+    reference = element.get("reference") if isinstance(element, Mapping) else element
+    if not isinstance(reference, str):
+        return False
+    match = _REFERENCE.match(reference)
+    return reference == wanted or (match is not None and wanted in (match[2], f"{match[1]}/{match[2]}"))
+
+
+_TESTS: Mapping[str, Any] = {
+    "token": _token_matches,
+    "code": _token_matches,
+    "date": _date_matches,
+    "string": _string_matches,
+    "reference": _reference_matches,
+}

@@ -1,0 +1,84 @@
+"""What this server does, as a CapabilityStatement: exactly the interactions and parameters that work."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from salus import __version__
+from salus.app.house import House
+from salus.fhir import dates
+from salus.record import search
+from salus.server import bundles
+from salus.server.service import service
+
+_READS = ("read", "vread", "history-instance", "search-type")
+_NOT_CREATED = frozenset({"Consent", "Provenance"})
+"""A Consent comes signed, in a transaction; a Provenance of one's own is salus's to write."""
+_KINDS = {"patient": "reference", "code": "token"}
+
+
+async def metadata(request: Request) -> Response:
+    """GET /fhir/metadata. No token is needed."""
+
+    def now(house: House) -> datetime:
+        return house.clock()
+
+    here = service(request)
+    return bundles.answer(statement(here.base, dates.write(await here.workers.run(now))))
+
+
+def statement(base: str, at: str) -> dict[str, Any]:
+    """The CapabilityStatement of a server at ``base``; ``at`` is an instant."""
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": at,
+        "kind": "instance",
+        "software": {"name": "salus", "version": __version__},
+        "implementation": {"description": "A salus record behind its gate", "url": f"{base}/fhir"},
+        "fhirVersion": "4.0.1",
+        "format": ["json", "application/fhir+json"],
+        "rest": [
+            {
+                "mode": "server",
+                "documentation": (
+                    "Every read is allowed on a stated basis and logged; denied and absent get the same answer. There "
+                    "is no update, patch, delete or conditional request. A search that names no patient is answered in "
+                    "small stores only. Results carry no total unless asked for."
+                ),
+                "security": {
+                    "cors": False,
+                    "service": [{"text": "SMART Backend Services (private_key_jwt, EdDSA)"}],
+                    "description": f"Tokens: {base}/auth/token",
+                },
+                "resource": [_resource(kind, parameters) for kind, parameters in search.types().items()],
+                "interaction": [{"code": "transaction", "documentation": "creates only, for one patient"}],
+            }
+        ],
+    }
+
+
+def _resource(kind: str, parameters: Any) -> dict[str, Any]:
+    interactions = [*_READS, *(() if kind in _NOT_CREATED else ("create",))]
+    found: dict[str, Any] = {
+        "type": kind,
+        "interaction": [{"code": code} for code in interactions],
+        "versioning": "versioned",
+        "readHistory": True,
+        "updateCreate": False,
+        "conditionalCreate": False,
+        "conditionalUpdate": False,
+        "conditionalDelete": "not-supported",
+        "searchParam": [
+            {"name": "_id", "type": "token"},
+            *({"name": p.name, "type": _KINDS.get(p.kind, p.kind)} for p in parameters.values()),
+        ],
+    }
+    if kind == "Patient":
+        definition = "http://hl7.org/fhir/OperationDefinition/Patient-everything"
+        found["operation"] = [{"name": "everything", "definition": definition}]
+    return found

@@ -1,0 +1,158 @@
+"""FHIR reads: read, vread, history, search, $everything and further pages."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from salus.app import fhir_query
+from salus.app.fhir_api import Page, Records
+from salus.app.refusals import Unsupported
+from salus.app.session import Session
+from salus.errors import AccessError, InputError
+from salus.record.store import Stored
+from salus.server import bundles
+from salus.server.auth import FORM
+from salus.server.errors import respond
+from salus.server.service import body, service
+
+PURPOSE_HEADER = "x-purpose-of-use"
+_PURPOSE = re.compile(r"[A-Z]{3,12}\Z")
+_JSON = ("json", "application/json", "application/fhir+json", "text/json")
+
+
+async def read(request: Request) -> Response:
+    """GET /fhir/TYPE/ID."""
+    kind, name = request.path_params["kind"], request.path_params["id"]
+    _only(_pairs(request), ())
+    purpose = _purpose(request)
+
+    def find(session: Session) -> Stored:
+        return Records(session, service(request).desk, purpose).read(kind, name)
+
+    return bundles.one(request, await service(request).work(request, find))
+
+
+async def vread(request: Request) -> Response:
+    """GET /fhir/TYPE/ID/_history/VERSION."""
+    kind, name, version = (request.path_params[k] for k in ("kind", "id", "version"))
+    _only(_pairs(request), ())
+    purpose = _purpose(request)
+    if not (version.isascii() and version.isdigit() and len(version) < 10):
+        raise AccessError("no such version")
+
+    def find(session: Session) -> Stored:
+        return Records(session, service(request).desk, purpose).version(kind, name, int(version))
+
+    return bundles.one(request, await service(request).work(request, find))
+
+
+async def history(request: Request) -> Response:
+    """GET /fhir/TYPE/ID/_history."""
+    kind, name = request.path_params["kind"], request.path_params["id"]
+    _only(_pairs(request), ())
+    purpose = _purpose(request)
+
+    def find(session: Session) -> list[Stored]:
+        return Records(session, service(request).desk, purpose).history(kind, name)
+
+    return bundles.answer(bundles.history(service(request).base, await service(request).work(request, find)))
+
+
+async def search(request: Request) -> Response:
+    """GET /fhir/TYPE?… and POST /fhir/TYPE/_search."""
+    kind = request.path_params["kind"]
+    pairs = _pairs(request)
+    if request.method == "POST":
+        pairs += _read_pairs((await body(request, FORM)).decode("utf-8", "replace"))
+    lenient = "handling=lenient" in request.headers.get("prefer", "").replace(" ", "")
+    purpose = _purpose(request)
+    _check_format(pairs)
+
+    def find(session: Session) -> Page:
+        query = fhir_query.parse(kind, pairs, lenient=lenient)
+        return Records(session, service(request).desk, purpose).search(query)
+
+    page = await service(request).work(request, find)
+    base = service(request).base
+    return bundles.answer(bundles.searchset(base, f"{base}/fhir/{kind}", page))
+
+
+async def further(request: Request) -> Response:
+    """GET /fhir/_page/NAME: the next page of a search."""
+    name = request.path_params["name"]
+    _only(_pairs(request), ())
+
+    def find(session: Session) -> Page:
+        return Records(session, service(request).desk).page(name)
+
+    page = await service(request).work(request, find)
+    base = service(request).base
+    return bundles.answer(bundles.searchset(base, f"{base}/fhir/_page/{name}", page))
+
+
+async def everything(request: Request) -> Response:
+    """GET /fhir/Patient/ID/$everything, optionally only ``_type``, ``_count`` at a time."""
+    patient = request.path_params["id"]
+    pairs = _pairs(request)
+    _only(pairs, ("_type", "_count"))
+    given = dict(pairs)
+    count = fhir_query.parse("Patient", [("_count", given["_count"])] if "_count" in given else []).count
+    if count == 0:
+        raise InputError("at least 1", where="_count")
+    kinds = frozenset(given["_type"].split(",")) if "_type" in given else None
+    if kinds is not None and not all(fhir_query.TYPE.match(k) for k in kinds):
+        raise InputError("not resource types", where="_type")
+    purpose = _purpose(request)
+
+    def find(session: Session) -> Page:
+        if not fhir_query.ID.match(patient):
+            raise AccessError("no such patient")
+        return Records(session, service(request).desk, purpose).everything(patient, kinds, count)
+
+    page = await service(request).work(request, find)
+    base = service(request).base
+    return bundles.answer(bundles.searchset(base, f"{base}/fhir/Patient/{patient}/$everything", page))
+
+
+async def not_here(request: Request) -> Response:
+    """Everything under /fhir that this server does not do, said as FHIR says it."""
+    return respond(405 if request.method != "GET" else 404, "not-supported", "not done here: see /fhir/metadata")
+
+
+# ----
+
+
+def _pairs(request: Request) -> list[tuple[str, str]]:
+    return _read_pairs(request.url.query)
+
+
+def _read_pairs(text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=100)
+    except ValueError:
+        raise InputError("more than 100 parameters") from None
+
+
+def _only(pairs: list[tuple[str, str]], known: tuple[str, ...]) -> None:
+    """Refuse parameters that would change nothing here: who sends them believes otherwise."""
+    _check_format(pairs)
+    names = [name for name, _ in pairs if name not in ("_format", "_pretty")]
+    if len(set(names)) != len(names) or not set(names) <= set(known):
+        raise InputError("a parameter that is not supported here", remedy="see /fhir/metadata")
+
+
+def _check_format(pairs: list[tuple[str, str]]) -> None:
+    if any(name == "_format" and value.partition(";")[0] not in _JSON for name, value in pairs):
+        raise Unsupported("only JSON is spoken here", where="_format")
+
+
+def _purpose(request: Request) -> str | None:
+    """The purpose of use that the asker states (a code of v3 ActReason), for which consent is then needed."""
+    said = request.headers.get(PURPOSE_HEADER)
+    if said is not None and not _PURPOSE.match(said):
+        raise InputError("not a purpose of use", where="X-Purpose-Of-Use", remedy="TREAT, PATRQT, HRESCH …")
+    return said

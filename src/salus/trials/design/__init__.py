@@ -1,0 +1,1 @@
+"""The statistics of a group-sequential trial: boundaries, power, expected size, sample sizes."""

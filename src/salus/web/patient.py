@@ -1,0 +1,55 @@
+"""The pages of a patient, or of who speaks for one: the plan in plain words, and who looked at the record."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from salus.app import web_looks
+from salus.app.session import Session
+from salus.app.web_consents import own_patient
+from salus.app.web_visits import Visit
+from salus.careplan.report.plain import patient_page
+from salus.errors import InputError
+from salus.fhir import json
+from salus.web.asker import asker, inside
+from salus.web.pages import HEADERS, respond, text
+
+
+async def plan(request: Request) -> Response:
+    """GET /me: my plan in plain words."""
+    who = asker(request)
+
+    def make(session: Session, _: Visit) -> str:
+        made, _opened = session.plan(own_patient(session), session.house.clock())
+        page = {"plan": made, "patient": patient_page(made), "deceased": bool(made.summary.get("deceased"))}
+        return text("own_plan.html.j2", who, page=page, key="")
+
+    return respond(await inside(request, make))
+
+
+async def looks(request: Request) -> Response:
+    """GET /me/looks?whose=…&before=…: who looked at my record, newest first."""
+    who = asker(request)
+    whose = request.query_params.get("whose", "others")
+    before = request.query_params.get("before", "")
+    if whose not in web_looks.WHOSE or (before and not (before.isascii() and before.isdigit() and len(before) < 16)):
+        raise InputError("no such list")
+
+    def make(session: Session, _: Visit) -> str:
+        found = web_looks.looks(session, whose, int(before) if before else None)
+        return text("looks.html.j2", who, looks=found, whose=whose)
+
+    return respond(await inside(request, make))
+
+
+async def proof(request: Request) -> Response:
+    """GET /me/looks/N/proof: a file that proves, anywhere, that this entry stands in the house's log."""
+    number = request.path_params["n"]
+
+    def make(session: Session, _: Visit) -> bytes:
+        return json.dumps(dict(session.proof(own_patient(session), number)))
+
+    found = await inside(request, make)
+    named = {"Content-Disposition": f'attachment; filename="salus-proof-{number}.json"'}
+    return Response(found, media_type="application/json", headers={**HEADERS, **named})

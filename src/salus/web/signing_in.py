@@ -1,0 +1,85 @@
+"""Coming in and going out. Private keys stay outside: what comes in is an assertion, signed where the key is."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from salus.app.house import House
+from salus.app.refusals import NotSignedIn
+from salus.app.web_visits import demo_actors, demo_assertion
+from salus.server.service import service
+from salus.trust.identity import Actor
+from salus.web import forms
+from salus.web.asker import asker, set_cookie
+from salus.web.pages import go, page
+
+
+async def show(request: Request) -> Response:
+    """GET /sign-in. Gives a browser its cookie, so that the form can be told from a forged one."""
+    who = asker(request)
+    if who.visit is not None:
+        return go(who.home)
+    idle = request.url.query == "again"
+    return await _show(request, "Nobody was here for a while, so the visit was ended. Sign in again." if idle else "")
+
+
+async def _show(request: Request, problem: str, status: int = 200) -> Response:
+    who = replace(asker(request), visit=None)
+    fresh = not who.cookie
+    if fresh:
+        who = replace(who, cookie=secrets.token_urlsafe(32))
+    actors: tuple[Actor, ...] = await service(request).workers.run(demo_actors)
+    audience = service(request).token_address
+    shown = page("sign_in.html.j2", who, status, problem=problem, audience=audience, actors=actors)
+    if fresh:
+        set_cookie(request, shown, who.cookie)
+    return shown
+
+
+async def enter(request: Request) -> Response:
+    """POST /sign-in with an assertion."""
+    form = await forms.read(request)
+    return await _enter(request, form.one("assertion").strip())
+
+
+async def enter_demo(request: Request) -> Response:
+    """POST /sign-in/demo: come in as somebody of a demo house, whose key everybody has."""
+    form = await forms.read(request)
+    audience = service(request).token_address
+
+    def sign(house: House) -> str:
+        return demo_assertion(house, form.one("actor"), audience)
+
+    return await _enter(request, await service(request).workers.run(sign))
+
+
+async def _enter(request: Request, text: str) -> Response:
+    here, who = service(request), asker(request)
+
+    def begin(house: House) -> str:
+        return who.site.visits.begin(house, here.tokens, text, here.token_address)
+
+    try:
+        cookie = await here.workers.run(begin)
+    except NotSignedIn as error:
+        return await _show(request, f"{error.what[:1].upper()}{error.what[1:]}.", 401)
+    who.site.visits.end(who.cookie, here.tokens)  # who signs in anew leaves the visit before
+    visit = who.site.visits.find(cookie)
+    answer = go(replace(who, cookie=cookie, visit=visit).home)
+    set_cookie(request, answer, cookie)
+    return answer
+
+
+async def leave(request: Request) -> Response:
+    """POST /sign-out."""
+    await forms.read(request)
+    who = asker(request)
+    who.site.visits.end(who.cookie, service(request).tokens)
+    answer = go("/sign-in")
+    answer.headers["Clear-Site-Data"] = '"cache", "storage"'
+    set_cookie(request, answer, secrets.token_urlsafe(32))
+    return answer

@@ -1,0 +1,211 @@
+"""CDS Hooks: every payload in the folder is read, patient-view gets valid cards, and what is broken is refused.
+
+The broken ones are made from the payloads themselves: one place is left out, or given another type or a wrong value.
+A record is made for each patient-view patient from what the payload prefetched, and the running server is asked.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from salus.app.config import at_folder
+from salus.app.house import House
+from salus.app.intake import Intake
+from salus.app.session import Session
+from salus.app.tokens import assertion
+from salus.errors import InputError
+from salus.fhir import json
+from salus.fhir.views import CATEGORIES
+from salus.server.application import create
+from salus.server.cds_messages import read_request, read_response, read_services
+from salus.trust.identity import Actor, Identity
+from validation._report import argument_parser, report
+
+READERS: dict[str, Callable[[Any], Any]] = {
+    "request": read_request,
+    "response": read_response,
+    "services": read_services,
+}
+NOW = datetime(2022, 9, 27, tzinfo=UTC)
+BASE = "http://testserver"
+WRONG_TYPES = (17, [1], {"x": 1}, True, "")
+ID, UUID, URL = "not an id", "not-a-uuid", "no url"
+BREAKS: dict[str, dict[tuple[str, ...], tuple[Any, ...]]] = {
+    "request": {
+        ("hook",): (None, "no-such-hook", *WRONG_TYPES),
+        ("hookInstance",): (None, UUID, *WRONG_TYPES),
+        ("fhirServer",): (URL, *WRONG_TYPES),
+        ("context",): (None, 17, [1], "text", {}),
+        ("context", "userId"): (None, "Practitioner", "Nobody/x", *WRONG_TYPES),
+        ("context", "patientId"): (None, ID, "Group/x", *WRONG_TYPES),
+        ("context", "encounterId"): (ID, *WRONG_TYPES),
+        ("context", "selections"): (None, 17, "text", {}, [17], [""]),
+        ("context", "draftOrders"): (None, 17, [1], "text", {"resourceType": "Patient"}),
+        ("context", "draftOrders", "resourceType"): (None, "Patient", 17),
+        ("context", "draftOrders", "entry"): (17, {}, [17], [{}]),
+        ("prefetch",): (17, [1], "text", {"item": 17}, {"item": {"id": "x"}}, {"item": [1]}),
+    },
+    "response": {
+        ("cards",): (17, {}, "text", [17], [{}]),
+        ("cards", "0", "summary"): (None, *WRONG_TYPES),
+        ("cards", "0", "indicator"): (None, "hard-stop", *WRONG_TYPES),
+        ("cards", "0", "source"): (None, 17, [1], "text"),
+        ("cards", "0", "source", "label"): WRONG_TYPES,
+        ("cards", "0", "source", "url"): (URL, *WRONG_TYPES),
+        ("cards", "0", "links"): (17, {}, [17], [{}]),
+        ("cards", "0", "links", "0", "url"): (None, URL, *WRONG_TYPES),
+        ("cards", "0", "suggestions"): (17, {}, [17], [{}]),
+        ("cards", "0", "suggestions", "0", "label"): (None, *WRONG_TYPES),
+        ("cards", "0", "suggestions", "0", "actions", "0", "type"): (None, "replace", *WRONG_TYPES),
+        ("cards", "0", "suggestions", "0", "actions", "0", "description"): (None, *WRONG_TYPES),
+        ("cards", "0", "suggestions", "0", "actions", "0", "resource"): (None, 17, [1], {"id": "x"}),
+    },
+    "services": {
+        ("services",): (None, 17, {}, "text", [17], [{}]),
+        ("services", "0", "hook"): (None, *WRONG_TYPES),
+        ("services", "0", "id"): (None, *WRONG_TYPES),
+        ("services", "0", "description"): (None, *WRONG_TYPES),
+        ("services", "0", "title"): WRONG_TYPES,
+        ("services", "0", "prefetch"): (17, [1], "text", {"x": 17}),
+    },
+}
+"""For each kind of message and place: what it is given instead (None: it is left out)."""
+
+
+def main() -> int:
+    """Run the check."""
+    arguments = argument_parser(str(__doc__).splitlines()[0]).parse_args()
+    files = sorted((arguments.data / "cdshooks").glob("*.json"))
+    failures: list[dict[str, str]] = []
+    tallies = {"payloads": [0, 0], "cards": [0, 0], "broken": [0, 0]}
+    for path in files:
+        payload = json.loads(path.read_bytes())["payload"]
+        kind = _kind(path.name)
+        cases = [("payloads", path.name, _read(kind, payload))]
+        if kind == "request" and payload.get("hook") == "patient-view":
+            cases.append(("cards", f"{path.name}: cards", _cards(payload)))
+        cases += [("broken", f"{path.name}: {where}", _refused(kind, twin)) for where, twin in _broken(kind, payload)]
+        for group, name, why in cases:
+            tallies[group][0] += 1
+            tallies[group][1] += not why
+            failures += [{"id": name, "why": why}] if why else []
+    n, passed = (sum(t[i] for t in tallies.values()) for i in (0, 1))
+    figures = {name: {"n": t[0], "passed": t[1]} for name, t in tallies.items()}
+    enough = passed == n and tallies["broken"][0] >= 30 and tallies["cards"][0] >= 1
+    return report(
+        check="record.cds_hooks",
+        n=n,
+        passed=passed,
+        data=arguments.data,
+        files=files,
+        figures={"n": n, "passed": passed, **figures},
+        methods=["server.fhir"],
+        failures=failures,
+        as_json=arguments.json,
+        ok=enough,
+    )
+
+
+def _kind(name: str) -> str:
+    return next((kind for kind in READERS if f"-{kind}-" in name), "request")
+
+
+def _read(kind: str, payload: Any) -> str:
+    try:
+        READERS[kind](payload)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def _refused(kind: str, payload: Any) -> str:
+    return "" if _read(kind, payload) else "taken, although it is broken"
+
+
+def _broken(kind: str, payload: Any) -> Iterator[tuple[str, Any]]:
+    for path, values in BREAKS[kind].items():
+        for value in values:
+            twin = copy.deepcopy(payload)
+            if (place := _place(twin, path)) is None:
+                continue
+            holder, key = place
+            if value is None:
+                del holder[key]
+            else:
+                holder[key] = value
+            if twin != payload:
+                yield f"{'.'.join(path)} = {'(left out)' if value is None else repr(value)}", twin
+
+
+def _place(value: Any, path: tuple[str, ...]) -> tuple[Any, Any] | None:
+    """The object or list that holds the last step of ``path``, and that step; None where there is none."""
+    for number, step in enumerate(path):
+        key: Any = int(step) if step.isdigit() else step
+        there = isinstance(value, list) and isinstance(key, int) and key < len(value)
+        if not there and not (isinstance(value, dict) and key in value):
+            return None
+        if number == len(path) - 1:
+            return value, key
+        value = value[key]
+    return None
+
+
+def _cards(payload: Any) -> str:
+    """Ask the server about a record made of what the payload prefetched; "" when its answer is a valid response."""
+    from starlette.testclient import TestClient
+
+    asked = read_request(payload)
+    with tempfile.TemporaryDirectory() as folder:
+        people = {name: Identity.generate(name) for name in ("operator", "clinician", "patient")}
+        with House.create(at_folder(Path(folder) / "house"), clock=lambda: NOW) as house:
+            for name, kind, patient in (
+                ("operator", "operator", ""),
+                ("clinician", "practitioner", ""),
+                ("patient", "patient", asked.patient),
+            ):
+                house.add_actor(Actor(name, kind, people[name].public_key, patient=patient), by="operator")  # type: ignore[arg-type]
+            file = Path(folder) / "in" / "record.json"
+            file.parent.mkdir()
+            file.write_bytes(json.dumps(_record(payload, asked.patient)))
+            taken = Intake(Session(house, people["operator"])).run([file])
+            if any(t.error for t in taken):
+                return f"the record could not be made: {taken[0].error}"
+            Session(house, people["patient"]).give_consent(
+                asked.patient, NOW, actors=["clinician"], categories=CATEGORIES
+            )
+            application = create(house.configuration, base=BASE, clock=lambda: NOW)
+            signed = assertion(people["clinician"], f"{BASE}/cds-services/salus-plan", NOW)
+            with TestClient(application) as http:
+                headers = {"Authorization": f"Bearer {signed}", "Content-Type": "application/json"}
+                answer = http.post("/cds-services/salus-plan", content=json.dumps(payload), headers=headers)
+            if answer.status_code != 200:
+                return f"status {answer.status_code}"
+            try:
+                read_response(answer.json(), strict=True)
+            except InputError as error:
+                return str(error)
+            return "" if answer.json()["cards"] else "no cards"
+
+
+def _record(payload: Any, patient: str) -> Any:
+    """A Bundle of the prefetched resources, with the Patient where none was prefetched."""
+    found = []
+    for item in payload.get("prefetch", {}).values():
+        resource = item.get("resource", item) if isinstance(item, dict) else None
+        if isinstance(resource, dict) and resource.get("resourceType") == "Bundle":
+            found += [e["resource"] for e in resource.get("entry", []) if "resource" in e]
+        elif isinstance(resource, dict) and "resourceType" in resource:
+            found.append(resource)
+    if not any(r["resourceType"] == "Patient" for r in found):
+        found.append({"resourceType": "Patient", "id": patient})
+    return {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": r} for r in found]}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
