@@ -131,3 +131,17 @@ def test_any_bytes_are_read_or_refused_in_words(data):
     except InputError:
         return
     assert exact(json.loads(json.dumps(value))) == exact(value)
+
+
+def test_nesting_is_bounded_also_where_a_library_lifted_pythons_limit():
+    import sys
+
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(200_000)
+    try:
+        for text in (b"[" * 100_000, b'{"a":' * 100_000, b"[" * 500 + b"]" * 500):
+            with pytest.raises(InputError, match="nested deeper"):
+                json.loads(text)
+        assert json.loads(b"[" * 60 + b"]" * 60)
+    finally:
+        sys.setrecursionlimit(before)

@@ -30,7 +30,7 @@ HL7V2 = Capability(
     id="record.hl7v2",
     version="1.0.0",
     title="HL7 v2 intake (ADT, ORU^R01) over MLLP and from files",
-    intended_use="Takes admissions and results of hospital systems into the record and names what was not carried over.",
+    intended_use="Takes admissions and results of hospital systems into the record and names what was lost.",
     inputs=("HL7 v2 messages",),
     produces=("FHIR R4 resources", "loss list by segment and field", "acknowledgements"),
     population="Messages of version 2.3 to 2.8 about exactly one person who has an identifier.",
@@ -134,7 +134,7 @@ ANCHOR = Capability(
     id="trust.anchor",
     version="1.0.0",
     title="Checkpoints of the log anchored in a blockchain",
-    intended_use="Give a house's partners one more witness that its log was not rewritten, on a chain they run together.",
+    intended_use="Give a house's partners one more witness that its log was not rewritten, on their own chain.",
     inputs=("signed checkpoints of the log",),
     produces=("points on a chain", "the log held to them"),
     population="EVM chains; tried on py-evm and anvil.",
@@ -165,5 +165,26 @@ PAGES = Capability(
         "Accessibility is checked by axe-core, which finds only part of what can be wrong; no users were asked.",
         "The pages are in English.",
         "A consent that says more than the page's terms can is shown as such, not in full.",
+    ),
+)
+
+QUESTIONNAIRES = Capability(
+    id="record.questionnaires",
+    version="1.0.0",
+    title="Questionnaire on how one lives, and a diary",
+    intended_use="Let patients tell of smoking, alcohol, activity, food and their own goal; risk and plan use it.",
+    inputs=("answers of the patient or a proxy",),
+    produces=("QuestionnaireResponse", "Observation", "AUDIT-C total", "note"),
+    population="Adults; the questions are in English.",
+    references=(
+        "Bush K et al. The AUDIT alcohol consumption questions (AUDIT-C). Arch Intern Med 1998;158:1789-1795",
+        "Coleman KJ et al. Initial validation of an exercise vital sign. Med Sci Sports Exerc 2012;44:2071-2076",
+        "HL7 Structured Data Capture, observation-based extraction",
+    ),
+    licence="Apache-2.0",
+    limits=(
+        "Answers are what the patient says; nothing is checked against measurements.",
+        "Answers to salus's own questionnaire that come in FHIR files are kept, and not read as observations.",
+        "An answer counts for two years (set by salus). Not measured on outside data.",
     ),
 )

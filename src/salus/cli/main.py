@@ -23,6 +23,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("salus.cli.record:explain", "Walk from a plan item to its sources."),
     "patients": ("salus.cli.record:patients", "List the patients released to you."),
     "consent": ("salus.cli.consent:consent", "Give, list and revoke the patient's consent."),
+    "questionnaire": ("salus.cli.answers:questionnaire", "Questions to the patient, and the answers."),
+    "diary": ("salus.cli.answers:diary", "Add an entry to the patient's diary."),
     "trials": ("salus.cli.trials:trials", "Design a trial, match its criteria, seal its documents."),
     "privacy": ("salus.cli.privacy:privacy", "Release data without identifiers; erase who asks for it."),
     "policy": ("salus.cli.house:policy", "Organisation-signed bases of access: sign, add, list, remove."),

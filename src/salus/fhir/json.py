@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -15,11 +16,14 @@ import orjson
 from salus.errors import InputError
 
 MAX_DEPTH = 64
+SAFE_RECURSION = 3000
+"""Up to here Python's recursion limit protects the stack."""
 MAX_NUMBER_CHARS = 64
 MAX_EXPONENT = 400
 _INT64 = range(-(1 << 63), 1 << 64)
 """Whole numbers that the writer takes as they are; longer ones become Decimal."""
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?(?:\d[\d.eE+-]*|Infinity|NaN)', re.DOTALL | re.ASCII)
+_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -81,6 +85,7 @@ def loads(data: bytes) -> Any:
         raise InputError("not UTF-8 text", where=f"byte {error.start}", remedy="save it as UTF-8") from error
     if not text.strip():
         raise InputError("the file is empty", remedy="export it again")
+    _check_stack(text)
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
@@ -99,6 +104,17 @@ def loads(data: bytes) -> Any:
     if _SURROGATE.search(text):
         _check_text(value)
     return value
+
+
+def _check_stack(text: str) -> None:
+    """Refuse abysmal nesting where Python's own limit, which the parser relies on, was lifted by somebody's library."""
+    if sys.getrecursionlimit() <= SAFE_RECURSION:
+        return
+    depth = 0
+    for token in _BRACKET.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
+        if depth > MAX_DEPTH:
+            raise InputError(f"nested deeper than {MAX_DEPTH} levels", remedy="no FHIR resource is: export it again")
 
 
 def _place_of_number(text: str, refused: InputError) -> str | None:

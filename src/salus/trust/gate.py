@@ -102,6 +102,16 @@ class Gate:
             raise NOT_RELEASED
         return Grant(actor.id, patient, "self", frozenset(), may_write=True, purpose="consent")
 
+    def own_data(self, actor: Actor, patient: str) -> Grant:
+        """The right of a patient or proxy to add answers and notes to the own record. Raises AccessError."""
+        if (
+            actor.kind not in ("patient", "proxy")
+            or actor.patient != patient
+            or not self._store.exists(_about(patient))
+        ):
+            raise NOT_RELEASED
+        return Grant(actor.id, patient, "self", frozenset(), may_write=True, purpose="own data")
+
     def note_comparison(self, actor: Actor, patient: str) -> None:
         """Log that an operator had a source compared with a record without filing it: the answer tells something."""
         entry = {"reason": "compared", "actor": actor.id, "patient": patient, "at": dates.write(self._clock())}

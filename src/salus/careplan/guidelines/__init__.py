@@ -9,13 +9,14 @@ from salus.careplan.guidelines import (
     gaps,
     interactions,
     kidney,
+    lifestyle,
     others,
     pressure,
     prevention,
     statins,
 )
 
-RULES = (antiplatelet, statins, interactions, kidney, pressure, prevention, others, gaps)
+RULES = (antiplatelet, statins, interactions, kidney, pressure, prevention, lifestyle, others, gaps)
 
 
 def propose(facts: Facts) -> Outcome:

@@ -17,6 +17,7 @@ SLICES: tuple[str, ...] = (
     "fhir_server",
     "web",
     "hl7",
+    "questionnaires",
     "live",
     "trials",
     "xray",
