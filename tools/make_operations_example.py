@@ -2,7 +2,7 @@
 
     python tools/make_operations_example.py
 
-The seed is fixed. The ward has fewer beds and surgeon's minutes than its patients would need, so that wishes stay unmet.
+The seed is fixed. The ward has fewer beds and surgeon's minutes than its patients would need: wishes stay unmet.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ def ward(random: Random) -> dict[str, object]:
             for i in range(2)
         ],
         "operating_theaters": [
-            {"id": f"theatre-{i}", "availability": [300 if (day + i) % 3 else 0 for day in range(DAYS)]} for i in range(2)
+            {"id": f"theatre-{i}", "availability": [300 if (day + i) % 3 else 0 for day in range(DAYS)]}
+            for i in range(2)
         ],
         "rooms": [{"id": f"room-{i}", "capacity": 2 + i % 2} for i in range(3)],
         "nurses": [nurse(random, number) for number in range(8)],

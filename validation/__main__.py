@@ -16,6 +16,7 @@ DATA_OF = {
     "assistant": "text",
     "findings": "trust",
     "operations": "risk",
+    "population": "risk",
     "surgery": "imaging",
     "trials": "discovery",
 }

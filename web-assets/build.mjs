@@ -5,7 +5,7 @@ import { join } from "node:path";
 const FILES = {
   "htmx.org": { "dist/htmx.min.js": "htmx.min.js" },
   uplot: { "dist/uPlot.iife.min.js": "uPlot.iife.min.js", "dist/uPlot.min.css": "uPlot.min.css" },
-  "@niivue/niivue": { "dist/index.min.js": "niivue.min.js" },
+  "@niivue/niivue": { "dist/index.js": "niivue.js" /* index.min.js of 0.69 exports itself as a string */ },
   "@google/model-viewer": { "dist/model-viewer.min.js": "model-viewer.min.js" },
 };
 const here = import.meta.dirname;

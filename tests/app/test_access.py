@@ -280,6 +280,8 @@ ATTEMPTS = {
     ("anchor", "check"): ["anchor", "check", "--chain", "http://127.0.0.1:9", "--contract", "0x0"],
     ("questionnaire", "answer"): ["questionnaire", "answer", "p1", "smoking=Never smoked"],
     ("diary",): ["diary", "p1", "slept badly"],
+    ("population", "view"): ["population", "view", "view.json", *FROM],
+    ("population", "overdue"): ["population", "overdue", *FROM],
     ("trials", "match"): ["trials", "match", "protocol.toml", "p1", *FROM],
     ("trials", "seal"): ["trials", "seal", "T1", "plan", "policy.json"],
     ("trials", "seals"): ["trials", "seals", "T1"],
@@ -324,6 +326,9 @@ NAMELESS = {
     ("discovery", "predict"): ["discovery", "predict", "C", "--model", "policy.json"],
     ("discovery", "similar"): ["discovery", "similar", "C", "--in", "policy.json"],
     ("discovery", "signals"): ["discovery", "signals", "policy.json"],
+    ("operations", "plan"): ["operations", "plan", "policy.json", "--out", "p.json"],
+    ("operations", "check"): ["operations", "check", "policy.json", "policy.json"],
+    ("operations", "forecast"): ["operations", "forecast", "policy.json"],
     ("discovery", "design"): "discovery design --objective policy.json --start policy.json --out d.json".split(),
     ("imaging", "reconstruct"): ["imaging", "reconstruct", "policy.json", "--out", "x.npy"],
     ("anchor", "deploy"): ["anchor", "deploy", "--chain", "http://127.0.0.1:9"],
@@ -365,6 +370,8 @@ def test_no_command_shows_or_writes_anything_without_a_basis(town, name, when): 
         town.salus("consent", "revoke", "p1", given, "--as", "pat")
     (town.folder / "policy.json").write_text("{}")
     protocol = 'id="T"\nversion="1"\ntitle="t"\n[[criteria]]\nid="I"\nkind="inclusion"\ntext="a"\nrule={age={min=18}}\n'
+    view = '{"resource": "Patient", "select": [{"column": [{"name": "id", "path": "id"}]}]}'
+    (town.folder / "view.json").write_text(view)
     (town.folder / "protocol.toml").write_text(protocol)
     (town.folder / "noise.bin").write_bytes(b"\x00\xffAda Example MRN-p1" * 9)
     town.run("intake", "noise.bin", "--as", "operator", "--patient", "p1")

@@ -20,13 +20,15 @@ import pytest
 
 pytest.importorskip("starlette")
 pytest.importorskip("jwt")
-uvicorn = pytest.importorskip("uvicorn")
-playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright here: pip install playwright")
+pytest.importorskip("uvicorn")
+pytest.importorskip("playwright", reason="no Playwright here: pip install playwright")
 
+import uvicorn
 from click.testing import CliRunner
+from playwright.sync_api import sync_playwright
 
 from salus import web
-from salus.app import demo
+from salus.app import demo, web_looks
 from salus.app.session import Session
 from salus.app.tokens import assertion
 from salus.cli.main import cli
@@ -47,6 +49,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--enable-unsafe-swiftshader",  # WebGL without a graphics card
 )
 PATIENT, CLINICIAN, RECORD = "demo-maria", "demo-clinician", "maria"
 GENE = "CYP2C19"
@@ -105,7 +108,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         thread.start()
         while not server.started:
             time.sleep(0.02)
-        with playwright.sync_playwright() as driver:
+        with sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=PROGRAM, headless=True, args=list(FLAGS))
             yield Place(base, browser, house, example.at, keys)
             browser.close()
@@ -173,8 +176,11 @@ def with_the_demo_key(page: Any, _: Place) -> None:
 
 @pytest.mark.parametrize(
     ("script", "sign"),
-    [(True, key_in_browser), (False, at_the_command_line), (False, with_the_demo_key)],
-    ids=["script, key file in the browser", "no script, command line", "no script, demonstration key"],
+    [
+        pytest.param(True, key_in_browser, id="script, key file in the browser"),
+        pytest.param(False, at_the_command_line, id="no script, command line"),
+        pytest.param(False, with_the_demo_key, id="no script, demonstration key", marks=pytest.mark.slow),
+    ],
 )
 def test_a_consent_opens_the_plan_and_its_end_closes_it(
     quiet: Place, script: bool, sign: Callable[[Any, Place], None]
@@ -240,26 +246,34 @@ def test_a_file_that_is_no_key_is_refused_in_the_browser(quiet: Place) -> None:
         quiet.go(page, "/sign-in")
         page.set_input_files("form[data-sign-in] input[type=file]", wrong)
         page.click("form[data-sign-in] button")
-        assert "not a key file" in page.inner_text("form[data-sign-in] .problem")
+        page.wait_for_selector("form[data-sign-in] .problem:has-text('not a key file')")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(1280, 900), (390, 844)], ids=["desktop", "phone"])
-def test_axe_finds_nothing_serious_and_nothing_is_cut_off(
-    quiet: Place, scheme: str, size: tuple[int, int], tmp_path: Path
-) -> None:
+DESKTOP, PHONE = (1280, 900), (390, 844)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "size"),
+    [
+        pytest.param("light", DESKTOP, id="desktop-light"),
+        pytest.param("dark", DESKTOP, id="desktop-dark", marks=pytest.mark.slow),
+        pytest.param("light", PHONE, id="phone-light", marks=pytest.mark.slow),
+        pytest.param("dark", PHONE, id="phone-dark", marks=pytest.mark.slow),
+    ],
+)
+def test_axe_finds_nothing_serious_and_nothing_is_cut_off(quiet: Place, scheme: str, size: tuple[int, int]) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python").Axe()
     demo.give_consent(quiet.house, demo.examples()[RECORD])
 
     def look(page: Any, name: str) -> None:
-        page.screenshot(path=tmp_path / f"{name}.png")
         found = axe.run(page).response["violations"]
-        bad = [(v["id"], [n["html"][:120] for n in v["nodes"]][:3]) for v in found if v["impact"] in ("serious", "critical")]
+        grave = [v for v in found if v["impact"] in ("serious", "critical")]
+        bad = [(v["id"], [n["html"][:120] for n in v["nodes"]][:3]) for v in grave]
         assert bad == [], f"{name}: {bad}"
         assert page.evaluate(TOO_WIDE) == [], name
 
     with quiet.person(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme) as page:
-        for address in ("/sign-in", "/cards", "/cards/risk.egfr"):
+        for address in ("/sign-in", "/cards", "/cards/risk.egfr", "/viewer"):
             quiet.go(page, address)
             look(page, address.strip("/").replace("/", "-"))
         come_in(quiet, page, CLINICIAN)
@@ -283,6 +297,7 @@ def test_axe_finds_nothing_serious_and_nothing_is_cut_off(
 def test_the_first_key_leads_past_the_menu(quiet: Place) -> None:
     with quiet.person() as page:
         come_in(quiet, page, PATIENT)
+        quiet.go(page, "/me/looks")
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
         page.keyboard.press("Enter")
@@ -290,12 +305,11 @@ def test_the_first_key_leads_past_the_menu(quiet: Place) -> None:
 
 
 @pytest.mark.skipif(not files.address("lib/uPlot.iife.min.js"), reason="no browser libraries here: make assets")
-def test_libraries_add_to_the_pages_within_the_same_policy(quiet: Place) -> None:
+def test_libraries_add_to_the_pages_within_the_same_policy(quiet: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web_looks, "PER_PAGE", 2)
     demo.give_consent(quiet.house, demo.examples()[RECORD])
     with quiet.person() as page:
         come_in(quiet, page, CLINICIAN)
-        for _ in range(45):
-            page.reload()
         page.click("a.row")
         page.goto(f"{page.url}/trends")
         page.click("text=Read the curve value by value >> nth=0")
@@ -303,7 +317,60 @@ def test_libraries_add_to_the_pages_within_the_same_policy(quiet: Place) -> None
         page.click("text=Sign out")
         come_in(quiet, page, PATIENT)
         quiet.go(page, "/me/looks")
-        before = page.locator(".look").count()
-        page.click("text=Earlier")
-        page.wait_for_function(f"document.querySelectorAll('.look').length > {before}")
+        for shown in (2, 4):
+            assert page.locator(".look").count() == shown
+            page.click("text=Earlier")
+            page.wait_for_selector(f".look >> nth={shown + 1}")
         assert page.url.endswith("/me/looks")
+
+
+def nifti(file: Path) -> Path:
+    """A small scan with a bright ball in it."""
+    import nibabel
+    import numpy as np
+
+    grid = np.indices((24, 24, 24)) - 12
+    nibabel.Nifti1Image(((grid**2).sum(0) < 60).astype(np.int16) * 100, np.eye(4)).to_filename(file)
+    return file
+
+
+def glb(file: Path) -> Path:
+    """One triangle as binary glTF 2.0 (Khronos Group, glTF 2.0 Specification, section 4)."""
+    import json
+    import struct
+
+    points = struct.pack("<9f", 0, 0, 0, 1, 0, 0, 0, 1, 0)
+    scene = {
+        "asset": {"version": "2.0"},
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0}],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}],
+        "accessors": [
+            {"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3", "min": [0, 0, 0], "max": [1, 1, 0]}
+        ],
+        "bufferViews": [{"buffer": 0, "byteLength": len(points)}],
+        "buffers": [{"byteLength": len(points)}],
+    }
+    text = json.dumps(scene).encode()
+    text += b" " * (-len(text) % 4)
+    chunks = struct.pack("<II", len(text), 0x4E4F534A) + text + struct.pack("<II", len(points), 0x004E4942) + points
+    file.write_bytes(struct.pack("<III", 0x46546C67, 2, 12 + len(chunks)) + chunks)
+    return file
+
+
+@pytest.mark.skipif(not files.address("lib/niivue.js"), reason="no browser libraries here: make assets")
+def test_the_viewer_shows_a_scan_and_a_model_without_sending_them(quiet: Place, tmp_path: Path) -> None:
+    with quiet.person() as page:
+        sent: list[str] = []
+        quiet.go(page, "/viewer")
+        page.on("request", lambda r: sent.append(r.method) if r.method != "GET" else None)
+        for file in (nifti(tmp_path / "ball.nii.gz"), glb(tmp_path / "triangle.glb")):
+            page.set_input_files("[data-viewer] input", file)
+            page.wait_for_selector(f"[data-shown='{file.name}']")
+        assert sent == []
+        quiet.trouble[:] = [said for said in quiet.trouble if "GPU stall" not in said]
+        wrong = tmp_path / "wrong.glb"
+        wrong.write_bytes(b"glTF")
+        page.set_input_files("[data-viewer] input", wrong)
+        page.wait_for_selector("[data-viewer] .problem:has-text('cannot be shown')")
+        quiet.trouble.clear()

@@ -32,7 +32,7 @@ def sign(reader, identity, page):
 def test_a_consent_is_given_with_a_signature_made_outside(readers, ward):
     patient, clinician = readers(ward.patient), readers(ward.clinician)
     page = draft(patient)
-    assert "may read health record and genes" in page.text
+    assert "may read the health record and genes" in page.text
     assert "Ada" not in clinician.get("/patients").text
     done = sign(patient, ward.patient, page)
     assert "filed and in force" in done.text

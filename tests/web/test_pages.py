@@ -39,7 +39,7 @@ def person_page(reader):
 
 
 def test_the_tables_of_these_tests_hold_every_route():
-    open_to_all = {"/", "/sign-in", "/cards", "/cards/{name}", "/static/{name:path}", "/{rest:path}"}
+    open_to_all = {"/", "/sign-in", "/cards", "/cards/{name}", "/viewer", "/static/{name:path}", "/{rest:path}"}
     reads = {re.sub(r"\{n:int\}", "1", r.path).replace("{key}", "key") for r in _routes() if "GET" in r.methods}
     writes = {r.path.replace("{key}", "key") for r in _routes() if "POST" in r.methods}
     assert reads - open_to_all == set(ALL)

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "consent": ("salus.cli.consent:consent", "Give, list and revoke the patient's consent."),
     "questionnaire": ("salus.cli.answers:questionnaire", "Questions to the patient, and the answers."),
     "diary": ("salus.cli.answers:diary", "Add an entry to the patient's diary."),
+    "population": ("salus.cli.population:population", "Questions to many records at once."),
     "trials": ("salus.cli.trials:trials", "Design a trial, match its criteria, seal its documents."),
     "privacy": ("salus.cli.privacy:privacy", "Release data without identifiers; erase who asks for it."),
     "policy": ("salus.cli.house:policy", "Organisation-signed bases of access: sign, add, list, remove."),
@@ -38,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("salus.cli.house:backup", "Write a consistent copy of the store."),
     "imaging": ("salus.cli.imaging:imaging", "Raw imaging data, for research."),
     "discovery": ("salus.cli.discovery:discovery", "Molecules and safety signals, for research."),
+    "operations": ("salus.cli.operations:operations", "Plan rooms, theatres and nurses; forecast demand."),
     "restore": ("salus.cli.house:restore", "Put a backup in place of a missing store."),
 }
 

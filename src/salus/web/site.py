@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from salus.web import cards, clinician, consents, failures, files, patient, signing_in
+from salus.web import cards, clinician, consents, failures, files, patient, signing_in, viewer
 from salus.web.asker import Asker, Site, asker
 from salus.web.pages import go
 
@@ -44,6 +44,7 @@ def _routes() -> list[BaseRoute]:
         Route("/me/consents/sign/{key}/file", consents.as_file, methods=GET),
         Route("/cards", cards.every, methods=GET),
         Route("/cards/{name}", cards.one, methods=GET),
+        Route("/viewer", viewer.show, methods=GET),
         Route("/static/{name:path}", files.static, methods=GET),
         Route("/{rest:path}", failures.not_here, methods=["GET", "POST"]),
     ]

@@ -36,8 +36,9 @@ def _planned(folder: Path, scratch: Path) -> str:
         raise AssertionError("a patient who is not admitted has no reason")
     admitted = sum(admission is not None for admission in made.admissions)
     return (
-        f"{admitted} of {len(ward.patients)} patients planned over {ward.days} days at cost {score.cost} (no plan costs "
-        f"less than {outcome.bound}), hard violations 0, {len(unmet)} unmet wishes with reasons ({unmet[0].sentence})"
+        f"{admitted} of {len(ward.patients)} patients planned over {ward.days} days at cost {score.cost} (no plan "
+        f"costs less than {outcome.bound}), hard violations 0, {len(unmet)} unmet wishes with reasons "
+        f"({unmet[0].sentence})"
     )
 
 
@@ -48,7 +49,8 @@ def _forecast(folder: Path) -> str:
     if refused or len(found) != 2:
         raise AssertionError(f"{len(found)} forecasts, {len(refused)} refused")
     told = [
-        f"{one.series} {one.total.expected:.0f} (95 % {one.total.interval_95[0]} to {one.total.interval_95[1]})" for one in found
+        f"{one.series} {one.total.expected:.0f} (95 % {one.total.interval_95[0]} to {one.total.interval_95[1]})"
+        for one in found
     ]
     return f"admissions of the next week: {', '.join(told)}"
 

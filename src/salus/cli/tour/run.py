@@ -19,6 +19,7 @@ SLICES: tuple[str, ...] = (
     "hl7",
     "questionnaires",
     "live",
+    "population",
     "trials",
     "xray",
     "mri",

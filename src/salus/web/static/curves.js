@@ -13,7 +13,7 @@ function joined(lines) {
 }
 
 function draw(figure, lines, unit) {
-  const place = document.createElement("div");
+  const place = Object.assign(document.createElement("div"), { className: "curve" });
   const fold = document.createElement("details");
   fold.className = "plain fold";
   fold.append(Object.assign(document.createElement("summary"), { textContent: "Read the curve value by value" }), place);

@@ -1,0 +1,1 @@
+"""Operations: admissions, theatres, rooms and nurses planned together, and a forecast of demand."""

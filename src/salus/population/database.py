@@ -1,0 +1,98 @@
+"""Views as tables in DuckDB, and SQL over them: nothing but these tables can be read, no file and no network."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+
+from salus.errors import InputError
+from salus.fhir.views import Body
+from salus.population.views import View
+
+SQL_TYPES = {
+    "boolean": "BOOLEAN",
+    "integer": "INTEGER",
+    "positiveInt": "INTEGER",
+    "unsignedInt": "INTEGER",
+    "integer64": "BIGINT",
+    "decimal": "DOUBLE",
+}
+"""FHIR type to DuckDB's; everything else is text, dates as FHIR writes them (they may be partial)."""
+MEMORY = "1GB"
+SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The result of a query."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+class Database:
+    """An in-memory database of view tables. Close it, or use it as a context manager."""
+
+    def __init__(self) -> None:
+        self._connection = duckdb.connect(":memory:")
+        for setting in ("enable_external_access = false", f"memory_limit = '{MEMORY}'", "lock_configuration = true"):
+            self._connection.execute(f"SET {setting}")
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def load(self, name: str, view: View, resources: Iterable[Body]) -> int:
+        """Run ``view`` over ``resources`` into the table ``name``; a table that is there grows. Returns the rows added.
+
+        Raises InputError for a name that is no identifier and for values that do not fit their column's type.
+        """
+        if not name.isidentifier() or not name.isascii():
+            raise InputError("a table's name is letters, digits and _")
+        types = view.types
+        columns = ", ".join(f'"{c}" {_sql_type(*types[c])}' for c in view.columns)
+        self._connection.execute(f'CREATE TABLE IF NOT EXISTS "{name}" ({columns})')
+        rows = [[_plain(row[c]) for c in view.columns] for row in view.rows(resources)]
+        if not rows:
+            return 0
+        marks = ", ".join("?" * len(view.columns))
+        try:
+            self._connection.executemany(f'INSERT INTO "{name}" VALUES ({marks})', rows)
+        except duckdb.Error as error:
+            raise InputError("a value does not fit the type of its column", where=name) from error
+        return len(rows)
+
+    def query(self, sql: str) -> Answer:
+        """The answer to one SQL query. Raises InputError with DuckDB's words, and after a minute."""
+        timer = threading.Timer(SECONDS, self._connection.interrupt)
+        timer.start()
+        try:
+            statements = self._connection.extract_statements(sql)
+            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+                raise InputError("one query, beginning with SELECT or WITH")
+            done = self._connection.execute(statements[0])
+            columns = tuple(d[0] for d in done.description or ())
+            return Answer(columns, tuple(tuple(row) for row in done.fetchall()))
+        except duckdb.Error as error:
+            raise InputError(f"the query cannot be answered: {str(error).splitlines()[0]}") from error
+        finally:
+            timer.cancel()
+
+
+def _sql_type(kind: str, collection: bool) -> str:
+    return SQL_TYPES.get(kind, "VARCHAR") + ("[]" if collection else "")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(v) for v in value]
+    return str(value) if isinstance(value, dict) else value

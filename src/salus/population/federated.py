@@ -1,0 +1,123 @@
+"""Training over hospitals that keep their people: each sends sums under masks that cancel in the total alone.
+
+Every pair of hospitals agrees on a secret (X25519); each round both draw the same stream from it, one adds it and the
+other subtracts it, in whole numbers modulo 2^64 (Bonawitz et al. 2017, CCS, without its handling of drop-outs). What a
+single hospital sends is uniformly random to everybody who lacks its secrets; only the sum over all can be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CTR
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from numpy.typing import NDArray
+
+from salus.errors import InputError
+from salus.population import survival
+from salus.population.survival import Array, Cohort, Model, Sums
+
+UNIT = float(1 << 24)
+"""Sums travel as multiples of 1 / UNIT (6e-8)."""
+LIMIT = float(1 << 62) / UNIT
+FEWEST = 3
+"""With two hospitals each could subtract its own sums from the total and read the other's."""
+Masked = NDArray[np.uint64]
+
+
+class Hospital:
+    """One site: its people never leave it. ``name`` orders who adds and who subtracts a mask."""
+
+    def __init__(self, name: str, cohort: Cohort) -> None:
+        self.name = name
+        self._cohort = cohort
+        self._key = X25519PrivateKey.generate()
+        self._secrets: dict[str, bytes] = {}
+
+    def join(self) -> bytes:
+        """Begin a training: a fresh key, so that no mask is ever used twice. What the others need of it (32 bytes)."""
+        self._key, self._secrets = X25519PrivateKey.generate(), {}
+        return self._key.public_key().public_bytes_raw()
+
+    def agree(self, others: Mapping[str, bytes]) -> None:
+        """Make a secret with every other hospital."""
+        self._secrets = {
+            name: HKDF(SHA256(), 32, salt=None, info=b"salus federated mask").derive(
+                self._key.exchange(X25519PublicKey.from_public_bytes(key))
+            )
+            for name, key in others.items()
+            if name != self.name
+        }
+
+    def moments(self, number: int) -> Masked:
+        """Masked moments of the features, with events and time at risk."""
+        extra = [float(self._cohort.event.sum()), float(self._cohort.time.sum())]
+        return self._mask(np.concatenate([survival.moments(self._cohort), extra]), number)
+
+    def sums(self, parameters: Array, scale: survival.Scale, cuts: Sequence[float], number: int) -> Masked:
+        """Masked likelihood, gradient and Hessian."""
+        return self._mask(survival.source(self._cohort, scale, cuts)(parameters).flat(), number)
+
+    def _mask(self, values: Array, number: int) -> Masked:
+        if not self._secrets:
+            raise InputError("the hospitals have not agreed on masks", where=self.name)
+        if not (np.abs(values) < LIMIT).all():
+            raise InputError("a sum too large to be sent", remedy="scale the features")
+        told = np.round(values * UNIT).astype(np.int64).astype(np.uint64)
+        for other, secret in self._secrets.items():
+            stream = _stream(secret, number, len(values))
+            told = told + stream if self.name < other else told - stream
+        return told
+
+
+@dataclass(slots=True)
+class Server:
+    """Adds up what arrives. ``seen`` is all that it ever had before its eyes: masked messages by round."""
+
+    seen: list[list[Masked]]
+
+    def total(self, messages: Sequence[Masked]) -> Array:
+        """The sum over all hospitals: the masks cancel in it, and only in it."""
+        self.seen.append(list(messages))
+        added = np.zeros_like(messages[0])
+        for message in messages:
+            added = added + message
+        return np.asarray(added.astype(np.int64).astype(np.float64) / UNIT)
+
+
+def train(
+    hospitals: Sequence[Hospital], names: tuple[str, ...], cuts: Sequence[float], *, ridge: float = 1.0
+) -> tuple[Model, Server]:
+    """The survival model of all hospitals' people together. Raises InputError for fewer than three hospitals."""
+    if len(hospitals) < FEWEST or len({h.name for h in hospitals}) != len(hospitals):
+        raise InputError(f"at least {FEWEST} hospitals, each with a name of its own")
+    survival.check_cuts(cuts)
+    keys = {h.name: h.join() for h in hospitals}
+    for hospital in hospitals:
+        hospital.agree(keys)
+    server = Server([])
+    gathered = server.total([h.moments(0) for h in hospitals])
+    events, at_risk = gathered[-2:]
+    if events < 10:
+        raise InputError("fewer than 10 events: nothing is learnt from them")
+    scale = survival.scale_of(gathered[:-2])
+    rounds = iter(range(1, 1 << 30))
+
+    def total(parameters: Array) -> Sums:
+        number = next(rounds)
+        return Sums.of(server.total([h.sums(parameters, scale, cuts, number) for h in hospitals]))
+
+    model = survival.fit(total, names, scale, cuts, rate=float(events / at_risk), ridge=ridge)
+    return model, server
+
+
+def _stream(secret: bytes, number: int, length: int) -> Masked:
+    """Uniform numbers of a pair's round: AES-256 in counter mode, never the same stream twice."""
+    cipher = Cipher(AES(secret), CTR(number.to_bytes(8, "big") + bytes(8))).encryptor()
+    return np.frombuffer(cipher.update(bytes(8 * length)), np.uint64)

@@ -1,0 +1,77 @@
+"""Write README's table of capabilities from the tour and the cards, between its two marks.
+
+    salus tour --json tour.json && python tools/make_readme.py tour.json
+
+The sign of a row is the tour's: its check holds on outside data (by card), it works in the tour, or not yet.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+from salus.cli.tour.run import MEASURED, NOT_YET, SLICES, WORKS, slices
+from salus.findings.cards import Card, find
+
+README = Path(__file__).parents[1] / "README.md"
+BEGIN, END = "<!-- capabilities: made by tools/make_readme.py -->", "<!-- /capabilities -->"
+SHOWN = 3
+
+
+def row(part, sign: str) -> str:
+    """One slice as a row: sign, title, what it does, what was measured."""
+    measured = "; ".join(text for name in part.capabilities if (text := figures(find(name))))
+    extra = f" (extra `{part.extra}`)" if part.extra else ""
+    return f"| {sign} | **{part.title}**{extra} | {part.says} | {measured} |"
+
+
+def figures(card: Card) -> str:
+    """The card's checks in few words: how many cases passed, and up to three figures."""
+    told = []
+    for check in card.measured:
+        numbers = [f"{k} {_short(v)}" for k, v in check.figures.items() if _tells(k, v)][:SHOWN]
+        told.append(f"`{check.check}` {check.passed} of {check.n}" + (f" ({', '.join(numbers)})" if numbers else ""))
+    return "; ".join(told)
+
+
+def _tells(name: str, value: object) -> bool:
+    return name not in ("n", "passed") and isinstance(value, Decimal) and "second" not in name and "per_s" not in name
+
+
+def _short(value: Decimal) -> str:
+    return f"{value:.3g}"
+
+
+def table(walked: dict[str, str]) -> str:
+    """The table for the signs that a tour found."""
+    lines = [
+        f"{MEASURED} its checks on outside data held (by card) · {WORKS} works in the tour · {NOT_YET} not yet",
+        "",
+        "| | | what it does | measured |",
+        "|---|---|---|---|",
+        *(row(part, walked.get(part.name, NOT_YET)) for part in slices()),
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    walked = {entry["name"]: entry["sign"] for entry in json.loads(Path(sys.argv[1]).read_text("utf-8"))}
+    missing = {part.name for part in slices()} - set(walked)
+    if missing:
+        print(f"the tour left out {', '.join(sorted(missing))}: walk all of {len(SLICES)}", file=sys.stderr)
+        return 1
+    text = README.read_text("utf-8")
+    pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
+    if not pattern.search(text):
+        print("README.md has no marks for the table", file=sys.stderr)
+        return 1
+    README.write_text(pattern.sub(lambda _: f"{BEGIN}\n{table(walked)}\n{END}", text), "utf-8")
+    print(f"{README}: {len(walked)} rows")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
