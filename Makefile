@@ -6,7 +6,7 @@ DATA ?= ../shared/data
 STAMP := $(VENV)/.core
 DEV := $(VENV)/.dev
 
-.PHONY: assets demo tour test check install validate bench cards dossier clean
+.PHONY: assets demo tour readme test check install validate bench cards dossier clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -50,6 +50,10 @@ tour: $(DEV)        ## every department at work on the examples
 
 assets:             ## the browser libraries of the pages, from npm by the lock (optional: pages work without)
 	cd web-assets && npm ci --ignore-scripts && node build.mjs
+
+readme: $(DEV)      ## README's table of capabilities, from the tour and the cards
+	rm -rf build/tour && $(BIN)/salus tour --folder build/tour --json build/tour.json
+	$(BIN)/python tools/make_readme.py build/tour.json
 
 dossier: $(DEV)     ## bill of materials and requirement-risk-test trace, in build/dossier
 	$(BIN)/python tools/make_sbom.py build/dossier/sbom.cdx.json

@@ -54,7 +54,7 @@ def serve(
         raise ConfigurationError("there is no store", where=str(settings.store), remedy="make one with: salus init")
     shown = f"[{host}]" if ":" in host else host
     base = base_url or f"{'https' if tls_certificate else 'http'}://{shown}:{port}"
-    application = create(settings, base=base, routes=pages(), limits=Limits(threads=threads))
+    application = create(settings, base=base, routes=[*assistant_routes(), *pages()], limits=Limits(threads=threads))
     click.echo(f"serving {base}/fhir  (sign in with: salus token --audience {base}/auth/token)")
     uvicorn.run(
         application,
@@ -91,6 +91,13 @@ def token(ctx: click.Context, actor: str, audience: str) -> None:
     from salus.trust.identity import Identity
 
     click.echo(assertion(Identity.load(configuration(ctx).identities, actor), audience, now()))
+
+
+def assistant_routes() -> list[BaseRoute]:
+    """The assistant's routes."""
+    from salus.server import assistant
+
+    return assistant.routes()
 
 
 def pages() -> list[BaseRoute]:

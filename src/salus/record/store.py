@@ -18,13 +18,12 @@ from salus.errors import AccessError, InputError, IntegrityError, StoreError
 from salus.fhir import json
 from salus.fhir.views import PERSON, Body, Source, categories_of, category_of
 from salus.record import index, planner, schema
+from salus.record.forgetting import ERASED
 from salus.record.protocols import Content, Journal, Scope, Sealer
 from salus.record.sealing import chunk_context, context, pack, unpack
 from salus.record.search import Clause
 
 CHUNK = 1 << 20
-ERASED = "erased:"
-"""Begins what stands in the place of an erased patient's id; no id in FHIR can hold a colon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +70,6 @@ class _Tally:
         default_factory=lambda: dict.fromkeys(("created", "updated", "unchanged", "deleted"), 0)
     )
     items: list[list[Any]] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Forgotten:
-    """What was deleted of an erased patient: the number that stays in the log, resource versions, blobs."""
-
-    pid: int
-    versions: int
-    blobs: int
 
 
 class Store:
@@ -265,34 +255,6 @@ class Store:
             raise AccessError("not allowed")
         rows = self._connection.execute("SELECT id FROM patient WHERE id NOT LIKE ? ORDER BY pid", (f"{ERASED}%",))
         return [row[0] for row in rows]
-
-    def forget(self, scope: Scope) -> Forgotten:
-        """Delete everything of the scope's patient but the log's leaves, and put a number in the place of the id.
-
-        To be called inside a transaction, after the patient's key was shredded.
-        """
-        pid = self._pid(_one(scope))
-        connection = self._connection
-        (versions,) = connection.execute(
-            "SELECT (SELECT count(*) FROM resource WHERE pid = :pid) + "
-            "(SELECT count(*) FROM history WHERE rid IN (SELECT rid FROM resource WHERE pid = :pid))",
-            {"pid": pid},
-        ).fetchone()
-        (blobs,) = connection.execute("SELECT count(*) FROM blob WHERE pid = ?", (pid,)).fetchone()
-        for table in ("token_index", "date_index", "history"):
-            connection.execute(f"DELETE FROM {table} WHERE rid IN (SELECT rid FROM resource WHERE pid = ?)", (pid,))
-        connection.execute("DELETE FROM blob_chunk WHERE address IN (SELECT address FROM blob WHERE pid = ?)", (pid,))
-        for table in ("blob", "resource"):
-            connection.execute(f"DELETE FROM {table} WHERE pid = ?", (pid,))
-        connection.execute("UPDATE patient SET id = ? WHERE pid = ?", (f"{ERASED}{pid}", pid))
-        return Forgotten(pid, int(versions), int(blobs))
-
-    def compact(self, scope: Scope) -> None:
-        """Write the file anew without what was deleted, so that not even its sealed bytes remain."""
-        if scope.patient != "*" or not scope.may_write:
-            raise AccessError("not allowed")
-        self._connection.execute("VACUUM")
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def read(self, scope: Scope, types: Sequence[str] = (), ids: Sequence[str] = ()) -> list[Stored]:
         """The patient's current resources that the scope covers, optionally only of some types or ids."""

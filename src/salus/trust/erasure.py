@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from salus.record.forgetting import compact, forget
 from salus.record.store import Store
 from salus.trust.gate import Grant
 from salus.trust.log import Log
@@ -30,7 +31,8 @@ def delete(store: Store, log: Log, scope: Grant, patient: str, request: int | No
     ``request`` is the log entry in which the patient asked for it, where it is known.
     """
     with store.transaction(scope) as connection:
-        forgotten = store.forget(Grant(scope.actor, patient, "custodian", frozenset(), True, purpose="erasure"))
+        erased = Grant(scope.actor, patient, "custodian", frozenset(), True, purpose="erasure")
+        forgotten = forget(connection, erased)
         content = {
             "reason": "erased",
             "pid": forgotten.pid,
@@ -42,5 +44,5 @@ def delete(store: Store, log: Log, scope: Grant, patient: str, request: int | No
             "blobs": forgotten.blobs,
         }
         log.append(connection, SYSTEM, TOPIC, content)
-    store.compact(scope)
+    compact(store.connection, scope)
     return content

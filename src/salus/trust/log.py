@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from salus.errors import IntegrityError
 from salus.fhir import json
-from salus.record.store import ERASED
+from salus.record.forgetting import ERASED
 from salus.trust.merkle import Frontier, leaf_hash
 from salus.trust.vault import SYSTEM, Vault, write_durably
 

@@ -15,7 +15,8 @@ from functools import partial
 
 from salus.errors import SalusError
 from salus.record import schema
-from salus.record.store import ERASED, Store
+from salus.record.forgetting import ERASED
+from salus.record.store import Store
 from salus.trust.gate import Grant
 from salus.trust.log import CONSENT, ROLLED_BACK, Checkpoint, Log
 from salus.trust.merkle import Frontier, leaf_hash

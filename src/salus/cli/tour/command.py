@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -25,6 +26,8 @@ NAME_WIDTH = 26
 @click.pass_context
 def tour(ctx: click.Context, folder: Path, only: tuple[str, ...], list_them: bool, as_json: Path | None) -> None:
     """Run one true slice of every department and say what each did, the figure and the CPU time."""
+    for library in ("OPENBLAS", "OMP"):  # on small matrices several threads mostly wait for each other
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     from salus.cli.record import progress
     from salus.cli.tour import run
 
