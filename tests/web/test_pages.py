@@ -11,7 +11,7 @@ from salus.trust.identity import Actor, Identity
 from salus.web.site import _routes
 from tests.conftest import bundle, person
 
-KEYLESS = ("/patients", "/me", "/me/looks", "/me/consents")
+KEYLESS = ("/patients", "/me", "/me/ask", "/me/looks", "/me/consents")
 ALL = [
     *KEYLESS,
     "/patients/key",
@@ -25,6 +25,7 @@ POSTS = [
     "/sign-out",
     "/sign-in",
     "/sign-in/demo",
+    "/me/ask",
     "/me/consents/give",
     "/me/consents/close",
     "/me/consents/end",

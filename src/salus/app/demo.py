@@ -88,9 +88,12 @@ def fresh_folder(folder: Path) -> Path:
     return folder
 
 
-def make_house(folder: Path, *chosen: Example) -> House:
-    """A demo house whose actors are an operator, a clinician and the patients; its clock stands at the story's time."""
-    house = House.create(at_folder(folder), demo=True, clock=lambda: max(e.at for e in chosen))
+def make_house(folder: Path, *chosen: Example, clock: Callable[[], datetime] | None = None) -> House:
+    """A demo house whose actors are an operator, a clinician and the patients.
+
+    Without ``clock`` its clock stands at the story's time.
+    """
+    house = House.create(at_folder(folder), demo=True, clock=clock or (lambda: max(e.at for e in chosen)))
     house.add_actor(Actor(OPERATOR, "operator", demo_identity(OPERATOR).public_key), by=OPERATOR)
     house.add_actor(Actor(CLINICIAN, "practitioner", demo_identity(CLINICIAN).public_key), by=OPERATOR)
     for example in chosen:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -19,8 +19,26 @@ from salus.fhir import fhirpath_values as values
 from salus.fhir.fhirpath_values import Node
 
 MAX_LENGTH = 4000
-MAX_DEPTH = 60
+MAX_DEPTH = 30
+MAX_WORK = 2_000_000
+"""Elements that the expressions of one environment touch before they are refused: seconds, not hours."""
+MAX_INTEGER = values.MAX_INTEGER
 Collection = list[Node]
+
+
+class Budget:
+    """What is left of the work that is allowed; environments made from each other share it."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int = MAX_WORK) -> None:
+        self.left = left
+
+    def spend(self, elements: int) -> None:
+        """Take ``elements`` off. Raises InputError when nothing is left."""
+        self.left -= elements
+        if self.left < 0:
+            raise InputError("the expressions take too much work", remedy="fewer nested where() and select()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +47,16 @@ class Environment:
 
     constants: Mapping[str, Any]
     resource: Any = None
+    budget: Budget = field(default_factory=Budget, compare=False)
 
 
 Step = Callable[[Collection, Environment], Collection]
+Link = Callable[[Collection, Collection, Environment], Collection]
+"""A part of a path after its first: from what was found, and the focus of the whole path."""
+_CLOCK = r"\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?"
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d+(?:\.\d+)?)|(?P<string>'(?:[^'\\]|\\.)*')|(?P<date>@[\dTZ:.+-]+)|(?P<name>[A-Za-z_]\w*|`[^`]+`)"
+    r"\s*(?:(?P<number>\d+(?:\.\d+)?)|(?P<string>'(?:[^'\\]|\\.)*')|(?P<name>[A-Za-z_]\w*|`[^`]+`)"
+    rf"|(?P<date>@(?:T{_CLOCK}|\d{{4}}(?:-\d\d(?:-\d\d)?)?(?:T(?:{_CLOCK})?(?:Z|[+-]\d\d:\d\d)?)?))"
     r"|(?P<variable>%[\w-]+|%`[^`]+`)|(?P<this>\$this|\$index)|(?P<sign><=|>=|!=|!~|[-+*/&|=~<>.,()\[\]{}]))"
 )
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "f": "\f"}
@@ -94,33 +117,38 @@ class _Parser:
     def expression(self, level: int) -> Step:
         if level == len(LEVELS):
             return self._unary()
-        self._depth += 1
-        if self._depth > MAX_DEPTH * len(LEVELS):
+        self._depth += level == 0
+        if self._depth > MAX_DEPTH:
             raise InputError(f"an expression nested more than {MAX_DEPTH} deep")
         left = self.expression(level + 1)
+        rest: list[tuple[Operator, Step]] = []
         while (sign := self._peek()) in LEVELS[level]:
             self._next()
-            left = _binary(sign, left, self.expression(level + 1))
-        self._depth -= 1
-        return left
+            rest.append((_operator(sign), self.expression(level + 1)))
+        self._depth -= level == 0
+        return _folded(left, rest) if rest else left
 
     def _unary(self) -> Step:
-        if self._peek() in ("-", "+"):
-            negative = self._next()[1] == "-"
-            inner = self._unary()
-            return (lambda c, e: values.negate(inner(c, e))) if negative else inner
-        step = self._term()
-        while True:
-            if self._peek() == ".":
-                self._next()
-                step = _then(step, self._member())
-            elif self._peek() == "[":
-                self._next()
-                index = self.expression(0)
-                self._take("]")
-                step = _indexed(step, index)
-            else:
-                return step
+        signs = 0
+        negative = False
+        while self._peek() in ("-", "+"):
+            signs, negative = signs + 1, negative ^ (self._next()[1] == "-")
+        step = self._path()
+        if not signs:
+            return step
+        return lambda c, e: values.signed(step(c, e), negative=negative)
+
+    def _path(self) -> Step:
+        first = self._term()
+        links: list[Link] = []
+        while (sign := self._peek()) in (".", "["):
+            self._next()
+            if sign == ".":
+                links.append(_member_link(self._member()))
+                continue
+            links.append(_index_link(self.expression(0)))
+            self._take("]")
+        return _chained(first, links) if links else first
 
     def _term(self) -> Step:
         kind, text = self._next()
@@ -133,6 +161,8 @@ class _Parser:
             return lambda c, e: []
         if kind == "number":
             number: Any = Decimal(text) if "." in text else int(text)
+            if isinstance(number, int) and number > MAX_INTEGER:
+                raise InputError("a whole number too large", remedy="at most 2^63 - 1")
             return lambda c, e: [Node(number)]
         if kind == "string":
             word = re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), text[1:-1])
@@ -164,11 +194,11 @@ class _Parser:
         arguments: list[Step] = []
         types: list[str] = []
         while self._peek() != ")":
+            if arguments:
+                self._take(",")
             start = self._at
             arguments.append(self.expression(0))
             types.append(".".join(word for kind, word in self._tokens[start : self._at] if kind == "name"))
-            if self._peek() == ",":
-                self._next()
         self._take(")")
         return _function(name, arguments, types)
 
@@ -186,16 +216,43 @@ class _Parser:
             raise InputError(f"{sign!r} is missing")
 
 
-def _then(first: Step, second: Step) -> Step:
-    return lambda c, e: second(first(c, e), e)
+Operator = Callable[[Collection, Collection], Collection]
 
 
-def _indexed(step: Step, index: Step) -> Step:
+def _chained(first: Step, links: Sequence[Link]) -> Step:
+    # a loop, so that a long path does not become a deep stack
     def run(c: Collection, e: Environment) -> Collection:
+        found = first(c, e)
+        for link in links:
+            e.budget.spend(1 + len(found))
+            found = link(found, c, e)
+        return found
+
+    return run
+
+
+def _member_link(step: Step) -> Link:
+    return lambda found, c, e: step(found, e)
+
+
+def _index_link(index: Step) -> Link:
+    def run(found: Collection, c: Collection, e: Environment) -> Collection:
         at = values.one(index(c, e))
-        found = step(c, e)
-        inside = at is not None and isinstance(at.value, int) and 0 <= at.value < len(found)
-        return [found[at.value]] if inside and at is not None else []
+        if at is None or type(at.value) is not int:
+            return []
+        return [found[at.value]] if 0 <= at.value < len(found) else []
+
+    return run
+
+
+def _folded(first: Step, rest: Sequence[tuple[Operator, Step]]) -> Step:
+    def run(c: Collection, e: Environment) -> Collection:
+        left = first(c, e)
+        for operator, step in rest:
+            right = step(c, e)
+            e.budget.spend(1 + len(left) + len(right))
+            left = operator(left, right)
+        return left
 
     return run
 
@@ -212,12 +269,11 @@ def _variable(name: str) -> Step:
     return run
 
 
-def _binary(sign: str, left: Step, right: Step) -> Step:
+def _operator(sign: str) -> Operator:
     if sign in values.LOGIC:
         rule = values.LOGIC[sign]
-        return lambda c, e: values.truth(rule(values.boolean(left(c, e)), values.boolean(right(c, e))))
-    operator = values.OPERATORS[sign]
-    return lambda c, e: operator(left(c, e), right(c, e))
+        return lambda a, b: values.truth(rule(values.boolean(a), values.boolean(b)))
+    return values.OPERATORS[sign]
 
 
 def _function(name: str, arguments: Sequence[Step], types: Sequence[str]) -> Step:
@@ -226,6 +282,8 @@ def _function(name: str, arguments: Sequence[Step], types: Sequence[str]) -> Ste
         raise InputError(f"the function {name[:40]}() is not known, or not with {len(arguments)} arguments")
     if name in ("ofType", "getReferenceKey"):
         wanted = types[0].rpartition(".")[2] if types else ""
+        if arguments and not wanted:
+            raise InputError(f"{name}() is told a type")
         plain = known[2]
         return lambda c, e: plain(c, wanted, e)
     if name in ("where", "exists", "all", "select", "iif"):
@@ -236,7 +294,13 @@ def _function(name: str, arguments: Sequence[Step], types: Sequence[str]) -> Ste
 
 
 def _per_item(step: Step, environment: Environment) -> Callable[[Node], Collection]:
-    return lambda node: step([node], environment)
+    def run(node: Node) -> Collection:
+        environment.budget.spend(1)
+        found = step([node], environment)
+        environment.budget.spend(len(found))
+        return found
+
+    return run
 
 
 FUNCTIONS: Mapping[str, tuple[int, int, Callable[..., Collection]]] = {
@@ -254,16 +318,16 @@ FUNCTIONS: Mapping[str, tuple[int, int, Callable[..., Collection]]] = {
     "join": (0, 1, lambda c, a, e: values.join(c, a)),
     "ofType": (1, 1, lambda c, wanted, e: [n for n in c if values.is_of(n, wanted)]),
     "extension": (1, 1, lambda c, a, e: values.extensions(c, a[0])),
-    "lowBoundary": (0, 1, lambda c, a, e: values.boundary(c, low=True)),
-    "highBoundary": (0, 1, lambda c, a, e: values.boundary(c, low=False)),
+    "lowBoundary": (0, 0, lambda c, a, e: values.boundary(c, low=True)),
+    "highBoundary": (0, 0, lambda c, a, e: values.boundary(c, low=False)),
     "getResourceKey": (0, 0, lambda c, a, e: values.resource_key(c)),
     "getReferenceKey": (0, 1, lambda c, wanted, e: values.reference_key(c, wanted)),
-    "toString": (0, 0, lambda c, a, e: [Node(values.text(n), "string") for n in c[:1]]),
+    "toString": (0, 0, lambda c, a, e: values.of_text(c, str)),
     "startsWith": (1, 1, lambda c, a, e: values.on_text(c, a, str.startswith)),
     "endsWith": (1, 1, lambda c, a, e: values.on_text(c, a, str.endswith)),
     "contains": (1, 1, lambda c, a, e: values.on_text(c, a, str.__contains__)),
-    "lower": (0, 0, lambda c, a, e: [Node(str(n.value).lower(), "string") for n in c[:1]]),
-    "upper": (0, 0, lambda c, a, e: [Node(str(n.value).upper(), "string") for n in c[:1]]),
-    "length": (0, 0, lambda c, a, e: [Node(len(str(n.value))) for n in c[:1]]),
+    "lower": (0, 0, lambda c, a, e: values.of_text(c, str.lower)),
+    "upper": (0, 0, lambda c, a, e: values.of_text(c, str.upper)),
+    "length": (0, 0, lambda c, a, e: values.of_text(c, len)),
 }
 """Name, fewest and most arguments, and what it does."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import calendar
 import operator
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from salus.errors import InputError
+from salus.fhir import fhirpath_times as times
 
 Truth = bool | None
-_DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?$")
-_DATE_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(?:(\d\d)(?::(\d\d)(?::(\d\d)(\.\d+)?)?)?)?(Z|[+-]\d\d:\d\d)?$")
-_TIME = re.compile(r"(\d\d)(?::(\d\d)(?::(\d\d)(\.\d+)?)?)?$")
+MAX_INTEGER = (1 << 63) - 1
+MAX_TEXT = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +41,27 @@ def children(collection: Collection, name: str) -> Collection:
             for key, value in node.value.items():
                 if key.startswith(name) and key[len(name) : len(name) + 1].isupper():
                     suffix = key[len(name) :]
-                    found += _spread(value, suffix if suffix in COMPLEX else suffix[0].lower() + suffix[1:])
+                    kind = suffix if suffix in COMPLEX else suffix[0].lower() + suffix[1:]
+                    if kind in COMPLEX or kind in PRIMITIVE:  # statusHistory is no choice of status
+                        found += _spread(value, kind)
     return found
 
 
 COMPLEX = frozenset(
     {
-        "Quantity", "CodeableConcept", "Coding", "Reference", "Period", "Range", "Ratio", "Identifier", "Attachment",
-        "Age", "Duration", "Timing", "Annotation", "SampledData", "HumanName", "Address", "ContactPoint", "Money",
+        "Address", "Age", "Annotation", "Attachment", "CodeableConcept", "Coding", "ContactDetail", "ContactPoint",
+        "Contributor", "Count", "DataRequirement", "Distance", "Dosage", "Duration", "Expression", "HumanName",
+        "Identifier", "Meta", "Money", "ParameterDefinition", "Period", "Quantity", "Range", "Ratio", "Reference",
+        "RelatedArtifact", "SampledData", "Signature", "Timing", "TriggerDefinition", "UsageContext",
     }
 )  # fmt: skip
+PRIMITIVE = frozenset(
+    {
+        "base64Binary", "boolean", "canonical", "code", "date", "dateTime", "decimal", "id", "instant", "integer",
+        "markdown", "oid", "positiveInt", "string", "time", "unsignedInt", "uri", "url", "uuid",
+    }
+)  # fmt: skip
+"""With COMPLEX, the types that a choice element may have: FHIR R4, Extension.value[x]."""
 
 
 def _spread(value: Any, kind: str) -> Collection:
@@ -110,10 +119,27 @@ def _key(node: Node) -> Any:
     return ("s", value) if isinstance(value, str) else ("c", repr(value))
 
 
+def _moment(node: Node) -> times.Moment | None:
+    if node.type not in ("", "date", "dateTime", "instant", "time") or not isinstance(node.value, str):
+        return None
+    return times.moment(node.value, time=node.type == "time")
+
+
+def _same(a: Node, b: Node) -> Truth:
+    left, right = _moment(a), _moment(b)
+    if left is None or right is None or left.clock != right.clock:
+        return bool(_key(a) == _key(b))
+    order = times.order(left, right)
+    return None if order is None else order == 0
+
+
 def _equal(a: Collection, b: Collection) -> Truth:
     if not a or not b:
         return None
-    return len(a) == len(b) and all(_key(x) == _key(y) for x, y in zip(a, b, strict=True))
+    if len(a) != len(b):
+        return False
+    told = {_same(x, y) for x, y in zip(a, b, strict=True)}
+    return False if False in told else None if None in told else True
 
 
 def _compare(sign: Callable[[Any, Any], bool]) -> Callable[[Collection, Collection], Collection]:
@@ -121,6 +147,10 @@ def _compare(sign: Callable[[Any, Any], bool]) -> Callable[[Collection, Collecti
         left, right = one(a), one(b)
         if left is None or right is None:
             return []
+        when, other = _moment(left), _moment(right)
+        if when and other and when.clock == other.clock:
+            order = times.order(when, other)
+            return [] if order is None else [Node(sign(order, 0))]
         if _key(left)[0] != _key(right)[0] or _key(left)[0] in ("b", "c"):
             raise InputError("values of two kinds cannot be compared")
         return [Node(sign(_key(left)[1], _key(right)[1]))]
@@ -134,16 +164,27 @@ def _arithmetic(sign: Callable[[Any, Any], Any]) -> Callable[[Collection, Collec
         if left is None or right is None:
             return []
         if isinstance(left.value, str) and isinstance(right.value, str) and sign is operator.add:
-            return [Node(left.value + right.value, "string")]
+            return _words([left.value, right.value])
         for node in (left, right):
             if isinstance(node.value, bool) or not isinstance(node.value, int | Decimal):
                 raise InputError("arithmetic is for numbers")
         try:
-            return [Node(sign(left.value, right.value))]
+            result = sign(left.value, right.value)
         except ArithmeticError:
             return []
+        return [] if isinstance(result, int) and abs(result) > MAX_INTEGER else [Node(result)]
 
     return run
+
+
+def _whole(a: Any, b: Any) -> int:
+    quotient = int(abs(a) // abs(b))
+    return quotient if (a < 0) == (b < 0) else -quotient
+
+
+def _rest(a: Any, b: Any) -> Any:
+    rest = abs(a) % abs(b)
+    return -rest if a < 0 else rest
 
 
 def _divided(a: Any, b: Any) -> Decimal:
@@ -151,8 +192,18 @@ def _divided(a: Any, b: Any) -> Decimal:
 
 
 def _joined(a: Collection, b: Collection) -> Collection:
-    words = [str(node.value) if (node := one(c)) is not None else "" for c in (a, b)]
-    return [Node("".join(words), "string")]
+    return _words([text(node) if (node := one(c)) is not None else "" for c in (a, b)])
+
+
+def _words(parts: Sequence[str], between: str = "") -> Collection:
+    if sum(map(len, parts)) + len(between) * len(parts) > MAX_TEXT:
+        raise InputError(f"a text of more than {MAX_TEXT:,} characters")
+    return [Node(between.join(parts), "string")]
+
+
+def _member(item: Collection, of: Collection) -> Collection:
+    wanted = one(item)
+    return [] if wanted is None else [Node(_key(wanted) in [_key(node) for node in of])]
 
 
 OPERATORS: Mapping[str, Callable[[Collection, Collection], Collection]] = {
@@ -168,28 +219,31 @@ OPERATORS: Mapping[str, Callable[[Collection, Collection], Collection]] = {
     "-": _arithmetic(operator.sub),
     "*": _arithmetic(operator.mul),
     "/": _arithmetic(_divided),
-    "div": _arithmetic(operator.floordiv),
-    "mod": _arithmetic(operator.mod),
+    "div": _arithmetic(_whole),
+    "mod": _arithmetic(_rest),
     "&": _joined,
     "|": lambda a, b: distinct([*a, *b]),
-    "in": lambda a, b: truth(None if not a else _key(a[0]) in [_key(n) for n in b]),
-    "contains": lambda a, b: truth(None if not b else _key(b[0]) in [_key(n) for n in a]),
+    "in": _member,
+    "contains": lambda a, b: _member(b, a),
 }
 
 
-def negate(collection: Collection) -> Collection:
-    """The number with its sign turned."""
+def signed(collection: Collection, *, negative: bool) -> Collection:
+    """The number, with its sign turned where ``negative``. Raises InputError for what is no number."""
     node = one(collection)
     if node is None:
         return []
     if isinstance(node.value, bool) or not isinstance(node.value, int | Decimal):
         raise InputError("only a number has a sign")
-    return [Node(-node.value)]
+    return [Node(-node.value)] if negative else [node]
 
 
 def distinct(collection: Collection) -> Collection:
     """Each value once, in order."""
-    return list({_key(node): node for node in reversed(collection)}.values())[::-1]
+    first: dict[Any, Node] = {}
+    for node in collection:
+        first.setdefault(_key(node), node)
+    return list(first.values())
 
 
 def choose(collection: Collection, branches: Sequence[Callable[[Node], Collection]]) -> Collection:
@@ -205,12 +259,20 @@ def choose(collection: Collection, branches: Sequence[Callable[[Node], Collectio
 def join(collection: Collection, arguments: Sequence[Collection]) -> Collection:
     """The texts put together; of nothing, the empty text."""
     between = one(arguments[0]) if arguments else None
-    return [Node(("" if between is None else str(between.value)).join(text(n) for n in collection), "string")]
+    return _words([text(n) for n in collection], "" if between is None else text(between))
 
 
 def text(node: Node) -> str:
-    """As a text."""
+    """As a text. Raises InputError for an element with members."""
+    if isinstance(node.value, Mapping):
+        raise InputError("an element with members is no text", remedy="name the member that is meant")
     return str(node.value).lower() if isinstance(node.value, bool) else str(node.value)
+
+
+def of_text(collection: Collection, change: Callable[[str], str | int]) -> Collection:
+    """What ``change`` makes of one text."""
+    node = one(collection)
+    return [] if node is None else [Node(made := change(text(node)), "string" if isinstance(made, str) else "")]
 
 
 def on_text(collection: Collection, arguments: Sequence[Collection], test: Callable[[str, str], bool]) -> Collection:
@@ -218,7 +280,7 @@ def on_text(collection: Collection, arguments: Sequence[Collection], test: Calla
     node, other = one(collection), one(arguments[0])
     if node is None or other is None:
         return []
-    return [Node(test(str(node.value), str(other.value)))]
+    return [Node(test(text(node), text(other)))]
 
 
 def is_of(node: Node, wanted: str) -> bool:
@@ -234,7 +296,8 @@ def is_of(node: Node, wanted: str) -> bool:
 def extensions(collection: Collection, url: Collection) -> Collection:
     """The extensions with this url."""
     wanted = one(url)
-    return [e for e in children(collection, "extension") if wanted is not None and e.value.get("url") == wanted.value]
+    found = [node for node in children(collection, "extension") if isinstance(node.value, Mapping)]
+    return [node for node in found if wanted is not None and node.value.get("url") == wanted.value]
 
 
 def resource_key(collection: Collection) -> Collection:
@@ -255,11 +318,11 @@ def reference_key(collection: Collection, wanted: str) -> Collection:
 
 def date_literal(text: str) -> Node:
     """A literal after the @. Raises InputError."""
-    if text.startswith("T") and _TIME.match(text[1:]):
+    if text.startswith("T") and times.TIME.match(text[1:]):
         return Node(text[1:], "time")
-    if _DATE.match(text):
+    if times.is_date(text):
         return Node(text, "date")
-    if _DATE_TIME.match(text):
+    if times.DATE_TIME.match(text) and times.is_date(text[:10]):
         return Node(text, "dateTime")
     raise InputError("not a date or time", where=f"@{text[:30]}")
 
@@ -275,34 +338,8 @@ def boundary(collection: Collection, *, low: bool) -> Collection:
         return [Node(Decimal(value) - half if low else Decimal(value) + half)]
     if not isinstance(value, str):
         return []
-    if node.type == "time" or (not node.type and _TIME.match(value) and ":" in value):
-        return [Node(_time(value, low), "time")] if _TIME.match(value) else []
+    if node.type == "time" or (not node.type and times.TIME.match(value) and ":" in value):
+        return [Node(times.time_boundary(value, low), "time")] if times.TIME.match(value) else []
     has_time = node.type in ("dateTime", "instant") or "T" in value
-    told = _date_time(value, low) if has_time else _date(value, low)
+    told = times.date_time_boundary(value, low) if has_time else times.date_boundary(value, low)
     return [Node(told, node.type)] if told else []
-
-
-def _time(value: str, low: bool) -> str:
-    hour, minute, second, part = _TIME.match(value).groups()  # type: ignore[union-attr]
-    rest = ("00", "00", ".000") if low else ("59", "59", ".999")
-    return f"{hour}:{minute or rest[0]}:{second or rest[1]}{part or rest[2]}"
-
-
-def _date(value: str, low: bool) -> str:
-    match = _DATE.match(value)
-    if not match:
-        return ""
-    year, month = int(match[1]), int(match[2] or (1 if low else 12))
-    day = int(match[3] or (1 if low else calendar.monthrange(year, month)[1]))
-    return f"{year:04}-{month:02}-{day:02}"
-
-
-def _date_time(value: str, low: bool) -> str:
-    zone = "+14:00" if low else "-12:00"
-    match = _DATE_TIME.match(value)
-    if not match:
-        day = _date(value, low)
-        return f"{day}T{'00:00:00.000' if low else '23:59:59.999'}{zone}" if day else ""
-    clock = ":".join(p for p in match.groups()[3:6] if p) + (match[7] or "")
-    whole = _time(clock, low) if clock else ("00:00:00.000" if low else "23:59:59.999")
-    return f"{match[1]}-{match[2]}-{match[3]}T{whole}{match[8] or zone}"

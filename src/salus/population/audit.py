@@ -135,12 +135,9 @@ def calibrated(model: Model, cohort: Cohort, shrink: float) -> Model:
     shrunk = replace(model, coefficients=model.coefficients * shrink)
     total = source(cohort, model.scale, model.cuts)
     k = len(model.cuts) + 1
-    hazards = model.hazards
-    for _ in range(50):
-        sums = total(np.concatenate([np.log(hazards), shrunk.coefficients]))
-        expected = -np.diag(sums.hessian)[:k]
-        hazards = hazards * (expected + sums.gradient[:k]) / expected
-    return replace(shrunk, hazards=hazards)
+    sums = total(np.concatenate([np.log(model.hazards), shrunk.coefficients]))
+    expected = -np.diag(sums.hessian)[:k]  # events so far too many or too few by the gradient
+    return replace(shrunk, hazards=model.hazards * (expected + sums.gradient[:k]) / expected)
 
 
 def subgroups(
@@ -156,18 +153,18 @@ def subgroups(
     rng = np.random.default_rng(seed)
     found = []
     for name, rows in groups.items():
-        part = cohort.subset(rows)
-        events = int(part.event.sum())
+        people, events = int(rows.sum()), int(cohort.event[rows].sum())
         if events < FEWEST_EVENTS:
-            found.append(Group(name, len(part.time), events, reason=f"fewer than {FEWEST_EVENTS} events"))
+            found.append(Group(name, people, events, reason=f"fewer than {FEWEST_EVENTS} events"))
             continue
+        part = cohort.subset(rows)
         figures: dict[str, Callable[[Cohort], float]] = {
             "c": lambda c: concordance(model.predictor(c.features), c.time, c.event),
             "oe": lambda c: kaplan_meier(c, horizon) / float(model.risk(c.features, horizon).mean()),
         }
         drawn = [part.subset(rng.integers(0, len(part.time), len(part.time))) for _ in range(times)]
         c, oe = (_figure(measure, part, drawn) for measure in figures.values())
-        found.append(Group(name, len(part.time), events, c, oe))
+        found.append(Group(name, people, events, c, oe))
     return found
 
 

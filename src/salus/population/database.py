@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 
 from salus.errors import InputError
+from salus.fhir import json
 from salus.fhir.views import Body
 from salus.population.views import View
 
@@ -25,6 +26,8 @@ SQL_TYPES = {
 """FHIR type to DuckDB's; everything else is text, dates as FHIR writes them (they may be partial)."""
 MEMORY = "1GB"
 SECONDS = 60.0
+MAX_ROWS = 1_000_000
+_ABOUT_THE_QUERY = (duckdb.ParserException, duckdb.SyntaxException, duckdb.BinderException, duckdb.CatalogException)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,12 @@ class Database:
 
     def __init__(self) -> None:
         self._connection = duckdb.connect(":memory:")
-        for setting in ("enable_external_access = false", f"memory_limit = '{MEMORY}'", "lock_configuration = true"):
+        for setting in (
+            "temp_directory = ''",  # what does not fit into memory is refused, never spilled to a disk in the clear
+            "enable_external_access = false",
+            f"memory_limit = '{MEMORY}'",
+            "lock_configuration = true",
+        ):
             self._connection.execute(f"SET {setting}")
 
     def __enter__(self) -> Database:
@@ -52,25 +60,36 @@ class Database:
     def load(self, name: str, view: View, resources: Iterable[Body]) -> int:
         """Run ``view`` over ``resources`` into the table ``name``; a table that is there grows. Returns the rows added.
 
-        Raises InputError for a name that is no identifier and for values that do not fit their column's type.
+        Raises InputError for a name that is no identifier, for columns that SQL cannot tell apart, and for values that
+        do not fit their column's type: then no row is added.
         """
         if not name.isidentifier() or not name.isascii():
             raise InputError("a table's name is letters, digits and _")
         types = view.types
         columns = ", ".join(f'"{c}" {_sql_type(*types[c])}' for c in view.columns)
-        self._connection.execute(f'CREATE TABLE IF NOT EXISTS "{name}" ({columns})')
+        try:
+            self._connection.execute(f'CREATE TABLE IF NOT EXISTS "{name}" ({columns})')
+        except duckdb.Error as error:
+            raise InputError("no table has these columns", where=name, remedy="SQL takes A and a for one") from error
         rows = [[_plain(row[c]) for c in view.columns] for row in view.rows(resources)]
         if not rows:
             return 0
         marks = ", ".join("?" * len(view.columns))
+        self._connection.begin()
         try:
             self._connection.executemany(f'INSERT INTO "{name}" VALUES ({marks})', rows)
+            self._connection.commit()
         except duckdb.Error as error:
+            self._connection.rollback()
             raise InputError("a value does not fit the type of its column", where=name) from error
         return len(rows)
 
     def query(self, sql: str) -> Answer:
-        """The answer to one SQL query. Raises InputError with DuckDB's words, and after a minute."""
+        """The answer to one SQL query.
+
+        Raises InputError: with DuckDB's words where they are about the query alone (others may quote the data), after
+        SECONDS, and for more than MAX_ROWS rows.
+        """
         timer = threading.Timer(SECONDS, self._connection.interrupt)
         timer.start()
         try:
@@ -79,9 +98,16 @@ class Database:
                 raise InputError("one query, beginning with SELECT or WITH")
             done = self._connection.execute(statements[0])
             columns = tuple(d[0] for d in done.description or ())
-            return Answer(columns, tuple(tuple(row) for row in done.fetchall()))
-        except duckdb.Error as error:
+            rows = done.fetchmany(MAX_ROWS + 1)
+            if len(rows) > MAX_ROWS:
+                raise InputError(f"an answer of more than {MAX_ROWS:,} rows", remedy="count, or add a LIMIT")
+            return Answer(columns, tuple(tuple(row) for row in rows))
+        except duckdb.InterruptException as error:
+            raise InputError(f"the query took more than {SECONDS:g} s") from error
+        except _ABOUT_THE_QUERY as error:
             raise InputError(f"the query cannot be answered: {str(error).splitlines()[0]}") from error
+        except duckdb.Error as error:
+            raise InputError(f"the query cannot be answered: {type(error).__name__}") from None
         finally:
             timer.cancel()
 
@@ -95,4 +121,4 @@ def _plain(value: Any) -> Any:
         return float(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_plain(v) for v in value]
-    return str(value) if isinstance(value, dict) else value
+    return json.dumps(value).decode() if isinstance(value, dict) else value

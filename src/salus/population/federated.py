@@ -26,6 +26,7 @@ from salus.population.survival import Array, Cohort, Model, Sums
 UNIT = float(1 << 24)
 """Sums travel as multiples of 1 / UNIT (6e-8)."""
 LIMIT = float(1 << 62) / UNIT
+"""What the sums of all hospitals together have to stay below; each may send its share of it."""
 FEWEST = 3
 """With two hospitals each could subtract its own sums from the total and read the other's."""
 Masked = NDArray[np.uint64]
@@ -39,10 +40,11 @@ class Hospital:
         self._cohort = cohort
         self._key = X25519PrivateKey.generate()
         self._secrets: dict[str, bytes] = {}
+        self._last = -1
 
     def join(self) -> bytes:
         """Begin a training: a fresh key, so that no mask is ever used twice. What the others need of it (32 bytes)."""
-        self._key, self._secrets = X25519PrivateKey.generate(), {}
+        self._key, self._secrets, self._last = X25519PrivateKey.generate(), {}, -1
         return self._key.public_key().public_bytes_raw()
 
     def agree(self, others: Mapping[str, bytes]) -> None:
@@ -55,10 +57,10 @@ class Hospital:
             if name != self.name
         }
 
-    def moments(self, number: int) -> Masked:
-        """Masked moments of the features, with events and time at risk."""
-        extra = [float(self._cohort.event.sum()), float(self._cohort.time.sum())]
-        return self._mask(np.concatenate([survival.moments(self._cohort), extra]), number)
+    def moments(self, cuts: Sequence[float], number: int) -> Masked:
+        """Masked moments of the features, with events by piece and time at risk."""
+        counted, at_risk = survival.events(self._cohort, cuts), [self._cohort.time.sum()]
+        return self._mask(np.concatenate([survival.moments(self._cohort), counted, at_risk]), number)
 
     def sums(self, parameters: Array, scale: survival.Scale, cuts: Sequence[float], number: int) -> Masked:
         """Masked likelihood, gradient and Hessian."""
@@ -67,8 +69,11 @@ class Hospital:
     def _mask(self, values: Array, number: int) -> Masked:
         if not self._secrets:
             raise InputError("the hospitals have not agreed on masks", where=self.name)
-        if not (np.abs(values) < LIMIT).all():
+        if number <= self._last:
+            raise InputError("a round that was answered: its masks hide one message only", where=self.name)
+        if not (np.abs(values) < LIMIT / (len(self._secrets) + 1)).all():
             raise InputError("a sum too large to be sent", remedy="scale the features")
+        self._last = number
         told = np.round(values * UNIT).astype(np.int64).astype(np.uint64)
         for other, secret in self._secrets.items():
             stream = _stream(secret, number, len(values))
@@ -102,18 +107,17 @@ def train(
     for hospital in hospitals:
         hospital.agree(keys)
     server = Server([])
-    gathered = server.total([h.moments(0) for h in hospitals])
-    events, at_risk = gathered[-2:]
-    if events < 10:
-        raise InputError("fewer than 10 events: nothing is learnt from them")
-    scale = survival.scale_of(gathered[:-2])
+    gathered = server.total([h.moments(cuts, 0) for h in hospitals])
+    counted, at_risk = gathered[-len(cuts) - 2 : -1], gathered[-1]
+    survival.check_events(counted)
+    scale = survival.scale_of(gathered[: -len(cuts) - 2])
     rounds = iter(range(1, 1 << 30))
 
     def total(parameters: Array) -> Sums:
         number = next(rounds)
         return Sums.of(server.total([h.sums(parameters, scale, cuts, number) for h in hospitals]))
 
-    model = survival.fit(total, names, scale, cuts, rate=float(events / at_risk), ridge=ridge)
+    model = survival.fit(total, names, scale, cuts, rate=float(counted.sum() / at_risk), ridge=ridge)
     return model, server
 
 

@@ -30,7 +30,7 @@ class Cohort:
     event: NDArray[np.bool_]
 
     def __post_init__(self) -> None:
-        n, p = self.features.shape
+        n, p = self.features.shape if self.features.ndim == 2 else (0, 0)
         if p != len(self.names) or self.time.shape != (n,) or self.event.shape != (n,) or n == 0:
             raise InputError("features, names, times and events do not fit each other")
         if not np.isfinite(self.features).all() or not (np.isfinite(self.time) & (self.time > 0)).all():
@@ -101,6 +101,23 @@ def exposure(time: Array, cuts: Sequence[float]) -> Array:
     return np.asarray(np.clip(time[:, None] - edges[:-1], 0.0, np.diff(edges)), float)
 
 
+def _piece(time: Array, cuts: Sequence[float]) -> NDArray[np.int64]:
+    return np.searchsorted(np.asarray(cuts, float), time, side="left")
+
+
+def events(cohort: Cohort, cuts: Sequence[float]) -> Array:
+    """Events in each piece (len(cuts) + 1,)."""
+    return np.bincount(_piece(cohort.time[cohort.event], cuts), minlength=len(cuts) + 1).astype(float)
+
+
+def check_events(counted: Array) -> None:
+    """Raise InputError for fewer than 10 events, or a piece without any."""
+    if counted.sum() < 10:
+        raise InputError("fewer than 10 events: nothing is learnt from them")
+    if not counted.all():
+        raise InputError("a piece of the baseline without an event", remedy="fewer cuts")
+
+
 def moments(cohort: Cohort) -> Array:
     """Count, sums and sums of squares of the features (1 + 2p,): what a scale is made of."""
     return np.concatenate([[len(cohort.time)], cohort.features.sum(axis=0), (cohort.features**2).sum(axis=0)])
@@ -120,7 +137,7 @@ def source(cohort: Cohort, scale: Scale, cuts: Sequence[float]) -> Source:
     """The sums of one place."""
     features = (cohort.features - scale.mean) / scale.deviation
     at_risk = exposure(cohort.time, cuts)
-    pieces = np.searchsorted(np.asarray(cuts), cohort.time, side="left")
+    pieces = _piece(cohort.time, cuts)
     counts = np.zeros_like(at_risk)
     counts[np.arange(len(pieces)), pieces] = cohort.event
     k = at_risk.shape[1]
@@ -175,12 +192,8 @@ def _value(sums: Sums, penalty: Array, parameters: Array) -> float:
 
 def fit_pooled(cohort: Cohort, cuts: Sequence[float], *, ridge: float = 1.0) -> Model:
     """The model of people in one place. Raises InputError for fewer than 10 events, or a piece without any."""
-    if cohort.event.sum() < 10:
-        raise InputError("fewer than 10 events: nothing is learnt from them")
     check_cuts(cuts)
-    pieces = np.searchsorted(np.asarray(cuts), cohort.time[cohort.event], side="left")
-    if len(np.unique(pieces)) != len(cuts) + 1:
-        raise InputError("a piece of the baseline without an event", remedy="fewer cuts")
+    check_events(events(cohort, cuts))
     scale = scale_of(moments(cohort))
     rate = float(cohort.event.sum() / cohort.time.sum())
     return fit(source(cohort, scale, cuts), cohort.names, scale, cuts, rate=rate, ridge=ridge)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -80,11 +81,7 @@ class View:
                 continue
             environment = Environment({**self.constants, "rowIndex": 0}, resource)
             if all(_is_true(path(resource, environment)) for path in self.where):
-                made = itertools.islice(_run(self.select, Node(resource), environment), MAX_ROWS_A_RESOURCE + 1)
-                for number, row in enumerate(made):
-                    if number == MAX_ROWS_A_RESOURCE:
-                        raise InputError(f"a resource gives more than {MAX_ROWS_A_RESOURCE:,} rows")
-                    yield row
+                yield from _bounded(_run(self.select, Node(resource), environment))
 
 
 def read(definition: Mapping[str, Any]) -> View:
@@ -96,7 +93,10 @@ def read(definition: Mapping[str, Any]) -> View:
     if not isinstance(parts, list) or not parts:
         raise InputError("a view has a select", where="select")
     select = Select(None, False, (), (), tuple(_select(p, "select", MAX_DEPTH) for p in parts), ())
-    doubled = [n for n in select.names if select.names.count(n) > 1]
+    counted = Counter(select.names)
+    if not counted:
+        raise InputError("a view has at least one column", where="select")
+    doubled = [name for name, n in counted.items() if n > 1]
     if doubled:
         raise InputError(f"two columns are called {doubled[0]!r}", where="select")
     where = tuple(_path(entry.get("path"), "where") for entry in _tables(definition.get("where", []), "where"))
@@ -128,10 +128,13 @@ def _select(part: Any, place: str, depth: int) -> Select:
         raise InputError("a select walks in one way only", where=place)
     each = _path(part[walks[0]], f"{place}.{walks[0]}") if walks and walks[0] != "repeat" else None
     repeated = tuple(_path(p, f"{place}.repeat") for p in _list(part.get("repeat", []), f"{place}.repeat"))
+    if "repeat" in part and not repeated:
+        raise InputError("repeat names a path at least", where=f"{place}.repeat")
     unions = tuple(
         _select(p, f"{place}.unionAll[{n}]", depth - 1) for n, p in enumerate(_list(part.get("unionAll", []), place))
     )
-    if any(u.names != unions[0].names for u in unions):
+    names = unions[0].names if unions else ()
+    if any(u.names != names for u in unions[1:]):
         raise InputError("the parts of a union have the same columns in the same order", where=f"{place}.unionAll")
     return Select(
         each,
@@ -180,18 +183,26 @@ def _columns(select: Select) -> Iterator[Column]:
         yield from _columns(part)
 
 
+def _bounded(rows: Iterator[Row]) -> Iterator[Row]:
+    for number, row in enumerate(rows):
+        if number == MAX_ROWS_A_RESOURCE:
+            raise InputError(f"a resource gives more than {MAX_ROWS_A_RESOURCE:,} rows")
+        yield row
+
+
 def _run(select: Select, focus: Node, environment: Environment) -> Iterator[Row]:
     """The rows of a select: for each element it walks over, the product of what hangs below it."""
     for node, inside in _walked(select, focus, environment):
         own = {c.name: _cell(c, node, inside) for c in select.columns}
         below: list[list[Row]] = [
-            list(_run(part, node, inside)) if node is not None else [dict.fromkeys(part.names)]
+            list(_bounded(_run(part, node, inside))) if node is not None else [dict.fromkeys(part.names)]
             for part in select.selects
         ]
         if select.unions:
-            union = [r for part in select.unions for r in (_run(part, node, inside) if node is not None else [])]
-            below.append(union if node is not None else [dict.fromkeys(select.unions[0].names)])
+            parts = itertools.chain.from_iterable(_run(part, node, inside) for part in select.unions if node)
+            below.append(list(_bounded(parts)) if node is not None else [dict.fromkeys(select.unions[0].names)])
         for combination in itertools.product(*below):
+            environment.budget.spend(1 + len(combination))
             row = dict(own)
             for piece in combination:
                 row.update(piece)
@@ -216,6 +227,7 @@ def _repeated(paths: Sequence[Path], focus: Node, environment: Environment, dept
         raise InputError("elements nested too deep to repeat")
     for path in paths:
         for node in path(focus, environment):
+            environment.budget.spend(1)
             yield node
             yield from _repeated(paths, node, environment, depth - 1)
 

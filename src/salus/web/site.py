@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from salus.web import cards, clinician, consents, failures, files, patient, signing_in, viewer
+from salus.web import asking, cards, clinician, consents, failures, files, patient, signing_in, viewer
 from salus.web.asker import Asker, Site, asker
 from salus.web.pages import go
 
@@ -32,6 +32,8 @@ def _routes() -> list[BaseRoute]:
         Route("/patients/{key}/trends", clinician.trends, methods=GET),
         Route("/patients/{key}/in-plain-words", clinician.in_plain_words, methods=GET),
         Route("/me", patient.plan, methods=GET),
+        Route("/me/ask", asking.show, methods=GET),
+        Route("/me/ask", asking.answer, methods=POST),
         Route("/me/looks", patient.looks, methods=GET),
         Route("/me/looks/{n:int}/proof", patient.proof, methods=GET),
         Route("/me/consents", consents.show, methods=GET),

@@ -1,0 +1,39 @@
+"""The assistant on a page: a question goes by form, never in an address; warning signs are answered before all else."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from salus.app import assistant
+from salus.app.session import Session
+from salus.app.web_consents import own_patient
+from salus.app.web_visits import Visit
+from salus.web import forms
+from salus.web.asker import asker, inside
+from salus.web.pages import respond, text
+
+LONGEST = 2000
+
+
+async def show(request: Request) -> Response:
+    """GET /me/ask: the empty form."""
+    who = asker(request)
+
+    def make(session: Session, _: Visit) -> str:
+        own_patient(session)
+        return text("ask.html.j2", who, question="", reply=None, longest=LONGEST)
+
+    return respond(await inside(request, make))
+
+
+async def answer(request: Request) -> Response:
+    """POST /me/ask: the answer, each sentence with its sources. Nothing of it is kept."""
+    who = asker(request)
+    question = (await forms.read(request)).one("question").strip()[:LONGEST]
+
+    def make(session: Session, _: Visit) -> str:
+        reply = assistant.ask(session, own_patient(session), question, session.house.clock()) if question else None
+        return text("ask.html.j2", who, question=question, reply=reply, longest=LONGEST)
+
+    return respond(await inside(request, make))
