@@ -66,6 +66,27 @@ def test_settings_out_of_range_are_refused():
             quick(tiny.made(), **wrong)
 
 
+@pytest.mark.parametrize("missing", ["patients", "occupants", "operating_theaters", "rooms", "nurses"])
+def test_a_house_that_lacks_something_is_planned_or_told_why_not(missing):
+    document = tiny.document()
+    document["patients"][0]["mandatory"] = False
+    document["patients"][1]["incompatible_room_ids"] = []
+    document[missing] = []
+    if missing == "rooms":
+        document["occupants"] = []
+    outcome = quick(tiny.made(document), steps=400)
+    if missing == "nurses":
+        assert "no nurse works in some shift" in outcome.blocked.sentences()[0]
+    else:
+        assert outcome.score.violations == 0
+
+
+def test_an_instance_too_large_for_the_memory_is_refused(monkeypatch):
+    monkeypatch.setattr("salus.operations.solve.MAX_CHOICES", 12)
+    with pytest.raises(InputError, match="13 choices of day and room"):
+        quick(tiny.made())
+
+
 def blocked(change):
     document = tiny.document()
     change(document)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from salus.operations.anneal import Annealer
 from salus.operations.care import CareBounds, least_cover
-from salus.operations.eject import Ejection
+from salus.operations.eject import Ejection, admit_mandatory
 from salus.operations.model import Admission, Plan
 from salus.operations.rules import score
 from salus.operations.state import OUT, State
@@ -74,6 +74,14 @@ def test_an_ejection_says_what_it_costs_and_is_undone_whole(seed):
         assert state.agrees()
         attempt.undo()
     assert (state.cost, state.plan()) == (cost, before)
+
+
+def test_mandatory_patients_are_admitted_by_making_room():
+    state = nobody()
+    assert admit_mandatory(state, Random(1), lambda: True)
+    assert score(WARD, state.plan()).violations == 0
+    assert state.agrees()
+    assert not admit_mandatory(nobody(), Random(1), lambda: False)
 
 
 def test_a_state_taken_from_a_plan_gives_the_plan_back():

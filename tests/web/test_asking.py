@@ -24,7 +24,7 @@ def test_a_warning_sign_is_answered_before_anything_else(readers, ward):
 
 
 def test_what_is_not_known_is_said_to_be(readers, ward):
-    assert "I do not know" in ask(readers(ward.patient), "What colour was the doctor's bicycle?").text
+    assert "I do not know" in ask(readers(ward.patient), "When will I win the lottery?").text
 
 
 def test_hostile_and_endless_questions_are_only_shown(readers, ward):

@@ -26,22 +26,26 @@ class Cooling:
 
 
 class Annealer:
-    """Draws changes at random; ``kinds`` are their names and how often each is tried."""
+    """Draws changes at random, each kind as often as its number says. ``moves`` is empty where nothing can change."""
 
     def __init__(self, state: State, random: Random) -> None:
         self.state, self.random = state, random
         self.best_cost, self.best = state.cost, state.plan()
         self.temperature = 0.0
         self.beds = [(room, day) for room in range(len(state.lying)) for day in range(state.days)]
-        moves: list[tuple[Callable[[], None], int]] = [
+        nurses: list[tuple[Callable[[], None], int]] = [
             (self.another_nurse, 50),
             (self.exchange_nurses, 15),
             (self.fewer_nurses, 10),
+        ]
+        patients: list[tuple[Callable[[], None], int]] = [
             (self.move_patient, 20),
             (self.replace_patient, 4),
             (self.exchange_beds, 6),
             (self.make_room, 4),
         ]
+        somewhere = bool(state.lying and state.patients and state.operations)
+        moves = (nurses if state.lying else []) + (patients if somewhere else [])
         self.moves = [move for move, often in moves for _ in range(often)]
 
     def run(self, cooling: Cooling, spent: Callable[[int], float]) -> int:

@@ -23,8 +23,8 @@ PLANNING = Capability(
         "or why there is no plan",
     ),
     population=(
-        "up to 1,000 patients, 200 rooms and 92 days; measured on IHTC-2024 instances of 10 to 62 patients over 14 or "
-        "21 days within a minute"
+        "up to 200,000 choices of patient, day and room; measured on IHTC-2024 instances of 10 to 62 patients over 14 "
+        "or 21 days within a minute"
     ),
     references=(
         "Integrated Healthcare Timetabling Competition 2024, ihtc2024.github.io (rules, instances, checked solutions)",
@@ -38,7 +38,7 @@ PLANNING = Capability(
         "stays, surgery times and duty times are taken as certain; emergencies are not in the plan",
         "two gender groups and ordered age groups, as the rules are stated; no transfers between rooms",
         "the reason for an unmet wish holds with the rest of the plan as it is; moving several people may meet it",
-        "more than about 100 patients need more than a minute for a good plan; the bound is weak there",
+        "more than about 100 patients need more than a minute for a good plan; the bound is weak there or missing",
     ),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 from salus.operations.state import OUT, State
@@ -52,7 +53,7 @@ class Ejection:
             (p for p in self.before if p != number), key=lambda p: not state.instance.patients[p].mandatory
         )
         for other in ejected:
-            place = self._free_place(other)
+            place = self.free_place(other)
             if place is not None:
                 change += state.admit(other, *place)
             elif state.instance.patients[other].mandatory:
@@ -94,7 +95,7 @@ class Ejection:
     def _operated(self, day: int) -> list[int]:
         return [p for p in range(self.state.patients) if self.state.day[p] == day]
 
-    def _free_place(self, number: int) -> Place | None:
+    def free_place(self, number: int) -> Place | None:
         """The cheapest of a few free places, drawn in random order; None when there is none."""
         state, patient = self.state, self.state.instance.patients[number]
         days = [
@@ -113,3 +114,17 @@ class Ejection:
                 if best is None or change < best[0]:
                     best = (change, (day, room, theatre))
         return best[1] if best else None
+
+
+def admit_mandatory(state: State, random: Random, running: Callable[[], bool]) -> bool:
+    """Admit every mandatory patient, making room where it takes that; False when ``running`` said no before."""
+    while waiting := [p for p in range(state.patients) if state.day[p] == OUT and state.instance.patients[p].mandatory]:
+        if not running():
+            return False
+        number = random.choice(waiting)
+        place = Ejection(state, random).free_place(number)
+        if place is not None:
+            state.admit(number, *place)
+        else:
+            Ejection(state, random).force(number)
+    return True

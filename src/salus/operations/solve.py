@@ -8,15 +8,16 @@ which knows nothing of the search, counted no violation.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from salus.errors import InputError
 from salus.operations.anneal import Annealer, Cooling
 from salus.operations.blocked import Blocked, certain, explain
 from salus.operations.care import CareBounds
+from salus.operations.eject import admit_mandatory
 from salus.operations.exact import AdmissionModel, Answer, Effort
-from salus.operations.model import Instance, Plan
+from salus.operations.model import Admission, Instance, Plan
 from salus.operations.rules import Score, score
 from salus.operations.state import State
 
@@ -30,7 +31,11 @@ LEAST_WORK = 0.5
 HOTTEST = (20.0, 12.0, 6.0)
 """Temperatures at which the coolings begin; they share what is left of time or steps."""
 COLDEST = 0.3
+CONSTRUCTION_ROUNDS = 200_000
+"""Tries to make room for a mandatory patient before that way to a start is given up."""
 MAX_SECONDS = 86_400.0
+MAX_CHOICES = 200_000
+"""Patients times days times rooms they could have: what fits into about a gigabyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +74,16 @@ class Outcome:
 def solve(instance: Instance, settings: Settings, clock: Callable[[], float]) -> Outcome:
     """Plan within the settings. ``clock`` gives seconds from any origin.
 
-    Raises InputError for settings that are out of range. Never raises for an instance that has no plan: see Outcome.
+    Raises InputError for settings out of range and for an instance with more than MAX_CHOICES. An instance that has no
+    plan is no error: see Outcome.
     """
     if not 0 < settings.seconds <= MAX_SECONDS or (settings.steps is not None and settings.steps < 0):
         raise InputError("seconds or steps out of range", "settings", f"0 < seconds <= {MAX_SECONDS:.0f}, steps >= 0")
+    choices = sum((patient.last - patient.release + 1) * len(patient.rooms) for patient in instance.patients)
+    if choices > MAX_CHOICES:
+        raise InputError(
+            f"{choices} choices of day and room", "instance", f"up to {MAX_CHOICES} are planned at once: plan by wards"
+        )
     end = clock() + settings.seconds
     if impossible := certain(instance):
         return _without(Blocked(tuple(impossible), (), ()), proved=True)
@@ -104,10 +115,28 @@ def _start(instance: Instance, bounds: CareBounds, settings: Settings, left: Cal
         seconds, work = left() * 0.7, max(LEAST_WORK, settings.steps / STEPS_PER_WORK)
     model = AdmissionModel(instance, bounds)
     answer = model.solve(Effort(min(seconds, left()), work, settings.seed))
-    if answer.status == "unknown" and left() > 1:
+    if answer.status == "unknown":
+        answer = replace(answer, admissions=_constructed(instance, settings, left))
+    if answer.admissions is None and answer.status == "unknown" and left() > 1:
         rest = left() * 0.7
         answer = model.solve(Effort(rest, rest * WORK_PER_SECOND, settings.seed))
     return answer
+
+
+def _constructed(
+    instance: Instance, settings: Settings, left: Callable[[], float]
+) -> tuple[Admission | None, ...] | None:
+    """The mandatory patients admitted by making room for one after the other; None when that did not work out.
+
+    Where the problem is too large for CP-SAT to find a start in its share, this does within seconds.
+    """
+    nobody = tuple((None,) * instance.shifts for _ in instance.rooms)
+    state = State(instance, Plan((None,) * len(instance.patients), nobody))
+    rounds = iter(range(CONSTRUCTION_ROUNDS))
+    until = left() / 3
+    random = Random(settings.seed)  # noqa: S311 - a search, not a secret
+    done = admit_mandatory(state, random, lambda: next(rounds, None) is not None and left() > until)
+    return state.plan().admissions if done else None
 
 
 def _annealed(
@@ -122,7 +151,7 @@ def _annealed(
             spent = _of_time(left() * share, left)
         else:
             spent = _of_steps((settings.steps - done) * share, left)
-        if annealer.best_cost != bound:
+        if annealer.moves and annealer.best_cost != bound:
             done += annealer.run(Cooling(hot, COLDEST), spent)
         best = annealer.best
     if annealer.best_cost == bound:
