@@ -53,6 +53,8 @@ def test_every_command_names_its_actor_or_needs_none(words):
         ("discovery", "signals"),
         ("discovery", "design"),
         ("imaging", "reconstruct"),
+        ("surgery", "mesh"),
+        ("surgery", "plan"),
         ("operations", "plan"),
         ("operations", "check"),
         ("operations", "forecast"),

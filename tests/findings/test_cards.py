@@ -4,7 +4,7 @@ import pytest
 
 from salus.fhir import json
 from salus.findings import cards
-from salus.findings.registry import listed, runnable
+from salus.findings.registry import capabilities, listed, runnable
 
 METHODS = runnable({})[0]
 
@@ -30,11 +30,11 @@ def test_figures_of_another_version_read_not_provided(method, monkeypatch):
     assert cards.card(method).measured == ()
 
 
-def test_packaged_cards_belong_to_methods_that_are_there():
+def test_packaged_cards_belong_to_what_is_there():
     from importlib.resources import files
 
     folder = files("salus").joinpath("cards")
-    known = {m.id for m in METHODS}
+    known = {m.id for m in [*METHODS, *capabilities()]}
     for path in folder.iterdir() if folder.is_dir() else ():
         packaged = json.loads(path.read_bytes())
         assert path.name == f"{packaged['method']}.json"

@@ -1,7 +1,8 @@
 """Diaries: Schedules and Slots of the house, and Appointments booked into patients' records.
 
-A diary belongs to no patient: its Schedules and Slots are sealed entries of the house's log. Who takes a Slot is decided
-inside one write transaction, so two people cannot have the same one; the Appointment itself lies in the patient's record.
+A diary belongs to no patient: its Schedules and Slots are sealed entries of the house's log. Who takes a Slot is
+decided inside one write transaction, so two people cannot have the same one; the Appointment itself lies in the
+patient's record.
 """
 
 from __future__ import annotations
@@ -31,7 +32,12 @@ def offer(session: Session, value: Any) -> int:
     if session.actor.kind not in ("operator", "practitioner"):
         raise AccessError("only operators and practitioners keep a diary")
     read = booking.read(value)
-    content = {"reason": "offered", "schedules": dict(read.schedules), "slots": dict(read.slots)}
+    content = {
+        "by": session.actor.id,
+        "reason": "offered",
+        "schedules": dict(read.schedules),
+        "slots": dict(read.slots),
+    }
     with session.house.store.transaction(_house(session)) as connection:
         session.house.log.append(connection, SYSTEM, TOPIC, _entry(session, content))
     session.house.log.remember(session.house.store.connection)
@@ -161,4 +167,5 @@ def _house(session: Session) -> Grant:
 
 
 def _entry(session: Session, content: Mapping[str, Any]) -> dict[str, Any]:
-    return {"at": session.house.time(), "by": session.actor.id, **content}
+    """One entry. Who took a Slot is not in it: that stands in the patient's own record and chain of entries."""
+    return {"at": session.house.time(), **content}

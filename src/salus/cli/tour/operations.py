@@ -6,7 +6,7 @@ from pathlib import Path
 
 from salus.cli.tour.slice import Slice, Stage
 
-STEPS = 60_000
+STEPS = 90_000
 SECONDS = 15.0
 """Never reached on an idle machine: the steps end it."""
 

@@ -1,0 +1,1 @@
+"""The assistant: red flags first, answers from the own record with a citation a sentence, drafts, booking, voice."""

@@ -1,0 +1,165 @@
+"""Lay text made uniform, and a small language of phrases that is compiled to regular expressions of bounded cost.
+
+A phrase is a row of elements: a word; ``a|b`` alternatives; ``word*`` a beginning; ``x?`` may be missing; ``_`` up to
+three and ``__`` up to seven words of the same sentence; ``<name>`` one of the phrases listed under that name; ``#`` a
+number. Phrases stand in tables, so that what is recognised can be read without reading code.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from salus.errors import ConfigurationError, InputError
+
+MAX_LENGTH = 8000
+"""Characters of one message. What is longer is refused, in words that name the emergency number."""
+GAP, WIDE_GAP = 3, 7
+END = "."
+
+_QUOTES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "“": '"', "”": '"', "–": "-", "—": ",", "º": "°"})
+_CONTRACTIONS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), plain)
+    for pattern, plain in (
+        (r"\b(?:can't|cant|can not|cannt|canot|carnt)\b", "cannot"),
+        (r"\b(?:couldn't|couldnt)\b", "could not"),
+        (r"\b(?:won't|wont)\b", "will not"),
+        (r"\b(?:doesn't|doesnt|dosent|dosnt)\b", "does not"),
+        (r"\b(?:don't|dont)\b", "do not"),
+        (r"\b(?:didn't|didnt)\b", "did not"),
+        (r"\b(?:isn't|isnt|ain't|aint)\b", "is not"),
+        (r"\b(?:aren't|arent)\b", "are not"),
+        (r"\b(?:wasn't|wasnt)\b", "was not"),
+        (r"\b(?:hasn't|hasnt)\b", "has not"),
+        (r"\b(?:haven't|havent)\b", "have not"),
+        (r"\b(?:wouldn't|wouldnt)\b", "would not"),
+        (r"\b(?:i'm|im)\b", "i am"),
+        (r"\bi've\b", "i have"),
+        (r"\b(he|she|it|who|what|that|there)'s\b", r"\1 is"),
+        (r"\b(they|you|we)'re\b", r"\1 are"),
+        (r"\b(they|you|we)'ve\b", r"\1 have"),
+        (r"\b(i|he|she|they|we|it)'ll\b", r"\1 will"),
+        (r"\b(i|he|she|they|we)'d\b", r"\1 would"),
+        (r"n't\b", " not"),
+        (r"'s\b", " s"),
+    )
+)
+_TOKEN = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+|[.!?;,\n:/°%]")
+_STOPS = frozenset(".!?;\n:")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A message made uniform: ``plain`` is words with one space around each; sentences end with a full stop."""
+
+    original: str
+    plain: str
+
+    def sentence(self, start: int, end: int) -> str:
+        """The sentence of ``plain`` that holds the characters from ``start`` to ``end``."""
+        before = self.plain.rfind(f" {END} ", 0, start + 1)
+        after = self.plain.find(f" {END} ", max(start, end - 1))
+        return self.plain[0 if before < 0 else before + 2 : len(self.plain) if after < 0 else after + 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """``words`` that a slip of the pen may have been meant to be; words and beginnings that are right as they are."""
+
+    words: frozenset[str] = frozenset()
+    ordinary: frozenset[str] = frozenset()
+    beginnings: tuple[str, ...] = ()
+
+    def right(self, word: str) -> str:
+        """The word that ``word`` was meant to be."""
+        if not word.isalpha() or word in self.words or word in self.ordinary or word.startswith(self.beginnings):
+            return word
+        return _spelled(word, self.words)
+
+
+def read(message: str, spelling: Spelling | None = None) -> Text:
+    """``message`` made uniform, with slips of the pen put right where ``spelling`` says so. Raises InputError."""
+    if len(message) > MAX_LENGTH:
+        raise InputError(
+            f"a message of more than {MAX_LENGTH} characters is not read",
+            remedy="say it in fewer words; in an emergency call your local emergency number",
+        )
+    text = unicodedata.normalize("NFKC", message).translate(_QUOTES).lower()
+    text = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    for pattern, plain in _CONTRACTIONS:
+        text = pattern.sub(plain, text)
+    tokens = (END if t in _STOPS else t for t in _TOKEN.findall(text))
+    words = [spelling.right(t) if spelling else t for t in tokens]
+    return Text(message, f" {' '.join(words)} {END} ")
+
+
+@lru_cache(maxsize=4096)
+def _spelled(word: str, known: frozenset[str]) -> str:
+    """The one word of ``known`` that ``word`` is a slip of; ``word`` itself when there is none or several."""
+    if len(word) < 5:
+        return word
+    near = [w for w in known if w[0] == word[0] and abs(len(w) - len(word)) <= _allowed(w) and _near(word, w)]
+    return near[0] if len(near) == 1 else word
+
+
+def _allowed(word: str) -> int:
+    return 2 if len(word) >= 9 else 1
+
+
+def _near(word: str, target: str) -> bool:
+    """Whether a slip or two (two letters changed places, one wrong, missing or too many) separate the two."""
+    if len(target) < 6:
+        return sorted(word) == sorted(target) and sum(a != b for a, b in zip(word, target, strict=True)) == 2
+    return _distance(word, target) <= _allowed(target)
+
+
+def _distance(a: str, b: str) -> int:
+    """Optimal string alignment distance (Damerau 1964; Levenshtein 1966) of two short words."""
+    rows = [list(range(len(b) + 1))]
+    for i, left in enumerate(a, 1):
+        row = [i]
+        for j, right in enumerate(b, 1):
+            best = min(rows[i - 1][j] + 1, row[j - 1] + 1, rows[i - 1][j - 1] + (left != right))
+            if i > 1 and j > 1 and left == b[j - 2] and a[i - 2] == right:
+                best = min(best, rows[i - 2][j - 2] + 1)
+            row.append(best)
+        rows.append(row)
+    return rows[-1][-1]
+
+
+def compiled(phrases: Iterable[str], lists: Mapping[str, Iterable[str]], where: str) -> re.Pattern[str]:
+    """One expression for any of ``phrases``. Raises ConfigurationError for a phrase that is not in the language."""
+    return re.compile("(?<= )(?:" + "|".join(_phrase(p, lists, where) for p in phrases) + ")")
+
+
+def _phrase(phrase: str, lists: Mapping[str, Iterable[str]], where: str) -> str:
+    parts = phrase.split()
+    if not parts:
+        raise ConfigurationError("an empty phrase", where=where)
+    return "".join(_element(part, lists, where) for part in parts)
+
+
+def _element(part: str, lists: Mapping[str, Iterable[str]], where: str) -> str:
+    if part in ("_", "__"):
+        return rf"(?:(?!\{END} )[^ ]+ ){{0,{GAP if part == '_' else WIDE_GAP}}}?"
+    if part.endswith("?") and len(part) > 1:
+        return f"(?:{_element(part[:-1], lists, where)})?"
+    if "|" in part and ("<" in part or "#" in part):
+        return f"(?:{'|'.join(_element(one, lists, where) for one in part.split('|'))})"
+    if part == "#":
+        return r"\d+(?:[.,]\d+)? "
+    if part.startswith("<") and part.endswith(">"):
+        if part[1:-1] not in lists:
+            raise ConfigurationError(f"no list {part}", where=where)
+        return f"(?:{'|'.join(_phrase(p, lists, where) for p in lists[part[1:-1]])})"
+    return f"(?:{'|'.join(_word(word, where) for word in part.split('|'))}) "
+
+
+def _word(word: str, where: str) -> str:
+    stem, star = (word[:-1], "[^ ]*") if word.endswith("*") else (word, "")
+    if not re.fullmatch(r"[^\W_]+|[,/%]", stem):
+        raise ConfigurationError(f"not a word of a phrase: {word!r}", where=where)
+    return re.escape(stem) + star
