@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,7 @@ def run(department: str, name: str, data: Path) -> tuple[int, dict[str, Any] | N
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
+        env={"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", **os.environ},  # threads that wait cost more
         check=False,
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
