@@ -10,45 +10,43 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
 from salus.cli.tour.run import MEASURED, NOT_YET, SLICES, WORKS, slices
-from salus.findings.cards import Card, find
+from salus.findings.cards import Measured, find
 
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- capabilities: made by tools/make_readme.py -->", "<!-- /capabilities -->"
-SHOWN = 3
 
 
 def row(part, sign: str) -> str:
     """One slice as a row: sign, title, what it does, what was measured."""
-    measured = "; ".join(text for name in part.capabilities if (text := figures(find(name))))
+    checks = {m.check: m for name in part.capabilities for m in find(name).measured}
+    measured = "; ".join(figures(check, part.shown) for check in checks.values())
     extra = f" (extra `{part.extra}`)" if part.extra else ""
     return f"| {sign} | **{part.title}**{extra} | {part.says} | {measured} |"
 
 
-def figures(card: Card) -> str:
-    """The card's checks in few words: how many cases passed, and up to three figures."""
-    told = []
-    for check in card.measured:
-        numbers = [f"{k} {_short(v)}" for k, v in check.figures.items() if _tells(k, v)][:SHOWN]
-        told.append(f"`{check.check}` {check.passed} of {check.n}" + (f" ({', '.join(numbers)})" if numbers else ""))
-    return "; ".join(told)
+def figures(check: Measured, shown: tuple[str, ...]) -> str:
+    """A check in few words: how many cases passed, and the figures that its slice shows."""
+    found = {name: _at(check.figures, name.split(".")) for name in shown}
+    numbers = [f"{name} {value:.3g}" for name, value in found.items() if isinstance(value, int | Decimal)]
+    return f"`{check.check}` {check.passed:,} of {check.n:,}" + (f" ({', '.join(numbers)})" if numbers else "")
 
 
-def _tells(name: str, value: object) -> bool:
-    return name not in ("n", "passed") and isinstance(value, Decimal) and "second" not in name and "per_s" not in name
-
-
-def _short(value: Decimal) -> str:
-    return f"{value:.3g}"
+def _at(figures: object, path: list[str]) -> object:
+    for name in path:
+        figures = figures.get(name) if isinstance(figures, Mapping) else None
+    return figures
 
 
 def table(walked: dict[str, str]) -> str:
     """The table for the signs that a tour found."""
     lines = [
-        f"{MEASURED} its checks on outside data held (by card) · {WORKS} works in the tour · {NOT_YET} not yet",
+        f"{MEASURED} its checks on outside data held (by card) · {WORKS} works in the tour · {NOT_YET} not yet. What a "
+        "check does not cover stands on the cards.",
         "",
         "| | | what it does | measured |",
         "|---|---|---|---|",

@@ -153,3 +153,14 @@ def test_a_diary_entry_is_a_note_that_methods_read_and_the_log_knows(known):
     for text in ("", "x" * 5000, "a\x00b"):
         with pytest.raises(InputError):
             answers.keep_diary(session, "p1", text)
+
+
+def test_of_answers_of_one_moment_the_one_filed_last_counts(known):
+    session = Session(known.house, known.patient)
+    for portions in ("1", "9", "2", "8", "3", "7"):
+        answers.answer(session, "p1", {"diet-portions": portions, "goal": f"goal {portions}"})
+        chart = session.open("p1", AT).chart
+        assert chart.latest("fruit-vegetable-portions").quantity.value == int(portions)
+        assert f"goal {portions}" in next(
+            i.text for i in session.plan("p1", AT)[0].items if i.key == "own-goal:review:own-goal"
+        )

@@ -160,3 +160,32 @@ def test_looking_early_needs_more_at_most_and_less_on_average():
 def test_what_has_no_size_is_one_clear_error(ask):
     with pytest.raises(InputError):
         ask()
+
+
+def test_looks_too_close_for_the_integration_are_refused_not_reckoned_wrong():
+    for looks in ([0.5, 0.5000001, 1], [0.5, 1 - 1e-9, 1], [0.5, 0.5 + 1e-15, 1]):
+        with pytest.raises(InputError, match="closer"):
+            design("OF", looks)
+    close, plain = design("OF", [0.5, 0.503, 1]), design("OF", [0.5, 1])
+    assert close.inflation == pytest.approx(plain.inflation, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("OF", {"alpha": 1e-20}),
+        ("WT", {"parameter": math.nan}),
+        ("HP", {"parameter": math.nan}),
+        ("asKD", {"parameter": math.inf}),
+        ("asHSD", {"parameter": -800.0}),
+        ("PT", {"deltas": (math.nan, 0.0)}),
+    ],
+)
+def test_numbers_beyond_reason_are_one_clear_error(kind, more):
+    with pytest.raises(InputError):
+        design(kind, [0.5, 1], **more)
+
+
+def test_a_difference_beyond_reason_is_one_clear_error():
+    with pytest.raises(InputError, match="ten standard deviations"):
+        means(design("OF", [0.5, 1]), 1e9, 1)

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salus.errors import InputError
+from salus.fhir.views import Source
+from salus.findings.model import Evidence, Finding, Interval
 from salus.record.chart import Chart
 from salus.trials import criteria
 from salus.trials.match import Answer, _together, judge, match
@@ -183,3 +185,62 @@ def test_rules_nest_to_a_bound():
         deep = {"not": deep}
     with pytest.raises(InputError, match="deep"):
         rule(**deep)
+
+
+def test_what_is_suspected_or_unreadable_is_never_absent():
+    ask = {"condition": "myocardial-infarction"}
+    refuted = condition(MI, verification="refuted", id="old")
+    assert truth(chart(refuted, condition(MI, verification="provisional")), **ask) == "unknown"
+    assert truth(chart(refuted, condition(MI, verification="provisional")), **ask, ever=True) == "unknown"
+    unreadable = condition(MI) | {"clinicalStatus": {"text": "Active"}}
+    assert truth(chart(unreadable), **ask) == "met"
+    assert truth(chart(condition(MI) | {"abatementDateTime": "2027-01-01"}), **ask) == "met"
+    assert truth(chart(condition(MI) | {"abatementDateTime": "2026-01-01"}), **ask) == "not met"
+
+
+def found(value, low, high, level=0.95):
+    return Finding(
+        code="made-up",
+        sentence="s",
+        value=Decimal(value),
+        interval=Interval(Decimal(low), Decimal(high), level, "made up"),
+        effective=("2026-05-01", "2026-05-01"),
+        evidence=(Evidence(Source("Observation/o", 1, "0")),),
+    )
+
+
+@pytest.mark.parametrize("level", [0.95, None])
+@pytest.mark.parametrize(
+    ("value", "low", "high", "expected"),
+    [("10", "8", "12", "met"), ("10", "4", "12", "unknown"), ("10", "4", "30", "unknown"), ("3", "2", "4", "not met")],
+)
+def test_a_finding_whose_uncertainty_reaches_over_the_limit_is_unknown(value, low, high, expected, level):
+    told = Chart.of([person()], now=NOW, findings=[found(value, low, high, level)])
+    assert truth(told, finding="made-up", min=5, max=20) == expected
+
+
+def test_findings_of_one_moment_that_differ_are_unknown():
+    told = Chart.of([person()], now=NOW, findings=[found("10", "9", "11"), found("3", "2", "4")])
+    assert truth(told, finding="made-up", min=5) == "unknown"
+
+
+def test_the_dead_are_eligible_for_nothing():
+    plan = criteria.Protocol("P", "1", "t", (criteria.Criterion("I", "inclusion", "adult", criteria.Age(18, None)),))
+    assert match(plan, chart()).verdict == "eligible"
+    assert match(plan, chart(deceasedDateTime="2026-01-01")).verdict == "excluded"
+    assert match(plan, chart(deceasedDateTime="2027-01-01")).verdict == "eligible"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"age": {"min": Decimal("nan")}},
+        {"age": {"max": Decimal("inf")}},
+        {"age": {"min": Decimal("1e999999")}},
+        {"sex": [["male"]]},
+        {"measurement": "creatinine", "max": 1, "unit": "mg/dL", "within_days": 10**12},
+    ],
+)
+def test_numbers_beyond_reason_are_refused(row):
+    with pytest.raises(InputError):
+        rule(**row)

@@ -109,3 +109,32 @@ def test_a_wrong_address_is_one_clear_error(chain, ward, address):
 def test_no_node_is_one_clear_error(url):
     with pytest.raises(ConfigurationError):
         anchor.connect(url)
+
+
+class Nonsense:
+    """A contract whose node answers as told."""
+
+    def __init__(self, count, point):
+        self.functions, self.answers = self, {"count": count, "point": point}
+
+    def __getattr__(self, name):
+        return lambda *_: type("Call", (), {"call": lambda _: self.answers[name]()})()
+
+
+@pytest.mark.parametrize(
+    ("count", "point"),
+    [
+        (lambda: 2**200, lambda: (b"x" * 32, 1, 1)),
+        (lambda: 2, lambda: (b"x", 1, 1)),
+        (lambda: "many", lambda: None),
+        (lambda: 1, lambda: (_ for _ in ()).throw(ConnectionError("down"))),
+    ],
+)
+def test_a_node_that_talks_nonsense_is_one_clear_error(place, ward, monkeypatch, count, point):
+    monkeypatch.setattr(place, "_contract", Nonsense(count, point))
+    with pytest.raises(StoreError):
+        place.write(newest(ward))
+
+
+def test_a_nodes_address_is_told_without_its_secrets():
+    assert anchor._host("https://user:word@node.example:8545/v3/key?x=1") == "node.example:8545"

@@ -168,3 +168,73 @@ def test_the_same_person_may_come_again_as_a_new_record(two):
     assert ward.house.verify().problems == ()
     with pytest.raises(AccessError):
         reads(ward, ward.clinician, "p1")  # consents of the former record open nothing
+
+
+def test_another_process_neither_reads_nor_writes_with_a_destroyed_key(two):
+    ward, _ = two
+    with House(ward.house.configuration, clock=lambda: AT) as worker:
+        worker.vault.mac("p1", b"x")
+        old = worker.vault.mac("p1", b"x")
+        erase(ward)
+        with pytest.raises(SalusError):
+            worker.vault.mac("p1", b"x")
+        worker.vault.create("p1")
+        assert worker.vault.mac("p1", b"x") != old
+        assert ward.house.vault.mac("p1", b"x") == worker.vault.mac("p1", b"x")
+
+
+def test_nobody_speaks_for_the_erased_even_when_it_was_interrupted(two, monkeypatch):
+    ward, _ = two
+    erasure.ask(Session(ward.house, ward.patient), "p1")
+    monkeypatch.setattr("salus.trust.erasure.forget", lambda *_: (_ for _ in ()).throw(OSError("power")))
+    with pytest.raises(OSError, match="power"):
+        erasure.carry_out(Session(ward.house, ward.operator), "p1")
+    monkeypatch.undo()
+    ward.house.complete_erasures()
+    assert "p1" not in {a.patient for a in ward.house.registry.actors.values()}
+    assert ward.house.verify().problems == ()
+
+
+def test_a_backup_from_before_an_erasure_is_restored_also_when_the_person_came_again(two, tmp_path):
+    ward, _ = two
+    ward.house.backup(tmp_path / "old.db", "operator")
+    erase(ward)
+    source = bundle(person("p1"), creatinine("1.4", "2026-05-20", "new"))
+    assert not Intake(Session(ward.house, ward.operator)).run([ward.write("again.json", source)])[0].error
+    configuration = ward.house.configuration
+    ward.house.close()
+    for leftover in configuration.store.glob(configuration.store_file.name + "*"):
+        leftover.unlink()
+    mark = (configuration.keys / "log.checkpoint").read_bytes()
+    with pytest.raises(StoreError, match="older"):
+        House.restore(configuration, tmp_path / "old.db")
+    assert (configuration.keys / "log.checkpoint").read_bytes() == mark
+    assert House.restore(configuration, tmp_path / "old.db", accept_loss=True).problems == ()
+    with House(configuration, clock=lambda: AT) as again:
+        assert again.store.patients(again.gate.house("t")) == ["p2"]
+
+
+def test_a_restore_that_breaks_off_leaves_the_mark_and_no_file(two, tmp_path, monkeypatch):
+    ward, _ = two
+    ward.house.backup(tmp_path / "old.db", "operator")
+    erase(ward)
+    configuration = ward.house.configuration
+    ward.house.close()
+    configuration.store_file.unlink()
+    mark = (configuration.keys / "log.checkpoint").read_bytes()
+    monkeypatch.setattr(House, "verify", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        House.restore(configuration, tmp_path / "old.db", accept_loss=True)
+    assert not list(configuration.store.glob(configuration.store_file.name + "*"))
+    assert (configuration.keys / "log.checkpoint").read_bytes() == mark
+
+
+def test_an_erasure_beside_an_open_reader_is_whole_and_says_what_stays(two):
+    ward, other = two
+    with House(ward.house.configuration, clock=lambda: AT) as reader:
+        reader.store.connection.execute("BEGIN")
+        reader.store.connection.execute("SELECT count(*) FROM resource").fetchone()
+        assert erase(ward)["compacted"] is False
+        reader.store.connection.execute("ROLLBACK")
+    assert ward.house.verify().problems == ()
+    assert reads(ward, other, "p2")

@@ -181,3 +181,90 @@ def test_hostile_text_costs_little():
         start = time.process_time()
         scrub(piece * (60_000 // len(piece)), Dictionary(names=frozenset({"Somebody"})))
         assert time.process_time() - start < 5
+
+
+OLD_PATIENT = {
+    **PATIENT,
+    "birthDate": "1931-03-14",
+    "_birthDate": {"extension": [{"url": "urn:t", "valueDateTime": "1931-03-14T04:05:06Z"}]},
+    "name": [{"family": "O'Brien-Sørensen", "given": ["An", "José"]}],
+    "address": [{"city": "Kassel", "state": "Kassel, 34117", "country": "DE", "postalCode": "34117"}],
+    "ssn": 123456789,
+    "pin": "4711",
+    "José": {"text": "x"},
+}
+
+
+def observed(**more):
+    return {k: v for k, v in LAB.items() if k not in ("valueQuantity", "note", "performer")} | more
+
+
+def test_identifiers_in_odd_places_do_not_survive():
+    told = released(
+        observed(
+            subject={"reference": "https://ehr.example.org/fhir/Patient/p-secret-1/_history/3", "display": "An"},
+            encounter={"reference": "urn:uuid:8f1c"},
+            specimen={"display": "Zoltan Kovacs"},
+            method={"coding": [{"system": "http://ward.example.org/x", "code": "Zoltan 555-867-5309"}]},
+            valueString="born 3/14/1931, in 1931; 778812; jose; BRIEN; sorensen; o’brien; Zoltan; José_scan.pdf",
+        ),
+        {
+            "resourceType": "FamilyMemberHistory",
+            "id": "f",
+            "name": "Gudrun Zzyzx",
+            "bornDate": "1910-01-02",
+            "relationship": {"text": "mother Gudrun"},
+        },
+        {"resourceType": "QuestionnaireResponse", "id": "q", "item": [{"linkId": "Gudrun 1931-03-14", "text": "who"}]},
+        {
+            "resourceType": "MedicationRequest",
+            "id": "m",
+            "medicationReference": {"reference": "#m1", "display": "aspirin 75 mg"},
+            "contained": [{"resourceType": "Practitioner", "id": "x", "name": [{"given": ["Zoltan"]}]}],
+        },
+        patient=OLD_PATIENT,
+    )
+    everything = plain.dumps(told.resources, default=str, ensure_ascii=False).lower()
+    for secret in ("1931", "1910", "03-14", "3/14", "8812", "jos", "brien", "rensen", "zoltan", "kovacs", "gudrun"):
+        assert secret not in everything, secret
+    for secret in ("kassel", "341", "8f1c", "123456789", "4711", "example.org"):
+        assert secret not in everything, secret
+    patient, lab, _, _, order = told.resources
+    assert lab["subject"] == {"reference": f"Patient/{patient['id']}"}
+    assert order["medicationReference"] == {"display": "aspirin 75 mg"}
+    assert told.left_out["Patient.ssn"] == 1
+
+
+def test_every_form_of_an_age_over_89_reads_90():
+    told = released(
+        observed(code={"text": "Age at test"}, valueInteger=95),
+        observed(component=[{"code": {"text": "x"}, "valueQuantity": {"value": 1140, "code": "mo"}}]),
+        {"resourceType": "FamilyMemberHistory", "id": "f", "deceasedAge": {"value": 99, "unit": "yr"}},
+        {"resourceType": "Condition", "id": "c", "onsetAge": {"value": Decimal(94)}},
+        notes=["aged 93, a 93 y.o. woman, turned 95, her 95th birthday, ninety-three years old", "aged 47"],
+    )
+    _, number, months, mother, onset = told.resources
+    assert "valueInteger" not in number
+    assert months["component"][0]["valueQuantity"]["value"] == 90
+    assert mother["deceasedAge"]["value"] == onset["onsetAge"]["value"] == 90
+    assert not any(f"9{n}" in told.notes[0] for n in range(1, 10))
+    assert "ninety" not in told.notes[0]
+    assert told.notes[1] == "aged 47"
+
+
+def test_a_birth_date_that_is_none_is_no_crash():
+    assert "birthDate" not in released(patient={**PATIENT, "birthDate": "unknown"}).resources[0]
+
+
+@pytest.mark.parametrize(
+    "text", ["weights 70\n71\n72\n73", "10.20 10.30 11.40", "BP 120 80 72", "temp 98 F", "an max dose; will do"]
+)
+def test_numbers_and_words_that_look_like_identifiers_stay(text):
+    assert scrub(text, Dictionary(names=frozenset({"An", "Max"}))).text == text
+
+
+def test_names_like_the_marks_do_not_stop_a_release():
+    known = Dictionary(names=frozenset({"Place", "Name", "Placer"}))
+    told = scrub("Place of Name at 12 Cedar Lane, call 555-867-5309", known)
+    assert leaks(told.text, known) == 0
+    assert told.found["NAME"] == 2

@@ -35,7 +35,9 @@ def answer(session: Session, patient: str, answers: Mapping[str, str], *, name: 
     questionnaire = questionnaires.load(name)
     scope = session.house.gate.own_data(session.actor, patient)
     at = session.house.time()
-    response = questionnaires.respond(questionnaire, answers, id=str(uuid.uuid4()), patient=patient, authored=at)
+    newest = session.house.log.newest(session.house.store.connection)
+    number = f"{newest.size if newest else 0:012d}-{uuid.uuid4().hex[:16]}"  # of one moment, what was filed last counts
+    response = questionnaires.respond(questionnaire, answers, id=number, patient=patient, authored=at)
     bodies = [response, *questionnaires.observations(questionnaire, response)]
     changes = [Change(str(b["resourceType"]), str(b["id"]), b) for b in bodies]
     written = session.house.store.commit(scope, changes, at=at, reason="answers")

@@ -65,13 +65,14 @@ ANONYMITY = Capability(
     limits=(
         "k-anonymity hides a person among k; where all k share a sensitive value, that value is told.",
         "Which columns identify is the caller's judgement: a column without a hierarchy is released as it is.",
+        "A hidden row keeps its other columns: where few are hidden, who falls out of every class is told by that.",
         "Several releases of the same people can be joined against each other: that is not looked at.",
     ),
 )
 
 DEIDENTIFICATION = Capability(
     id="trust.deidentification",
-    version="1.0.0",
+    version="1.1.0",
     title="Record and notes without the identifiers of Safe Harbor",
     intended_use="Hand one patient's record to research without the 18 identifiers, by the patient's consent to that.",
     inputs=("record", "note"),
@@ -89,7 +90,7 @@ DEIDENTIFICATION = Capability(
 
 ERASURE = Capability(
     id="trust.erasure",
-    version="1.0.0",
+    version="1.0.1",
     title="Erasure by shredding a patient's key",
     intended_use="Erase a patient who asks for it, everywhere at once, and leave every proof of others standing.",
     inputs=("the patient's signed-in request", "an operator's word"),
@@ -132,7 +133,7 @@ FHIR_SERVER = Capability(
 
 ANCHOR = Capability(
     id="trust.anchor",
-    version="1.0.0",
+    version="1.0.1",
     title="Checkpoints of the log anchored in a blockchain",
     intended_use="Give a house's partners one more witness that its log was not rewritten, on their own chain.",
     inputs=("signed checkpoints of the log",),
@@ -170,7 +171,7 @@ PAGES = Capability(
 
 QUESTIONNAIRES = Capability(
     id="record.questionnaires",
-    version="1.0.0",
+    version="1.0.1",
     title="Questionnaire on how one lives, and a diary",
     intended_use="Let patients tell of smoking, alcohol, activity, food and their own goal; risk and plan use it.",
     inputs=("answers of the patient or a proxy",),

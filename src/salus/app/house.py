@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from salus.app.config import Configuration
-from salus.errors import AccessError, InputError, SalusError, StoreError
+from salus.errors import AccessError, InputError, StoreError
 from salus.fhir import dates
 from salus.findings import registry as methods
+from salus.record.forgetting import compact
 from salus.record.store import Store
 from salus.trust import erasure, quarantine
 from salus.trust import registry as state
@@ -210,14 +211,18 @@ class House:
     # ---- erasure
 
     def erase_shredded(self, patient: str, by: str, request: int | None = None) -> Mapping[str, Any]:
-        """Delete what is left of a patient whose key was destroyed, and let nobody speak for that patient any more."""
+        """Delete what is left of a patient whose key was destroyed, and let nobody speak for that patient any more.
+
+        The actors go first: were it interrupted after the rest, nothing would tell that they still have to. Returns the
+        house's entry, and under ``compacted`` whether the file was written anew without the deleted bytes.
+        """
         scope = self.gate.house(by, may_write=True)
+        for actor in [a for a in self.registry.actors.values() if a.patient == patient]:
+            self.note(by, {"reason": "actor-removed", "id": actor.id})
         content = erasure.delete(self.store, self.log, scope, patient, request, self.time())
         self.log.remember(self.store.connection)
         self.registry.apply(content)
-        for actor in [a for a in self.registry.actors.values() if a.patient == patient]:
-            self.note(by, {"reason": "actor-removed", "id": actor.id})
-        return content
+        return {**content, "compacted": compact(self.store.connection, scope)}
 
     def complete_erasures(self) -> None:
         """Complete erasures that were interrupted, or are not yet in a restored backup."""
@@ -250,24 +255,28 @@ class House:
         if not source.is_file():
             raise StoreError("no such backup", where=str(source))
         configuration.store.mkdir(parents=True, exist_ok=True, mode=0o700)
-        shutil.copyfile(source, configuration.store_file)
         try:
+            shutil.copyfile(source, configuration.store_file)
             with House(configuration, checked=False) as house:
                 return house._check_restored(accept_loss)
         except StoreError as error:
             _remove_store(configuration)
             raise StoreError(f"not a backup that can be put in place: {error.what}", where=str(source)) from error
-        except SalusError:
+        except BaseException:
             _remove_store(configuration)
             raise
 
     def _check_restored(self, accept_loss: bool) -> Report:
         mark = self.log.remembered()
-        erased_since = erasure.left(self.store, self.vault, self.gate.house("house"))
+        scope = self.gate.house("house")
+        former = erasure.former(self.store, self.vault, self.log, scope)
+        erased_since = [*erasure.left(self.store, self.vault, scope), *former]
         try:
             if erased_since:
                 self._older(accept_loss)
                 self.complete_erasures()
+                for patient in former:
+                    self.erase_shredded(patient, "house")
             report = self.verify()
             others = [p for p in report.problems if p.what != ROLLED_BACK]
             if others:
@@ -277,7 +286,7 @@ class House:
             if erased_since or report.problems:
                 self.note("house", {"reason": "restored", "entries": report.entries})
             return self.verify()
-        except SalusError:
+        except BaseException:
             if mark:
                 self.log.set_mark(mark)
             raise

@@ -67,8 +67,9 @@ def check(ctx: click.Context, actor: str, url: str, contract: str) -> None:
         house = work.administer()
         line = chains.Anchor(chains.connect(url), contract, house.vault.house.public_key())
         points = line.check(house.store.connection)
-    sizes = f", sizes {points[0].size} to {points[-1].size}" if points else ""
-    click.echo(f"{len(points)} anchored checkpoints are those of the log{sizes}")
+    if not points:
+        raise InputError("nothing of this log is anchored there", remedy="is it the right chain and contract?")
+    click.echo(f"{len(points)} anchored checkpoints are those of the log, sizes {points[0].size} to {points[-1].size}")
 
 
 def _secret(path: Path | None) -> bytes | None:

@@ -61,8 +61,13 @@ def anonymise(table: Path, target: Path, named: tuple[str, ...], k: int, suppres
 
     if target.exists():
         raise InputError("there is a file already", where=str(target), remedy="name another")
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.reader(file, delimiter=delimiter) if row]
+    if len(delimiter) != 1 or delimiter in '"\r\n':
+        raise InputError("a delimiter is one character", where="--delimiter")
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            rows = [row for row in csv.reader(file, delimiter=delimiter) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError("a table that cannot be read", where=str(table)) from error
     if not rows:
         raise InputError("an empty table", where=str(table))
     pairs = [text.partition("=") for text in named]
@@ -112,4 +117,6 @@ def erase(ctx: click.Context, patient: str, actor: str) -> None:
     with session(ctx, actor) as work:
         told = erasure.carry_out(work, patient)
     click.echo(f"erased: {told['versions']} resource versions, {told['blobs']} blobs, {told['entries']} log entries")
+    if not told["compacted"]:
+        click.echo("Other programs hold the store: its sealed bytes, which nobody can open, go with the next erasure.")
     click.echo("Destroy the copies of the key folder as well: with one of them an old backup could still be read.")

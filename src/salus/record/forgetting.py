@@ -46,9 +46,16 @@ def forget(connection: sqlite3.Connection, scope: Scope) -> Forgotten:
     return Forgotten(int(pid), int(versions), int(blobs))
 
 
-def compact(connection: sqlite3.Connection, scope: Scope) -> None:
-    """Write the file anew without what was deleted, so that not even its sealed bytes remain. Raises AccessError."""
+def compact(connection: sqlite3.Connection, scope: Scope) -> bool:
+    """Write the file anew without what was deleted, so that not even its sealed bytes remain. Raises AccessError.
+
+    False where another program holds the file: then sealed bytes that nobody can open stay until the next time.
+    """
     if scope.patient != "*" or not scope.may_write:
         raise AccessError("not allowed")
-    connection.execute("VACUUM")
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    try:
+        connection.execute("VACUUM")
+        (held, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.OperationalError:
+        return False
+    return not held

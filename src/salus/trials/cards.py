@@ -6,7 +6,7 @@ from salus.findings.capability import Capability
 
 MATCHING = Capability(
     id="trials.matching",
-    version="1.0.0",
+    version="1.1.0",
     title="Eligibility criteria held against a chart",
     intended_use=(
         "Show a trial team, for one patient who opened the record to research, which criteria are met, which are not, "
@@ -18,6 +18,7 @@ MATCHING = Capability(
     references=("Kleene SC. On notation for ordinal numbers. J Symb Log 1938;3:150-155 (three-valued logic)",),
     licence="Apache-2.0",
     limits=(
+        "A finding whose uncertainty reaches over a limit is unknown, however likely one side is.",
         "Criteria have to be written as rules by a person; free text is not read.",
         "What the record does not mention is unknown: many patients will need data before anything is decided.",
         "The verdict is a proposal to the trial team; it enrols nobody. Not measured on outside data.",
@@ -26,7 +27,7 @@ MATCHING = Capability(
 
 DESIGN = Capability(
     id="trials.design",
-    version="1.0.0",
+    version="1.0.1",
     title="Group-sequential designs and sample sizes",
     intended_use="Let a trial statistician find boundaries, power, expected size and the number of people or events.",
     inputs=("type of design, information fractions, alpha, beta", "means, rates, or hazard ratio with accrual"),
@@ -43,6 +44,7 @@ DESIGN = Capability(
     limits=(
         "Two-sided designs are two one-sided ones here: halve alpha. No re-estimation of size, no adaptive designs.",
         "Survival is exponential with equal dropout in both arms and people coming at an even pace.",
+        "Looks lie at least half a percent of the information so far apart; alpha and beta are at least 1e-8.",
         "Futility bounds are non-binding: they count for power, not for alpha.",
     ),
 )

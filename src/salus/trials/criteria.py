@@ -9,7 +9,7 @@ A protocol is ``id``, ``version``, ``title`` and a list of ``[[criteria]]``, eac
     condition = concept, ever = true                   without ``ever``: active
     medicine = concept or ingredient                   being taken
     measurement = concept, min, max, unit, within_days latest value; bounds inclusive
-    finding = code, min, max, within_days              of any method; the value, in its own unit
+    finding = code, min, max                           of any method; the value, in its own unit
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from salus.fhir.quantity import canonical_unit
 Kind = Literal["inclusion", "exclusion"]
 MAX_DEPTH = 8
 MAX_CRITERIA = 200
+MAX_NUMBER = 10**12
+MAX_DAYS = 36_525
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,7 @@ def _age(row: Mapping[str, Any], place: str, _: int) -> Rule:
 def _sex(row: Mapping[str, Any], place: str, _: int) -> Rule:
     _only(row, {"sex"}, place)
     allowed = row["sex"] if isinstance(row["sex"], list) else [row["sex"]]
-    if not allowed or not set(allowed) <= {"female", "male", "other"}:
+    if not allowed or any(word not in ("female", "male", "other") for word in allowed):
         raise InputError("sex is some of female, male, other", where=place)
     return Sex(tuple(allowed))
 
@@ -202,8 +204,8 @@ def _measurement(row: Mapping[str, Any], place: str, _: int) -> Rule:
     _only(row, {"measurement", "min", "max", "unit", "within_days"}, place)
     low, high = _bounds(row, place)
     days = row.get("within_days")
-    if days is not None and (not isinstance(days, int) or isinstance(days, bool) or days < 1):
-        raise InputError("within_days is a number of days", where=place)
+    if days is not None and (not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= MAX_DAYS):
+        raise InputError(f"within_days is a number of days from 1 to {MAX_DAYS:,}", where=place)
     unit = _text(row, "unit", place)
     canonical_unit(unit)
     return Measured(_concept(row["measurement"], place), unit, low, high, days)
@@ -238,6 +240,8 @@ def _bounds(row: Mapping[str, Any], place: str) -> tuple[Decimal | None, Decimal
         value = row.get(name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | Decimal)):
             raise InputError(f"{name} is a number", where=place)
+        if value is not None and (not Decimal(value).is_finite() or abs(Decimal(value)) > MAX_NUMBER):
+            raise InputError(f"{name} is a number up to {MAX_NUMBER:,}", where=place)
         found.append(None if value is None else Decimal(value))
     low, high = found
     if (low is None and high is None) or (low is not None and high is not None and low > high):

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from salus.errors import InputError, UnitError
 from salus.fhir import codes, drugs
 from salus.fhir.quantity import Quantity, convert
-from salus.fhir.views import Medication
+from salus.fhir.views import Condition, Medication
 from salus.findings.model import Evidence
 from salus.record.chart import Chart
 from salus.trials.criteria import (
@@ -36,6 +36,8 @@ from salus.trials.criteria import (
 
 Truth = Literal["met", "not met", "unknown"]
 Verdict = Literal["eligible", "excluded", "needs data"]
+ALIVE = Criterion("alive", "inclusion", "The person lives (asked of everybody)", Age(0, None))
+"""Stands in front of a protocol's criteria where the record tells of a death."""
 _OPPOSITE: dict[Truth, Truth] = {"met": "not met", "not met": "met", "unknown": "unknown"}
 
 
@@ -86,8 +88,13 @@ class Match:
 
 
 def match(protocol: Protocol, chart: Chart) -> Match:
-    """Hold every criterion against the chart."""
-    return Match(protocol, tuple(Judged(c, judge(c.rule, chart)) for c in protocol.criteria))
+    """Hold every criterion against the chart, and first whether the person lives."""
+    dead = (Judged(ALIVE, _dead(chart)),) if chart.known and chart.patient.deceased else ()
+    return Match(protocol, (*dead, *(Judged(c, judge(c.rule, chart)) for c in protocol.criteria)))
+
+
+def _dead(chart: Chart) -> Answer:
+    return Answer("not met", "recorded as deceased", (Evidence(chart.patient.source),))
 
 
 def judge(rule: Rule, chart: Chart) -> Answer:
@@ -146,21 +153,31 @@ def _sex(allowed: tuple[str, ...], chart: Chart) -> Answer:
 def _condition(rule: HasCondition, chart: Chart) -> Answer:
     name = codes.get(rule.concept).display
     listed = [c for c in chart.conditions() if rule.concept in c.concepts]
-    present = [c for c in listed if (c.asserted if rule.ever else c.active)]
+    present = [c for c in listed if c.asserted and (rule.ever or not _over(c, chart))]
     noted = [f for f in chart.findings("note-problem") if f.status == "ok" and f.details.get("concept") == rule.concept]
     asserted = [f for f in noted if f.details.get("assertion") in ("present", *(("historical",) if rule.ever else ()))]
     denied = [f for f in noted if f.details.get("assertion") == "absent" and (not rule.ever or _ever(f))]
     refuted = [c for c in listed if c.verification == "refuted"]
-    over = [] if rule.ever else [c for c in listed if c.asserted and not c.active]
+    over = [] if rule.ever else [c for c in listed if c.asserted and c not in present]
+    open_ = [c for c in listed if not c.asserted and c.verification != "refuted"]
     against = tuple(Evidence(c.source) for c in (*refuted, *over)) + tuple(e for f in denied for e in f.evidence)
     if present:
         return Answer("met", f"{name} is on the problem list", tuple(Evidence(c.source) for c in present))
+    if open_:
+        evidence = tuple(Evidence(c.source) for c in open_) + against
+        return Answer("unknown", f"{name} is suspected, not confirmed", evidence, (f"confirm: {name}?",))
     if asserted:
         evidence = tuple(e for f in asserted for e in f.evidence) + against
         return Answer("unknown", f"a note says {name}, the problem list does not", evidence, (f"confirm: {name}?",))
     if against:
         return Answer("not met", f"{name} is denied or over", against)
     return Answer("unknown", f"{name} is not mentioned", needs=(f"ask about: {name}",))
+
+
+def _over(condition: Condition, chart: Chart) -> bool:
+    """Said to be over, by a status that can be read or by an end that has come. What cannot be read is not over."""
+    ended = condition.abatement is not None and condition.abatement.start <= chart.now
+    return ended or (condition.abatement is None and condition.clinical in ("inactive", "remission", "resolved"))
 
 
 def _ever(finding: Any) -> bool:
@@ -207,12 +224,26 @@ def _found(rule: Found, chart: Chart) -> Answer:
         reasons = [n for f in chart.findings(rule.code) for n in f.needs]
         return Answer("unknown", f"there is no finding {rule.code}", needs=tuple(reasons) or (f"input of {rule.code}",))
     newest = max(findings, key=lambda f: f.effective)
-    value = newest.value.value if isinstance(newest.value, Quantity) else newest.value
+    value = _number(newest)
+    if len({_number(g) for g in findings if g.effective == newest.effective}) > 1:
+        return Answer("unknown", f"two findings {rule.code} of one moment differ", newest.evidence, ("which holds?",))
     edge = newest.interval
-    certain = edge is None or _inside(edge.low, rule.low, rule.high) == _inside(edge.high, rule.low, rule.high)
-    if not certain and (edge is not None and edge.level is None):
-        return Answer("unknown", newest.sentence, newest.evidence, tuple(newest.needs) or ("missing inputs",))
+    if edge is not None and _straddles(edge.low, edge.high, rule):
+        needs = tuple(newest.needs) or ("a person's judgement: the uncertainty reaches over the limit",)
+        return Answer("unknown", newest.sentence, newest.evidence, needs)
     return Answer("met" if _inside(value, rule.low, rule.high) else "not met", newest.sentence, newest.evidence)
+
+
+def _number(finding: Any) -> Decimal:
+    return Decimal(finding.value.value if isinstance(finding.value, Quantity) else finding.value)
+
+
+def _straddles(low: Decimal, high: Decimal, rule: Found) -> bool:
+    """True where an interval lies neither wholly inside the rule's bounds nor wholly on one side of them."""
+    inside = _inside(low, rule.low, rule.high) and _inside(high, rule.low, rule.high)
+    below = rule.low is not None and max(low, high) < rule.low
+    above = rule.high is not None and min(low, high) > rule.high
+    return not (inside or below or above)
 
 
 def _inside(value: Decimal, low: Decimal | None, high: Decimal | None) -> bool:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -55,11 +55,22 @@ def connect(url: str) -> Web3:
     except ImportError as error:
         raise ConfigurationError("anchoring needs the library web3", remedy=INSTALL) from error
     if not url.startswith(("http://", "https://")):
-        raise ConfigurationError("a node's address begins with http:// or https://", where=url)
+        raise ConfigurationError("a node's address begins with http:// or https://")
     chain = Web3(HTTPProvider(url, request_kwargs={"timeout": 30}))
-    if not chain.is_connected():
-        raise ConfigurationError("no node of a chain answers", where=url, remedy="start it, or name another --chain")
+    try:
+        connected = chain.is_connected()
+    except (ValueError, OSError) as error:
+        raise ConfigurationError("not the address of a node", where=_host(url)) from error
+    if not connected:
+        raise ConfigurationError(
+            "no node of a chain answers", where=_host(url), remedy="start it, or name another --chain"
+        )
     return chain
+
+
+def _host(url: str) -> str:
+    """The host alone: the rest of a node's address may hold a password or an access key."""
+    return url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2]
 
 
 def log_name(key: Ed25519PublicKey) -> bytes:
@@ -84,7 +95,7 @@ class Anchor:
         if not Library.is_address(address):
             raise InputError("not the address of a contract", where=address)
         place = Library.to_checksum_address(address)
-        if not chain.eth.get_code(place):
+        if not _asked(lambda: chain.eth.get_code(place)):
             raise InputError("there is no contract at this address", where=address, remedy="salus anchor deploy")
         self._chain = chain
         self._contract = chain.eth.contract(address=place, abi=_artefact()["abi"])
@@ -108,9 +119,16 @@ class Anchor:
         return Receipt(receipt["transactionHash"].hex(), int(receipt["blockNumber"]), int(receipt["gasUsed"]))
 
     def points(self) -> Iterator[Point]:
-        """Every point of this house's log on the chain, oldest first."""
-        for n in range(int(self._contract.functions.count(self._name).call())):
-            root, size, time = self._contract.functions.point(self._name, n).call()
+        """Every point of this house's log on the chain, oldest first.
+
+        Raises StoreError where the node does not answer, or answers what the contract cannot say.
+        """
+        before = 0
+        for n in range(_asked(lambda: int(self._contract.functions.count(self._name).call()))):
+            root, size, time = _asked(self._contract.functions.point(self._name, n).call)
+            if size <= before or len(root) != 32:
+                raise StoreError("the points on the chain are not those of this contract", where=f"point {n}")
+            before = size
             yield Point(int(size), bytes(root), int(time))
 
     def check(self, connection: sqlite3.Connection) -> tuple[Point, ...]:
@@ -118,8 +136,8 @@ class Anchor:
 
         Raises IntegrityError for a root that differs, and where the log is shorter than what was anchored.
         """
-        points = tuple(self.points())
-        for point in points:
+        points = []
+        for point in self.points():
             row = connection.execute("SELECT root FROM log_checkpoint WHERE size = ?", (point.size,)).fetchone()
             if row is None:
                 raise IntegrityError(
@@ -127,7 +145,23 @@ class Anchor:
                 )
             if row[0] != point.root:
                 raise IntegrityError("the log is not the one that was anchored", where=f"size {point.size}")
-        return points
+            points.append(point)
+        return tuple(points)
+
+
+T = TypeVar("T")
+
+
+def _asked(call: Callable[[], T]) -> T:
+    """What a node answers. Raises StoreError where it does not, or talks nonsense."""
+    from web3.exceptions import Web3Exception
+
+    try:
+        return call()
+    except (Web3Exception, ValueError, TypeError, OverflowError, KeyError, OSError) as error:
+        raise StoreError(
+            f"the node gave no usable answer: {type(error).__name__}", remedy="try another node"
+        ) from error
 
 
 def _send(chain: Web3, call: Any, gas: int, account: str | None, secret: bytes | None) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from salus.record.forgetting import compact, forget
+from salus.record.forgetting import forget
 from salus.record.store import Store
 from salus.trust.gate import Grant
 from salus.trust.log import Log
@@ -23,6 +23,12 @@ def left(store: Store, vault: Vault, scope: Grant) -> list[str]:
     So it is after an interruption, and in a restored backup from before the erasure.
     """
     return [name for name in store.patients(scope) if vault.shredded(name)]
+
+
+def former(store: Store, vault: Vault, log: Log, scope: Grant) -> list[str]:
+    """Patients of a restored backup who were erased since, and came again under a new key that opens nothing of it."""
+    marked = [name for name in store.patients(scope) if vault.marked(name) and not vault.shredded(name)]
+    return [name for name in marked if not log.opens(store.connection, name)]
 
 
 def delete(store: Store, log: Log, scope: Grant, patient: str, request: int | None, at: str) -> Mapping[str, Any]:
@@ -44,5 +50,4 @@ def delete(store: Store, log: Log, scope: Grant, patient: str, request: int | No
             "blobs": forgotten.blobs,
         }
         log.append(connection, SYSTEM, TOPIC, content)
-    compact(store.connection, scope)
     return content

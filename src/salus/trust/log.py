@@ -174,6 +174,18 @@ class Log:
         for row in rows.fetchall():
             yield self.open(*row)
 
+    def opens(self, connection: sqlite3.Connection, patient: str) -> bool:
+        """True when the patient's first entry opens under the present key."""
+        row = connection.execute(
+            "SELECT l.n, p.id, l.topic, l.commitment, l.entry FROM log_leaf l JOIN patient p ON p.pid = l.pid "
+            "WHERE p.id = ? ORDER BY l.n LIMIT 1",
+            (patient,),
+        ).fetchone()
+        try:
+            return row is None or bool(self.open(*row))
+        except IntegrityError:
+            return False
+
     def written_since(self, connection: sqlite3.Connection, patient: str, n: int) -> int | None:
         """The patient's newest entry after ``n`` that wrote something (a look writes nothing), if any."""
         row = connection.execute(

@@ -60,6 +60,7 @@ class Vault:
         self._names = _derive(master, "names")
         self._index = _derive(master, "index")
         self._ciphers: dict[str, tuple[AESGCM, bytes]] = {SYSTEM: _cipher(_derive(master, "system"))}
+        self._files: dict[str, tuple[str, tuple[int, int] | None]] = {}
         self.house = Ed25519PrivateKey.from_private_bytes(_read_key(folder / "house.key"))
 
     @classmethod
@@ -80,8 +81,6 @@ class Vault:
 
     def create(self, patient: str) -> None:
         """Make the patient's key durably; does nothing where it exists."""
-        if patient in self._ciphers:
-            return
         path = self._path(patient)
         if not path.exists():
             write_durably(path, aes_key_wrap(self._wrap, os.urandom(32)))
@@ -128,6 +127,10 @@ class Vault:
         path = self._path(patient)
         return path.with_suffix(".shredded").exists() and not path.exists()
 
+    def marked(self, patient: str) -> bool:
+        """True when a key of the patient was destroyed, whether or not a new one was made since."""
+        return self._path(patient).with_suffix(".shredded").exists()
+
     # ---- the mark of how far the log had come, kept outside the store
 
     @property
@@ -160,19 +163,35 @@ class Vault:
 
     def _key(self, patient: str) -> tuple[AESGCM, bytes]:
         found = self._ciphers.get(patient)
+        if found is not None and patient != SYSTEM:
+            place, identity = self._files[patient]
+            if _identity(place) != identity:  # another process destroyed the key, or made a new one since
+                found = None
         if found is None:
+            path = self._path(patient)
             try:
-                key = aes_key_unwrap(self._wrap, self._path(patient).read_bytes())
+                identity = _identity(str(path))
+                key = aes_key_unwrap(self._wrap, path.read_bytes())
             except FileNotFoundError as error:
                 raise IntegrityError("a patient's key is missing", remedy="restore the key folder") from error
             except (InvalidUnwrap, ValueError) as error:
                 raise IntegrityError("a patient's key was changed", remedy="restore the key folder") from error
             found = self._ciphers[patient] = _cipher(key)
+            self._files[patient] = (str(path), identity)
         return found
 
 
 def _cipher(key: bytes) -> tuple[AESGCM, bytes]:
     return AESGCM(_derive(key, "seal")), _derive(key, "mac")
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """What tells a key file from one that took its place; None where there is none."""
+    try:
+        found = Path(path).stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _read_key(path: Path) -> bytes:

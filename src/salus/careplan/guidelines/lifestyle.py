@@ -13,6 +13,7 @@ AUDIT_C_POSITIVE = {"male": 4, "female": 3}
 """Bush 1998, Bradley 2003. For a sex not recorded as either, the lower one."""
 ACTIVE_MINUTES = 150
 PORTIONS = 5
+OWN = "urn:salus:questionnaire:lifestyle"
 VALID = timedelta(days=730)
 """How long an answer counts. Set by salus."""
 
@@ -109,6 +110,10 @@ def _goal(facts: Facts) -> Outcome:
     told = [
         (event, str(answer["valueString"]))
         for event in facts.chart.events("QuestionnaireResponse")
+        if str(event.body.get("questionnaire", "")).partition("|")[0] == OWN
+        and event.status in ("completed", "amended")
+        and event.period is not None
+        and event.period.start >= facts.now - VALID
         for item in dicts(event.body.get("item"))
         if item.get("linkId") == "goal"
         for answer in dicts(item.get("answer"))

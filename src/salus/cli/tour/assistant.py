@@ -46,4 +46,5 @@ SLICE = Slice(
     says="red flags first, answers from the own record with a citation a sentence, drafts to sign, booking, voice",
     capabilities=("assistant.redflags", "assistant.answers"),
     run=run,
+    shown=("false_escalations", "recall_at_1"),
 )

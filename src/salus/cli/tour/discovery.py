@@ -79,6 +79,7 @@ SLICE = Slice(
     says="endpoints predicted with intervals and nearest analogues, exact similarity search, safety signals in reports",
     capabilities=("discovery.endpoints", "discovery.signals"),
     run=run,
+    shown=("biogen_rae", "coverage_90", "max_relative_difference"),
     extra="discovery",
     needs=("rdkit",),
 )

@@ -72,4 +72,5 @@ SLICE = Slice(
     says="ADT and ORU messages over MLLP into the record, acknowledged only when stored, with a loss list",
     capabilities=("record.hl7v2",),
     run=run,
+    shown=("matched_adt_oru_share",),
 )

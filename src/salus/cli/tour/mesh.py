@@ -53,6 +53,7 @@ SLICE = Slice(
     says="a label volume as GLB and USDZ, closed and the right way round, with its measured surface error",
     capabilities=("surgery.mesh",),
     run=run,
+    shown=("mean_error_mm_max",),
     extra="ar",
     needs=("pxr",),
 )

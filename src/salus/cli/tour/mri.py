@@ -40,4 +40,5 @@ SLICE = Slice(
     says="coil maps and image from a quarter of the raw data; regularised by the noise measured in it, nothing tuned",
     capabilities=("imaging.mri-reconstruction",),
     run=run,
+    shown=("eq1d_R4.psnr", "eq1d_R4.psnr_zero_filled", "poisson2d_R4.psnr", "poisson2d_R4.psnr_zero_filled"),
 )

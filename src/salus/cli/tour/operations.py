@@ -61,6 +61,7 @@ SLICE = Slice(
     says="admissions, theatres, rooms and nurses planned together, reasons for unmet wishes, demand with intervals",
     capabilities=("operations.planning",),
     run=run,
+    shown=("mean_gap_to_given",),
     extra="operations",
     needs=("ortools",),
 )

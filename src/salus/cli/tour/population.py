@@ -70,4 +70,5 @@ SLICE = Slice(
     ),
     capabilities=("population.views", "population.survival", "population.federated"),
     run=run,
+    shown=("rotterdam_concordance_corrected", "rotterdam_difference"),
 )

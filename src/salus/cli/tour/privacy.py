@@ -73,4 +73,5 @@ SLICE = Slice(
     ),
     capabilities=("trust.anonymity", "trust.deidentification", "trust.erasure"),
     run=run,
+    shown=("loss_ratio_0", "recall_with_record"),
 )

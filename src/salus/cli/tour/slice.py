@@ -44,5 +44,7 @@ class Slice:
     run: Callable[[Stage], str]
     extra: str = ""
     """The optional dependencies it needs, by the name in pyproject.toml."""
+    shown: tuple[str, ...] = ()
+    """The figures of its checks that README shows, dotted where they are nested."""
     needs: tuple[str, ...] = ()
     """Modules that must be importable, or the slice is skipped and says how to install the extra."""

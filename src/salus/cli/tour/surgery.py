@@ -51,4 +51,5 @@ SLICE = Slice(
     says="straight paths past critical structures with margins and predicted error, or why none; a simulated arm",
     capabilities=("surgery.planning", "surgery.arm"),
     run=run,
+    shown=("tre_max_relative_error",),
 )

@@ -47,6 +47,7 @@ SLICE = Slice(
         "group-sequential designs and sample sizes; criteria as data, matched on a chart in three-valued logic with "
         "evidence and what to ask; protocol, plan and data lock sealed in the log"
     ),
-    capabilities=("trials.design", "trials.matching"),
+    capabilities=("trials.design",),
     run=run,
+    shown=("designs_largest_difference",),
 )

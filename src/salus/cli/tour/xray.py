@@ -74,4 +74,5 @@ SLICE = Slice(
     says="calibrated probability of pneumonia for children of 1 to 5 years; everybody and everything else is refused",
     capabilities=("imaging.chest-xray",),
     run=run,
+    shown=("auc", "ece"),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -16,6 +17,9 @@ from salus.trials.design.recursion import crossing
 
 Type = Literal["OF", "P", "WT", "HP", "PT", "asOF", "asP", "asKD", "asHSD", "noEarlyEfficacy"]
 MAX_LOOKS = 20
+CLOSEST = 0.005
+"""Least distance of two looks, of the information at the first of them: below, the integration loses digits."""
+LEAST = 1e-8
 HAYBITTLE_PETO = 3.0
 SPENDING: dict[str, str] = {
     "asOF": "2 - 2 Phi(z(1 - alpha/2) / sqrt(t)), Lan and DeMets 1983",
@@ -69,6 +73,8 @@ def design(
     size and not for alpha (non-binding: a trial may go on past them). Raises InputError.
     """
     times = _checked(fractions, alpha, beta)
+    if not all(math.isfinite(p) and abs(p) <= 100 for p in (parameter or 0.0, *deltas)):
+        raise InputError("parameters of a design are numbers from -100 to 100")
     if type == "PT":
         if futility is not None:
             raise InputError("a Pampallona–Tsiatis design has futility bounds of its own")
@@ -85,8 +91,10 @@ def _checked(fractions: Sequence[float], alpha: float, beta: float) -> Numbers:
     rising = all(a < b for a, b in zip((0.0, *times), times, strict=False))
     if not times or not rising or times[-1] != 1 or len(times) > MAX_LOOKS:
         raise InputError(f"information fractions rise from above 0 to 1, at most {MAX_LOOKS} of them")
-    if not 0 < alpha < 0.5 or not 0 < beta < 1 - alpha:
-        raise InputError("alpha lies between 0 and 0.5, beta between 0 and 1 - alpha")
+    if any(b - a < CLOSEST * a for a, b in pairwise(times)):
+        raise InputError(f"two looks lie closer than {CLOSEST:.1%} of the information so far")
+    if not LEAST <= alpha < 0.5 or not LEAST <= beta < 1 - alpha:
+        raise InputError(f"alpha lies between {LEAST:g} and 0.5, beta between {LEAST:g} and 1 - alpha")
     return times
 
 
@@ -112,7 +120,7 @@ def _efficacy(type: str, times: Numbers, alpha: float, parameter: float | None) 
     shape = shapes[type]
     if _error(times, shape(REACH_OF_BOUNDS)) > alpha:
         raise InputError("the bounds before the last look spend more than alpha", where=type)
-    return shape(brentq(lambda c: _error(times, shape(c)) - alpha, 0.0, REACH_OF_BOUNDS, xtol=1e-12))
+    return shape(_root(lambda c: _error(times, shape(c)) - alpha, 0.0, REACH_OF_BOUNDS))
 
 
 REACH_OF_BOUNDS = 12.0
@@ -148,8 +156,15 @@ def _by_spending(spent: Sequence[float], times: Numbers) -> Numbers:
         if over(REACH_OF_BOUNDS) >= 0:
             bounds.append(math.inf)
         else:
-            bounds.append(brentq(over, -REACH_OF_BOUNDS, REACH_OF_BOUNDS, xtol=1e-12))
+            bounds.append(_root(over, -REACH_OF_BOUNDS, REACH_OF_BOUNDS))
     return tuple(bounds)
+
+
+def _root(distance: Callable[[float], float], low: float, high: float) -> float:
+    """Where ``distance`` is 0. Raises InputError where it is nowhere between ``low`` and ``high``."""
+    if distance(low) * distance(high) > 0:
+        raise InputError("there are no bounds of this kind for these looks and errors")
+    return float(brentq(distance, low, high, xtol=1e-12))
 
 
 def _error(times: Numbers, critical: Sequence[float]) -> float:
@@ -169,7 +184,7 @@ def _shift(times: Numbers, critical: Sequence[float], lower: Sequence[float], al
         high *= 1.5
         if high > 100:
             raise InputError("no trial of this design reaches the power: its futility bounds stop too many")
-    return float(brentq(lacking, 0.0, high, xtol=1e-12))
+    return _root(lacking, 0.0, high)
 
 
 def _pampallona_tsiatis(times: Numbers, alpha: float, beta: float, deltas: tuple[float, float]) -> Design:
@@ -184,13 +199,13 @@ def _pampallona_tsiatis(times: Numbers, alpha: float, beta: float, deltas: tuple
         def lacking(c0: float) -> float:
             return float(crossing(times, *bounds(c1, c0), c1 + c0).upper.sum()) - (1 - beta)
 
-        return float(brentq(lacking, -c1 + 1e-6, REACH_OF_BOUNDS, xtol=1e-12))
+        return _root(lacking, -c1 + 1e-6, REACH_OF_BOUNDS)
 
     def excess(c1: float) -> float:
         return _error(times, tuple(c1 * t ** (deltas[0] - 0.5) for t in times)) - alpha
 
     least = float(ndtri(1 - alpha))
-    c1 = float(brentq(excess, least - 1e-9, least + 3.0, xtol=1e-12))
+    c1 = _root(excess, least - 1e-4, least + 3.0)
     c0 = lower_constant(c1)
     upper, lower = bounds(c1, c0)
     return _described("PT", times, alpha, beta, upper, lower[:-1], c1 + c0)

@@ -7,6 +7,7 @@ McPherson and Rowe 1969), on Gauss–Legendre nodes as close as the shortest ste
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -69,7 +70,7 @@ def crossing(fractions: Sequence[float], upper: Sequence[float], lower: Sequence
 def _nodes(low: float, high: float, width: float) -> tuple[Array, Array]:
     if high <= low:
         return np.zeros(1), np.zeros(1)
-    x, w = _legendre(min(600, 48 + int(NODES_A_STEP * (high - low) / width)))
+    x, w = _legendre(min(600, 48 + 24 * math.ceil(NODES_A_STEP * (high - low) / width / 24)))  # few sizes: kept
     half = (high - low) / 2
     return low + half * (x + 1), w * half
 

@@ -37,6 +37,8 @@ def means(design: Design, difference: float, deviation: float, ratio: float = 1.
     ``ratio`` is people in the treated arm for each one in the control arm. Raises InputError.
     """
     _above_zero(difference=abs(difference), deviation=deviation, ratio=ratio)
+    if abs(difference) / deviation > 10:
+        raise InputError("a difference of more than ten standard deviations needs no trial")
     effect = abs(difference) / deviation * math.sqrt(ratio) / (1 + ratio)
 
     def lacking(n: float) -> float:
@@ -79,7 +81,7 @@ class Survival:
             dropout_time=self.dropout_time,
             ratio=self.ratio,
         )
-        if self.hazard_ratio == 1 or not 0 <= self.dropout < 1 or self.follow_up < 0:
+        if self.hazard_ratio == 1 or not 0 <= self.dropout < 1 or not 0 <= self.follow_up < math.inf:
             raise InputError("a hazard ratio other than 1, dropout from 0 to below 1, follow-up of 0 or more")
 
     def share_with_event(self, time: float) -> float:
@@ -130,6 +132,8 @@ def _inflated(design: Design, fixed: float) -> Size:
 
 
 def _root(lacking: Callable[[float], float], low: float) -> float:
+    if lacking(low) >= 0:
+        raise InputError("fewer than three people would do", remedy="is the difference meant to be so large?")
     high = 4.0
     while lacking(high) < 0:
         high *= 2
