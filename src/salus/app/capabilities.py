@@ -44,6 +44,7 @@ HL7V2 = Capability(
         "Messages are applied in the order in which they come; an older one that comes late overwrites a newer one.",
         "A time without an offset keeps only its day, unless MSH-7 or the operator gives the sender's zone.",
         "Counts of resources are compared with one other converter; values are not compared one by one.",
+        "Which fields become resources, where the guide leaves it open, was learnt from that converter.",
         "MLLP is plain TCP: TLS has to be put in front.",
     ),
 )

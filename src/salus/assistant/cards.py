@@ -27,6 +27,8 @@ RED_FLAGS = Capability(
     licence="Apache-2.0",
     limits=(
         "Silence is not safety: a message that raises no flag may still tell of an emergency.",
+        "The emergencies it is measured on were read before its table was written; of our own, scored unseen, it "
+        "caught 47 of 54 plainly put and 17 of 30 oddly put ones.",
         "Phrases, not understanding: irony, other languages, unusual words and long chains of hints are missed.",
         "Some harmless messages raise a flag; that is the cheaper mistake. It only ever escalates.",
         "It knows no history and asks nothing back; it is not an alarm system and nobody is called.",

@@ -27,6 +27,7 @@ RECONSTRUCTION = Capability(
     licence="Apache-2.0",
     limits=(
         "Not for diagnosis: detail weaker than the noise is lost, and remains of aliasing can look like detail.",
+        "Its weights are fixed multiples of the measured noise, picked on the one simulated slice that is scored.",
         "One set of maps: an object that is larger than the field of view folds and is not unfolded.",
         "Motion, off-resonance and eddy currents are not modelled; a residual far above 1 tells that something is.",
         "The noise is taken from the outermost measured samples: an object with signal there raises it.",

@@ -59,6 +59,8 @@ class ChestXray:
         "there are better than on other children.",
         "The share of pneumonia assumed beforehand is about 63 %, as among children whose image was kept; in a ward "
         "with fewer cases the probability is too high.",
+        "Hospitals frame and expose differently: with made-up shifts of framing on left-out images AUC fell from 0.995 "
+        "to 0.98-0.99.",
         "Of each series the first frontal image is assessed.",
     )
 
