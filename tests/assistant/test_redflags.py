@@ -117,5 +117,5 @@ def test_long_and_wild_messages_cost_bounded_time():
 
 @settings(deadline=None, max_examples=100)
 @given(st.text(max_size=300))
-def test_any_text_is_read_without_failing(text):
-    redflags.check(text)
+def test_any_text_is_read_without_failing_and_always_alike(text):
+    assert redflags.check(text) == redflags.check(text)
