@@ -9,8 +9,6 @@ from salus.assistant.reply import Citation, Sentence
 from salus.assistant.view import View
 from salus.fhir.views import TAG_KIND, Body, Source, tags, text_of
 
-NOT_AN_ALARM = "salus is not an alarm system: call your local emergency number when you feel ill."
-
 
 def told(view: View) -> Iterator[Sentence]:
     """Every alert that is released, the open ones first."""

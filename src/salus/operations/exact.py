@@ -1,19 +1,18 @@
-"""Admissions, rooms and theatres as one CP-SAT model, with the roster either bounded or held fixed.
+"""Admissions, rooms and theatres as one CP-SAT model, the nurses' roster bounded by care.py.
 
-Variables: x[patient, day, room] and y[patient, day, theatre]. With the roster bounded (care.py) the model is a
-relaxation of the whole problem in the nurses only, so its bound is a bound on the whole cost; with the roster fixed its
-objective is the exact cost.
+Variables: x[patient, day, room] and y[patient, day, theatre]. The model is a relaxation of the whole problem in the
+nurses only, so its bound is a bound on the whole cost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 from salus.errors import ConfigurationError
 from salus.operations.care import CareBounds
-from salus.operations.model import Admission, Instance, Person, Plan
+from salus.operations.model import Admission, Instance, Person
 
 try:
     from ortools.sat.python import cp_model
@@ -67,9 +66,8 @@ def run_solver(model: cp_model.CpModel, effort: Effort) -> tuple[str, cp_model.C
 
 
 class AdmissionModel:
-    """One model. ``fixed`` holds the admissions of patients who are not to be moved (by number; None: stay out).
+    """One model; what nurses cost enters through the bounds of care.py. ``without``: rules to leave out.
 
-    ``roster``: rooms × shifts of nurses, or None for the bounds of care.py. ``without``: rules to leave out.
     ``droppable``: mandatory patients may stay out, at ``DROP`` each (to see who cannot be placed).
     """
 
@@ -80,16 +78,12 @@ class AdmissionModel:
         instance: Instance,
         bounds: CareBounds,
         *,
-        roster: tuple[tuple[int | None, ...], ...] | None = None,
-        fixed: Mapping[int, Admission | None] | None = None,
         without: Collection[str] = (),
         droppable: bool = False,
     ) -> None:
-        self.instance, self.bounds, self.roster = instance, bounds, roster
+        self.instance, self.bounds = instance, bounds
         self.without, self.droppable = frozenset(without), droppable
         self.model = cp_model.CpModel()
-        self.fixed = dict(fixed or {})
-        self.free = [p for p in range(len(instance.patients)) if p not in self.fixed]
         self.x: dict[tuple[int, int, int], Any] = {}
         self.y: dict[tuple[int, int, int], Any] = {}
         self.terms: list[Any] = []
@@ -97,8 +91,10 @@ class AdmissionModel:
         self.constant = 0
         self._lying: dict[tuple[int, int], list[tuple[Person, int, Any]]] = {}
         """By room and day: person, day of admission, and the variable (or 1) that says the person is there."""
-        self._lodge_the_known()
-        for patient in self.free:
+        for occupant in instance.occupants:
+            self._lie(occupant, occupant.room, 0, 1)
+            self.constant += bounds.cost(occupant, 0)
+        for patient in range(len(instance.patients)):
             self._place(patient)
         self._rooms()
         self._theatres()
@@ -109,31 +105,6 @@ class AdmissionModel:
     def _lie(self, person: Person, room: int, start: int, there: Any) -> None:
         for day in range(start, min(start + person.stay, self.instance.days)):
             self._lying.setdefault((room, day), []).append((person, start, there))
-
-    def _lodge_the_known(self) -> None:
-        weights = self.instance.weights
-        for occupant in self.instance.occupants:
-            self._lie(occupant, occupant.room, 0, 1)
-            self.constant += self._care(occupant, 0, occupant.room)
-        for number, admission in self.fixed.items():
-            patient = self.instance.patients[number]
-            if admission is None:
-                self.constant += weights.unscheduled
-                continue
-            self._lie(patient, admission.room, admission.day, 1)
-            self.y[number, admission.day, admission.theatre] = 1
-            self.constant += weights.delay * (admission.day - patient.release)
-            self.constant += self._care(patient, admission.day, admission.room)
-
-    def _care(self, person: Person, start: int, room: int) -> int:
-        """Continuity and skill of a stay: exact under a fixed roster, else the least possible."""
-        if self.roster is None:
-            return self.bounds.cost(person, start)
-        per_day, weights = self.instance.shifts_per_day, self.instance.weights
-        shifts = range(start * per_day, min(start + person.stay, self.instance.days) * per_day)
-        nurses = [(s, n) for s in shifts if (n := self.roster[room][s]) is not None]
-        short = sum(max(0, person.skill[s - shifts.start] - self.instance.nurses[n].skill) for s, n in nurses)
-        return weights.continuity * len({n for _, n in nurses}) + weights.skill * short
 
     def _place(self, number: int) -> None:
         """At most one day and room, and with it one theatre."""
@@ -151,7 +122,7 @@ class AdmissionModel:
             for room, var in zip(rooms, here, strict=True):
                 self.x[number, day, room] = var
                 self._lie(patient, room, day, var)
-                cost = weights.delay * (day - patient.release) + self._care(patient, day, room)
+                cost = weights.delay * (day - patient.release) + self.bounds.cost(patient, day)
                 self.terms.append((cost - weights.unscheduled * (not patient.mandatory)) * var)
             operated = [model.new_bool_var(f"y{number}_{day}_{theatre}") for theatre in theatres]
             self.y |= {(number, day, t): var for t, var in zip(theatres, operated, strict=True)}
@@ -246,39 +217,23 @@ class AdmissionModel:
                 self.terms.append(self.instance.weights.surgeon_transfer * beyond)
 
     def _excess(self) -> None:
-        """S4: per nurse under a fixed roster, else over all nurses of a shift together (a bound)."""
+        """S4 over all nurses of a shift together (a bound)."""
         instance, weight = self.instance, self.instance.weights.excess
         if not weight:
             return
-        loads: dict[tuple[int | None, int], list[tuple[int, Any]]] = {}
-        for (room, day), lying in self._lying.items():
+        loads: dict[int, list[tuple[int, Any]]] = {}
+        for (_, day), lying in self._lying.items():
             for shift in range(day * instance.shifts_per_day, (day + 1) * instance.shifts_per_day):
-                nurse = None if self.roster is None else self.roster[room][shift]
-                if nurse is None and self.roster is not None:
-                    continue
-                pairs = loads.setdefault((nurse, shift), [])
-                pairs += [(p.workload[shift - start * instance.shifts_per_day], v) for p, start, v in lying]
-        for (nurse, shift), pairs in loads.items():
-            most = self._greatest_load(nurse, shift)
+                loads.setdefault(shift, []).extend(
+                    (p.workload[shift - start * instance.shifts_per_day], v) for p, start, v in lying
+                )
+        for shift, pairs in loads.items():
+            most = sum(instance.nurses[n].loads[shift] or 0 for n in instance.on_duty(shift))
             top = sum(load for load, _ in pairs) - most
             if top > 0:
                 beyond = self.model.new_int_var(0, top, "")
                 self.model.add(beyond >= sum(load * v for load, v in pairs) - most)
                 self.terms.append(weight * beyond)
-
-    def _greatest_load(self, nurse: int | None, shift: int) -> int:
-        nurses = self.instance.on_duty(shift) if nurse is None else (nurse,)
-        return sum(self.instance.nurses[n].loads[shift] or 0 for n in nurses)
-
-    def hint(self, plan: Plan) -> None:
-        """Start from the admissions of a plan."""
-        for (number, day, room), var in self.x.items():
-            admission = plan.admissions[number]
-            self.model.add_hint(var, admission is not None and (admission.day, admission.room) == (day, room))
-        for (number, day, theatre), var in self.y.items():
-            if number not in self.fixed:
-                admission = plan.admissions[number]
-                self.model.add_hint(var, admission is not None and (admission.day, admission.theatre) == (day, theatre))
 
     def solve(self, effort: Effort) -> Answer:
         """Work on the model within the effort."""
@@ -291,10 +246,10 @@ class AdmissionModel:
         return Answer(status, admissions, round(solver.objective_value), bound, work)
 
     def _read(self, true: Callable[[Any], bool]) -> tuple[Admission | None, ...]:
-        found = dict(self.fixed)
+        found: dict[int, Admission] = {}
         rooms = {(p, d): r for (p, d, r), var in self.x.items() if true(var)}
         for (number, day, theatre), var in self.y.items():
-            if number not in self.fixed and true(var):
+            if true(var):
                 found[number] = Admission(day, rooms[number, day], theatre)
         return tuple(found.get(p) for p in range(len(self.instance.patients)))
 

@@ -199,13 +199,6 @@ class State:
         self.cost += change
         return change
 
-    def set_roster(self, nurses: Sequence[Sequence[int | None]]) -> None:
-        """Take over the nurses of every room and shift for which one is named."""
-        for room, row in enumerate(nurses):
-            for shift, nurse in enumerate(row):
-                if nurse is not None:
-                    self.set_nurse(room, shift, nurse)
-
     def plan(self) -> Plan:
         """What stands now. Rooms and days nobody lies in name no nurse."""
         admissions = tuple(
@@ -220,10 +213,6 @@ class State:
             for room, row in enumerate(self.nurse)
         )
         return Plan(admissions, nurses)
-
-    def roster(self) -> tuple[tuple[int | None, ...], ...]:
-        """The nurses of every room and shift, empty rooms too: what a model with a fixed roster needs."""
-        return tuple(tuple(None if nurse == OUT else nurse for nurse in row) for row in self.nurse)
 
     def agrees(self) -> bool:
         """Whether the running cost is what the rules count."""

@@ -26,7 +26,6 @@ from salus.errors import InputError
 
 JOINTS: Final = ("outer yaw", "outer pitch", "insertion", "roll", "wrist pitch", "wrist yaw")
 INSERTION: Final = 2
-ROLL: Final = 3
 SINGULAR: Final = 1e-6
 """Metres of lever below which the plane of the wrist, or the direction of the shaft, is not determined."""
 _LIMIT_TOLERANCE: Final = 1e-9
