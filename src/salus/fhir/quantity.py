@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
+from fractions import Fraction
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from salus.errors import UnitError
+from salus.fhir import ucum
+from salus.fhir.ucum import Unit
 
 UCUM = "http://unitsofmeasure.org"
+LARGEST = 100
+"""Powers of ten within which a value is computed with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,49 +29,86 @@ class Quantity:
         return f"{self.comparator or ''}{self.value} {self.unit}"
 
 
-@cache
-def _tables() -> tuple[dict[str, tuple[str, Decimal, Decimal]], dict[str, str], dict[str, Decimal]]:
-    table = tomllib.loads(files("salus.fhir").joinpath("units.toml").read_text("utf-8"))
-    units = {
-        unit: (dimension, Decimal(numbers[0]), Decimal(numbers[1]) if len(numbers) > 1 else Decimal(0))
-        for dimension, members in table["dimension"].items()
-        for unit, numbers in members.items()
-    }
-    return units, table["aliases"], {name: Decimal(mass) for name, mass in table["molar-mass"].items()}
-
-
 def canonical_unit(unit: str) -> str:
     """The UCUM spelling of ``unit``. Raises :class:`UnitError` for a unit that salus does not know."""
-    units, aliases, _ = _tables()
-    known = aliases.get(unit, unit)
-    if known not in units:
-        raise UnitError(f"the unit {unit[:30]!r} is not known", remedy="write it in UCUM")
-    return known
+    known = ucum.settings()["aliases"].get(unit, unit)
+    return ucum.parse(known).code
+
+
+@cache
+def _per_litre(analyte: str) -> Fraction | None:
+    """Moles in a gram of the analyte; None where its molar mass is not known."""
+    row = ucum.settings()["per-mg-dl"].get(analyte)
+    if row is None:
+        return None
+    unit = ucum.parse(row["unit"])
+    return fraction(row["factor"]) * unit.factor / ucum.parse("mol/L").factor / (Fraction(1, 100))
+
+
+def fraction(text: str) -> Fraction:
+    """An exact number from a table: a decimal, or two with a stroke between them ("10/180.156")."""
+    above, _, below = text.partition("/")
+    return Fraction(above) / Fraction(below or 1)
 
 
 def convert(quantity: Quantity, unit: str, analyte: str | None = None) -> Quantity:
     """``quantity`` in ``unit``; mass and substance concentration convert only with a named ``analyte``.
 
-    ``analyte`` is one of the names under [molar-mass] in units.toml. Raises :class:`UnitError` otherwise.
+    ``analyte`` is one of the names under [per-mg-dl] in units.toml. Raises :class:`UnitError` otherwise.
+    ``salus.terminology.units`` knows more spellings and all analytes.
     """
     source, target = canonical_unit(quantity.unit), canonical_unit(unit)
     if source == target:
         return Quantity(quantity.value, target, quantity.comparator)
-    units, _, masses = _tables()
-    (from_kind, from_factor, from_offset), (to_kind, to_factor, to_offset) = units[source], units[target]
-    base = quantity.value * from_factor + from_offset
-    pair = (from_kind, to_kind)
-    if pair == ("mass-concentration", "substance-concentration") and analyte in masses:
-        base = base / masses[analyte]
-    elif pair == ("substance-concentration", "mass-concentration") and analyte in masses:
-        base = base * masses[analyte]
-    elif pair == ("mass-per-substance", "mass-ratio") and analyte == "creatinine":
-        base = base * 1000 / masses["creatinine"]  # mg albumin per mmol creatinine to mg per g
-    elif pair == ("mass-ratio", "mass-per-substance") and analyte == "creatinine":
-        base = base * masses["creatinine"] / 1000
-    elif from_kind != to_kind:
+    bridge = _bridge(ucum.parse(source).kind, ucum.parse(target).kind, analyte)
+    if bridge is None:
         raise UnitError(f"{source} cannot be turned into {target}", remedy="give the value in a unit of the same kind")
-    return Quantity((base - to_offset) / to_factor, target, quantity.comparator)
+    base = to_base(exact(quantity.value), ucum.parse(source)) * bridge
+    return Quantity(decimal(from_base(base, ucum.parse(target))), target, quantity.comparator)
+
+
+def _bridge(source: str, target: str, analyte: str | None) -> Fraction | None:
+    """What a value in base units is multiplied by to become one of the target's kind; None where that cannot be."""
+    if source == target:
+        return Fraction(1)
+    moles = _per_litre(analyte) if analyte else None
+    if moles is None:
+        return None
+    mass, substance = ucum.parse("g/L").kind, ucum.parse("mol/L").kind
+    if (source, target) == (mass, substance):
+        return moles
+    if (source, target) == (substance, mass):
+        return 1 / moles
+    if analyte == "creatinine":  # the ratio of anything to it, such as albumin
+        by_mass, by_substance = ucum.parse("g/g").kind, ucum.parse("g/mol").kind
+        if (source, target) == (by_mass, by_substance):
+            return 1 / moles
+        if (source, target) == (by_substance, by_mass):
+            return moles
+    return None
+
+
+def exact(value: Decimal) -> Fraction:
+    """``value`` as a fraction. Raises :class:`UnitError` for what is no number or beyond :data:`LARGEST` places."""
+    if not value.is_finite() or abs(value.adjusted()) > LARGEST or len(value.as_tuple().digits) > LARGEST:
+        raise UnitError("the value is no number that can be converted", remedy="look at the source")
+    return Fraction(value)
+
+
+def to_base(value: Fraction, unit: Unit) -> Fraction:
+    """A value of ``unit`` in the base units of its kind."""
+    return value * unit.factor + unit.offset
+
+
+def from_base(value: Fraction, unit: Unit) -> Fraction:
+    """A value in base units in ``unit``."""
+    return (value - unit.offset) / unit.factor
+
+
+def decimal(number: Fraction) -> Decimal:
+    """A fraction as a decimal of at most 28 significant digits, without idle zeros."""
+    with localcontext(Context(prec=28)):
+        return Decimal(number.numerator) / Decimal(number.denominator)
 
 
 def read(element: Any) -> Quantity | None:

@@ -1,0 +1,227 @@
+"""From the text of a dose instruction to tokens: words, signs, dates and numbers in figures and words."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from fractions import Fraction
+
+from salus.terminology.dose_model import Span
+from salus.terminology.dose_table import numbers, table, units, vocabulary
+
+LONGEST = 600
+"""Characters of an instruction; a longer one is refused unread."""
+DIGITS = 7
+WIDEST = 8
+"""The most that a range's upper bound is of its lower: "5-325 mg" is a combination's strength."""
+_VULGAR = {"½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3", "⅛": "1/8"}
+_FRACTIONS = {"1/2", "1/4", "3/4", "1/3", "2/3", "1/8"}
+_DOTTED = re.compile(r"(?<![A-Za-z])(?:[A-Za-z]\.){2,}[A-Za-z]?(?![A-Za-z])")
+_OPTIONAL_END = re.compile(r"(?<=[A-Za-z])\((?:s|n|en|e|es)\)")
+_DECIMAL = r"\d+(?:[.,]\d+)*"
+_NUMBER = rf"(?:{_DECIMAL}/{_DECIMAL}|{_DECIMAL}|[.,]\d+)"
+_SCHEME = re.compile(rf"(?<![\w/.,+-]){_NUMBER}(?:\s?[-+]\s?{_NUMBER}){{2,3}}(?![\w/+-]|[.,]\d)")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?|\d{1,2}([./])\d{1,2}\1(?:\d{4}|\d\d)(?![\d/])")
+_CLOCK = re.compile(r"(?:[01]?\d|2[0-3])[:.][0-5]\d(?=\s?(?:uhr|h\b|am\b|pm\b)|(?<=:[0-5]\d))", re.IGNORECASE)
+_WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?")
+_COMPOUND = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)+")
+_VITAMIN = re.compile(r"(?<![A-Za-z\d])[A-PR-WYZ]\d{1,2}(?![\w.,/-]|\s*(?:x|times)\b)")
+_PLAIN = re.compile(_NUMBER)
+_ROMAN = {"i": 1, "ii": 2, "iii": 3}
+
+
+class Unreadable(Exception):
+    """The text holds something that has no certain meaning; the message says what kind of thing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of the text. ``value`` is the number of a number token, its bounds where it is a range."""
+
+    kind: str
+    text: str
+    raw: str = ""
+    value: Span | None = None
+
+
+_PLAINER = {
+    "×": "x", "✕": "x", "–": "-", "—": " - ", "‐": "-", "‑": "-", "−": "-", "’": "'", "µ": "u", "μ": "u", "ß": "ss",
+}  # fmt: skip
+_GLUED_TIMES = re.compile(r"(?<=\d)\s?x(?=(?:tgl|taegl|taglich|taeglich|daags|daily|weekly|d|wk)\b)", re.IGNORECASE)
+_THREE_DECIMALS = re.compile(r"[1-9]\d{0,2}([.,])\d{3}")
+_GROUPED = re.compile(r"[1-9]\d{0,2}(?:(?:,\d{3})+(?:\.\d+)?|(?:\.\d{3}){2,}|(?:\.\d{3})+,\d+)")
+_SIGNS = {"&": "and", "+": "and", "@": "at", "~": ",", ";": ";", "\n": ";", "|": ","}
+
+
+def fold(text: str) -> str:
+    """Text in plain letters and signs, without accents: "täglich" is "taglich", "1½" is "1 1/2"."""
+    for sign, plain in _PLAINER.items():
+        text = text.replace(sign, plain)
+    for sign, plain in _VULGAR.items():
+        text = text.replace(sign, f" {plain} ")
+    text = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
+    text = _DOTTED.sub(lambda m: m[0].replace(".", ""), text)
+    text = _GLUED_TIMES.sub(" x ", _OPTIONAL_END.sub("", text))
+    text = re.sub(r"(?<=[a-z])-(?=(?:half|quarter|quarts?|times?|daily|weekly)\b)", " ", text, flags=re.IGNORECASE)
+    return re.sub(r"\bb/d\b", "bd", text, flags=re.IGNORECASE)
+
+
+def tokens(text: str) -> list[Token]:
+    """The tokens of an instruction. Raises :class:`Unreadable` for a number that can be read in two ways."""
+    if len(text) > LONGEST:
+        raise Unreadable("it is too long to be one instruction")
+    folded = fold(text)
+    words = {word.lower() for word in _WORD.findall(folded)}
+    language = table()["language"]
+    english = bool(words & set(language["english"])) and not words & set(language["other"])
+    found: list[Token] = []
+    at = 0
+    while at < len(folded):
+        token, at = _token(folded, at, english)
+        if token:
+            found.append(token)
+    return _ranges(_without_repeats(_written_numbers(_spelled(found))))
+
+
+def _token(text: str, at: int, english: bool) -> tuple[Token | None, int]:
+    for kind, pattern in (("date", _DATE), ("clock", _CLOCK), ("scheme", _SCHEME)):
+        match = pattern.match(text, at)
+        if match and not (at and text[at - 1].isdigit()):
+            return Token(kind, match[0]), match.end()
+    match = _PLAIN.match(text, at)
+    if match:
+        if "/" in match[0] and match[0] not in _FRACTIONS:
+            return Token("ratio", match[0]), match.end()
+        return Token("number", match[0], value=Span.of(number(match[0], english))), match.end()
+    match = _name(text, at) or _WORD.match(text, at)
+    if match:
+        return Token("word", match[0].lower(), match[0]), match.end()
+    sign = text[at]
+    if sign in _SIGNS:
+        kind = "word" if _SIGNS[sign].isalpha() else "sign"
+        return Token(kind, _SIGNS[sign], sign), at + 1
+    if sign.isspace() or sign in "\"'":
+        return None, at + 1
+    return Token("sign", sign, sign), at + 1
+
+
+def _name(text: str, at: int) -> re.Match[str] | None:
+    """A word that no part of means anything here: "co-codamol", "B12"."""
+    match = _COMPOUND.match(text, at)
+    if match and not set(match[0].lower().split("-")) & vocabulary():
+        return match
+    return _VITAMIN.match(text, at)
+
+
+def number(text: str, english: bool) -> Fraction:
+    """A written number. ``english``: the words around it are, so that the comma parts thousands.
+
+    Raises :class:`Unreadable` where a point or comma before three digits may be either ("1.250", "1,250").
+    """
+    if sum(c.isdigit() for c in text) > DIGITS:
+        raise Unreadable("a number in it is too long")
+    if "/" in text:
+        return Fraction(text)
+    if re.fullmatch(r"0\d+.*", text):
+        raise Unreadable("a number in it begins with a nought")
+    if _THREE_DECIMALS.fullmatch(text):
+        if not english or text.endswith(".000"):
+            raise Unreadable("a number in it can be read in two ways")
+        return Fraction(text.replace(",", ""))
+    if _GROUPED.fullmatch(text):
+        point = max(text.rfind("."), text.rfind(",")) if {".", ","} <= set(text) else len(text)
+        whole, part = text[:point], text[point + 1 :]
+        return Fraction(re.sub(r"[.,]", "", whole) + ("." + part if part else ""))
+    if text.count(".") + text.count(",") > 1:
+        raise Unreadable("a number in it can be read in two ways")
+    return Fraction("0" + text.replace(",", ".") if text[0] in ".," else text.replace(",", "."))
+
+
+def _spelled(found: list[Token]) -> list[Token]:
+    """Two neighbouring letters that were swapped are put right where only one word of the table fits."""
+    return [
+        Token("word", _swapped(t.text), t.raw) if t.kind == "word" and t.text not in vocabulary() else t for t in found
+    ]
+
+
+def _swapped(word: str) -> str:
+    if not 3 <= len(word) <= 12:
+        return word
+    tries = {word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)}
+    fits = {t for t in tries if t in vocabulary() and t not in table()["refuse"]["words"]}
+    return fits.pop() if len(fits) == 1 else word
+
+
+def _written_numbers(found: list[Token]) -> list[Token]:
+    """Numbers in words ("one and a half") and mixed numbers ("1 1/2") as number tokens."""
+    result: list[Token] = []
+    at = 0
+    while at < len(found):
+        length, value = _written_number(found, at)
+        if length:
+            result.append(Token("number", " ".join(t.text for t in found[at : at + length]), value=Span.of(value)))
+        else:
+            result.append(found[at])
+        at += length or 1
+    return result
+
+
+def _written_number(found: list[Token], at: int) -> tuple[int, Fraction]:
+    beside = [t.text for t in (*found[max(at - 1, 0) : at], *found[at + 1 : at + 2])]
+    if found[at].text in _ROMAN and any(units().get(text, "").startswith("{") for text in beside):
+        return 1, Fraction(_ROMAN[found[at].text])
+    if found[at].text in ("a", "an") and units().get(found[at + 1].text if len(found) > at + 1 else "", "")[:1] == "{":
+        return 1, Fraction(1)
+    texts = [t.text for t in found[at : at + 4]]
+    for length in range(min(4, len(texts)), 0, -1):
+        value = numbers().get(tuple(texts[:length]))
+        if value is not None and not (length == 1 and found[at].kind == "number"):
+            return length, value
+    two = found[at : at + 2]
+    if len(two) == 2 and all(t.kind == "number" and t.value for t in two) and two[1].text in _FRACTIONS:
+        whole = two[0].value.low if two[0].value else Fraction(0)
+        if whole.denominator == 1 and "/" not in two[0].text and 0 < whole <= 4:
+            before = found[at - 1] if at else None
+            if before and before.kind == "word" and before.text not in vocabulary():
+                raise Unreadable("a number in it may be a strength and an amount")
+            return 2, whole + Fraction(two[1].text)
+        raise Unreadable("a number in it can be read in two ways")
+    return 0, Fraction(0)
+
+
+def _without_repeats(found: list[Token]) -> list[Token]:
+    """ "3 (three)" and "ONE (1)" say one number twice: once is enough where they agree."""
+    result: list[Token] = []
+    at = 0
+    while at < len(found):
+        result.append(found[at])
+        group = found[at + 1 : at + 4]
+        in_brackets = len(group) == 3 and group[0].text == "(" and group[2].text == ")"
+        if in_brackets and found[at].value is not None and found[at].value == group[1].value:
+            at += 3
+        at += 1
+    return result
+
+
+def _ranges(found: list[Token]) -> list[Token]:
+    """ "1-2" and "one or two" as one number with two bounds."""
+    result: list[Token] = []
+    at = 0
+    while at < len(found):
+        three = found[at : at + 3]
+        if len(three) == 3 and three[0].value and three[2].value and _joins(three[1]):
+            low, high = three[0].value, three[2].value
+            if low.high < high.low and high.high <= WIDEST * low.low:
+                result.append(Token("number", " ".join(t.text for t in three), value=Span(low.low, high.high)))
+                at += 3
+                continue
+            if three[1].text == "-" or low.high < high.low:
+                raise Unreadable("two numbers in it make no range")
+        result.append(found[at])
+        at += 1
+    return result
+
+
+def _joins(token: Token) -> bool:
+    return token.text == "-" if token.kind == "sign" else token.text in table()["range"]["words"]

@@ -1,0 +1,71 @@
+"""The words of dose instructions (dose_words.toml), read once."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+
+@cache
+def table() -> Mapping[str, Any]:
+    """The table of words."""
+    return tomllib.loads(files("salus.terminology").joinpath("dose_words.toml").read_text("utf-8"))
+
+
+@cache
+def numbers() -> dict[tuple[str, ...], Fraction]:
+    """Numbers in words, by their words."""
+    return {tuple(form.split()): Fraction(n) for n, forms in table()["number"].items() for form in forms}
+
+
+@cache
+def units() -> dict[str, str]:
+    """The unit that each word for one stands for."""
+    return {word: unit for unit, words in table()["unit"].items() for word in words}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form of the table: for each place the words that may stand there and whether it may be empty."""
+
+    elements: tuple[tuple[frozenset[str], bool], ...]
+    entry: Mapping[str, Any]
+
+
+@cache
+def forms() -> dict[str, list[Form]]:
+    """Every form under each word that it can begin with."""
+    found: dict[str, list[Form]] = {}
+    for entry in table()["pattern"]:
+        for text in entry["forms"]:
+            elements = tuple(_element(word) for word in text.split())
+            form = Form(elements, entry)
+            for index, (words, optional) in enumerate(elements):
+                for word in words:
+                    found.setdefault(word, []).append(form)
+                if not optional:
+                    break
+                assert index < len(elements) - 1, "a form must not be optional as a whole"
+    return found
+
+
+def _element(word: str) -> tuple[frozenset[str], bool]:
+    optional = word.endswith("?")
+    alternatives = word.rstrip("?")
+    names: set[str] = set()
+    for name in alternatives.split("|"):
+        names |= set(table()["class"][name[1:]].split("|")) if name.startswith("@") else {name}
+    return frozenset(names), optional
+
+
+@cache
+def vocabulary() -> frozenset[str]:
+    """Every word that the table knows."""
+    words = {word for forms in forms().values() for form in forms for names, _ in form.elements for word in names}
+    words |= {word for form in numbers() for word in form} | set(units()) | set(table()["refuse"]["words"])
+    return frozenset(words | set(table()["range"]["words"]))
