@@ -197,8 +197,9 @@ def signer_of(consent: Body, provenance: Body, actors: Iterable[Actor], patient:
     """
     witnessed = is_witnessed(provenance)
     for signature in dicts(provenance.get("signature")):
-        who, data = signature.get("who"), signature.get("data")
-        name = who.get("identifier", {}).get("value") if isinstance(who, dict) else None
+        data = signature.get("data")
+        identifiers = [i for who in dicts([signature.get("who")]) for i in dicts([who.get("identifier")])]
+        name = identifiers[0].get("value") if identifiers else None
         if signature.get("sigFormat") != SIGNATURE_FORMAT or not isinstance(data, str):
             continue
         try:
