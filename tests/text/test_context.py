@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salus.text.context import AXES, Context, Sentence, expand
+from salus.text.context import AXES, Context, Sentence
 from salus.text.document import Span
+from salus.text.phrases import expand
 
 
 def said(text: str, target: str, **options: str) -> Context:
@@ -144,6 +145,31 @@ def test_temporality(text: str, target: str, expected: str) -> None:
 )
 def test_experiencer(text: str, target: str, expected: str) -> None:
     assert said(text, target).experiencer == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("chronic", "recent"), ("event", "historical"), ("problem", "historical")]
+)
+def test_a_known_disease_that_stays_is_present(kind: str, expected: str) -> None:
+    assert said("known asthma", "asthma", kind=kind).temporality == expected
+    assert said("history of known asthma", "asthma", kind=kind).temporality == "historical"
+
+
+def test_of_two_people_the_nearer_one_is_meant() -> None:
+    assert said("Father lives with a neighbour with asthma", "asthma").experiencer == "other"
+    assert said("Her neighbour says her father has asthma", "asthma").experiencer == "family"
+
+
+def test_the_words_that_open_a_list_reach_its_items_only_from_their_end() -> None:
+    text = "Denies the following:\n- asthma"
+    asthma = Span(len(text) - 6, len(text))
+    item, lead = Span(len(text) - 8, len(text)), Span(0, 21)
+    assert Sentence(text, item, lead=lead).assess(asthma).negation == "negated"
+    assert Sentence(text, item).assess(asthma).negation == "affirmed"
+    text = "Denies smoking, has now:\n- asthma"
+    asthma = Span(len(text) - 6, len(text))
+    answer = Sentence(text, Span(len(text) - 8, len(text)), lead=Span(0, 24)).assess(asthma)
+    assert answer.negation == "affirmed"
 
 
 def test_the_triggers_are_evidence_and_lie_in_the_text() -> None:

@@ -160,8 +160,30 @@ def test_what_past_history_names_is_told_apart_from_the_notes_own_words(text: st
     assert one(found, "gout").sentence.startswith("The note of 3 May 2025 says that the patient had gout")
 
 
+def test_a_relative_is_told_in_parts() -> None:
+    found = findings("Father's brother had an MI at 45. She has gout.")
+    uncle = one(found, "myocardial-infarction").details
+    assert uncle["relative"] == "Father's brother"
+    assert uncle["kin"] == {"role": "uncle", "degree": 2, "sex": "male", "side": "paternal"}
+    assert uncle["age_at_onset"] == "45"
+    assert one(found, "gout").details["kin"] is None
+    section = one(findings("Family history:\nGout"), "gout").details
+    assert section["kin"] == {"role": "", "degree": None, "sex": "", "side": ""}
+
+
+def test_each_of_two_relatives_is_a_finding() -> None:
+    found = findings("Father and brother had diabetes.")
+    assert sorted(f.details["relative"] for f in found) == ["Father", "brother"]
+    assert len({f.id for f in found}) == 2
+
+
+def test_a_brand_of_unknown_content_is_named_without_ingredients() -> None:
+    finding = one(findings("Takes Macuvite with Lutein."), "Macuvite with Lutein")
+    assert (finding.code, finding.details["ingredients"], finding.details["rxcui"]) == (MEDICATION, [], [])
+
+
 def test_findings_survive_fhir() -> None:
-    for finding in findings(NOTE):
+    for finding in findings(NOTE + "\nFather's brother had a stroke at 50."):
         resource, _ = fhir.to_fhir(finding, "2025-06-01T00:00:00Z")
         assert fhir.from_fhir(resource).version_hash == finding.version_hash
 

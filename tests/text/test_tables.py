@@ -7,10 +7,11 @@ from importlib import resources
 
 import pytest
 
-from salus.fhir import codes
-from salus.text.context import AXES, expand
+from salus.terminology import codes
+from salus.text.context import AXES
 from salus.text.document import tokenize
 from salus.text.lexicon import dictionary, matches
+from salus.text.phrases import expand
 
 
 def table(name: str) -> dict[str, object]:
@@ -18,7 +19,16 @@ def table(name: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    "name", ["context_en.toml", "problems.toml", "sections.toml", "medication_names.toml", "words.toml"]
+    "name",
+    [
+        "context_en.toml",
+        "answers_en.toml",
+        "relatives.toml",
+        "problems.toml",
+        "sections.toml",
+        "medication_names.toml",
+        "words.toml",
+    ],
 )
 def test_every_table_names_source_and_licence(name: str) -> None:
     assert table(name)["source"]
@@ -55,6 +65,55 @@ def test_every_medicine_line_is_complete() -> None:
         assert len(ingredients.split("+")) == len(rxcui.split("+"))
         assert all(code == "-" or code.isdigit() for code in rxcui.split("+"))
         assert ambiguous in ("", "1")
+
+
+@pytest.mark.parametrize(
+    ("brand", "ingredients"),
+    [
+        ("Entresto", {"sacubitril", "valsartan"}),
+        ("Janumet", {"metformin", "sitagliptin"}),
+        ("Percocet", {"acetaminophen", "oxycodone"}),
+        ("Augmentin", {"amoxicillin", "clavulanate"}),
+        ("Lotrel", {"amlodipine", "benazepril"}),
+        ("Hyzaar", {"hydrochlorothiazide", "losartan"}),
+        ("Excedrin", {"acetaminophen", "aspirin", "caffeine"}),
+        ("Pravachol", {"pravastatin"}),
+        ("Macrobid", {"nitrofurantoin"}),
+        ("Coumadin", {"warfarin"}),
+    ],
+)
+def test_a_brand_carries_all_its_ingredients(brand: str, ingredients: set[str]) -> None:
+    (match,) = matches(tokenize(brand))
+    assert set(match.entry.ingredients) == ingredients
+    assert len(match.entry.rxcui) == len(ingredients)
+    assert all(code.isdigit() for code in match.entry.rxcui)
+
+
+def test_a_brand_of_several_compositions_is_a_name_without_content() -> None:
+    (match,) = matches(tokenize("Boostrix"))
+    assert (match.entry.kind, match.entry.concept) == ("medication", "Boostrix")
+    assert (match.entry.ingredients, match.entry.rxcui) == ((), ())
+
+
+def test_the_table_of_medicines_is_of_modest_size() -> None:
+    assert len(resources.files("salus.text").joinpath("data", "medications.tsv").read_bytes()) < 500_000
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("melatonin 3 mg", 1), ("melatonin 3mg", 1), ("melatonin daily", 0), ("cholesterol 222 mg/dL", 0)],
+)
+def test_an_everyday_word_needs_a_dose(text: str, found: int) -> None:
+    assert len(matches(tokenize(text))) == found
+
+
+def test_diseases_that_stay_and_events_are_told_apart() -> None:
+    problems: list[dict[str, str]] = table("problems.toml")["problem"]  # type: ignore[assignment]
+    lasts = {row["concept"]: row.get("lasts", "") for row in problems}
+    assert set(lasts.values()) == {"chronic", "event", ""}
+    assert all(lasts[c] == "chronic" for c in ("diabetes", "hypertension", "coronary-heart-disease", "heart-failure"))
+    assert all(lasts[c] == "event" for c in ("stroke", "myocardial-infarction", "pneumonia"))
+    assert all(lasts[c] == "" for c in ("cough", "chest-pain", "syncope"))
 
 
 def test_the_dictionary_takes_the_longest_name() -> None:

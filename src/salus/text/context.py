@@ -15,10 +15,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from itertools import product
-from typing import Literal
+from typing import Any, Literal
 
+from salus.text import marks
 from salus.text.document import Span, Token, tokenize
+from salus.text.phrases import expand, normal
 from salus.text.trie import TokenTrie
 from salus.text.wordlists import words
 
@@ -35,7 +36,8 @@ _DEFAULTS = {
     "experiencer": "patient",
     "use": "",
 }
-# Where triggers of one axis disagree the more cautious value wins: what is conditional is not yet past.
+# Where triggers of one axis disagree the more cautious value wins: what is conditional is not yet past. Of two people
+# the nearer one is meant.
 _PRECEDENCE = {
     "negation": ("negated",),
     "certainty": ("uncertain",),
@@ -43,9 +45,7 @@ _PRECEDENCE = {
     "experiencer": ("family", "other"),
     "use": ("allergy", "avoid", "stopped", "past", "adverse-reaction", "restarted", "started"),
 }
-_NUMBER_WORDS = words("numbers")
-_CLAUSE_ENDS = frozenset(",.;)]|")
-_YEAR = re.compile(r"(?:19|20)\d\d\Z")
+_CLAUSE_ENDS = frozenset(",.;()]|")
 # "Neck:", "PRE-OP DIAGNOSIS:" after a line break, a wide gap or a finished sentence; "2)" or "3." as a list item.
 _LABEL = re.compile(r"(?:(?<=\n)|(?<=[ \t][ \t])|(?<=[.;][ \t])|\A)(?:[\w/&'-]{1,24} ){0,4}[\w/&'-]{1,24} ?:(?!\d)")
 _ITEM = re.compile(r"(?<!\S)\d{1,2}[.)](?=\s)")
@@ -63,6 +63,13 @@ class Rule:
     only: str = ""
     until_comma: bool = False
     at_end: bool = False
+    unless: tuple[str, ...] = ()
+    not_for: str = ""
+
+    def holds_for(self, kind: str) -> bool:
+        """True when the rule may speak of mentions of ``kind``; what holds for problems holds for both sorts."""
+        wanted = (kind, "problem") if kind in ("chronic", "event") else (kind,)
+        return self.not_for != kind and self.only in ("", *wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +118,7 @@ class _Hit:
     first: int
     last: int  # one past the last token
     rule: Rule
+    owner: Span | None = None
 
 
 _Group = tuple[str, str, str]  # axis, direction, value
@@ -119,28 +127,9 @@ _NEAREST = 3  # so many triggers of one group are kept as evidence
 _FARTHEST = 150  # tokens; beyond it no trigger is looked for
 
 
-def _word(word: str, before_year: int | None = None) -> str:
-    if word in _NUMBER_WORDS:
-        return "#"
-    if not word.isdigit():
-        return word
-    is_past_year = before_year is not None and _YEAR.match(word) is not None and int(word) < before_year
-    return "<year>" if is_past_year else "#"
-
-
-def expand(phrase: str, *, numbers: bool = True) -> Iterator[tuple[str, ...]]:
-    """All token sequences that a phrase of a table stands for: ``a|b`` alternatives, ``a?`` may be missing.
-
-    With ``numbers`` digits and number words become "#", any number.
-    """
-    choices: list[list[str]] = []
-    for part in phrase.split():
-        optional = len(part) > 1 and part.endswith("?")
-        options = part.rstrip("?").split("|") if len(part) > 1 else [part]
-        options = [_word(word) for word in options] if numbers else options
-        choices.append([*options, ""] if optional else options)
-    for combination in product(*choices):
-        yield tuple(word for word in combination if word)
+def _rule(row: dict[str, Any]) -> Rule:
+    values = {key: value for key, value in row.items() if key != "phrases"}
+    return Rule(**{**values, "unless": tuple(values.get("unless", ()))})
 
 
 @cache
@@ -149,7 +138,7 @@ def _tries(language: str) -> dict[str, TokenTrie[Rule]]:
     table = tomllib.loads(source.read_text("utf-8"))
     tries: dict[str, TokenTrie[Rule]] = {axis: TokenTrie() for axis in AXES}
     for row in table["rule"]:
-        rule = Rule(**{key: value for key, value in row.items() if key != "phrases"})
+        rule = _rule(row)
         for phrase in row["phrases"]:
             for sequence in expand(phrase):
                 tries[rule.axis].add(sequence, rule)
@@ -157,33 +146,68 @@ def _tries(language: str) -> dict[str, TokenTrie[Rule]]:
 
 
 class Sentence:
-    """One sentence made ready: its triggers and terminators are found once, however many mentions it has.
+    """One sentence made ready: its triggers, marks and terminators are found once, however many mentions it has.
 
     A mention then looks outward from its own place and takes the nearest triggers of each kind, so that its cost is
-    bounded whatever the text is.
+    bounded whatever the text is. ``lead`` is the place of words that open the list which the sentence is an item of
+    ("Denies:"); only a trigger that ends the lead reaches into the item. ``tokens`` are those of ``text[span]`` where
+    they are known already.
     """
 
     def __init__(
-        self, text: str, span: Span | None = None, *, before_year: int | None = None, language: str = "en"
+        self,
+        text: str,
+        span: Span | None = None,
+        *,
+        before_year: int | None = None,
+        language: str = "en",
+        lead: Span | None = None,
+        style: marks.Style | None = None,
+        tokens: Sequence[Token] | None = None,
     ) -> None:
         self.span = Span(0, len(text)) if span is None else span
-        self.tokens: Sequence[Token] = tokenize(text, self.span.start, self.span.end)
+        opening = tokenize(text, lead.start, lead.end) if lead else []
+        own = tokenize(text, self.span.start, self.span.end) if tokens is None else tokens
+        self.tokens: Sequence[Token] = [*opening, *own]
+        self._lead = len(opening)
+        self._open_from = _open_from(opening)
         self._starts = [token.start for token in self.tokens]
         self._ends = [token.end for token in self.tokens]
         self._commas = [index for index, token in enumerate(self.tokens) if token.norm == ","]
-        self._boundaries = sorted(
-            self._index(match.start())
-            for pattern in (_LABEL, _ITEM)
-            for match in pattern.finditer(text, self.span.start, self.span.end)
-        )
+        self._boundaries = sorted(self._bounds(text))
+        self.marks = marks.find(text, self.span, own, style or marks.Style())
         self._groups: dict[_Group, list[_Hit]] = {}
         self._stops: dict[str, list[_Hit]] = {}
-        normal = [_word(token.norm, before_year) for token in self.tokens]
-        for axis, trie in _tries(language).items():
-            for first, last, rules in trie.matches(normal):
-                for rule in rules:
-                    self._keep(axis, _Hit(first, last, rule))
+        self._words = normal(text, self.tokens, before_year)
+        for first, last in ((0, self._lead), (self._lead, len(self.tokens))):
+            self._find_triggers(language, first, last)
         self._stop_edges: dict[tuple[str, str, str], tuple[list[int], list[int]]] = {}
+
+    def _bounds(self, text: str) -> Iterator[int]:
+        """Tokens at which a label or a list item begins; an item's own number does not part it from its lead."""
+        for pattern in (_LABEL, _ITEM):
+            for match in pattern.finditer(text, self.span.start, self.span.end):
+                index = self._index(match.start())
+                if not (self._lead and index == self._lead):
+                    yield index
+
+    def _find_triggers(self, language: str, start: int, end: int) -> None:
+        words = self._words[start:end]
+        for axis, trie in _tries(language).items():
+            for first, last, rules in trie.matches(words, lambda _, last, rule: self._counts(rule, start + last, end)):
+                for rule in rules:
+                    self._keep(axis, _Hit(start + first, start + last, rule, self._owner(start + first, start + last)))
+
+    def _counts(self, rule: Rule, last: int, end: int) -> bool:
+        """False for a phrase that means something only before certain words, or at the end of a clause."""
+        following = self._words[last : min(last + 2, end)]
+        if rule.at_end and following and following[0] not in _CLAUSE_ENDS:
+            return False
+        return not any(" ".join(following[:length]) in rule.unless for length in (1, 2) if following)
+
+    def _owner(self, first: int, last: int) -> Span | None:
+        """The mark whose own words a trigger is part of."""
+        return self.marks.speaking(Span(self.tokens[first].start, self.tokens[last - 1].end))
 
     def _keep(self, axis: str, hit: _Hit) -> None:
         rule = hit.rule
@@ -206,17 +230,26 @@ class Sentence:
     ) -> Context:
         """The context of ``target``.
 
-        ``kind`` ("medication", "problem") admits the rules made for that kind alone. ``temporality`` and
-        ``experiencer`` are the section's word, used where no trigger speaks of that axis.
+        ``kind`` ("medication", "problem", or as sorts of problems "chronic", which stays, and "event", which is over)
+        admits the rules made for that kind alone. ``temporality`` and ``experiencer`` are the section's word, used
+        where no trigger speaks of that axis.
         """
         first = bisect_right(self._ends, target.start)
         last = max(first, self._index(target.end))
         groups = [group for group in self._groups if group[0] != "use" or kind == "medication"]
-        triggers = [trigger for group in groups for trigger in self._reaching(group, first, last, kind)]
+        triggers = [t for group in groups for t in self._reaching(group, first, last, kind, target)]
+        mark = self.marks.over(target)
+        if mark is not None:
+            triggers = _marked(mark, triggers, kind)
+            # What a form affirms is so now, though the form stands in the past history; but for what happened once.
+            temporality = None if mark.value == "yes" and kind in ("chronic", "problem") else temporality
         values = dict(_DEFAULTS)
         for axis, order in _PRECEDENCE.items():
             said = {trigger.value for trigger in triggers if trigger.axis == axis}
             values[axis] = next((value for value in order if value in said), values[axis])
+        people = [trigger for trigger in triggers if trigger.axis == "experiencer"]
+        if people:
+            values["experiencer"] = min(people, key=lambda trigger: trigger.gap).value
         priors = {"temporality": temporality, "experiencer": experiencer}
         from_section = [a for a, v in priors.items() if v and not any(t.axis == a for t in triggers)]
         for axis in from_section:
@@ -227,7 +260,7 @@ class Sentence:
         also = frozenset(t.value for t in triggers if t.axis == "use") - {values["use"]}
         return Context(**values, triggers=kept, from_section=tuple(from_section), also=also)  # type: ignore[arg-type]
 
-    def _reaching(self, group: _Group, first: int, last: int, kind: str) -> Iterator[Trigger]:
+    def _reaching(self, group: _Group, first: int, last: int, kind: str, target: Span) -> Iterator[Trigger]:
         """The nearest triggers of one group that reach the tokens [first, last), outward."""
         axis, direction, value = group
         hits = self._groups[group]
@@ -238,16 +271,16 @@ class Sentence:
             gap = first - hit.last if forward else hit.first - last
             if gap > _FARTHEST or taken == _NEAREST or (hit.last < edge if forward else hit.first > edge):
                 return
-            if self._applies(hit, kind, gap, first, last):
+            if self._applies(hit, kind, gap, first, last) and (hit.owner is None or hit.owner.contains(target)):
                 taken += 1
                 span = Span(self.tokens[hit.first].start, self.tokens[hit.last - 1].end)
                 yield Trigger(span, axis, value, direction, hit.rule.kind, gap)
 
     def _applies(self, hit: _Hit, kind: str, gap: int, first: int, last: int) -> bool:
         rule = hit.rule
-        if rule.only not in ("", kind) or (rule.reach is not None and gap > rule.reach):
+        if not rule.holds_for(kind) or (rule.reach is not None and gap > rule.reach):
             return False
-        if rule.at_end and hit.last < len(self.tokens) and self.tokens[hit.last].norm not in _CLAUSE_ENDS:
+        if hit.last <= self._lead and not (first >= self._lead and hit.last >= self._open_from):
             return False
         low, high = (hit.last, first) if rule.direction == "forward" else (last, hit.first)
         return not rule.until_comma or bisect_left(self._commas, low) == bisect_left(self._commas, high)
@@ -278,12 +311,40 @@ class Sentence:
         key = (axis, value, kind)
         if key not in self._stop_edges:
             hits = [
-                hit
-                for hit in self._stops.get(axis, ())
-                if hit.rule.value in (None, value) and hit.rule.only in ("", kind)
+                hit for hit in self._stops.get(axis, ()) if hit.rule.value in (None, value) and hit.rule.holds_for(kind)
             ]
             self._stop_edges[key] = ([hit.first for hit in hits], [hit.last for hit in hits])
         return self._stop_edges[key]
+
+
+def _open_from(lead: Sequence[Token]) -> int:
+    """The first token of a lead after which only words stand that name nothing: "the following:"."""
+    generic, at = words("lead"), len(lead)
+    while at and (lead[at - 1].norm in generic or not lead[at - 1].norm[0].isalnum()):
+        at -= 1
+    return at
+
+
+def _marked(mark: marks.Mark, triggers: list[Trigger], kind: str) -> list[Trigger]:
+    """The triggers of a mention under a mark: the mark's own, and of the others those that it lets through."""
+
+    def of_mark(axis: str, value: str, ended: str = "") -> Trigger:
+        return Trigger(mark.span, axis, value, "mark", ended, 0)
+
+    # A minus beside a medicine may be a dash as well.
+    value = "unknown" if mark.form == "sign" and mark.value == "no" and kind == "medication" else mark.value
+    if value == "unknown":
+        return [*triggers, of_mark("certainty", "uncertain")]
+    within = [t for t in triggers if t.axis != "negation" or mark.region.contains(t.span)]
+    if value == "yes":
+        return [*within, of_mark("negation", "affirmed")]
+    if value == "past":
+        past = [of_mark("negation", "negated", "ended"), of_mark("temporality", "historical")]
+        return [*within, *past, *([of_mark("use", "stopped")] if kind == "medication" else [])]
+    found = [*within, of_mark("negation", "negated")]
+    if mark.form == "box" and any(t.axis == "negation" for t in within):
+        found.append(of_mark("certainty", "uncertain"))  # an empty box before "never smoker" denies a denial
+    return found
 
 
 def _outward(hits: list[_Hit], at: int, *, forward: bool) -> Iterator[_Hit]:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
-from itertools import pairwise
 from typing import Any, Literal
 
-from salus.text.context import expand
 from salus.text.document import Span, Token, tokenize
+from salus.text.phrases import expand
 from salus.text.trie import TokenTrie
 from salus.text.wordlists import words
 
 Kind = Literal["problem", "medication", "nothing"]
 
+_SAYS = ("no", "past", "topic", "amount", "total")
 _DOSE_UNITS = words("dose_units")
+_PER_VOLUME = (["/", "dl"], ["/", "l"])
 _DOSE_WITHIN = 4  # tokens after an ambiguous name in which a number with a unit must stand
 
 
@@ -25,8 +26,12 @@ _DOSE_WITHIN = 4  # tokens after an ambiguous name in which a number with a unit
 class Entry:
     """What a name stands for.
 
-    ``concept``: a name of ``salus.fhir.codes`` (problems), or the ingredients in RxNorm's spelling joined by " + "
-    (medicines; for a class its name). ``rxcui``: one code per ingredient, "" where none is known; empty for a class.
+    ``concept``: a name of ``salus.terminology.codes`` (problems), or the ingredients in RxNorm's spelling joined by
+    " + " (medicines; for a class, and for a brand of several compositions, its name). ``rxcui``: one code per
+    ingredient, "" where none is known; empty for a class. ``lasts``: "chronic" for a disease that stays, so that a
+    known one is present, "event" for what happens and is over, else "". ``says``: what the name itself tells of a
+    habit: "no" (nonsmoker), "past" (smoked), "topic" (tobacco use: says nothing yet), "amount" (a pack a day), "total"
+    (pack-years, which may lie in the past).
     """
 
     kind: Kind
@@ -35,6 +40,8 @@ class Entry:
     ingredients: tuple[str, ...] = ()
     rxcui: tuple[str, ...] = ()
     ambiguous: bool = False
+    lasts: str = ""
+    says: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +69,11 @@ def _phrases(pattern: str) -> Iterator[tuple[str, ...]]:
 def _problems(trie: TokenTrie[Entry]) -> None:
     table = tomllib.loads(_data("problems.toml"))
     for row in table["problem"]:
-        entry = Entry("problem", row["concept"], row["display"])
-        for pattern in row["terms"]:
-            for phrase in _phrases(pattern):
-                trie.add(phrase, entry)
+        entry = Entry("problem", row["concept"], row["display"], lasts=row.get("lasts", ""))
+        for says in ("", *_SAYS):
+            for pattern in row.get(says or "terms", ()):
+                for phrase in _phrases(pattern):
+                    trie.add(phrase, replace(entry, says=says))
     _nothing(trie, table)
 
 
@@ -82,9 +90,9 @@ def _medications(trie: TokenTrie[Entry]) -> None:
         if line.startswith("#"):
             continue
         name, _, ingredients, codes, ambiguous = line.split("\t")
-        parts = tuple(ingredients.split("+"))
-        rxcui = tuple("" if code == "-" else code for code in codes.split("+"))
-        entry = Entry("medication", " + ".join(parts), name, parts, rxcui, bool(ambiguous))
+        parts = tuple(ingredients.split("+")) if ingredients else ()
+        rxcui = tuple("" if code == "-" else code for code in codes.split("+")) if ingredients else ()
+        entry = Entry("medication", " + ".join(parts) or name, name, parts, rxcui, bool(ambiguous))
         by_name[name.lower()] = entry
         trie.add(_words(name), entry)
     for alias, ingredient in table["alias"].items():
@@ -106,10 +114,15 @@ def dictionary() -> TokenTrie[Entry]:
 
 
 def _has_dose(tokens: Sequence[Token], after: int) -> bool:
-    window = [token.norm for token in tokens[after : after + _DOSE_WITHIN]]
-    return any(a[0].isdigit() and (b in _DOSE_UNITS) for a, b in pairwise(window)) or any(
-        word[0].isdigit() and word.lstrip("0123456789") in _DOSE_UNITS for word in window
-    )
+    """True where a number with a unit follows; "222 mg/dL" is a laboratory value, not a dose."""
+    window = [token.norm for token in tokens[after : after + _DOSE_WITHIN + 2]]
+    for at, word in enumerate(window[:_DOSE_WITHIN]):
+        unit = at + 1 if word.isdigit() else at
+        if not word[0].isdigit() or unit >= len(window):
+            continue
+        if window[unit].lstrip("0123456789") in _DOSE_UNITS and window[unit + 1 : unit + 3] not in _PER_VOLUME:
+            return True
+    return False
 
 
 def matches(tokens: Sequence[Token], *, in_medicine_list: bool = False) -> list[Match]:

@@ -7,26 +7,24 @@ own word, so that nothing denied, doubted, past, conditional or about a relative
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from salus.text import lexicon
+from salus.text import lexicon, relatives
 from salus.text.context import Context, Sentence, Trigger
-from salus.text.document import Document, Span
+from salus.text.document import Document, Span, tokenize
+from salus.text.lists import with_leads
+from salus.text.marks import Style
+from salus.text.onset import age_at_onset
 from salus.text.sections import Section, sections
-from salus.text.sentences import sentences
+from salus.text.sentences import exchanges, sentences
 
 MEDICINE_SECTIONS = frozenset({"medications", "discontinued_medications", "allergies"})
 _NOW = re.compile(
     r"\b(acute|new|current|currently|recent|recently|further|recurrent|active|today|more|additional)\b", re.I
 )
 _EVER = re.compile(r"\b(never|ever|history|hx|prior|previous|previously|past|known|h/o)\b", re.I)
-_AGE = re.compile(
-    r"\b(?:at|age|aged|age of|at the age of)\s+(?P<age>\d{1,3})\b|\b(?P<years>\d{1,3})[- ](?:years?|yrs?)[- ]old\b"
-    r"|\bin (?:his|her|their) (?:early |mid |late |mid-)?(?P<decade>[2-9]0)['’]?s\b",
-    re.I,
-)
-_AGE_WITHIN = 60  # code points after a family mention in which its age may stand
+_LABEL = re.compile(r"[ \t]{0,4}(?:[:=|?\t]|[ ]{2}|[-–—][ \t])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +48,7 @@ class Mention:
     denial: str = ""
     relative: str = ""
     age_at_onset: str = ""
+    kin: relatives.Kin | None = None
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -69,41 +68,132 @@ class Mention:
 
 def mentions(document: Document, *, note_year: int | None = None) -> list[Mention]:
     """All mentions in the order of the text. Years before ``note_year`` count as past. Never raises for any text."""
+    style = Style.of(document.text)
     return [
         mention
         for section in sections(document)
-        for span in sentences(document.text, section.body.start, section.body.end)
-        for mention in _in_sentence(document, section, span, note_year)
+        for span, lead in with_leads(document.text, _spans(document.text, section.body))
+        for mention in _in_sentence(document, section, span, _Setting(note_year, lead, style))
     ]
 
 
-def _in_sentence(document: Document, section: Section, span: Span, note_year: int | None) -> Iterator[Mention]:
-    sentence = Sentence(document.text, span, before_year=note_year)
-    found = lexicon.matches(sentence.tokens, in_medicine_list=section.heading.id in MEDICINE_SECTIONS)
-    for match in found:
-        is_medicine = match.entry.kind == "medication"
-        past = section.heading.id == "discontinued_medications" or not is_medicine
-        context = sentence.assess(
-            match.span,
-            kind=match.entry.kind,
-            temporality=section.heading.temporality if past else None,
-            experiencer=section.heading.experiencer,
-        )
-        use = _use(context, section.heading.id) if is_medicine else ""
-        assertion = _USE_ASSERTS[use] if is_medicine and use != "not-patient" else _assertion(context)
-        family = context.experiencer == "family"
-        yield Mention(
-            match.span,
-            match.entry,
-            section,
-            span,
-            context,
-            assertion,
-            use,
-            _denial(document, match.span, context) if assertion in ("absent", "family-absent") else "",
-            _relative(document, context) if family else "",
-            _age(document, match.span, span) if family else "",
-        )
+def _spans(text: str, body: Span) -> Iterator[Span]:
+    return exchanges(text, sentences(text, body.start, body.end))
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """What a sentence is read with: the year of the note, the line that opens its list, the note's style of marks."""
+
+    year: int | None
+    lead: Span | None
+    style: Style
+
+
+def _in_sentence(document: Document, section: Section, span: Span, setting: _Setting) -> Iterator[Mention]:
+    tokens = tokenize(document.text, span.start, span.end)
+    found = lexicon.matches(tokens, in_medicine_list=section.heading.id in MEDICINE_SECTIONS)
+    if not found:
+        return
+    sentence = Sentence(
+        document.text, span, before_year=setting.year, lead=setting.lead, style=setting.style, tokens=tokens
+    )
+    named: list[relatives.Named] | None = None
+    for position, match in enumerate(found):
+        context: Context | None = _assess(sentence, section, match)
+        if context is not None and match.entry.says:
+            context = _habit(document.text, context, found, position)
+        if context is None:
+            continue
+        mention = _mention(document, section, sentence, match, context)
+        if context.experiencer != "family":
+            yield mention
+            continue
+        named = relatives.find(sentence.tokens) if named is None else named
+        yield from _of_relatives(document, sentence, mention, found, named)
+
+
+def _assess(sentence: Sentence, section: Section, match: lexicon.Match) -> Context:
+    is_medicine = match.entry.kind == "medication"
+    past = section.heading.id == "discontinued_medications" or not is_medicine
+    return sentence.assess(
+        match.span,
+        kind=match.entry.lasts or match.entry.kind,
+        temporality=section.heading.temporality if past else None,
+        experiencer=section.heading.experiencer,
+    )
+
+
+def _mention(
+    document: Document, section: Section, sentence: Sentence, match: lexicon.Match, context: Context
+) -> Mention:
+    is_medicine = match.entry.kind == "medication"
+    use = _use(context, section.heading.id) if is_medicine else ""
+    assertion = _USE_ASSERTS[use] if is_medicine and use != "not-patient" else _assertion(context)
+    # The words that open a list belong to what is said of its items.
+    start = min([sentence.span.start, *(trigger.span.start for trigger in context.triggers)])
+    denial = _denial(document, match.span, context) if assertion in ("absent", "family-absent") else ""
+    span = Span(start, sentence.span.end)
+    return Mention(match.span, match.entry, section, span, context, assertion, use, denial)
+
+
+def _habit(text: str, context: Context, found: Sequence[lexicon.Match], position: int) -> Context | None:
+    """The context of words that name a habit without asserting it, or that say more than their name; None to skip.
+
+    "Smoking status: never smoker" is said by "never smoker"; "30 pack-years" tells nothing of today.
+    """
+    match = found[position]
+    said, affirmed = match.entry.says, context.negation == "affirmed"
+    if said == "no":
+        return _doubted(context, match) if not affirmed else _denied(replace(context, temporality="recent"), match, "")
+    if said == "past":
+        return _denied(context, match, "ended") if affirmed else context
+    others = [o for o in found if o is not match and o.entry.concept == match.entry.concept]
+    told = {other.entry.says for other in others}
+    is_label = said != "amount" and _LABEL.match(text, match.span.end) is not None
+    if is_label and any(other.span.start > match.span.end for other in others):
+        return None
+    if said in ("amount", "total") and not told <= {"topic", "amount", "total"}:
+        return None
+    open_ = said == "total" or (said == "topic" and (is_label or ("total" in told and "" not in told)))
+    marked = any(trigger.direction == "mark" for trigger in context.triggers)
+    if open_ and affirmed and not marked and context.temporality == "recent":
+        return _doubted(context, match)
+    return context
+
+
+def _doubted(context: Context, match: lexicon.Match) -> Context:
+    trigger = Trigger(match.span, "certainty", "uncertain", "self", "", 0)
+    return replace(context, certainty="uncertain", triggers=(*context.triggers, trigger))
+
+
+def _denied(context: Context, match: lexicon.Match, kind: str) -> Context:
+    trigger = Trigger(match.span, "negation", "negated", "self", kind, 0)
+    others = (t for t in context.triggers if t.value != "affirmed")
+    return replace(context, negation="negated", triggers=(*others, trigger))
+
+
+def _of_relatives(
+    document: Document,
+    sentence: Sentence,
+    mention: Mention,
+    found: Sequence[lexicon.Match],
+    named: Sequence[relatives.Named],
+) -> Iterator[Mention]:
+    """The mention once for each relative it is told of, with the age where one is told."""
+    nearest = min(mention.context.of("experiencer"), key=lambda trigger: trigger.gap, default=None)
+    at = next((i for i, n in enumerate(named) if nearest and n.span.overlaps(nearest.span)), None)
+    group = () if at is None else tuple(relatives.together(sentence.tokens, named, at))
+    after = [m.span.start for m in found] + [n.span.start for n in named if n not in group]
+    low = max([sentence.span.start, *(m.span.end for m in found if m.span.end <= mention.span.start)])
+    high = min([place for place in after if place >= mention.span.end], default=sentence.span.end)
+    age = age_at_onset(document.text, mention.span, Span(low, max(low, high)), stays=mention.entry.lasts == "chronic")
+    if not group:
+        words = " ".join(document.slice(nearest.span).split()) if nearest else ""
+        yield replace(mention, relative=words, age_at_onset=age, kin=relatives.Kin(side=relatives.side_of(words)))
+    for one in group:
+        words = " ".join(document.slice(one.span).split())
+        yield replace(mention, relative=words, age_at_onset=age, kin=one.kin)
 
 
 def _ended(triggers: tuple[Trigger, ...]) -> bool:
@@ -113,6 +203,8 @@ def _ended(triggers: tuple[Trigger, ...]) -> bool:
 def _assertion(context: Context) -> str:
     negated = context.negation == "negated"
     if context.experiencer == "family":
+        # A relative who smoked once is told of too.
+        negated = negated and not _ended(context.of("negation"))
         return "family-absent" if negated else "family-possible" if context.certainty == "uncertain" else "family"
     if context.experiencer == "other":
         return "other"
@@ -182,16 +274,3 @@ def _denial(document: Document, target: Span, context: Context) -> str:
         if _NOW.search(between):
             return "now"
     return "unqualified"
-
-
-def _relative(document: Document, context: Context) -> str:
-    nearest = min(context.of("experiencer"), key=lambda trigger: trigger.gap, default=None)
-    return " ".join(document.slice(nearest.span).split()) if nearest else ""
-
-
-def _age(document: Document, target: Span, sentence: Span) -> str:
-    """The age that stands behind a family mention, as written: "48" or "40s"."""
-    found = _AGE.search(document.text, target.end, min(sentence.end, target.end + _AGE_WITHIN))
-    if not found:
-        return ""
-    return found["age"] or found["years"] or f"{found['decade']}s"

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from salus.errors import InputError
-from salus.fhir import codes
 from salus.fhir.blobs import Blob
 from salus.fhir.codes import Code
 from salus.findings.method import Context
 from salus.findings.model import Evidence, Finding
 from salus.record.chart import Chart
+from salus.terminology import codes
 
 if TYPE_CHECKING:
     from salus.text.document import Document
@@ -77,7 +77,7 @@ class NoteMentions:
     """Problems and medicines in notes. Contract: :class:`salus.findings.method.Method`."""
 
     id = "text.mentions"
-    version = "1.0.1"
+    version = "1.1.0"
     title = "Problems and medicines named in notes"
     intended_use = (
         "Finds names of selected problems and of medicines in English clinical notes and states for each whether "
@@ -99,8 +99,9 @@ class NoteMentions:
     limits = (
         "English only; other languages are refused",
         "Only the problems of its table and the medicines of RxNorm's prescribable names; all else is not looked for",
-        "No spelling correction; no reading across sentences but for the section heading",
+        "No spelling correction; no reading across sentences but for the heading and the line that opens a list",
         "A note's silence about a problem is not a denial",
+        "An empty tick box counts as a denial only where another box of the note is ticked",
     )
 
     def run(self, chart: Chart, context: Context) -> Iterable[Finding]:
@@ -198,6 +199,7 @@ def _details(note: Blob, document: Document, group: list[Mention]) -> dict[str, 
         "ingredients": list(entry.ingredients),
         "rxcui": list(entry.rxcui),
         "relative": first.relative,
+        "kin": first.kin.as_details() if first.kin else None,
         "age_at_onset": next((m.age_at_onset for m in group if m.age_at_onset), ""),
         "note": note.source.ref,
         "mentions": [_mention_details(document, m) for m in group],

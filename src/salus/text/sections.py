@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from salus.fhir import codes
+from salus.terminology import codes
 from salus.text.document import Document, Span
 
 # Repeats are bounded so that hostile runs of blanks or signs cost no more than linear time.
@@ -68,7 +68,9 @@ def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
 
 
 _RELATIVE = re.compile(
-    r"\b(mother|father|sister|brother|sibling|parent|aunt|uncle|cousin|grand|maternal|paternal|son|daughter)", re.I
+    r"\b(mother|father|mom|mum|dad|sister|brother|sibling|parent|aunt|uncle|cousin|grand|maternal|paternal|son|daughter"
+    r"|niece|nephew)",
+    re.I,
 )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from salus.text.document import Span
-from salus.text.wordlists import words
+from salus.text.wordlists import answer_openings, words
 
-_END = re.compile(r"[.!?]+[\"')\]]*(?=\s)")
-_BULLET = re.compile(r"\s*(?:[-*•·–>]|\d{1,2}[.)]|\(\d{1,2}\)|[a-z][.)])\s", re.I)
+_END = re.compile(r"(?<![.!?])[.!?]++[\"')\]]*+(?=\s)")
+BULLET = re.compile(r"\s*(?:[-*•·–>]|\d{1,2}[.)]|\(\d{1,2}\)|[a-z][.)])\s", re.I)
 
 # Words whose full stop does not end a sentence. "no." is left out on purpose: "smoker: no." does end.
 _ABBREVIATIONS = words("abbreviations")
@@ -18,6 +18,9 @@ _LONGEST_ABBREVIATION = max(map(len, _ABBREVIATIONS))
 # A line that ends with one of these goes on in the next line.
 _OPEN_ENDS = words("open_ends")
 LONGEST = 4000  # code points; what runs on without any end is cut, so that its cost stays bounded
+# What may part a question from its answer: "? - No", "? A: No".
+_REPLY = re.compile(r"[\s>–—-]{0,8}(?:(?:a|ans|answer|pt|patient)[ \t]?:[ \t]{0,4})?(?P<word>[^\W\d_]+)", re.I)
+_LONGEST_REPLY = 5  # words of an answer that stands on a line of its own
 _WRAPPED_AT = 50  # a shorter line is an item of a list, not prose that ran out of room
 
 
@@ -35,7 +38,7 @@ def _ends_sentence(text: str, start: int, at: int) -> bool:
 def _line_goes_on(line: str, following: str) -> bool:
     """True when the line break between ``line`` and ``following`` only wraps one sentence."""
     stripped = line.rstrip()
-    if not stripped or not following.strip() or _BULLET.match(following):
+    if not stripped or not following.strip() or BULLET.match(following):
         return False
     if stripped[-1] in ".!?:;":
         return False
@@ -78,6 +81,31 @@ def sentences(text: str, start: int = 0, end: int | None = None) -> list[Span]:
                 at = mark.end()
         found.append(Span(at, run_end))
     return [t for span in found for piece in _bounded(text, span) if (t := _trim(text, piece)) is not None]
+
+
+def exchanges(text: str, spans: Iterable[Span]) -> Iterator[Span]:
+    """Sentences with a question and its answer together ("Diabetes? No."), and a doubt with its name ("? TIA")."""
+    held: Span | None = None
+    for span in spans:
+        if held is not None and span.end - held.start <= LONGEST and _goes_on(text, held, span):
+            held = Span(held.start, span.end)
+            continue
+        if held is not None:
+            yield held
+        held = span
+    if held is not None:
+        yield held
+
+
+def _goes_on(text: str, before: Span, after: Span) -> bool:
+    opening, gap, piece = text[before.start : before.end], text[before.end : after.start], text[after.start : after.end]
+    doubt = opening.endswith("?") and not opening[-2:-1].strip()
+    if doubt and "\n" not in gap:
+        return True
+    reply = _REPLY.match(piece)
+    if reply is None or reply["word"].lower() not in answer_openings() or not opening.endswith(("?", "...")):
+        return False
+    return "\n" not in gap or (gap.count("\n") == 1 and len(piece.split()) <= _LONGEST_REPLY)
 
 
 def _bounded(text: str, span: Span) -> Iterator[Span]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+Accept = Callable[[int, int, T], bool]
 
 
 @dataclass(slots=True)
@@ -33,10 +34,10 @@ class TokenTrie(Generic[T]):
         if value not in node.values:
             node.values.append(value)
 
-    def longest(self, words: Sequence[str], at: int) -> tuple[int, list[T]] | None:
+    def longest(self, words: Sequence[str], at: int, accept: Accept[T] | None = None) -> tuple[int, list[T]] | None:
         """The longest phrase that begins at ``words[at]``: its length in tokens and its values, else None.
 
-        "#" in a phrase stands for any number.
+        "#" in a phrase stands for any number. ``accept`` (first token, one past the last, value) may turn values down.
         """
         node, best = self._root, None
         for position in range(at, len(words)):
@@ -46,15 +47,21 @@ class TokenTrie(Generic[T]):
             if following is None:
                 break
             node = following
-            if node.values:
-                best = (position + 1 - at, node.values)
+            values = node.values
+            if values and accept is not None:
+                values = [value for value in values if accept(at, position + 1, value)]
+            if values:
+                best = (position + 1 - at, values)
         return best
 
-    def matches(self, words: Sequence[str]) -> Iterator[tuple[int, int, list[T]]]:
+    def matches(self, words: Sequence[str], accept: Accept[T] | None = None) -> Iterator[tuple[int, int, list[T]]]:
         """Leftmost-longest matches that do not overlap: (first token, one past the last token, values)."""
-        at = 0
+        at, openings = 0, self._root.children
         while at < len(words):
-            found = self.longest(words, at)
+            if words[at] not in openings and not words[at].isdigit():
+                at += 1
+                continue
+            found = self.longest(words, at, accept)
             if found is None:
                 at += 1
                 continue

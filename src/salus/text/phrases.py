@@ -1,0 +1,58 @@
+"""The small language of the phrase tables: ``a|b`` alternatives, ``a?`` may be missing, ``#`` any number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+from salus.text.document import Token
+from salus.text.wordlists import words
+
+ZERO = "0"
+YEAR = "<year>"
+_NUMBER_WORDS = words("numbers")
+_ZEROS = frozenset({"0", "zero"})
+_YEAR = re.compile(r"(?:19|20)\d\d\Z")
+_HYPHENS = str.maketrans("−‑‐", "---")
+
+
+def word(token: str, before_year: int | None = None) -> str:
+    """A word as the tables write it: numbers become "#", nought "0", a year before ``before_year`` "<year>"."""
+    if token in _NUMBER_WORDS:
+        return "#"
+    if token in _ZEROS:
+        return ZERO
+    if not token.isdigit():
+        return token.translate(_HYPHENS)
+    is_past_year = before_year is not None and _YEAR.match(token) is not None and int(token) < before_year
+    return YEAR if is_past_year else "#"
+
+
+def normal(text: str, tokens: Sequence[Token], before_year: int | None = None) -> list[str]:
+    """The tokens as the tables write them. The nought of "0.5" or "2.0" is part of a number, not nought."""
+    found = [word(token.norm, before_year) for token in tokens]
+    for position, token in enumerate(tokens):
+        if found[position] == ZERO and _in_decimal(text, token):
+            found[position] = "#"
+    return found
+
+
+def _in_decimal(text: str, token: Token) -> bool:
+    after, before = text[token.end : token.end + 2], text[max(0, token.start - 2) : token.start]
+    return (after[:1] in (".", ",") and after[1:].isdigit()) or (before[1:] in (".", ",") and before[:1].isdigit())
+
+
+def expand(phrase: str, *, numbers: bool = True) -> Iterator[tuple[str, ...]]:
+    """All token sequences that a phrase of a table stands for: ``a|b`` alternatives, ``a?`` may be missing.
+
+    With ``numbers`` digits and number words become "#", any number.
+    """
+    choices: list[list[str]] = []
+    for part in phrase.split():
+        optional = len(part) > 1 and part.endswith("?")
+        options = part.rstrip("?").split("|") if len(part) > 1 else [part]
+        options = [word(option) for option in options] if numbers else options
+        choices.append([*options, ""] if optional else options)
+    for combination in product(*choices):
+        yield tuple(option for option in combination if option)
