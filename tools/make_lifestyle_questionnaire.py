@@ -1,4 +1,4 @@
-"""Make src/salus/fhir/questionnaires/lifestyle.json, the FHIR Questionnaire on how a person lives.
+"""Make src/salus/intake/questionnaires/lifestyle.json, the FHIR Questionnaire on how a person lives.
 
     python tools/make_lifestyle_questionnaire.py
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-TARGET = Path(__file__).parents[1] / "src" / "salus" / "fhir" / "questionnaires" / "lifestyle.json"
+TARGET = Path(__file__).parents[1] / "src" / "salus" / "intake" / "questionnaires" / "lifestyle.json"
 ORDINAL = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
 UNIT = "http://hl7.org/fhir/StructureDefinition/questionnaire-unit"
 LOW = "http://hl7.org/fhir/StructureDefinition/minValue"

@@ -99,6 +99,67 @@ def test_a_batch_gives_its_messages_and_must_hold_what_it_states():
         list(hl7v2.split(b"FHS|^~\\&\rFTS|0"))
 
 
+def segments(data):
+    return [(s.name, s.text(3)) for s in hl7v2.parse(data).segments[1:]]
+
+
+@pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n"])
+def test_what_ends_the_header_ends_every_segment(end):
+    data = end.join([HEAD, b"PID|1||7", b"NTE|1||x", b""])
+    assert segments(data) == [("PID", "7"), ("NTE", "x")]
+
+
+@pytest.mark.parametrize("end", [b"\r", b"\r\n"])
+def test_a_line_feed_inside_a_field_is_text_even_where_it_looks_like_a_segment(end):
+    data = end.join(
+        [HEAD, b"PID|1||7", b"NTE|1||first\nsecond", b"OBX|1|TX|a\nOBX|2|NM|2160-0||9.9|", b"OBX|3|NM|b", b""]
+    )
+    assert segments(data) == [("PID", "7"), ("NTE", "first\nsecond"), ("OBX", "a\nOBX"), ("OBX", "b")]
+
+
+def test_a_carriage_return_inside_a_field_is_no_segment_and_refused():
+    with pytest.raises(InputError, match="not a segment"):
+        hl7v2.parse(HEAD + b"\rOBR|1|||screening\r|||F\r")
+
+
+@pytest.mark.parametrize("between", [b"", b"\n", b"\r\n\r\n", b"\x1c\r\x0b", b"\r\n\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n"])
+def test_messages_of_a_file_are_told_apart_by_their_headers(end, between):
+    one = end.join([HEAD, b"PID|1||7", b"NTE|1||x\ny" if end == b"\r" else b"NTE|1||x", b""])
+    found = list(hl7v2.split(one + between + one.replace(b"|7", b"|8")))
+    assert [hl7v2.parse(data).first("PID").text(3) for _, data in found] == ["7", "8"]
+    assert all(len(hl7v2.parse(data).segments) == 3 for _, data in found)
+    assert (one + between + one)[found[1][0] :].startswith(b"MSH")
+
+
+def test_a_message_without_a_last_end_is_told_from_the_next_by_its_header():
+    one = HEAD + b"\rPID|1||7\rNTE|1||MSH is a header"
+    found = list(hl7v2.split(one + b"\n" + one))
+    assert [len(hl7v2.parse(data).segments) for _, data in found] == [3, 3]
+
+
+def test_an_encoding_holds_only_where_the_message_names_none():
+    data = HEAD + b"\rPID|||Zo\xeb"
+    assert hl7v2.parse(data, "latin-1").first("PID").text(3) == "Zo\u00eb"
+    with pytest.raises(InputError, match="not UTF-8"):
+        hl7v2.parse(data)
+    with pytest.raises(InputError, match="not known"):
+        hl7v2.parse(data, "klingon")
+    with pytest.raises(InputError, match="UNICODE"):
+        hl7v2.parse(HEAD + b"||||||UNICODE UTF-8\rPID|||Zo\xeb", "latin-1")
+
+
+@given(
+    st.text(st.characters(exclude_categories=("Cs",), exclude_characters="MBF\ufeff\r\n\x0b\x1c"), max_size=30),
+    st.sampled_from(["\r", "\n", "\r\n"]),
+)
+def test_splitting_finds_every_message_and_loses_no_text(note, end):
+    one = (end.join([HEAD.decode(), "PID|1", f"NTE|1||{note}x"]) + end).encode()
+    found = list(hl7v2.split(one * 3))
+    assert [begin for begin, _ in found] == [0, len(one), 2 * len(one)]
+    assert b"".join(data for _, data in found) == one * 3
+
+
 def test_an_acknowledgement_goes_back_to_the_sender_with_the_reason():
     from datetime import UTC, datetime
 

@@ -8,7 +8,7 @@ import pytest
 from salus.errors import InputError
 from salus.fhir import json
 from salus.fhir.views import TAG_KIND, TAG_SETTING
-from salus.intake import fhir_json
+from salus.intake import fhir_file, fhir_json
 from tests.conftest import bundle, creatinine, person
 
 
@@ -124,7 +124,8 @@ def test_the_setting_of_a_measurement_and_ordinary_provenance_are_taken(tmp_path
         ({"resourceType": "patient"}, "no resourceType", "resource"),
         ({"resourceType": "Bundle", "entry": {}}, "not a list", "Bundle.entry"),
         ({"resourceType": "Bundle", "entry": [None]}, "without a resource", "Bundle.entry[0]"),
-        ({"resourceType": "Bundle", "entry": [{"request": {"method": "DELETE"}}]}, "without a", "Bundle.entry[0]"),
+        ({"resourceType": "Bundle", "entry": [{}]}, "without a", "Bundle.entry[0]"),
+        ({"resourceType": "Bundle", "entry": [{"resource": 5}]}, "without a", "Bundle.entry[0]"),
         ({"resourceType": "Bundle", "type": "history", "entry": []}, "history", "Bundle.type"),
         (bundle({"resourceType": "Bundle", "entry": []}), "inside a Bundle", "Bundle.entry[0]"),
         (bundle(person(), {"id": "x"}), "no resourceType", "Bundle.entry[1].resource"),
@@ -184,6 +185,6 @@ def test_gzip_of_several_members_is_read_whole_and_a_cut_one_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["x.json", "x.ndjson"])
 def test_a_gzip_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(fhir_json, "MAX_BYTES", 1 << 16)
+    monkeypatch.setattr(fhir_file, "MAX_BYTES", 1 << 16)
     with pytest.raises(InputError, match="bytes"):
         batches(tmp_path, gzip.compress(b'{"resourceType": "Patient", "id": "p1"}\n' * 10_000), name)

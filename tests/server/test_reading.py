@@ -97,6 +97,15 @@ def test_search(front, query, found):
     assert len(refs(form)) == found
 
 
+def test_an_id_of_another_server_is_nobody_here(front):
+    front.consent()
+    own = front.get("/fhir/Observation?patient=p1&_count=1").json()["link"][0]["url"].split("/fhir/")[0] + "/fhir"
+    assert len(refs(front.get(f"/fhir/Observation?patient={own}/Patient/p1&code=2160-0"))) == 10
+    for other in ("https://elsewhere.example/fhir/Patient/p1", "urn:uuid:p1"):
+        assert refs(front.get(f"/fhir/Observation?patient={other}&code=2160-0")) == []
+        assert refs(front.get(f"/fhir/Observation?subject={other}&patient=p1")) == []
+
+
 def test_people_are_found_by_identifier_only_where_they_release_something(front):
     query = "/fhir/Patient?identifier=urn:test:mrn|MRN-p1"
     assert refs(front.get(query)) == []

@@ -44,8 +44,8 @@ class Query:
         return []
 
 
-def parse(kind: str, pairs: Iterable[tuple[str, str]], *, lenient: bool = False) -> Query:
-    """Read the parameters of a search of ``kind``.
+def parse(kind: str, pairs: Iterable[tuple[str, str]], *, lenient: bool = False, own_base: str = "") -> Query:
+    """Read the parameters of a search of ``kind``. References to ``own_base`` ("https://.../fhir") are relative ones.
 
     An unknown parameter is refused: a filter that is silently dropped shows other people's data, or too much of one
     person's. ``lenient`` lets it go only where the search names its patient. Raises InputError or Unsupported, neither
@@ -62,8 +62,10 @@ def parse(kind: str, pairs: Iterable[tuple[str, str]], *, lenient: bool = False)
     ids: list[frozenset[str]] = []
     unknown: list[str] = []
     shown: dict[str, str] = {}
-    for key, value in pairs:
+    for key, written in pairs:
         name, _, modifier = key.partition(":")
+        refers = own_base and name in known and known[name].kind in ("reference", "patient")
+        value = written.replace(f"{own_base}/", "") if refers else written
         if key in _RESULT:
             if key in shown:
                 raise InputError("given twice", where=key)

@@ -36,20 +36,26 @@ class Created:
     version: int = 1
 
 
-def create(session: Session, kind: str, value: Any) -> Created:
-    """Take in one resource under a new id. Raises NotAllowed, Unsupported or Unprocessable."""
+def create(session: Session, kind: str, value: Any, own_base: str = "") -> Created:
+    """Take in one resource under a new id; ``own_base`` is the server's own address, to which a reference may be.
+
+    Raises NotAllowed, Unsupported or Unprocessable.
+    """
     _check_writer(session)
     if not isinstance(value, dict) or value.get("resourceType") != kind:
         raise InputError("the body is not a resource of this type", where="resourceType")
     if kind in ("Bundle", "Consent"):
         raise Unsupported("not created by itself", remedy="post a transaction Bundle to the base address")
     body = {**value, "id": str(uuid.uuid4())}
-    _file(session, body, 1)
-    return Created(kind, body["id"], body)
+    return _file(session, body, 1, own_base)[0]
 
 
-def transaction(session: Session, value: Any) -> list[Created]:
-    """Take in a transaction Bundle of creates for one patient, all or nothing; or file one signed consent."""
+def transaction(session: Session, value: Any, own_base: str = "") -> list[Created]:
+    """Take in a transaction Bundle of creates for one patient, all or nothing; or file one signed consent.
+
+    A reference is to the entry that has that fullUrl. A relative one is to the server of its own entry's fullUrl where
+    the Bundle has that, else to this record (R4, Bundle, "Resolving references in Bundles").
+    """
     if not isinstance(value, dict) or value.get("resourceType") != "Bundle":
         raise InputError("the body is not a Bundle", where="resourceType")
     if value.get("type") != "transaction":
@@ -69,8 +75,7 @@ def transaction(session: Session, value: Any) -> list[Created]:
         "type": "transaction",
         "entry": [{"fullUrl": name, "resource": body} if name else {"resource": body} for name, body in renamed],
     }
-    _file(session, bundle, len(renamed))
-    return [Created(body["resourceType"], body["id"], body) for _, body in renamed]
+    return _file(session, bundle, len(renamed), own_base)
 
 
 def _check_writer(session: Session) -> None:
@@ -131,10 +136,10 @@ def _references(value: Any) -> list[str]:
     return found
 
 
-def _file(session: Session, value: dict[str, Any], expected: int) -> None:
+def _file(session: Session, value: dict[str, Any], expected: int, own_base: str) -> list[Created]:
     """One batch through intake, whole. Raises Unprocessable, saying where the source lies where it was kept."""
     try:
-        batch: Batch = fhir_json.of_value(value, NAME)
+        batch: Batch = fhir_json.of_value(value, NAME, own_base)
     except InputError as error:
         raise Unprocessable(error.what, error.where, error.remedy) from error
     if len(batch.resources) != expected:
@@ -143,6 +148,7 @@ def _file(session: Session, value: dict[str, Any], expected: int) -> None:
     if taken.error is not None:
         kept = f"it lies in quarantine under {taken.quarantine}"
         raise Unprocessable(taken.error.what, None, f"{taken.error.remedy}; {kept}" if taken.error.remedy else kept)
+    return [Created(body["resourceType"], body["id"], body) for body in batch.resources]
 
 
 def _file_consent(session: Session, pairs: list[tuple[str, dict[str, Any]]]) -> list[Created]:

@@ -8,12 +8,14 @@ from typing import Any
 
 from salus.app.house import House
 from salus.errors import InputError
-from salus.intake import documents
+from salus.intake import age, documents
 from salus.intake.attribute import Known, identifiers, same_person
 from salus.intake.batch import Batch, Clues
 from salus.intake.hl7v2 import KIND
+from salus.intake.relabel import relabelled
 from salus.trust.gate import Grant
 
+OLDER = "PID: what the record knows of the person is newer than the message"
 KEPT = "PID: results do not change what the record knows of the person"
 
 
@@ -32,18 +34,21 @@ def fitted(house: House, batch: Batch) -> Batch:
     _check_control_id(house, batch, owner)
     assert batch.patient is not None
     stored = _stored(house, owner)
-    relabelled = _relabelled(batch, owner)
+    placed = relabelled(batch, owner)
     if stored is None:
-        return relabelled
-    incoming = next(r for r in relabelled.resources if r["resourceType"] == "Patient")
+        return placed
+    incoming = next(r for r in placed.resources if r["resourceType"] == "Patient")
     same_person(incoming, Known.of(stored))
-    others = tuple(r for r in relabelled.resources if r["resourceType"] != "Patient")
+    others = tuple(r for r in placed.resources if r["resourceType"] != "Patient")
     if not batch.kind.startswith(f"{KIND} ADT"):
         clues = Clues(reference=owner, birth_date=batch.clues.birth_date, sex=batch.clues.sex)
-        return replace(relabelled, resources=others, patient=None, clues=clues, losses=(*batch.losses, KEPT))
+        return replace(placed, resources=others, patient=None, clues=clues, losses=(*batch.losses, KEPT))
+    if age.order(stored, incoming) == "older":
+        clues = Clues(reference=owner, birth_date=batch.clues.birth_date, sex=batch.clues.sex)
+        return replace(placed, resources=others, patient=None, clues=clues, losses=(*batch.losses, OLDER))
     merged = _merged(stored, incoming)
-    clues = replace(relabelled.clues, identifiers=identifiers(merged))
-    return replace(relabelled, resources=(merged, *others), patient=merged, clues=clues)
+    clues = replace(placed.clues, identifiers=identifiers(merged))
+    return replace(placed, resources=(merged, *others), patient=merged, clues=clues)
 
 
 def _kept(house: House, batch: Batch, patient: str) -> bool:
@@ -74,22 +79,6 @@ def _stored(house: House, owner: str) -> dict[str, Any] | None:
         return None
     found = house.store.read(scope, ("Patient",))
     return found[0].body if found else None
-
-
-def _relabelled(batch: Batch, owner: str) -> Batch:
-    before = batch.clues.reference
-    if owner == before:
-        return batch
-    resources = tuple(_renamed(r, f"Patient/{before}", f"Patient/{owner}") for r in batch.resources)
-    resources = tuple({**r, "id": owner} if r["resourceType"] == "Patient" else r for r in resources)
-    patient = next(r for r in resources if r["resourceType"] == "Patient")
-    return replace(batch, resources=resources, patient=patient, clues=replace(batch.clues, reference=owner))
-
-
-def _renamed(value: Any, before: str, after: str) -> Any:
-    if isinstance(value, dict):
-        return {k: after if k == "reference" and v == before else _renamed(v, before, after) for k, v in value.items()}
-    return [_renamed(item, before, after) for item in value] if isinstance(value, list) else value
 
 
 def _merged(stored: Mapping[str, Any], incoming: Mapping[str, Any]) -> dict[str, Any]:

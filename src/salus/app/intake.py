@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from salus.app import hl7v2
+from salus.app.intake_age import newer
 from salus.app.session import Session
 from salus.errors import InputError, SalusError
 from salus.fhir.views import category_of
 from salus.formats.content import Content
 from salus.intake import documents
-from salus.intake.attribute import Known, attribute, nothing_lost, same_person
-from salus.intake.batch import Batch, Read, Unreadable
+from salus.intake.attribute import (
+    ANOTHER,
+    Known,
+    attribute,
+    is_another,
+    nothing_lost,
+    origin_of,
+    same_person,
+    with_origins,
+)
+from salus.intake.batch import Batch, Clues, Read, Unreadable
+from salus.intake.fhir_links import id_for
 from salus.intake.read import Options, files_below, pieces, read
+from salus.intake.relabel import at_home, relabelled
 from salus.record.store import Change, Written
 from salus.trust import quarantine
 from salus.trust.gate import Grant
@@ -65,12 +77,19 @@ class Intake:
         waiting: list[Batch] = []
         for item in read(paths, self._options):
             progress(_name(item))
-            if isinstance(item, Batch) and item.patient is None and self._owner(item) is None:
+            if isinstance(item, Batch) and self._must_wait(item):
                 waiting.append(item)
             else:
                 taken.append(self._take(item))
-        taken.extend(self._take(item) for item in waiting)
+        taken.extend(self._take(item) for item in sorted(waiting, key=lambda batch: batch.shared))
         return taken
+
+    def _must_wait(self, batch: Batch) -> bool:
+        """True for what belongs to a patient who may still come: files of one export stand in any order."""
+        if batch.patient is not None or hl7v2.is_message(batch):
+            return False
+        owner = self._owner(batch)
+        return batch.shared or owner is None or self._stored_patient(owner) is None
 
     def take(self, batch: Batch, content: bytes) -> Taken:
         """Take in one batch that came otherwise than as a file; refused, its ``content`` goes into quarantine."""
@@ -85,10 +104,15 @@ class Intake:
     def _owner(self, batch: Batch) -> str | None:
         """The patient whom the batch is for: the one it names, else the operator's, else the folder's only one."""
         if batch.clues.reference:
-            return batch.clues.reference
+            return self._known_as(batch.clues)
         if self._patient:
             return self._patient
         return next(iter(self._incoming)) if len(self._incoming) == 1 else None
+
+    def _known_as(self, clues: Clues) -> str:
+        """The id that the named patient has here: another than on the own server where that id was taken."""
+        other = id_for(origin_of(clues)) if clues.base else ""
+        return other if other and self._stored_patient(other) is not None else clues.reference
 
     def _take(self, item: Read) -> Taken:
         name = _name(item)
@@ -103,18 +127,36 @@ class Intake:
         if hl7v2.is_message(batch):
             batch = hl7v2.fitted(self._house, batch)
         owner = self._owner(batch)
+        if batch.shared and (not batch.resources or owner is None or self._stored_patient(owner) is None):
+            return Taken(name, batch.kind, losses=(*batch.losses, *_nobodys(batch)))
         if owner is None:
             raise InputError("the source names nobody", remedy="say whose it is: --patient ID")
+        batch = self._placed(batch, owner)
+        owner = batch.clues.reference or owner
         if self._patient and owner != self._patient:
             raise InputError("the source names another patient than --patient")
         how = self._attribute(batch, owner)
+        if batch.clues.absolute:  # it is ours: the address of the server says no more
+            batch = at_home(batch)
         if batch.patient is not None:
             self._incoming[owner] = batch.patient
         if self._dry_run:
             return Taken(name, batch.kind, owner, how, batch.counts, batch.losses)
         scope = self._house.gate.custodian(self._session.actor, owner)
-        written = self._commit(batch, owner, how, scope)
-        return Taken(name, batch.kind, owner, how, batch.counts, batch.losses, written)
+        return self._commit(Taken(name, batch.kind, owner, how), batch, scope)
+
+    def _placed(self, batch: Batch, owner: str) -> Batch:
+        """The batch under the id that its patient has here, what is known of the person's servers with it."""
+        stored = self._stored_patient(owner)
+        if stored is None:
+            return relabelled(batch, owner) if batch.clues.reference else batch
+        known = Known.of(stored, self._accepted)
+        if batch.patient is not None and is_another(batch.clues, known):
+            moved = relabelled(batch, id_for(origin_of(batch.clues)))
+            return replace(moved, losses=(*moved.losses, ANOTHER))
+        if batch.patient is not None:
+            return with_origins(relabelled(batch, owner), known)
+        return relabelled(batch, owner) if batch.clues.reference else batch
 
     def _attribute(self, batch: Batch, owner: str) -> str:
         stored = self._stored_patient(owner)
@@ -141,10 +183,19 @@ class Intake:
         found = self._house.store.read(scope, ("Patient",))
         return found[0].body if found else None
 
-    def _commit(self, batch: Batch, owner: str, how: str, scope: Grant) -> Written:
-        store, at = self._house.store, self._house.time()
+    def _commit(self, taken: Taken, batch: Batch, scope: Grant) -> Taken:
+        """Write what is new of ``batch`` for the patient of ``taken``; one source is written once."""
+        store, owner = self._house.store, taken.patient
         if store.has(scope, "Provenance", documents.provenance_id(batch, owner)):
-            return Written(unchanged=len(batch.resources) + len(batch.documents))
+            written = Written(unchanged=len(batch.resources) + len(batch.documents))
+            return replace(taken, counts=batch.counts, losses=batch.losses, written=written)
+        found = newer(store, batch, owner)
+        written = self._write(found.batch, owner, taken.attribution, scope)
+        written = replace(written, unchanged=written.unchanged + found.unchanged)
+        return replace(taken, counts=batch.counts, losses=found.batch.losses, written=written)
+
+    def _write(self, batch: Batch, owner: str, how: str, scope: Grant) -> Written:
+        store, at = self._house.store, self._house.time()
         changes = [Change(str(r["resourceType"]), str(r["id"]), _subject(r, owner)) for r in batch.resources]
         blobs: list[tuple[str, str, Content]] = []
         for document in batch.documents:
@@ -181,6 +232,13 @@ def _subject(resource: dict[str, Any], owner: str) -> dict[str, Any]:
     if resource["resourceType"] == "Observation" and "subject" not in resource:
         return {**resource, "subject": {"reference": f"Patient/{owner}"}}
     return resource
+
+
+def _nobodys(batch: Batch) -> list[str]:
+    """What is told of resources that name nobody and that no record refers to."""
+    if not batch.resources:
+        return [] if batch.losses else ["it holds nothing that can be taken in"]
+    return [f"{n} {kind} not taken: about nobody, and no record refers to it" for kind, n in batch.counts.items()]
 
 
 def _name(item: Read) -> str:

@@ -24,12 +24,16 @@ SOURCE = Path("message.hl7")
 class Receiver:
     """Turns MLLP frames into acknowledgements, storing what they hold as ``session``'s operator."""
 
-    def __init__(self, session: Session, *, zone: tzinfo | None = None) -> None:
-        """Raises AccessError unless the actor may file data."""
+    def __init__(self, session: Session, *, zone: tzinfo | None = None, encoding: str = "") -> None:
+        """``encoding`` is the senders' where a message names none (else UTF-8).
+
+        Raises AccessError unless the actor may file data.
+        """
         session.house.gate.custodian(session.actor, "*")
         self._desk = Desk(session)
         self._session = session
         self._zone = zone
+        self._encoding = encoding
         self.taken: list[Taken] = []
 
     def __call__(self, frame: bytes) -> bytes:
@@ -51,7 +55,7 @@ class Receiver:
         message: hl7v2.Message | None = None
         try:
             self._session = self._desk.session()
-            message = hl7v2.parse(frame)
+            message = hl7v2.parse(frame, self._encoding)
             return message, self._filed(frame, message)
         except reader.UnsupportedError as error:
             return message, self._kept(frame, error, Answer("AR", str(error), "type"))

@@ -18,6 +18,7 @@ from salus.monitoring.live import Acknowledgement, Event, Key, Reading, Setting,
 from salus.monitoring.live_stream import Stream
 from salus.record.chart import Chart
 from salus.record.store import Change
+from salus.terminology.naming import names_by
 
 ASSIGNED = "urn:salus:live:assigned"
 RULE = "urn:salus:alert:rule"
@@ -145,7 +146,7 @@ def _stored(body: Body) -> Reading | None:
         return None
     device = str(body["device"]["display"])
     code, _, seq = str(named[0]).removeprefix(f"{device} ").split(" ", 2)
-    view = views.observation(views.Source("", 1, ""), body)
+    view = views.observation(views.Source("", 1, ""), body, names_by())
     stated = dict(view.components) or {code: view.value}
     values = {k: v.value for k, v in stated.items() if isinstance(v, Quantity)}
     assert view.effective is not None

@@ -30,6 +30,7 @@ TICK = 10.0
     "--readings", type=click.File("rb"), help="Take readings, one JSON object a line, from a file (- : stdin)."
 )
 @click.option("--time-zone", metavar="NAME", help="The HL7 senders' zone, for times without an offset (Europe/Paris).")
+@click.option("--encoding", metavar="NAME", help="The HL7 senders' encoding, for messages that name none.")
 @click.option("--max-bytes", default=4 << 20, show_default=True, help="The largest HL7 message that is read.")
 @click.option("--idle", default=300.0, show_default=True, help="Seconds of silence after which MLLP closes.")
 @acting
@@ -58,7 +59,7 @@ def _messages(work: Session, given: dict[str, Any]) -> None:
 
     work.administer()
     host, port = _address(given["mllp"], "--mllp")
-    receiver = Receiver(work, zone=_zone(given["time_zone"]))
+    receiver = Receiver(work, zone=_zone(given["time_zone"]), encoding=given["encoding"])
     try:
         asyncio.run(_serve(receiver, host, port, Limits(given["max_bytes"], given["idle"])))
     finally:

@@ -30,7 +30,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--patient", help="Whose the sources are that name nobody.")
 @click.option("--dry-run", is_flag=True, help="Show kind, patient, counts and losses; store nothing.")
 @click.option("--sample", help="Which sample of a VCF is the patient.")
-@click.option("--encoding", help="Encoding of notes that are neither UTF-8 nor UTF-16.")
+@click.option("--encoding", help="Encoding of notes and HL7 v2 messages that name none and are not in UTF-8.")
 @click.option(
     "--accept-identifier", "accepted", multiple=True, help="An identifier that you vouch is the patient's too."
 )
@@ -74,7 +74,8 @@ def print_taken(entry: Taken) -> None:
     counts = ", ".join(f"{count} {kind}" for kind, count in sorted((entry.counts or {}).items()))
     written = entry.written
     note = "" if written is None or written.leaf is not None else " (already in the record)"
-    click.echo(f"{entry.name}: {entry.kind}, patient {entry.patient} ({entry.attribution}), {counts}{note}")
+    whose = f"patient {entry.patient} ({entry.attribution})" if entry.patient else "nobody's"
+    click.echo(f"{entry.name}: {entry.kind}, {whose}{', ' if counts else ''}{counts}{note}")
     for loss in entry.losses[:5]:
         click.echo(f"    not carried over: {loss}")
     if len(entry.losses) > 5:

@@ -1,7 +1,8 @@
 """HL7 version 2 messages (ER7, "pipe-hat"), read and written. Pure: bytes in, data classes out.
 
 Rules: HL7 v2.5.1 chapter 2 (delimiters of MSH-1 and MSH-2, escape sequences, character set of MSH-18, batch protocol).
-Line feeds are taken as segment ends as well as the carriage return that the standard asks for, since files have them.
+A segment ends with a carriage return (2.5.4); a line feed inside a field is text. Files are met whose segments all end
+with line feeds: what ends MSH ends the other segments of that message too.
 """
 
 from __future__ import annotations
@@ -26,7 +27,13 @@ Field = tuple[Repetition, ...]
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}\Z")
 _KEPT = re.compile(r"(?:[HN]|\.[a-z]{2}[+-]?\d{0,3}|[CM][0-9A-Fa-f]{4,6}|Z\w{0,40})\Z")
 """Escape sequences that are not undone: highlighting, formatting, other character sets, local ones."""
-_ENDS = re.compile(r"\r\n?|\n")
+_CR_END, _LF_END = re.compile(r"\r\n?"), re.compile(r"\n")
+_FIRST_END = re.compile(r"[\r\n]")
+_HEADS = frozenset({b"MSH", b"BHS", b"FHS", b"BTS", b"FTS"})
+_MARK = b"\xef\xbb\xbf"
+_BETWEEN = b"\r\n\x0b\x1c \t" + _MARK
+_FIRST_END_OF_BYTES, _ANY_END = re.compile(rb"[\r\n]"), re.compile(rb"[\r\n\x0b\x1c]")
+_END_OF_BYTES = re.compile(rb"[\r\x0b\x1c]|\n(?=(?:MSH|BHS|FHS)[^\w\s]{4,6}|(?:BTS|FTS)(?:[|\r\n]|\Z))")
 _CHARACTER_SETS = {
     "": "utf-8",
     "ASCII": "ascii",
@@ -133,19 +140,28 @@ class Message:
         return next((s for s in self.segments if s.name == name), Segment(name, ()))
 
 
-def parse(data: bytes) -> Message:
-    """One message. Raises :class:`InputError` naming segment and field when it is none, or too large."""
+def parse(data: bytes, encoding: str = "") -> Message:
+    """One message; ``encoding`` (a Python codec) is the sender's where MSH-18 names none, else it is UTF-8.
+
+    Raises :class:`InputError` naming segment and field when it is none, or too large.
+    """
     if len(data) > MAX_BYTES:
         raise InputError(f"a message of more than {MAX_BYTES:,} bytes", remedy="send images and scans by other ways")
     data = data.removeprefix(b"\xef\xbb\xbf").strip(b"\x0b\x1c\r\n \t")
     if not data.startswith(b"MSH"):
         raise InputError("not an HL7 v2 message: it does not begin with MSH", where="segment 1")
-    content = _decoded(data)
+    content = _decoded(data, encoding)
     delimiters = _delimiters(content)
-    lines = [line for line in _ENDS.split(content) if line.strip()]
+    lines = [line for line in _ends(content).split(content) if line.strip()]
     if len(lines) > MAX_SEGMENTS:
         raise InputError(f"more than {MAX_SEGMENTS:,} segments", remedy="split the message")
     return Message(tuple(_segment(n, line, delimiters) for n, line in enumerate(lines, 1)), delimiters)
+
+
+def _ends(content: str) -> re.Pattern[str]:
+    """What ends the segments of a message: that which ends its first one."""
+    first = _FIRST_END.search(content)
+    return _LF_END if first and first[0] == "\n" else _CR_END
 
 
 def _delimiters(content: str) -> Delimiters:
@@ -159,21 +175,25 @@ def _delimiters(content: str) -> Delimiters:
     return Delimiters(sign, padded[0], padded[1], padded[2], padded[3])
 
 
-def _decoded(data: bytes) -> str:
-    """The text in the character set that MSH-18 names; without one UTF-8, of which ASCII is a part."""
-    first = _ENDS.split(data[:65536].decode("latin-1"), maxsplit=1)[0]
+def _decoded(data: bytes, encoding: str) -> str:
+    """The text in the character set that MSH-18 names; without one the sender's usual one, else UTF-8."""
+    first = _FIRST_END.split(data[:65536].decode("latin-1"), maxsplit=1)[0]
     fields = first.split(first[3:4]) if len(first) > 3 else []
     repetition = fields[1][1:2] if len(fields) > 1 else ""
     named = fields[17] if len(fields) > 17 else ""
     name = (named.split(repetition)[0] if repetition else named).strip().upper()
-    codec = _CHARACTER_SETS.get(name)
+    codec = encoding if encoding and not name else _CHARACTER_SETS.get(name)
     if codec is None:
         raise InputError("a character set that is not read", where="MSH-18", remedy="send UNICODE UTF-8")
     try:
         return data.decode(codec)
+    except LookupError as error:
+        raise InputError("an encoding that is not known", remedy="--encoding latin-1, for example") from error
     except UnicodeDecodeError as error:
         raise InputError(
-            f"bytes that are not {name or 'UTF-8'}", where=f"byte {error.start}", remedy="name the set in MSH-18"
+            f"bytes that are not {name or encoding or 'UTF-8'}",
+            where=f"byte {error.start}",
+            remedy="name the set in MSH-18, or give the sender's: --encoding NAME",
         ) from error
 
 
@@ -297,12 +317,12 @@ def split(data: bytes) -> Iterator[tuple[int, bytes]]:
         raise InputError(f"more than {MAX_BATCH_BYTES:,} bytes", remedy="split the file")
     starts: list[tuple[int, int]] = []
     start, batches, inside = -1, 0, 0
-    for match in re.finditer(rb"[^\r\n\x0b\x1c]+", data):
-        line, name = match[0], match[0].removeprefix(b"\xef\xbb\xbf")[:3]
-        if name in (b"MSH", b"BHS", b"FHS", b"BTS", b"FTS"):
+    for begin, line in _segments(data):
+        name = line[:3]
+        if name in _HEADS:
             if start >= 0:
-                starts.append((start, match.start()))
-            start = match.start() if name == b"MSH" else -1
+                starts.append((start, begin - 3 * data.endswith(_MARK, start, begin)))
+            start = begin if name == b"MSH" else -1
             inside += name == b"MSH"
             if name == b"BTS":
                 _agree(line, inside, "BTS-1")
@@ -315,6 +335,31 @@ def split(data: bytes) -> Iterator[tuple[int, bytes]]:
         raise InputError("no message in the file", remedy="a message begins with MSH")
     for begin, end in starts:
         yield begin, data[begin:end]
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The segments of a file with the byte each begins at. A line feed ends one where it ended MSH, or stands before
+    the header of the next message; elsewhere it is text."""
+    at, line_feeds = 0, True
+    while at < len(data):
+        end = _next_end(data, at, line_feeds)
+        line = data[at:end]
+        begin = at + len(line) - len(line.lstrip(_BETWEEN))
+        segment = data[begin:end]
+        if segment[:3] in _HEADS:
+            first = _FIRST_END_OF_BYTES.search(data, begin)
+            line_feeds = first is None or first[0] == b"\n"
+            end = _next_end(data, begin, line_feeds)
+            segment = data[begin:end]
+        if segment:
+            yield begin, segment
+        at = end + 1
+
+
+def _next_end(data: bytes, at: int, line_feeds: bool) -> int:
+    """Where the segment that begins at ``at`` ends."""
+    found = (_ANY_END if line_feeds else _END_OF_BYTES).search(data, at)
+    return found.start() if found else len(data)
 
 
 def _agree(line: bytes, found: int, where: str) -> None:

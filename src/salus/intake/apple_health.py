@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from xml.parsers import expat
 
 from salus.errors import InputError
-from salus.fhir import codes, dates, quantity
+from salus.fhir import dates, quantity
 from salus.fhir.quantity import Quantity
 from salus.fhir.views import TAG_KIND, TAG_SETTING
-from salus.formats.apple_health import AppleHealthExport
+from salus.formats.apple_health import CHUNK, AppleHealthExport
 from salus.formats.content import File
 from salus.formats.types import Reading
 from salus.intake.batch import Attachment, Batch, Clues, Document
+from salus.intake.fhir_json import Origin
+from salus.terminology import codes
 
 _NAMESPACE = uuid.UUID("4e0c0f26-7f0e-5c55-8a41-3b0a1d7f5f0c")
 TAKEN = frozenset({"blood-pressure", "body-weight", "body-height", "body-temperature", "oxygen-saturation"})
 """Concepts of which each reading becomes an Observation. Beat-by-beat rates and steps stay in the file."""
+MAX_RECORDS = 1_000_000
+"""Clinical records that one export may tell of."""
 
 
 def read(path: Path, accept_plain_dtd: bool) -> Iterator[Batch]:
@@ -55,6 +60,38 @@ def read(path: Path, accept_plain_dtd: bool) -> Iterator[Batch]:
         losses=tuple(losses),
         sha256=content.sha256.hex(),
     )
+
+
+def clinical_records(path: Path) -> dict[Path, Origin]:
+    """What the export tells of the health records that lie beside it: where each was fetched, and its FHIR release.
+
+    Only the attributes of ClinicalRecord elements are looked at, in bounded memory; an entity ends the look. A file
+    that is damaged gives what came before the damage: reading the export itself says what is wrong with it.
+    """
+    found: dict[Path, Origin] = {}
+    parser = expat.ParserCreate()
+    parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
+    parser.EntityDeclHandler = _no_entity
+    parser.StartElementHandler = lambda name, attributes: _note_record(found, path.parent, name, attributes)
+    try:
+        with path.open("rb") as stream:
+            while chunk := stream.read(CHUNK):
+                parser.Parse(chunk, False)
+                if len(found) > MAX_RECORDS:
+                    break
+    except (expat.ExpatError, InputError, OSError):
+        return found  # the reader of the export raises it, with its place
+    return found
+
+
+def _no_entity(*_: object) -> None:
+    raise InputError("the file declares an entity", remedy="entities are never read")
+
+
+def _note_record(found: dict[Path, Origin], folder: Path, name: str, attributes: Mapping[str, str]) -> None:
+    place = attributes.get("resourceFilePath", "").lstrip("/")
+    if name == "ClinicalRecord" and place and ".." not in Path(place).parts:
+        found[folder / place] = Origin(attributes.get("sourceURL", ""), attributes.get("fhirVersion", ""))
 
 
 _SEX = {"HKBiologicalSexFemale": "female", "HKBiologicalSexMale": "male"}

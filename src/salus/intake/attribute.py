@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from salus.errors import InputError
 from salus.fhir import dates
-from salus.intake.batch import Clues
+from salus.intake.batch import Batch, Clues
 
 How = Literal["by identifier", "by operator"]
+ORIGIN = "urn:salus:origin"
+"""Extension of a Patient: an address under which a server knows the person."""
+ANOTHER = "Patient: the id is another person's here; the patient of this server has an id of its own"
 _REMEDY = "it is in quarantine; if the source is right about another person, take it in for that person"
 
 _LABELLED = "labelled MRN, patient id or NHS number"
@@ -33,6 +36,8 @@ class Known:
     identifiers: frozenset[tuple[str, str]]
     birth_date: str
     sex: str
+    origins: frozenset[str] = frozenset()
+    """The addresses under which servers know the person."""
 
     @classmethod
     def of(cls, patient: dict[str, Any], accepted: frozenset[str] = frozenset()) -> Known:
@@ -42,7 +47,45 @@ class Known:
             identifiers=frozenset(identifiers(patient)) | {("", value) for value in accepted},
             birth_date=str(patient.get("birthDate", "")),
             sex=str(patient.get("gender", "")),
+            origins=origins(patient),
         )
+
+
+def origins(patient: dict[str, Any]) -> frozenset[str]:
+    """The addresses under which servers know the person of a Patient resource."""
+    entries = patient.get("extension")
+    found = (
+        e.get("valueUri")
+        for e in (entries if isinstance(entries, list) else ())
+        if isinstance(e, dict) and e.get("url") == ORIGIN
+    )
+    return frozenset(address for address in found if isinstance(address, str))
+
+
+def origin_of(clues: Clues) -> str:
+    """The address of the patient that a source names, "" where it tells no server."""
+    return f"{clues.base}/Patient/{clues.reference}" if clues.base else ""
+
+
+def is_another(clues: Clues, known: Known) -> bool:
+    """True for a patient of another server who only has the same id there: nothing else says that it is one person."""
+    origin = origin_of(clues)
+    if not origin or not known.origins or origin in known.origins or ("", origin) in known.identifiers:
+        return False
+    return not any(_compare(system, value, known) for system, value in clues.identifiers)
+
+
+def with_origins(batch: Batch, known: Known) -> Batch:
+    """The batch with its Patient under every address that was known before, too."""
+    patient = batch.patient
+    lacking = known.origins - origins(patient) if patient is not None else ()
+    if patient is None or not lacking:
+        return batch
+    held = patient.get("extension")
+    added = [{"url": ORIGIN, "valueUri": address} for address in sorted(lacking)]
+    fuller = {**patient, "extension": [*(held if isinstance(held, list) else []), *added]}
+    resources = tuple(fuller if r is patient else r for r in batch.resources)
+    return replace(batch, patient=fuller, resources=resources)
 
 
 def identifiers(patient: dict[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -70,6 +113,9 @@ def attribute(clues: Clues, known: Known, kind: str = "") -> How:
             f"the source carries an identifier other than this patient's ({place})",
             remedy=f"{_REMEDY}; if you know it to be this patient's too: --accept-identifier VALUE",
         )
+    vouched = ("", origin_of(clues)) in known.identifiers
+    if clues.reference and True not in answers and not vouched:
+        _same_server(clues, known)
     agreed = bool(clues.reference) or True in answers
     if answers and not agreed:
         raise InputError(
@@ -82,6 +128,20 @@ def attribute(clues: Clues, known: Known, kind: str = "") -> How:
     if clues.sex in decisive and known.sex in decisive and clues.sex != known.sex:
         raise InputError("the source names another sex", remedy=_REMEDY)
     return "by identifier" if agreed else "by operator"
+
+
+def _same_server(clues: Clues, known: Known) -> None:
+    """Refuse a source of another server: an id means something only together with its server.
+
+    A relative reference is believed where the record does not know the patient's server; an absolute one is not.
+    """
+    origin = origin_of(clues)
+    if not origin or origin in known.origins or (not known.origins and not clues.absolute):
+        return
+    raise InputError(
+        "the source names a patient of another server, who is not known to be this one (reference)",
+        remedy="if you know it to be the same person: --accept-identifier ADDRESS of that patient",
+    )
 
 
 def _compare(system: str, value: str, known: Known) -> bool | None:

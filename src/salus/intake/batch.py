@@ -15,10 +15,14 @@ from salus.formats.content import Content
 class Clues:
     """What a source says of whose data it holds. Empty fields: it says nothing.
 
-    ``identifiers`` are (system, value), the system "" where the source names none; ``reference`` a FHIR Patient id.
+    ``identifiers`` are (system, value), the system "" where the source names none; ``reference`` a FHIR Patient id and
+    ``base`` the server that knows the person under it ("" where none is told). ``absolute``: the source names that
+    server in the reference itself, so that only a patient who is known to be that server's can be meant.
     """
 
     reference: str = ""
+    base: str = ""
+    absolute: bool = False
     identifiers: tuple[tuple[str, str], ...] = ()
     birth_date: str = ""
     sex: str = ""
@@ -50,7 +54,11 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """All that one source gives for one person. ``patient`` is the Patient resource, where it brings one."""
+    """All that one source gives for one person. ``patient`` is the Patient resource, where it brings one.
+
+    ``shared`` are resources that name nobody (practitioners, medicines, places) and that ``clues`` say who refers to;
+    where they name nobody either, it is told of them that no record refers to them.
+    """
 
     kind: str
     sources: tuple[Path, ...]
@@ -60,6 +68,7 @@ class Batch:
     losses: tuple[str, ...] = ()
     patient: dict[str, Any] | None = None
     sha256: str = ""
+    shared: bool = False
 
     @property
     def counts(self) -> dict[str, int]:

@@ -1,37 +1,28 @@
-"""FHIR R4 JSON: a Bundle, a single resource, or one of either a line (ndjson). A Bundle holds one patient."""
+"""FHIR JSON of any release: a Bundle, a single resource, or one of either a line (ndjson). A Bundle holds one patient.
+
+What is read is R4 when it leaves here (see :mod:`salus.fhir.releases`).
+"""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import re
-import uuid
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from salus.errors import InputError
 from salus.fhir import dates, json
-from salus.fhir.views import OWN_ID, TAG_SETTING
 from salus.formats.content import File
-from salus.intake.attribute import identifiers
+from salus.intake import fhir_file
+from salus.intake.age import newest
+from salus.intake.attribute import ORIGIN, identifiers
 from salus.intake.batch import Batch, Clues
+from salus.intake.fhir_bundle import NOT_READ, Found, found_in
+from salus.intake.fhir_links import Address, Linked, address, linked
+from salus.intake.fhir_sift import sifted, subject_elements, subject_identifiers
 
-MAX_BYTES = 64 << 20
-MAX_LINE = 64 << 20
-MAX_LINES = 2_000_000
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
-_TYPE = re.compile(r"[A-Z][A-Za-z]{2,40}\Z")
-_PATIENT = re.compile(r"(?:\A|/)Patient/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64}|\|[^/]*)?\Z")
-_NAMESPACE = uuid.UUID("2c8bd0a5-6e7e-5f0f-9b58-1d3f4f6d2a61")
-_NOT_TAKEN = {
-    "Consent": "consents are given with: salus consent give",
-    "AuditEvent": "the record keeps its own log",
-}
-_SUBJECT_KEYS = ("subject", "patient", "beneficiary", "individual", "for")
-_OWN = "urn:salus:"
-_OWN_SUFFIXES = ("-signature", "-provenance")
+KIND = "fhir"
 _DATE_KEYS = frozenset(
     {
         "birthDate", "deceasedDateTime", "effectiveDateTime", "effectiveInstant", "issued", "onsetDateTime",
@@ -40,266 +31,176 @@ _DATE_KEYS = frozenset(
 )  # fmt: skip
 
 
-def read(path: Path) -> Iterator[Batch]:
-    """One JSON file. Raises InputError saying where when it is not FHIR R4 JSON or names several patients."""
-    value = json.loads(_content(path))
-    yield _batch(path, _resources(value), File(path).sha256.hex())
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What is known of a file from elsewhere: where its resource was fetched, and the FHIR release it is in."""
+
+    url: str = ""
+    release: str = ""
 
 
-def of_value(value: Any, name: str) -> Batch:
-    """A parsed resource or Bundle that came otherwise than as a file; ``name`` is what its Provenance calls it.
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file, Bundle or request: its resources with references resolved, and what was lost on the way."""
 
-    Raises InputError like :func:`read`.
+    path: Path
+    resources: tuple[Linked, ...]
+    losses: tuple[str, ...]
+    digest: str
+
+
+def read(path: Path, origin: Origin | None = None) -> Iterator[Batch]:
+    """One JSON file. Raises InputError saying where when it is not FHIR JSON or names several patients."""
+    yield batch_of(source_of(path, origin))
+
+
+def source_of(path: Path, origin: Origin | None = None) -> Source:
+    """One JSON file with its references resolved. Raises InputError."""
+    known = origin or Origin()
+    found = found_in(json.loads(fhir_file.content(path)), url=known.url, release=known.release)
+    return _source(path, found, File(path).sha256.hex())
+
+
+def of_value(value: Any, name: str, own_base: str = "") -> Batch:
+    """A parsed resource or Bundle that came over the network; ``name`` is what its Provenance calls it.
+
+    ``own_base`` is this server's own address. Relative references are to this record. Raises InputError.
     """
-    return _batch(Path(name), _resources(value), hashlib.sha256(json.dumps(value, canonical=True)).hexdigest())
+    digest = hashlib.sha256(json.dumps(value, canonical=True)).hexdigest()
+    found = found_in(value)
+    resources, told = linked(found.entries, own_base)
+    here = tuple(Linked(each.resource) for each in resources)
+    return batch_of(Source(Path(name), here, (*found.losses, *told), digest))
 
 
 def read_lines(path: Path) -> Iterator[Batch]:
-    """One JSON value a line: each Bundle is a batch; lines of single resources together are one."""
-    single: list[dict[str, Any]] = []
-    for number, line in _lines(path):
+    """One JSON value a line: each Bundle is a batch; lines of single resources are one for each patient."""
+    bundles, single = sources_of_lines(path)
+    yield from (batch_of(source) for source in bundles)
+    yield from (batch_of(source) for source in by_subject(single))
+
+
+def sources_of_lines(path: Path) -> tuple[list[Source], Source]:
+    """The Bundles of a file of lines, and its single resources together. Raises InputError naming the line."""
+    bundles: list[Source] = []
+    single = Found()
+    for number, line in fhir_file.lines(path):
         try:
             value = json.loads(line)
             if isinstance(value, dict) and value.get("resourceType") == "Bundle":
-                yield _batch(path, _resources(value), hashlib.sha256(line).hexdigest())
+                bundles.append(_source(path, found_in(value), hashlib.sha256(line).hexdigest()))
             else:
-                single.extend(_resources(value))
+                found = found_in(value)
+                single.entries += found.entries
+                for what, count in found.lost.items():
+                    single.lost[what] = single.lost.get(what, 0) + count
         except InputError as error:
             raise error.at(f"line {number}") from error
-    if single:
-        for group in _by_subject(single):
-            digest = hashlib.sha256(b"".join(json.dumps(r, canonical=True) for r in group)).hexdigest()
-            yield _batch(path, group, digest)
+    return bundles, _source(path, single, "")
 
 
-def _content(path: Path) -> bytes:
-    data = File(path).read(MAX_BYTES)
-    if data[:2] != b"\x1f\x8b":
-        return data
-    plain = bytearray()
-    while data.strip(b"\0"):  # one member after the other, as bgzip writes them
-        unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        try:
-            plain += unpacker.decompress(data, MAX_BYTES - len(plain) + 1)
-        except zlib.error as error:
-            raise InputError("damaged gzip data", remedy="compress it again") from error
-        if not unpacker.eof or len(plain) > MAX_BYTES:
-            raise InputError("the gzip data are cut off or too large", remedy=f"at most {MAX_BYTES:,} bytes are read")
-        data = unpacker.unused_data
-    return bytes(plain)
+def _source(path: Path, found: Found, digest: str) -> Source:
+    resources, told = linked(found.entries)
+    return Source(path, tuple(_with_origin(each) for each in resources), (*found.losses, *told), digest)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    with path.open("rb") as stream:
-        opener = gzip.open if stream.read(2) == b"\x1f\x8b" else open
-    try:
-        with opener(path, "rb") as stream:
-            number = total = 0
-            while line := stream.readline(MAX_LINE):
-                number += 1
-                if number > MAX_LINES:
-                    raise InputError(f"more than {MAX_LINES:,} lines", remedy="split the file by patient")
-                total += len(line)
-                if total > MAX_BYTES:
-                    raise InputError(
-                        f"more than {MAX_BYTES:,} bytes", where=f"line {number}", remedy="split the file by patient"
-                    )
-                if len(line) >= MAX_LINE:
-                    raise InputError(f"a line of more than {MAX_LINE:,} bytes", where=f"line {number}")
-                if line.strip():
-                    yield number, line
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError("the gzip data are cut off or damaged", remedy="compress it again") from error
+def _with_origin(each: Linked) -> Linked:
+    """A Patient remembers the address under which its server knows the person."""
+    body = each.resource
+    if body["resourceType"] != "Patient" or not each.base:
+        return each
+    held = body.get("extension")
+    others = [e for e in (held if isinstance(held, list) else ()) if not isinstance(e, dict) or e.get("url") != ORIGIN]
+    origin = {"url": ORIGIN, "valueUri": f"{each.base}/Patient/{body['id']}"}
+    return replace(each, resource={**body, "extension": [*others, origin]})
 
 
-def _resources(value: Any) -> list[dict[str, Any]]:
-    """The resources in a parsed file, references by fullUrl turned into references by id."""
-    if not isinstance(value, dict) or not isinstance(value.get("resourceType"), str):
-        raise InputError("not a FHIR resource: no resourceType", remedy="a Bundle or a single resource is read")
-    if value["resourceType"] != "Bundle":
-        return [_checked(value, "resource")]
-    if value.get("type") == "history":
-        raise InputError("a history Bundle: which version is in force is not told", where="Bundle.type")
-    entries = value.get("entry", [])
-    if not isinstance(entries, list):
-        raise InputError("entry is not a list", where="Bundle.entry")
-    found: list[dict[str, Any]] = []
-    names: dict[str, str] = {}
-    for number, entry in enumerate(entries):
-        where = f"Bundle.entry[{number}]"
-        resource = entry.get("resource") if isinstance(entry, dict) else None
-        if not isinstance(resource, dict):
-            raise InputError("an entry without a resource", where=where)
-        resource = _checked(resource, f"{where}.resource")
-        if resource["resourceType"] == "Bundle":
-            raise InputError("a Bundle inside a Bundle", where=where, remedy="take each in by itself")
-        if isinstance(entry.get("fullUrl"), str):
-            names[entry["fullUrl"]] = f"{resource['resourceType']}/{resource['id']}"
-        found.append(resource)
-    return [_relink(resource, names) for resource in found]
+# ---- whose
 
 
-def _checked(resource: dict[str, Any], where: str) -> dict[str, Any]:
-    kind = resource.get("resourceType")
-    if not isinstance(kind, str) or not _TYPE.match(kind):
-        raise InputError("not a FHIR resource: no resourceType", where=where)
-    name = resource.get("id")
-    if name is None:
-        digest = hashlib.sha256(json.dumps(resource, canonical=True)).hexdigest()
-        return {"resourceType": kind, "id": str(uuid.uuid5(_NAMESPACE, digest)), **resource}
-    if not isinstance(name, str) or not _ID.match(name):
-        raise InputError("an id that FHIR does not allow", where=f"{where}.id", remedy="letters, digits, '-' and '.'")
-    return resource
+def subjects_of(resource: Mapping[str, Any]) -> set[str]:
+    """The ids of the Patients of this record that a resource names as its subject; usually one, or none."""
+    return {found.id for found in _subjects(resource) if not found.base}
 
 
-def _relink(value: Any, names: dict[str, str]) -> Any:
-    if isinstance(value, dict):
-        return {
-            k: names.get(v, v) if k == "reference" and isinstance(v, str) else _relink(v, names)
-            for k, v in value.items()
-        }
-    if isinstance(value, list):
-        return [_relink(item, names) for item in value]
-    return value
-
-
-def _subject_references(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for key in _SUBJECT_KEYS:
-        element = resource.get(key)
-        for item in element if isinstance(element, list) else [element]:
-            if isinstance(item, dict):
-                yield item
-
-
-def subjects_of(resource: dict[str, Any]) -> set[str]:
-    """The ids of the Patients that a resource names as its subject; usually one, or none."""
-    found = set()
-    for element in _subject_references(resource):
-        reference = element.get("reference")
-        match = _PATIENT.search(reference) if isinstance(reference, str) else None
-        if match:
-            found.add(match[1])
-    return found
-
-
-def subject_of(resource: dict[str, Any]) -> str:
-    """The id of the Patient that a resource names as its subject, else ""."""
+def subject_of(resource: Mapping[str, Any]) -> str:
+    """The id of the Patient of this record that a resource names as its subject, else ""."""
     return min(subjects_of(resource), default="")
 
 
-def _elsewhere(resource: dict[str, Any]) -> bool:
-    """True for a resource about a group, a device, a place, or a subject that the file does not resolve."""
-    references = [e["reference"] for e in _subject_references(resource) if isinstance(e.get("reference"), str)]
-    return any(not _PATIENT.search(r) and not _contained_patient(resource, r) for r in references)
+def _subjects(resource: Mapping[str, Any]) -> set[Address]:
+    """The Patients that a resource names as its subject, those of other servers with their base."""
+    written = (e.get("reference") for e in subject_elements(resource))
+    found = (address(r.partition("|")[0]) for r in written if isinstance(r, str))
+    return {each for each in found if each is not None and each.kind == "Patient"}
 
 
-def _contained_patient(resource: dict[str, Any], reference: str) -> dict[str, Any]:
-    """The Patient inside ``resource`` that "#id" refers to; {} where there is none."""
-    inner = resource.get("contained")
-    for item in inner if isinstance(inner, list) else ():
-        named = isinstance(item, dict) and f"#{item.get('id')}" == reference
-        if named and item.get("resourceType") == "Patient":
-            return dict(item)
-    return {}
+def people_of(each: Linked) -> set[Address]:
+    """Whom a resource is about: its subjects, or a Patient itself. A relative reference is to its own server."""
+    if each.resource["resourceType"] == "Patient":
+        return {Address(each.base, "Patient", str(each.resource["id"]))}
+    subjects = _subjects(each.resource)
+    return {Address(s.base or each.homes.get(f"Patient/{s.id}", each.base), s.kind, s.id) for s in subjects}
 
 
-def _subject_identifiers(resource: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Identifiers by which a resource names its subject besides, or instead of, a reference."""
-    for element in _subject_references(resource):
-        if element.get("type", "Patient") == "Patient":
-            yield from identifiers({"identifier": [element.get("identifier")]})
-        yield from identifiers(_contained_patient(resource, str(element.get("reference"))))
+def by_subject(source: Source) -> list[Source]:
+    """The resources of single lines by whom they are about; those about nobody together."""
+    groups: dict[Address | None, list[Linked]] = {}
+    for each in source.resources:
+        groups.setdefault(min(people_of(each), key=repr, default=None), []).append(each)
+    found: list[Source] = []
+    for group in groups.values():
+        digest = hashlib.sha256(b"".join(json.dumps(r.resource, canonical=True) for r in group)).hexdigest()
+        found.append(Source(source.path, tuple(group), () if found else source.losses, digest))
+    return found or ([source] if source.losses else [])
 
 
-def _carries_own_marks(resource: dict[str, Any]) -> bool:
-    """True for what only salus itself writes: findings, blob documents, proofs of signatures and origins.
-
-    Were it taken from a file, anybody could forge a finding, or undo a consent by overwriting its signature.
-    """
-    if str(resource["id"]).startswith(OWN_ID):
-        return True
-    meta = resource.get("meta")
-    tags = meta.get("tag") if isinstance(meta, dict) else None
-    extensions = resource.get("extension")
-    marks = [t.get("system") for t in (tags if isinstance(tags, list) else ()) if isinstance(t, dict)]
-    marks = [m for m in marks if m != TAG_SETTING]
-    marks += [e.get("url") for e in (extensions if isinstance(extensions, list) else ()) if isinstance(e, dict)]
-    if resource["resourceType"] == "Provenance":
-        targets = resource.get("target")
-        references = [t.get("reference") for t in (targets if isinstance(targets, list) else ()) if isinstance(t, dict)]
-        if resource["id"].endswith(_OWN_SUFFIXES) or any(str(r).startswith("Consent/") for r in references):
-            return True
-    return any(str(mark).startswith(_OWN) for mark in marks)
+# ---- batches
 
 
-def _by_subject(resources: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for resource in resources:
-        own = str(resource["id"]) if resource["resourceType"] == "Patient" else subject_of(resource)
-        groups.setdefault(own, []).append(resource)
-    return list(groups.values())
-
-
-def _batch(path: Path, resources: list[dict[str, Any]], digest: str) -> Batch:
-    patients = [r for r in resources if r["resourceType"] == "Patient"]
-    subjects = {s for r in resources for s in subjects_of(r)} | {str(p["id"]) for p in patients}
-    if len(subjects) > 1:
-        raise InputError(
-            f"the file names {len(subjects)} patients", remedy="one Bundle holds one patient; split it or use ndjson"
-        )
-    patient = patients[-1] if patients else None
-    kept, losses = _sifted(resources)
-    named = {i for r in kept for i in _subject_identifiers(r)}
+def batch_of(source: Source) -> Batch:
+    """One batch. Raises InputError where the source names several patients, or only what is not taken."""
+    bodies = [each.resource for each in source.resources]
+    patients = [r for r in bodies if r["resourceType"] == "Patient"]
+    person = _one_person(source.resources)
+    patient = newest(patients)[-1] if patients else None
+    kept, left = sifted(bodies)
+    named = {i for r in kept for i in subject_identifiers(r)}
+    absolute = bool(person.base) and any(s.base for each in source.resources for s in _subjects(each.resource))
     return Batch(
-        kind="fhir",
-        sources=(path,),
+        kind=KIND,
+        sources=(source.path,),
         clues=Clues(
-            reference=next(iter(subjects), ""),
+            reference=person.id,
+            base=person.base,
+            absolute=absolute and patient is None,
             identifiers=(*identifiers(patient or {}), *sorted(named)),
             birth_date=str(patient.get("birthDate", "")) if patient else "",
             sex=str(patient.get("gender", "")) if patient else "",
         ),
-        resources=tuple(_latest(kept)),
-        losses=(*losses, *_unreadable_dates(kept), *_unknown_modifiers(kept)),
+        resources=tuple(newest(kept)),
+        losses=(*source.losses, *left, *_unreadable_dates(kept)),
         patient=patient,
-        sha256=digest,
+        sha256=source.digest,
     )
 
 
-def _sifted(resources: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
-    """The resources that are taken, and for every other kind why not."""
-    kept: list[dict[str, Any]] = []
-    left: dict[str, int] = {}
-    for resource in resources:
-        kind = resource["resourceType"]
-        if kind in _NOT_TAKEN:
-            why = f"{kind} not taken: {_NOT_TAKEN[kind]}"
-        elif _carries_own_marks(resource):
-            why = f"{kind} not taken: it carries marks that only salus itself gives"
-        elif _elsewhere(resource):
-            why = f"{kind} not taken: its subject is not a patient whom the file names"
-        else:
-            kept.append(resource)
-            continue
-        left[why] = left.get(why, 0) + 1
-    return kept, [f"{count} {why}" for why, count in left.items()]
+_NOBODY = Address("", "Patient", "")
 
 
-def _latest(resources: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One resource a type and id: of several the last, as a transaction would leave it."""
-    return list({(r["resourceType"], r["id"]): r for r in resources}.values())
+def _one_person(resources: Sequence[Linked]) -> Address:
+    """The one patient whom the resources are about. Raises InputError where there are several."""
+    people = {person for each in resources for person in people_of(each)}
+    told = {(p.base, p.id) for p in people if p.base}
+    people = {p for p in people if p.base or not any(name == p.id for _, name in told)}
+    if len(people) > 1:
+        raise InputError(
+            f"the file names {len(people)} patients", remedy="one Bundle holds one patient; split it or use ndjson"
+        )
+    return next(iter(people), _NOBODY)
 
 
-def _unknown_modifiers(resources: Iterable[dict[str, Any]]) -> list[str]:
-    """A modifier may turn the meaning of a resource round, and salus knows none."""
-    return [
-        f"{r['resourceType']}: carries a modifierExtension that is not known; kept, but not read"
-        for r in resources
-        if r.get("modifierExtension")
-    ]
-
-
-def _unreadable_dates(resources: Iterable[dict[str, Any]]) -> list[str]:
+def _unreadable_dates(resources: Iterable[Mapping[str, Any]]) -> list[str]:
     losses = []
     for resource in resources:
         for key in _DATE_KEYS & resource.keys():
@@ -308,3 +209,6 @@ def _unreadable_dates(resources: Iterable[dict[str, Any]]) -> list[str]:
             except InputError as error:
                 losses.append(f"{resource['resourceType']}.{key}: {error.what}; the element is kept but not read")
     return losses
+
+
+__all__ = ["NOT_READ", "Origin", "Source", "batch_of", "by_subject", "of_value", "read", "read_lines", "source_of"]

@@ -11,7 +11,7 @@ from salus.errors import InputError
 from salus.formats import hl7v2
 from salus.formats.content import File
 from salus.formats.hl7v2 import Message
-from salus.intake import hl7v2_map
+from salus.intake import hl7v2_age, hl7v2_map
 from salus.intake.attribute import identifiers
 from salus.intake.batch import Batch, Clues
 
@@ -44,11 +44,14 @@ def check_supported(message: Message) -> None:
         raise UnsupportedError("the message is about no person", "MSH-9", "bed states are not kept")
 
 
-def read(path: Path, zone: tzinfo | None = None) -> Iterator[Batch]:
-    """Every message of a file or batch file. Raises InputError naming the byte where a bad one begins."""
+def read(path: Path, zone: tzinfo | None = None, encoding: str = "") -> Iterator[Batch]:
+    """Every message of a file or batch file; ``encoding`` is that of messages which name none.
+
+    Raises InputError naming the byte where a bad one begins.
+    """
     for start, data in hl7v2.split(File(path).read(hl7v2.MAX_BATCH_BYTES)):
         try:
-            yield batch(data, path, zone)
+            yield batch(data, path, zone, hl7v2.parse(data, encoding))
         except InputError as error:
             raise error.at(f"message at byte {start}") from error
 
@@ -60,7 +63,8 @@ def batch(data: bytes, source: Path, zone: tzinfo | None = None, message: Messag
     if not parsed.control_id:
         raise InputError("the message has no control id", "MSH-10", "send one, other for every message")
     mapped = hl7v2_map.run(parsed, zone)
-    patient = next(r for r in mapped.resources if r["resourceType"] == "Patient")
+    resources = hl7v2_age.stamped(parsed, mapped.resources, zone)
+    patient = next(r for r in resources if r["resourceType"] == "Patient")
     return Batch(
         kind=f"{KIND} {'^'.join(part for part in parsed.kind if part)}",
         sources=(source,),
@@ -70,7 +74,7 @@ def batch(data: bytes, source: Path, zone: tzinfo | None = None, message: Messag
             birth_date=str(patient.get("birthDate", "")),
             sex=str(patient.get("gender", "")),
         ),
-        resources=mapped.resources,
+        resources=resources,
         losses=mapped.losses,
         patient=patient,
         sha256=hashlib.sha256(data.strip(b"\x0b\x1c\r\n \t")).hexdigest(),

@@ -10,15 +10,17 @@ from pathlib import Path
 
 from salus.errors import InputError, SalusError
 from salus.formats.content import File
-from salus.intake import apple_health, dicom, fhir_json, hl7v2, nifti, note, vcf, wfdb
+from salus.intake import apple_health, dicom, hl7v2, nifti, note, vcf, wfdb
 from salus.intake.batch import Read, Unreadable
-from salus.intake.recognise import is_skipped, recognise
+from salus.intake.fhir_json import Origin
+from salus.intake.fhir_set import FileSet
+from salus.intake.recognise import begins_with_patient, is_skipped, recognise
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the operator said. ``sample`` names the VCF sample that is the patient; ``time_zone`` is the one in which an
-    HL7 v2 sender gives times without an offset."""
+    HL7 v2 sender gives times without an offset; ``encoding`` holds for notes and HL7 v2 messages that name none."""
 
     sample: str | None = None
     encoding: str | None = None
@@ -59,16 +61,44 @@ def read(paths: Iterable[Path], options: Options | None = None) -> Iterator[Read
     for path in links_below(named):
         if path not in explicit:
             yield Unreadable((path,), InputError("a link: not followed", str(path), "name what it leads to"))
-    for kind, group in _groups(files_below(named)):
-        reader = _READERS.get(kind)
-        try:
-            if reader is None:
-                raise _refusal(kind)
-            yield from _read_all(reader, group, chosen)
-        except SalusError as error:
-            yield Unreadable(_real(group), error.at(str(group[0])))
-        except OSError as error:
-            yield Unreadable(_real(group), InputError(f"cannot be read: {error.strerror}", str(group[0])))
+    groups = sorted(_groups(files_below(named)), key=lambda group: not _tells_of_patients(*group))
+    together = FileSet(_origins(groups))
+    readers = {**_READERS, "fhir": lambda g, _: together.read(g[0]), "ndjson": lambda g, _: together.read_lines(g[0])}
+    for kind, group in groups:
+        yield from _read_group(readers.get(kind), kind, group, chosen)
+    yield from (replace(item, sources=_real(item.sources)) for item in together.rest())
+
+
+def _tells_of_patients(kind: str, group: Sequence[Path]) -> bool:
+    """True for a file of lines that begins with a Patient: read first, so that the rest of a bulk export need not wait.
+
+    What does not begin so is read in its turn, and waits where its patient is not known yet.
+    """
+    try:
+        return kind == "ndjson" and begins_with_patient(group[0])
+    except OSError:
+        return False  # reading it says so
+
+
+def _origins(groups: Sequence[tuple[str, Sequence[Path]]]) -> dict[Path, Origin]:
+    """What an Apple Health export among the files tells of the clinical records that lie beside it."""
+    found: dict[Path, Origin] = {}
+    beside = any(kind == "fhir" for kind, _ in groups)
+    for kind, group in groups:
+        if kind == "apple-health" and beside:
+            found |= apple_health.clinical_records(group[0])
+    return found
+
+
+def _read_group(reader: Reader | None, kind: str, group: Sequence[Path], options: Options) -> Iterator[Read]:
+    try:
+        if reader is None:
+            raise _refusal(kind)
+        yield from _read_all(reader, group, options)
+    except SalusError as error:
+        yield Unreadable(_real(group), error.at(str(group[0])))
+    except OSError as error:
+        yield Unreadable(_real(group), InputError(f"cannot be read: {error.strerror}", str(group[0])))
 
 
 def _read_all(reader: Reader, group: Sequence[Path], options: Options) -> list[Read]:
@@ -133,14 +163,12 @@ def _groups(files: Sequence[Path]) -> Iterator[tuple[str, list[Path]]]:
 
 
 _READERS: dict[str, Reader] = {
-    "fhir": lambda group, _: fhir_json.read(group[0]),
-    "ndjson": lambda group, _: fhir_json.read_lines(group[0]),
     "vcf": lambda group, options: vcf.read(group[0], options.sample),
     "dicom": lambda group, _: dicom.read(group),
     "nifti": lambda group, _: nifti.read(group[0]),
     "wfdb": lambda group, _: wfdb.read(group),
     "apple-health": lambda group, options: apple_health.read(group[0], options.accept_plain_dtd),
-    "hl7v2": lambda group, options: hl7v2.read(group[0], options.time_zone),
+    "hl7v2": lambda group, options: hl7v2.read(group[0], options.time_zone, options.encoding or ""),
     "note": lambda group, options: note.read(group[0], options.encoding),
 }
 

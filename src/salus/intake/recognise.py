@@ -27,6 +27,7 @@ _MAGIC = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "office"),
 )
 """How files begin that are not read: they are named, so that none is filed as a note or called broken JSON."""
+_PATIENT = re.compile(rb'"resourceType"\s*:\s*"Patient"')
 _TABLES = (".csv", ".tsv", ".tab", ".csv.gz", ".tsv.gz", ".tab.gz")
 _SEPARATORS = tuple(re.compile(sign) for sign in (rb"\t", rb",(?! )", rb";(?! )"))
 """Before a blank a comma or semicolon is punctuation: prose has as many in a line by chance."""
@@ -151,6 +152,12 @@ def _is_table(text: bytes, *, whole: bool) -> bool:
         if columns[-1] >= 2 and rows >= max(_TAIL_ROWS, 0.75 * len(lines)):
             return True
     return False
+
+
+def begins_with_patient(path: Path) -> bool:
+    """True for a file of JSON lines whose first is a Patient, as far as its head tells."""
+    line = _text_of(_unpacked(_first_bytes(path))).partition(b"\n")[0]
+    return _PATIENT.search(line) is not None
 
 
 def is_skipped(path: Path) -> bool:

@@ -25,7 +25,8 @@ MAX_VALUES = 100
 """How many values one parameter may name, separated by commas."""
 PREFIXES = ("eq", "ne", "lt", "le", "gt", "ge", "sa", "eb")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
-_REFERENCE = re.compile(r"(?:.*/)?([A-Z][A-Za-z]{1,40})/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?\Z")
+_REFERENCE = re.compile(r"([A-Z][A-Za-z]{1,40})/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?\Z")
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _FAR_PAST = datetime.min.replace(tzinfo=UTC)
 _FAR_FUTURE = datetime.max.replace(tzinfo=UTC)
 
@@ -105,10 +106,20 @@ def parse(parameter: Parameter, modifier: str, text: str) -> Clause:
     return Clause(parameter, tuple(_value(parameter, part) for part in parts), modifier)
 
 
+def absolute(text: str) -> bool:
+    """Whether a reference names a server. An id means something only with its server: such a one is never ours."""
+    return bool(_ABSOLUTE.match(text))
+
+
 def identity(text: str) -> tuple[str, str]:
-    """Type ("" where not said) and id of a written reference. Raises InputError for anything else."""
+    """Type ("" where not said) and id of a written reference; of one to another server the id is "", which is nobody's.
+
+    Raises InputError for anything else.
+    """
     if _ID.match(text):
         return "", text
+    if absolute(text):
+        return next((part for part in reversed(text.split("/")[:-1]) if part[:1].isupper()), ""), ""
     match = _REFERENCE.match(text)
     if match is None:
         raise InputError("not a reference", remedy="write TYPE/ID or an id")
@@ -168,7 +179,8 @@ def _value(parameter: Parameter, text: str) -> Wanted:
         return _plain(text)
     if parameter.kind in ("reference", "patient"):
         try:
-            return "/".join(filter(None, identity(_plain(text))))
+            plain = _plain(text)
+            return plain if absolute(plain) else "/".join(filter(None, identity(plain)))
         except InputError as error:
             raise error.at(parameter.name) from error
     parts = _split(text, "|")

@@ -37,7 +37,7 @@ def _detail(plan: Plan, item: PlanItem) -> str:
     lines += [f"- {_plain(reason)}" for reason in item.because]
     lines += [f"- When: {_plain(item.window)}"] if item.window else []
     lines += [f"- Alternatives: {_plain(', '.join(item.alternatives))}"] if item.alternatives else []
-    lines += [f"- Strength: {_plain(item.strength)}", f"- Changes if: {_plain(item.changes_if)}", ""]
+    lines += [f"- Strength: {_plain(str(item.strength))}", f"- Changes if: {_plain(item.changes_if)}", ""]
     left = len(plan.items) - MAX_CARDS
     lines += [f"{left} more items stand in the plan.", ""] if left > 0 else []
     return "\n".join([*lines, _plain(plan.scope_statement), "", _plain(NOT_A_DEVICE)])

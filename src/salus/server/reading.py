@@ -73,7 +73,7 @@ async def search(request: Request) -> Response:
     _check_format(pairs)
 
     def find(session: Session) -> Page:
-        query = fhir_query.parse(kind, pairs, lenient=lenient)
+        query = fhir_query.parse(kind, pairs, lenient=lenient, own_base=f"{service(request).base}/fhir")
         return Records(session, service(request).desk, purpose).search(query)
 
     page = await service(request).work(request, find)

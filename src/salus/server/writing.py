@@ -19,23 +19,24 @@ MEDIA = ("application/fhir+json", "application/json")
 
 async def create(request: Request) -> Response:
     """POST /fhir/TYPE."""
-    kind = request.path_params["kind"]
+    kind, own_base = request.path_params["kind"], f"{service(request).base}/fhir"
     data = await _body(request)
 
     def take(session: Session) -> Created:
         if not TYPE.match(kind):
             raise Unsupported("no such type")
-        return fhir_write.create(session, kind, json.loads(data))
+        return fhir_write.create(session, kind, json.loads(data), own_base)
 
     return bundles.created(service(request).base, await service(request).work(request, take, writes=True))
 
 
 async def transaction(request: Request) -> Response:
     """POST /fhir with a transaction Bundle."""
+    own_base = f"{service(request).base}/fhir"
     data = await _body(request)
 
     def take(session: Session) -> list[Created]:
-        return fhir_write.transaction(session, json.loads(data))
+        return fhir_write.transaction(session, json.loads(data), own_base)
 
     made = await service(request).work(request, take, writes=True)
     return bundles.answer(bundles.transaction_response(made))

@@ -27,9 +27,22 @@ def test_a_frame_beyond_the_limit_is_refused_before_it_is_complete():
         Frames(10).feed(START + b"x" * 11)
 
 
-def test_bytes_outside_a_frame_are_refused():
+def test_bytes_before_a_frame_are_skipped_in_any_cutting():
+    stream = b"\n" + framed(b"one") + b"\r\n\x00noise" + framed(b"two") + b"\n"
+    for size in range(1, len(stream)):
+        frames = Frames(100)
+        found = [f for start in range(0, len(stream), size) for f in frames.feed(stream[start : start + size])]
+        assert found == [b"one", b"two"]
+
+
+def test_noise_without_end_is_refused_and_a_frame_begins_the_count_anew():
     with pytest.raises(ValueError, match="outside"):
         Frames(10).feed(b"GET / HTTP/1.1\r\n")
+    frames = Frames(10)
+    assert frames.feed(b"x" * 9 + framed(b"a") + b"x" * 9 + framed(b"b")) == [b"a", b"b"]
+    assert frames.feed(b"x" * 6) == []
+    with pytest.raises(ValueError, match="outside"):
+        frames.feed(b"x" * 6)
 
 
 def talk(conversation, **limits):
@@ -73,7 +86,7 @@ def test_a_silent_or_senseless_connection_is_closed():
     assert talk(conversation, idle_seconds=0.05) == b""
 
     async def senseless(reader, writer, port):
-        writer.write(b"GET / HTTP/1.1\r\n")
+        writer.write(b"GET / HTTP/1.1\r\n" * 1000)
         return await reader.read()
 
     assert talk(senseless) == b""

@@ -14,6 +14,8 @@ from salus.errors import ConfigurationError
 
 START, END = b"\x0b", b"\x1c\r"
 CHUNK = 1 << 16
+NOISE = 4096
+"""Bytes that may stand before a frame: more is no line of messages."""
 Handler = Callable[[bytes], bytes]
 
 
@@ -37,18 +39,19 @@ class Frames:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._buffer = bytearray()
+        self._noise = 0
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The frames that ``data`` completes. Raises OverflowError for a frame beyond the limit and ValueError for
-        bytes that stand outside a frame."""
+        """The frames that ``data`` completes. Bytes before a frame are skipped (MLLP Release 1: what stands between
+        blocks is ignored). Raises OverflowError for a frame beyond the limit and ValueError where too many bytes come
+        without a frame."""
         self._buffer += data
         found = []
         while self._buffer:
-            if not self._buffer.startswith(START):
-                if self._buffer.lstrip(b"\r\n \t"):
-                    raise ValueError("bytes outside a frame")
-                self._buffer.clear()
-                break
+            noise = self._buffer.find(START)
+            if noise:
+                self._skip(noise if noise > 0 else len(self._buffer))
+                continue
             end = self._buffer.find(END)
             if max(end, len(self._buffer) if end < 0 else 0) > self._limit:
                 raise OverflowError("a frame beyond the limit")
@@ -56,9 +59,14 @@ class Frames:
                 break
             found.append(bytes(self._buffer[1:end]))
             del self._buffer[: end + len(END)]
-            while self._buffer.startswith((b"\r", b"\n")):
-                del self._buffer[:1]
+            self._noise = 0
         return found
+
+    def _skip(self, count: int) -> None:
+        self._noise += count
+        if self._noise > min(NOISE, self._limit):
+            raise ValueError("bytes outside a frame")
+        del self._buffer[:count]
 
 
 async def connect(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

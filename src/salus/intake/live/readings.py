@@ -18,10 +18,11 @@ from decimal import Decimal
 from typing import Any
 
 from salus.errors import InputError
-from salus.fhir import codes, dates, json, quantity
+from salus.fhir import dates, json, quantity
 from salus.fhir.codes import SYSTEMS, Code
 from salus.fhir.quantity import Quantity
 from salus.fhir.views import OWN_ID, TAG_KIND, TAG_SETTING
+from salus.terminology import codes
 
 KEY_SYSTEM = "urn:salus:reading"
 TAG_LATE = "urn:salus:late"

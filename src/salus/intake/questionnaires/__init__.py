@@ -12,8 +12,9 @@ from importlib.resources import files
 from typing import Any
 
 from salus.errors import InputError
-from salus.fhir import codes, json
+from salus.fhir import json
 from salus.fhir.views import Body
+from salus.terminology import codes
 
 ORDINAL = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
 UNIT = "http://hl7.org/fhir/StructureDefinition/questionnaire-unit"
@@ -27,7 +28,7 @@ NEVER = "never"
 @cache
 def load(name: str) -> Body:
     """The Questionnaire called ``name``. Raises InputError."""
-    path = files("salus.fhir").joinpath("questionnaires", f"{name}.json")
+    path = files("salus.intake").joinpath("questionnaires", f"{name}.json")
     if not name.isidentifier() or not path.is_file():
         raise InputError("no such questionnaire", remedy="lifestyle")
     body: Body = json.loads(path.read_bytes())

@@ -1,0 +1,266 @@
+"""The files of one export together: any order, what is about nobody, entries without data, Apple's clinical records."""
+
+import itertools
+import random
+
+import pytest
+
+from salus.app.intake import Intake
+from salus.app.session import Session
+from salus.fhir import json
+from salus.fhir.views import CATEGORIES, PERSON
+from salus.intake.read import read
+from salus.trust.gate import Grant
+from tests.conftest import bundle, creatinine, person
+
+
+def run(ward, *paths, **more):
+    return Intake(Session(ward.house, ward.operator), **more).run(paths)
+
+
+def held(ward, patient="p1"):
+    """Everything that the record holds of a patient, by type and id."""
+    scope = Grant("test", patient, "service", frozenset({*CATEGORIES, PERSON}), may_write=False, purpose="test")
+    found = {(s.body["resourceType"], s.body["id"]): s.body for s in ward.house.store.read(scope)}
+    return {key: body for key, body in found.items() if key[0] != "Provenance"}
+
+
+def lay(ward, files):
+    folder = ward.folder / "export"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, values in files.items():
+        lines = values if isinstance(values, list) else [values]
+        (folder / name).write_bytes(b"\n".join(json.dumps(v) for v in lines) + b"\n")
+    return folder
+
+
+def condition(patient, **more):
+    return {"resourceType": "Condition", "id": f"k-{patient}", "subject": {"reference": f"Patient/{patient}"}, **more}
+
+
+def doctor(name="d1", **more):
+    return {"resourceType": "Practitioner", "id": name, "name": [{"family": "Doe"}], **more}
+
+
+def test_a_bulk_export_is_taken_in_whole_in_one_run(ward):
+    people = ("p1", "p2")
+    folder = lay(
+        ward,
+        {
+            "AllergyIntolerance.ndjson": [
+                {"resourceType": "AllergyIntolerance", "id": f"a-{p}", "patient": {"reference": f"Patient/{p}"}}
+                for p in people
+            ],
+            "Observation.ndjson": [creatinine("1.1", "2026-01-01", f"o-{p}", p) for p in people],
+            "Patient.ndjson": [person(p) for p in people],
+            "Practitioner.ndjson": [doctor()],
+        },
+    )
+    taken = run(ward, folder)
+    assert [t.error for t in taken] == [None] * 7
+    for patient in people:
+        assert set(held(ward, patient)) == {
+            ("Patient", patient), ("AllergyIntolerance", f"a-{patient}"), ("Observation", f"o-{patient}")
+        }  # fmt: skip
+    (nobodys,) = [t for t in taken if not t.patient]
+    assert nobodys.losses == ("1 Practitioner not taken: about nobody, and no record refers to it",)
+    assert not ward.house.verify().problems
+
+
+def test_what_is_about_nobody_goes_with_whoever_refers_to_it_step_by_step(ward):
+    role = {"resourceType": "PractitionerRole", "id": "r1", "practitioner": {"reference": "Practitioner/d1"}}
+    proof = {"resourceType": "Provenance", "id": "v1", "target": [{"reference": "Condition/k-p2"}]}
+    folder = lay(
+        ward,
+        {
+            "1-Practitioner.ndjson": [doctor("d1"), doctor("d2"), doctor("d3")],
+            "2-Role.ndjson": [role],
+            "3-Provenance.ndjson": [proof],
+            "4-Condition.ndjson": [
+                condition("p1", asserter={"reference": "PractitionerRole/r1"}),
+                condition("p2", asserter={"reference": "Practitioner/d2/_history/3"}),
+            ],
+            "5-Patient.ndjson": [person("p1"), person("p2")],
+        },
+    )
+    taken = run(ward, folder)
+    assert [t.error for t in taken] == [None] * len(taken)
+    others = {"Patient", "Condition"}
+    assert {k for k in held(ward, "p1") if k[0] not in others} == {("PractitionerRole", "r1"), ("Practitioner", "d1")}
+    assert {k for k in held(ward, "p2") if k[0] not in others} == {("Practitioner", "d2")}
+    assert [t.losses for t in taken if not t.patient] == [
+        ("1 Practitioner not taken: about nobody, and no record refers to it",)
+    ]
+    proofs = ward.house.store.holders(ward.house.gate.house("t"), "Provenance", "v1", 5)
+    assert proofs == ["p2"]
+
+
+def test_medicines_in_files_of_their_own_are_kept_with_the_prescription(ward):
+    order = {
+        "resourceType": "MedicationRequest", "id": "m", "status": "active", "subject": {"reference": "Patient/p1"},
+        "medicationReference": {"reference": "Medication/x1"},
+    }  # fmt: skip
+    medicine = {"resourceType": "Medication", "id": "x1", "code": {"text": "warfarin"}}
+    run(
+        ward,
+        lay(ward, {"Medication.ndjson": [medicine], "MedicationRequest.ndjson": [order], "Patient.json": person()}),
+    )
+    assert held(ward)["Medication", "x1"]["code"] == {"text": "warfarin"}
+
+
+def test_a_document_keeps_its_binary(ward):
+    note = {
+        "resourceType": "DocumentReference", "id": "n", "status": "current", "subject": {"reference": "Patient/p1"},
+        "content": [{"attachment": {"url": "Binary/b1"}}],
+    }  # fmt: skip
+    files = {"1.json": {"resourceType": "Binary", "id": "b1", "data": "QQ=="}, "2.json": note, "3.json": person()}
+    run(ward, lay(ward, files), lay(ward, {"4.json": person("p2")}))
+    assert ("Binary", "b1") in held(ward)
+
+
+def test_with_one_patient_what_is_about_nobody_is_that_patients(ward):
+    run(ward, lay(ward, {"Practitioner.ndjson": [doctor()], "zPatient.ndjson": [person()]}))
+    assert ("Practitioner", "d1") in held(ward)
+
+
+def test_a_patient_file_of_lines_is_read_first_so_that_the_rest_need_not_wait(ward):
+    folder = lay(ward, {"Observation.ndjson": [creatinine("1", "2026-01-01", "c")], "zz.ndjson": [person()]})
+    assert [b.counts for b in read([folder])] == [{"Patient": 1}, {"Observation": 1}]
+
+
+def test_files_of_an_unknown_patient_are_still_refused(ward):
+    folder = lay(ward, {"a.ndjson": [creatinine("1", "2026-01-01", "c", "px")], "b.ndjson": [person()]})
+    errors = {t.name: t.error for t in run(ward, folder)}
+    assert "no such patient" in errors["a.ndjson"].what
+    assert errors["b.ndjson"] is None
+    assert set(held(ward)) == {("Patient", "p1")}
+
+
+VERSIONS = [
+    creatinine("1.0", "2026-01-01", "c1") | {"meta": {"lastUpdated": "2026-01-01T10:00:00Z"}},
+    creatinine("2.0", "2026-01-01", "c1") | {"meta": {"lastUpdated": "2026-01-03T10:00:00Z"}, "status": "corrected"},
+    creatinine("3.0", "2026-01-01", "c1") | {"meta": {"lastUpdated": "2026-01-02T10:00:00Z"}},
+]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_exports_in_any_order_give_the_same_record(ward, order):
+    run(ward, lay(ward, {"Patient.json": person()}))
+    losses = []
+    for number in order:
+        losses += [t.losses for t in run(ward, ward.write(f"v{number}/x.json", bundle(person(), VERSIONS[number])))]
+    assert held(ward)["Observation", "c1"] == VERSIONS[1]
+    older = [loss for found in losses for loss in found if "newer version" in loss]
+    assert len(older) == sum(number != 1 and order.index(1) < order.index(number) for number in order) + (
+        order.index(2) < order.index(0) < order.index(1)
+    )
+
+
+def test_entries_of_a_bundle_in_any_order_give_the_same_batch(ward):
+    entries = [person(), creatinine("1", "2026-01-01", "c1"), condition("p1"), doctor()]
+    results = set()
+    for seed in range(6):
+        random.Random(seed).shuffle(entries)
+        (batch,) = read([ward.write("b.json", bundle(*entries))])
+        results.add(json.dumps(sorted((r["resourceType"], r["id"]) for r in batch.resources)))
+        assert batch.clues.reference == "p1"
+    assert len(results) == 1
+
+
+def test_entries_without_data_are_legal_and_said(ward):
+    entries = [
+        {"resource": person(), "request": {"method": "PUT", "url": "Patient/p1"}},
+        {"request": {"method": "DELETE", "url": "Observation/old"}},
+        {"response": {"status": "204"}},
+        {"resource": {"resourceType": "OperationOutcome", "issue": []}, "search": {"mode": "outcome"}},
+    ]
+    path = ward.write("t.json", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    (taken,) = run(ward, path)
+    assert taken.error is None
+    assert taken.losses == (
+        "1 request to delete Observation not carried out: nothing is deleted by a file",
+        "1 entry without a resource not taken: it holds no data",
+        "1 OperationOutcome not taken: it is what a server said, and about nobody",
+    )
+    assert set(held(ward)) == {("Patient", "p1")}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"resourceType": "Bundle", "type": "transaction-response", "entry": [{"response": {"status": "201"}}]},
+        {"resourceType": "Bundle", "type": "searchset", "total": 0},
+        {"resourceType": "OperationOutcome", "issue": []},
+    ],
+)
+def test_a_file_that_holds_nothing_of_anybody_is_no_error_and_leaves_no_trace(ward, value):
+    run(ward, ward.write("p.json", person()))
+    before = ward.house.verify().versions
+    (taken,) = run(ward, ward.write("nothing.json", value))
+    assert taken.error is None
+    assert taken.losses
+    assert ward.house.verify().versions == before
+
+
+def test_answers_of_a_batch_are_read_one_by_one(ward):
+    inner = [bundle(person()), bundle(creatinine("1", "2026-01-01", "c1"))]
+    path = ward.write("r.json", {**bundle(*inner), "type": "batch-response"})
+    run(ward, path)
+    assert set(held(ward)) == {("Patient", "p1"), ("Observation", "c1")}
+
+
+EXPORT = (
+    '<?xml version="1.0"?>\n{dtd}<HealthData locale="en"><ExportDate value="2026-05-01 07:10:00 +0200"/>'
+    '<Me HKCharacteristicTypeIdentifierDateOfBirth="1968-03-14"/>{records}</HealthData>'
+)
+RECORD = (
+    '<ClinicalRecord type="X" fhirVersion="{version}" sourceURL="{url}" resourceFilePath="/clinical-records/{name}"/>'
+)
+BASE = "https://ehr.example/api/FHIR/DSTU2"
+
+
+def apple(ward, dtd="", records=True):
+    folder = lay(
+        ward,
+        {
+            "clinical-records/a.json": {
+                "resourceType": "MedicationOrder", "id": "m1", "status": "active", "dateWritten": "2026-02-01",
+                "patient": {"reference": f"{BASE}/Patient/p1"},
+                "medicationReference": {"reference": f"{BASE}/Medication/t", "display": "warfarin 5 MG"},
+            },
+            "clinical-records/b.json": {
+                "resourceType": "Observation", "id": "o1", "status": "final", "code": {"text": "creatinine"},
+                "subject": {"reference": f"{BASE}/Patient/p1"},
+            },
+            "clinical-records/z.json": person(),
+        },
+    ) if (ward.folder / "export" / "clinical-records").mkdir(parents=True) is None else None  # fmt: skip
+    found = "".join(
+        RECORD.format(version="1.0.2", url=f"{BASE}/{kind}", name=name)
+        for kind, name in (("MedicationOrder/m1", "a.json"), ("Observation/o1", "b.json"), ("Patient/p1", "z.json"))
+    )
+    (folder / "export.xml").write_text(EXPORT.format(dtd=dtd, records=found if records else ""))
+    return folder
+
+
+def test_apples_clinical_records_are_read_with_what_the_export_tells_of_them(ward):
+    taken = run(ward, apple(ward))
+    assert [t.error for t in taken] == [None] * 4
+    order = held(ward)["MedicationRequest", "m1"]
+    assert (order["subject"]["reference"], order["authoredOn"]) == ("Patient/p1", "2026-02-01")
+    assert order["medicationReference"] == {"reference": "Medication/t", "display": "warfarin 5 MG"}
+    assert held(ward)["Observation", "o1"]["subject"]["reference"] == "Patient/p1"
+
+
+def test_what_the_export_tells_is_read_though_its_dtd_is_refused(ward):
+    taken = {t.name: t.error for t in run(ward, apple(ward, dtd="<!DOCTYPE HealthData [<!ELEMENT HealthData ANY>]>"))}
+    assert "DOCTYPE" in taken.pop("export.xml").what
+    assert set(taken.values()) == {None}
+
+
+@pytest.mark.parametrize("broken", [{"dtd": '<!DOCTYPE H [<!ENTITY x "y">]>'}, {"records": False}])
+def test_without_what_the_export_tells_a_reference_to_a_server_is_not_ours(ward, broken):
+    taken = {t.name: t.error for t in run(ward, apple(ward, **broken))}
+    assert "another server" in taken["a.json"].what
+    assert taken["z.json"] is None
+    assert set(held(ward)) - {k for k in held(ward) if k[0] == "DocumentReference"} == {("Patient", "p1")}
