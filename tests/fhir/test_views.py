@@ -12,6 +12,7 @@ from salus.fhir.blobs import BLOB_SCHEME, EXT_META, EXT_SHA256
 from salus.fhir.views import CATEGORIES, PERSON, TAG_KIND, TAG_SETTING, Source
 from salus.record.chart import Chart
 from salus.record.index import date_rows, tokens
+from salus.terminology.naming import names_by
 
 SOURCE = Source("Observation/o1", 1, "0" * 64)
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -83,7 +84,7 @@ def observation(**more):
 
 def test_an_observation_is_read_in_full():
     body = observation(effectiveDateTime="2026-05-01", device={"display": "Meter"})
-    found = views.observation(SOURCE, body)
+    found = views.observation(SOURCE, body, names_by())
     assert "creatinine" in found.concepts
     assert (str(found.quantity), found.device, found.effective.text) == ("1.10 mg/dL", "Meter", "2026-05-01")
 

@@ -7,13 +7,16 @@ import shutil
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from salus.app.config import Configuration
+from salus.app.terminology import terminology_of
 from salus.errors import AccessError, InputError, StoreError
 from salus.fhir import dates
 from salus.findings import registry as methods
+from salus.record.chart import Chart
 from salus.record.forgetting import compact
 from salus.record.store import Store
 from salus.trust import erasure, quarantine
@@ -57,7 +60,9 @@ class House:
             self.log.check_mark(self.store.connection)
         self._heard = self.log.newest_of(self.store.connection, state.TOPIC)
         self.registry = state.load(self.log, self.store.connection)
-        self.gate = Gate(self.store, self.log, self.registry, clock)
+        self.terminology = terminology_of(configuration)
+        charts = partial(Chart, terminology=self.terminology)
+        self.gate = Gate(self.store, self.log, self.registry, clock, charts)
 
     @classmethod
     def create(cls, configuration: Configuration, *, demo: bool = False, clock: Callable[[], datetime] = now) -> House:

@@ -17,7 +17,7 @@ def questionnaire() -> None:
 @click.argument("name", default="lifestyle")
 def show(name: str) -> None:
     """Print the questions of questionnaire NAME and what may be answered."""
-    from salus.fhir import questionnaires
+    from salus.intake import questionnaires
 
     body = questionnaires.load(name)
     click.echo(body["title"])

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "policy": ("salus.cli.house:policy", "Organisation-signed bases of access: sign, add, list, remove."),
     "serve": ("salus.cli.serve:serve", "Serve FHIR, CDS Hooks and the pages over HTTP."),
     "token": ("salus.cli.serve:token", "Sign an assertion with which a server lets you in."),
+    "terminology": ("salus.cli.terminology:terminology", "What codes and words mean; load your own releases."),
     "methods": ("salus.cli.house:methods", "List the methods; allow a stranger's package."),
     "log": ("salus.cli.house:log", "The tamper-evident log: who looked, checkpoints."),
     "anchor": ("salus.cli.anchor:anchor", "Anchor the log's checkpoints in a blockchain."),

@@ -6,15 +6,15 @@ An element that is malformed reads as absent; intake has reported it as a loss b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from salus.errors import InputError
 from salus.fhir import dates, quantity
-from salus.fhir.codes import Code, names
+from salus.fhir.codes import Code
 from salus.fhir.dates import Span
 from salus.fhir.quantity import Quantity
 
@@ -44,6 +44,15 @@ class Source:
 
 
 Body = Mapping[str, Any]
+
+Names = Callable[[str, Iterable[Code], str, str], frozenset[str]]
+"""Names of the concepts that codings and words stand for: (resource type, codings, words, unit). ``fhir`` has no codes:
+the chart brings what the terminology says."""
+
+
+def no_names(kind: str, codes: Iterable[Code], text: str, unit: str) -> frozenset[str]:
+    """Nothing is known of any code."""
+    return frozenset()
 
 
 def codings(element: Any) -> tuple[Code, ...]:
@@ -116,6 +125,11 @@ def value_of(body: Body) -> Value:
     return None
 
 
+def unit_of(value: Value) -> str:
+    """The unit of a value; "" where it has none."""
+    return value.unit if isinstance(value, Quantity) else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Patient:
     """The person. ``sex`` is administrative gender ("male", "female", "other", "unknown") or None: never guessed."""
@@ -135,7 +149,8 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A measurement or statement. ``concepts`` are the names of codes.toml that its code stands for."""
+    """A measurement or statement. ``concepts`` are the names that its code stands for; ``components`` and ``places``
+    (the number of the component) are keyed by such names too."""
 
     source: Source
     concepts: frozenset[str]
@@ -144,6 +159,7 @@ class Observation:
     status: str
     value: Value
     components: Mapping[str, Value]
+    places: Mapping[str, int]
     effective: Span | None
     setting: str | None
     device: str | None
@@ -160,7 +176,6 @@ class Condition:
     """A problem on the list. ``clinical`` and ``verification`` are FHIR's status codes ("" when not given)."""
 
     source: Source
-    concepts: frozenset[str]
     codes: tuple[Code, ...]
     text: str
     clinical: str
@@ -183,20 +198,26 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Medication:
-    """A medicine prescribed or stated to be taken. ``confirmed`` is the newest date that vouches for it.
+    """A medicine prescribed, dispensed or stated to be taken. ``confirmed`` is the newest date that vouches for it.
 
     ``status`` is FHIR's, but "not-to-be-taken" for a prescription that forbids (doNotPerform) and its intent
-    ("proposal", "plan", "option") for one that nobody has ordered.
+    ("proposal", "plan", "option") for one that nobody has ordered. ``form`` are the words of its dose form and route,
+    ``ingredients`` the items of its own Medication resource, which is ``named`` then. ``until`` is the end of taking it
+    that the entry gives itself, ``supplied_until`` when what was prescribed or handed out has run out.
     """
 
     source: Source
-    concepts: frozenset[str]
     codes: tuple[Code, ...]
     text: str
+    form: str
+    ingredients: tuple[tuple[tuple[Code, ...], str], ...]
     status: str
-    dose: str
+    dosages: tuple[Body, ...]
     period: Span | None
+    until: Span | None
+    supplied_until: datetime | None
     confirmed: Span | None
+    named: Source | None
     body: Body = field(repr=False, compare=False)
 
     @property
@@ -204,10 +225,15 @@ class Medication:
         """True when its status says that it is being taken."""
         return self.status == "active"
 
+    @property
+    def dose(self) -> str:
+        """The words of its dosages, as written."""
+        return "; ".join(d["text"] for d in self.dosages if isinstance(d.get("text"), str) and d["text"])
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The common parts of an Encounter, Procedure, allergy, family history or questionnaire response."""
+    """The common parts of an Encounter, Procedure, allergy, family history, vaccination or questionnaire response."""
 
     source: Source
     kind: str
@@ -233,6 +259,22 @@ def patient(source: Source, body: Body) -> Patient:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An entry that is kept but not read, since an element that it carries may turn its meaning round."""
+
+    source: Source
+    kind: str
+    text: str
+
+
+def unread(source: Source, body: Body) -> Unread:
+    """View of an entry with a modifierExtension."""
+    kind = str(body.get("resourceType"))
+    element = body.get("medicationCodeableConcept") if kind.startswith("Medication") else body.get("code")
+    return Unread(source, kind, text_of(element))
+
+
 def human_name(body: Body) -> str:
     """A person's name as one line; "" when none is given."""
     entries = body.get("name")
@@ -250,24 +292,28 @@ def human_name(body: Body) -> str:
     return ""
 
 
-def observation(source: Source, body: Body) -> Observation:
+def observation(source: Source, body: Body, names: Names = no_names) -> Observation:
     """View of an Observation resource; components are keyed by concept name."""
-    found = codings(body.get("code"))
+    found, text, value = codings(body.get("code")), text_of(body.get("code")), value_of(body)
     components: dict[str, Value] = {}
+    places: dict[str, int] = {}
     entries = body.get("component")
-    for component in entries if isinstance(entries, list) else ():
+    for number, component in enumerate(entries if isinstance(entries, list) else ()):
         if isinstance(component, dict):
-            for name in names(codings(component.get("code"))):
-                components[name] = value_of(component)
+            part, element = value_of(component), component.get("code")
+            for name in names("Observation", codings(element), text_of(element), unit_of(part)):
+                components[name] = part
+                places[name] = number
     device = body.get("device")
     return Observation(
         source=source,
-        concepts=names(found),
+        concepts=names("Observation", found, text, unit_of(value)),
         codes=found,
-        text=text_of(body.get("code")),
+        text=text,
         status=str(body.get("status", "")),
-        value=value_of(body),
+        value=value,
         components=components,
+        places=places,
         effective=span_of(body, "effectiveDateTime", "effectiveInstant", "effectivePeriod"),
         setting=next(iter(tags(body, TAG_SETTING)), None),
         device=text_of({"text": device.get("display")}) if isinstance(device, dict) and device.get("display") else None,
@@ -287,11 +333,9 @@ def _status_code(element: Any) -> str:
 
 def condition(source: Source, body: Body) -> Condition:
     """View of a Condition resource."""
-    found = codings(body.get("code"))
     return Condition(
         source=source,
-        concepts=names(found),
-        codes=found,
+        codes=codings(body.get("code")),
         text=text_of(body.get("code")),
         clinical=_status_code(body.get("clinicalStatus")),
         verification=_status_code(body.get("verificationStatus")),
@@ -302,32 +346,101 @@ def condition(source: Source, body: Body) -> Condition:
     )
 
 
-def medication(source: Source, body: Body) -> Medication:
-    """View of a MedicationRequest or MedicationStatement resource."""
-    element = body.get("medicationCodeableConcept") or _contained_code(body)
-    found = codings(element)
-    key = "dosageInstruction" if body.get("resourceType") == "MedicationRequest" else "dosage"
-    doses = [d["text"] for d in dicts(body.get(key)) if isinstance(d.get("text"), str) and d["text"]]
-    reference = body.get("medicationReference")
-    display = reference.get("display", "") if isinstance(reference, dict) else ""
+Find = Callable[[str], "tuple[Source, Body] | None"]
+"""The resource that a reference inside the record leads to; None where there is none."""
+
+
+def nowhere(reference: str) -> tuple[Source, Body] | None:
+    """No reference leads anywhere."""
+    return None
+
+
+def medication(source: Source, body: Body, find: Find = nowhere) -> Medication:
+    """View of a MedicationRequest, MedicationStatement or MedicationDispense resource.
+
+    A Medication that it refers to, contained or of its own in the record, gives codes, words, form and ingredients.
+    """
+    named, product, display = _product(body, find)
+    period = span_of(body, "effectivePeriod", "effectiveDateTime", "authoredOn", "whenHandedOver")
+    element = body.get("medicationCodeableConcept") or product.get("code")
+    items = dicts(product.get("ingredient"))
+    key = "dosage" if body.get("resourceType") == "MedicationStatement" else "dosageInstruction"
+    dosages = tuple(dicts(body.get(key)))
+    routes = [text_of(d.get("route")) for d in dosages]
     return Medication(
         source=source,
-        concepts=names(found),
-        codes=found,
-        text=text_of(element) or str(display),
+        codes=codings(element),
+        text=text_of(element) or display,
+        form=" ".join(w for w in (text_of(product.get("form")), *dict.fromkeys(routes)) if w),
+        ingredients=tuple(_ingredient(item) for item in items),
         status=_medication_status(body),
-        dose="; ".join(doses),
-        period=span_of(body, "effectivePeriod", "effectiveDateTime", "authoredOn"),
-        confirmed=span_of(body, "dateAsserted", "authoredOn", "effectiveDateTime", "effectivePeriod"),
+        dosages=dosages,
+        period=period,
+        until=_until(body, dosages),
+        supplied_until=_supplied_until(body, period),
+        confirmed=span_of(
+            body, "dateAsserted", "authoredOn", "effectiveDateTime", "effectivePeriod", "whenHandedOver", "whenPrepared"
+        ),
+        named=named,
         body=body,
     )
 
 
-def _contained_code(body: Body) -> Any:
-    """The code of the contained Medication that the entry refers to, if it does."""
-    reference = body.get("medicationReference")
-    name = reference.get("reference") if isinstance(reference, dict) else None
-    return next((m.get("code") for m in dicts(body.get("contained")) if name and name == f"#{m.get('id')}"), None)
+def _product(body: Body, find: Find) -> tuple[Source | None, Body, str]:
+    """The Medication resource that the entry refers to, where it stands in the record, and the reference's display."""
+    element = body.get("medicationReference")
+    if not isinstance(element, dict):
+        return None, {}, ""
+    display, reference = str(element.get("display") or ""), element.get("reference")
+    if not isinstance(reference, str):
+        return None, {}, display
+    if reference.startswith("#"):
+        return None, next((m for m in dicts(body.get("contained")) if m.get("id") == reference[1:]), {}), display
+    found = find(reference)
+    return (found[0], found[1], display) if found else (None, {}, display)
+
+
+def _ingredient(item: Body) -> tuple[tuple[Code, ...], str]:
+    """Codings and words of one item of Medication.ingredient."""
+    element = item.get("itemCodeableConcept")
+    reference = item.get("itemReference")
+    display = reference.get("display") if isinstance(reference, dict) else ""
+    return codings(element), text_of(element) or str(display or "")
+
+
+def _until(body: Body, dosages: tuple[Body, ...]) -> Span | None:
+    """The end of taking it that an entry gives itself: of its period, else the last of its dosages, if all have one."""
+    found = _end_of(body.get("effectivePeriod"))
+    ends = [_end_of(_inner(_inner(d, "timing"), "repeat").get("boundsPeriod")) for d in dosages]
+    known = [end for end in ends if end]
+    return found or (max(known, key=lambda end: end.end) if known and len(known) == len(ends) else None)
+
+
+def _end_of(element: Any) -> Span | None:
+    return span_of(element, "end") if isinstance(element, dict) else None
+
+
+def _inner(body: Body, name: str) -> Body:
+    element = body.get(name)
+    return element if isinstance(element, dict) else {}
+
+
+_DAYS = {"d": 1, "day": 1, "days": 1, "wk": 7, "mo": 30}
+
+
+def _supplied_until(body: Body, period: Span | None) -> datetime | None:
+    """When what was prescribed or handed out has run out; None where it is not told in days, weeks or months."""
+    request = _inner(body, "dispenseRequest")
+    told = quantity.read(body.get("daysSupply") or request.get("expectedSupplyDuration"))
+    begun = span_of(request, "validityPeriod") or period
+    if told is None or told.comparator or told.unit not in _DAYS or not 0 < told.value < 10_000 or begun is None:
+        return None
+    repeats = request.get("numberOfRepeatsAllowed")
+    times = 1 + repeats if isinstance(repeats, int) and not isinstance(repeats, bool) and 0 <= repeats <= 100 else 1
+    try:
+        return begun.end + timedelta(days=float(told.value) * _DAYS[told.unit] * times)
+    except OverflowError:
+        return None
 
 
 def _medication_status(body: Body) -> str:
@@ -342,12 +455,13 @@ _EVENT_CODE = {
     "Procedure": ("code",),
     "AllergyIntolerance": ("code",),
     "FamilyMemberHistory": ("condition",),
+    "Immunization": ("vaccineCode",),
     "QuestionnaireResponse": (),
 }
 
 
-def event(source: Source, body: Body) -> Event:
-    """View of an Encounter, Procedure, AllergyIntolerance, FamilyMemberHistory or QuestionnaireResponse."""
+def event(source: Source, body: Body, names: Names = no_names) -> Event:
+    """An Encounter, Procedure, AllergyIntolerance, FamilyMemberHistory, Immunization or questionnaire response."""
     kind = str(body.get("resourceType"))
     found: list[Code] = []
     words: list[str] = []
@@ -363,11 +477,20 @@ def event(source: Source, body: Body) -> Event:
     return Event(
         source=source,
         kind=kind,
-        concepts=names(found),
+        concepts=names(kind, tuple(found), "; ".join(w for w in words if w), ""),
         codes=tuple(found),
         text="; ".join(w for w in words if w),
         status=_event_status(body),
-        period=span_of(body, "period", "performedDateTime", "performedPeriod", "recordedDate", "date", "authored"),
+        period=span_of(
+            body,
+            "period",
+            "performedDateTime",
+            "performedPeriod",
+            "occurrenceDateTime",
+            "recordedDate",
+            "date",
+            "authored",
+        ),
         body=body,
     )
 

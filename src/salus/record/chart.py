@@ -7,7 +7,7 @@ one on a later chart gives another digest, what the finding was drawn from has c
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
@@ -16,7 +16,20 @@ from salus.errors import IntegrityError, MethodError
 from salus.fhir import blobs, views
 from salus.fhir.blobs import Blob
 from salus.fhir.dates import Span
-from salus.fhir.views import CATEGORIES, PERSON, Body, Condition, Event, Medication, Observation, Patient, Source
+from salus.fhir.views import (
+    CATEGORIES,
+    PERSON,
+    Body,
+    Condition,
+    Event,
+    Medication,
+    Observation,
+    Patient,
+    Source,
+    Unread,
+)
+from salus.terminology.naming import names_by
+from salus.terminology.reader import Terminology, shipped
 
 USABLE_STATUS = frozenset({"final", "amended", "corrected", "preliminary"})
 TAG_FINDING = "urn:salus:finding"
@@ -48,7 +61,10 @@ class Read:
 Entry = tuple[Source, Body]
 V = TypeVar("V", Patient, Observation, Condition, Medication, Event, Blob)
 
-_EVENTS = ("Encounter", "Procedure", "AllergyIntolerance", "FamilyMemberHistory", "QuestionnaireResponse")
+_EVENTS = (
+    "Encounter", "Procedure", "AllergyIntolerance", "FamilyMemberHistory", "Immunization", "QuestionnaireResponse",
+)  # fmt: skip
+_MEDICATIONS = ("MedicationRequest", "MedicationStatement", "MedicationDispense")
 _EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -60,7 +76,8 @@ class Chart:
     """One patient's record as one reader may see it at one moment.
 
     Parameters: ``entries``, the current resources in scope with their sources; ``now``; ``loader``, which fetches a
-    blob's bytes by address; ``findings`` to show. Lists come oldest first; of equal times the lower reference first.
+    blob's bytes by address; ``findings`` to show; ``terminology``, which says what codes mean. Lists come oldest first;
+    of equal times the lower reference first.
     """
 
     def __init__(
@@ -70,6 +87,7 @@ class Chart:
         now: datetime,
         loader: Callable[[str], bytes] = _no_blobs,
         findings: Sequence[FindingView] = (),
+        terminology: Terminology | None = None,
     ) -> None:
         self._by_type: dict[str, list[Entry]] = {}
         for source, body in entries:
@@ -78,6 +96,7 @@ class Chart:
         self._now = now.astimezone(UTC)
         self._loader = loader
         self._findings = tuple(findings)
+        self._terminology = terminology or shipped()
         self._parsed: dict[str, tuple[Any, ...]] = {}
         self._reads: dict[tuple[str, tuple[str, ...]], Read] = {}
 
@@ -89,6 +108,7 @@ class Chart:
         now: datetime,
         blobs: Mapping[str, bytes] | None = None,
         findings: Sequence[FindingView] = (),
+        terminology: Terminology | None = None,
     ) -> Chart:
         """A chart straight from FHIR resources (as dicts) and blobs by address: for tests and for trying a method."""
         from salus.fhir import json
@@ -103,9 +123,14 @@ class Chart:
         def load(address: str) -> bytes:
             return store[address]
 
-        return cls(entries, now=now, loader=load, findings=findings)
+        return cls(entries, now=now, loader=load, findings=findings, terminology=terminology)
 
     # ---- what methods read
+
+    @property
+    def terminology(self) -> Terminology:
+        """What codes and words mean (not part of a read set: a finding carries its digest)."""
+        return self._terminology
 
     @property
     def now(self) -> datetime:
@@ -130,6 +155,14 @@ class Chart:
         """Usable observations of ``concept`` (a name of codes.toml), dated ones only, oldest first."""
         return tuple(self._recall("observations", (concept, since.isoformat() if since else "")))
 
+    def unread_observations(self) -> tuple[Observation, ...]:
+        """Usable observations that no question finds: of a code that nobody understands, or without a date."""
+        return tuple(self._recall("unread_observations", ()))
+
+    def modified(self, kind: str) -> tuple[Unread, ...]:
+        """Entries of a resource type with a modifier that is not known: each may mean the contrary of what it says."""
+        return tuple(self._recall("modified", (kind,)))
+
     def latest(self, concept: str) -> Observation | None:
         """The newest usable observation of ``concept``; None when there is none."""
         found: tuple[Observation, ...] = self._recall("latest", (concept,))
@@ -144,7 +177,7 @@ class Chart:
         return tuple(self._recall("medications", ()))
 
     def events(self, kind: str) -> tuple[Event, ...]:
-        """Resources of one of the kinds Encounter, Procedure, AllergyIntolerance, FamilyMemberHistory,
+        """Resources of one of the kinds Encounter, Procedure, AllergyIntolerance, FamilyMemberHistory, Immunization,
         QuestionnaireResponse."""
         return tuple(self._recall("events", (kind,)))
 
@@ -168,13 +201,23 @@ class Chart:
         """Current findings with this code, as :class:`salus.findings.model.Finding`."""
         return tuple(self._recall("findings", (code,)))
 
+    def recorded(self) -> dict[str, Observation]:
+        """The newest usable observation of every concept (not part of a read set: for what no rule covers)."""
+        found: dict[str, Observation] = {}
+        for observation, span in self._usable():
+            for name in (*observation.concepts, *observation.components):
+                earlier = found.get(name)
+                if earlier is None or earlier.effective is None or earlier.effective.start <= span.start:
+                    found[name] = observation
+        return found
+
     # ---- the read set
 
     def fresh(self, findings: Sequence[FindingView] | None = None) -> Chart:
         """The same snapshot with an empty read set (and other findings, where given)."""
         twin = object.__new__(Chart)
         twin._by_type, twin._now, twin._loader = self._by_type, self._now, self._loader
-        twin._parsed = self._parsed
+        twin._parsed, twin._terminology = self._parsed, self._terminology
         twin._findings = self._findings if findings is None else tuple(findings)
         twin._reads = {}
         return twin
@@ -210,6 +253,21 @@ class Chart:
             self._parsed[kind] = tuple(view(source, body) for source, body in entries)
         return self._parsed[kind]
 
+    def _find(self, reference: str) -> Entry | None:
+        """The resource that a relative reference leads to. A reference with a server's address is never ours."""
+        kind, _, rest = reference.partition("/")
+        wanted = f"{kind}/{rest.partition('/')[0]}"
+        return next((e for e in self._by_type.get(kind, ()) if e[0].ref == wanted), None)
+
+    def _observation(self, source: Source, body: Body) -> Observation:
+        return views.observation(source, body, names_by(self._terminology))
+
+    def _event(self, source: Source, body: Body) -> Event:
+        return views.event(source, body, names_by(self._terminology))
+
+    def _medication(self, source: Source, body: Body) -> Medication:
+        return views.medication(source, body, self._find)
+
     def _past(self, span: Span | None) -> bool:
         return span is None or span.start <= self._now
 
@@ -219,17 +277,34 @@ class Chart:
             return (replace(found[0], deceased=False),)  # the chart speaks of a moment before the death
         return found
 
+    def _usable(self) -> Iterator[tuple[Observation, Span]]:
+        for observation in self._all("Observation", self._observation):
+            span = observation.effective
+            if observation.status in USABLE_STATUS and span is not None and span.start <= self._now:
+                yield observation, span
+
     def _find_observations(self, concept: str, since: str) -> tuple[Observation, ...]:
         earliest = datetime.fromisoformat(since) if since else _EARLIEST
+        found = [(s.start, o.source.ref, o) for o, s in self._usable() if concept in o.concepts and earliest <= s.start]
+        return tuple(o for _, _, o in sorted(found, key=lambda row: row[:2]))
+
+    def _find_unread_observations(self) -> tuple[Observation, ...]:
         found = [
             o
-            for o in self._all("Observation", views.observation)
-            if concept in o.concepts
-            and o.status in USABLE_STATUS
-            and o.effective is not None
-            and earliest <= o.effective.start <= self._now
+            for o in self._all("Observation", self._observation)
+            if o.status in USABLE_STATUS and (o.effective is None or not self._meant(o)) and self._past(o.effective)
         ]
-        return tuple(sorted(found, key=lambda o: (o.effective.start, o.source.ref)))  # type: ignore[union-attr]
+        return tuple(sorted(found, key=lambda o: (_start(o.effective), o.source.ref)))
+
+    def _meant(self, observation: Observation) -> bool:
+        """Whether anybody can say what was observed."""
+        if observation.concepts or observation.components:
+            return True
+        unit = views.unit_of(observation.value) or None
+        return self._terminology.measure(observation.codes, observation.text, unit).understood
+
+    def _find_modified(self, kind: str) -> tuple[Unread, ...]:
+        return tuple(views.unread(s, body) for s, body in self._by_type.get(kind, ()) if body.get("modifierExtension"))
 
     def _find_latest(self, concept: str) -> tuple[Observation, ...]:
         return self._find_observations(concept, "")[-1:]
@@ -244,7 +319,7 @@ class Chart:
         )
 
     def _find_medications(self) -> tuple[Medication, ...]:
-        found = [m for kind in ("MedicationRequest", "MedicationStatement") for m in self._all(kind, views.medication)]
+        found = [m for kind in _MEDICATIONS for m in self._all(kind, self._medication)]
         return tuple(
             sorted(
                 (m for m in found if m.status != "entered-in-error" and self._past(m.period)),
@@ -255,7 +330,7 @@ class Chart:
     def _find_events(self, kind: str) -> tuple[Event, ...]:
         if kind not in _EVENTS:
             raise MethodError(f"the chart has no events of kind {kind!r}", remedy=f"one of {', '.join(_EVENTS)}")
-        found = self._all(kind, views.event)
+        found = self._all(kind, self._event)
         return tuple(
             sorted(
                 (e for e in found if e.status != "entered-in-error" and self._past(e.period)),
@@ -294,6 +369,8 @@ def _digest(result: Iterable[Any]) -> str:
         source = getattr(item, "source", None)
         # the content's digest, not the version number: a version written again with the same content changes nothing
         mark = f"{source.ref} {source.digest}" if source is not None else f"{item.id} {item.version_hash}"
+        named = getattr(item, "named", None)  # the Medication resource that says what a prescription is of
+        mark += f" {named.ref} {named.digest}" if named is not None else ""
         # whether a person has died depends on the chart's moment, not only on the resource
         total.update(f"{mark} {getattr(item, 'deceased', '')}\n".encode())
     return total.hexdigest()
@@ -303,6 +380,8 @@ _DEFAULT_CATEGORY = {
     "patient": PERSON,
     "observations": "record",
     "latest": "record",
+    "unread_observations": "record",
+    "modified": "record",
     "conditions": "record",
     "medications": "record",
     "events": "record",
@@ -318,6 +397,8 @@ _ACCESSORS: Mapping[str, Callable[..., tuple[Any, ...]]] = {
     "patient": Chart._find_patient,
     "observations": Chart._find_observations,
     "latest": Chart._find_latest,
+    "unread_observations": Chart._find_unread_observations,
+    "modified": Chart._find_modified,
     "conditions": Chart._find_conditions,
     "medications": Chart._find_medications,
     "events": Chart._find_events,

@@ -314,8 +314,7 @@ def _dose(words: str, clause: _Clause, before: Dose | None) -> Dose:
         if clause.as_needed:
             return Dose(words, understood=True, as_needed=True, route=clause.route)
         raise Unreadable("neither an amount nor a time is said")
-    parts = [_part(clause, part) for part in _shared_units(clause.parts)]
-    parts = _without_summary([p for part in parts for p in part])
+    parts = _without_summary([part for said in _shared_units(clause.parts) for part in _part(clause, said)])
     slots = [slot for part in parts for slot in part.slots]
     if len(parts) > 1 and (len(slots) != len(set(slots)) or not all(part.slots for part in parts)):
         raise Unreadable("its parts may not be of the same day")

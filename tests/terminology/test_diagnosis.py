@@ -1,0 +1,287 @@
+"""What codings and words of a diagnosis mean."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from salus.fhir.codes import Code
+from salus.terminology.meaning import Diagnosis
+from salus.terminology.reader import shipped
+
+CM = "http://hl7.org/fhir/sid/icd-10-cm"
+WHO = "http://hl7.org/fhir/sid/icd-10"
+GM = "http://fhir.de/CodeSystem/bfarm/icd-10-gm"
+ICD9 = "http://hl7.org/fhir/sid/icd-9-cm"
+SNOMED = "http://snomed.info/sct"
+
+
+def read(*codes: tuple[str, str], text: str = "") -> Diagnosis:
+    return shipped().diagnosis([Code(*code) for code in codes], text)
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "concept", "aspect"),
+    [
+        (CM, "E11.65", "diabetes-type-2", "active"),
+        (CM, "E11.22", "diabetic-kidney-disease", "active"),
+        (CM, "I21.09", "stemi", "active"),
+        (CM, "Z95.5", "coronary-stent", "active"),
+        (CM, "I25.118", "angina", "active"),
+        (CM, "I50.22", "heart-failure-reduced-ef", "active"),
+        (CM, "I25.2", "myocardial-infarction-old", "history"),
+        (CM, "Z86.73", "stroke-or-tia-history", "history"),
+        (SNOMED, "1755008", "myocardial-infarction-old", "history"),
+        (SNOMED, "44054006", "diabetes-type-2", "active"),
+        (SNOMED, "162660004", "asthma", "resolved"),
+        (WHO, "I63.9", "ischaemic-stroke", "active"),
+        (GM, "I10.01", "hypertensive-crisis", "active"),
+        (ICD9, "250.00", "diabetes", "active"),
+        ("http://www.saude.gov.br/fhir/r4/CodeSystem/BRCID10", "H90", "hearing-loss", "active"),
+        ("http://www.saude.gov.br/fhir/r4/CodeSystem/BRCIAP2", "T90", "diabetes-type-2", "active"),
+        ("https://smt.esante.gouv.fr/fhir/CodeSystem/terminologie-cim-10", "I10", "hypertension", "active"),
+        ("http://hl7.org/fhir/sid/icd-10-nl", "I48.0", "atrial-fibrillation", "active"),
+        ("urn:oid:2.16.840.1.113883.6.90", "N18.32", "ckd-stage-3b", "active"),
+    ],
+)
+def test_codes(system: str, code: str, concept: str, aspect: str) -> None:
+    found = read((system, code))
+    assert concept in found.concepts
+    assert found.aspect == aspect
+    assert found.basis in ("code", "prefix")
+    assert found.used == (Code(system, code),)
+
+
+def test_broader_concepts_are_in_concepts_and_only_the_mapped_in_narrow() -> None:
+    found = read((SNOMED, "401303003"))
+    assert {"stemi", "myocardial-infarction", "coronary-heart-disease", "cardiovascular-disease"} <= found.concepts
+    assert "cardiovascular-disease" not in found.narrow
+
+
+def test_an_exclusion_beats_a_shorter_inclusion() -> None:
+    assert "coronary-heart-disease" in read((CM, "I25.10")).concepts
+    assert "coronary-heart-disease" not in read((CM, "I25.41")).concepts
+
+
+def test_a_rule_of_the_german_modification_holds_there_only() -> None:
+    assert "hypertensive-crisis" not in read((WHO, "I10.01")).concepts
+    assert "hypertension" in read((WHO, "I10.01")).concepts
+
+
+@pytest.mark.parametrize("written", ["E11.65", "e11.65", "E1165", " E11.65 ", "E11.65 "])
+def test_writing_of_a_code_does_not_matter(written: str) -> None:
+    assert read((CM, written)).narrow == read((CM, "E11.65")).narrow
+
+
+@pytest.mark.parametrize(
+    ("written", "aspect"),
+    [
+        ("E11.90 G", "active"),
+        ("E11.90V", "possible"),
+        ("E11.90 Z", "history"),
+        ("E11.90A", "denied"),
+        ("I48.-", "active"),
+    ],
+)
+def test_german_letters_of_certainty(written: str, aspect: str) -> None:
+    found = read((GM, written))
+    assert found.aspect == aspect
+    assert found.concepts
+
+
+def test_dagger_and_asterisk_are_no_part_of_the_code() -> None:
+    assert "diabetic-neuropathy" in read((WHO, "E11.4†")).concepts
+    assert read((WHO, "G63.2*")).concepts
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://snomed.info/sct",
+        "http://snomed.info/sct|http://snomed.info/sct/731000124108",
+        "http://snomed.info/sct/900000000000207008/version/20230131",
+        "urn:oid:2.16.840.1.113883.6.96",
+    ],
+)
+def test_versions_of_a_system(uri: str) -> None:
+    assert "diabetes-type-2" in read((uri, "44054006")).concepts
+
+
+def test_codings_of_one_element_are_joined() -> None:
+    found = read((CM, "E10.22"), (CM, "N18.6"), (SNOMED, "46635009"))
+    assert {"diabetes-type-1", "end-stage-kidney-disease"} <= found.concepts
+
+
+def test_the_mapped_coding_decides_beside_unread_ones() -> None:
+    found = read(("urn:local", "4711"), (SNOMED, "38341003"))
+    assert found.narrow == {"hypertension"}
+    assert found.unread == (Code("urn:local", "4711"),)
+
+
+def test_the_more_cautious_aspect_holds() -> None:
+    assert read((CM, "I25.2"), (SNOMED, "22298006")).aspect == "history"
+    assert read((SNOMED, "22298006"), text="Family history of heart attack").aspect == "family"
+    assert read((SNOMED, "22298006"), text="Heart attack").aspect == "active"
+
+
+@pytest.mark.parametrize("code", [(CM, "R45.0"), (CM, "J20.9"), (WHO, "J35.0"), (ICD9, "466.0")])
+def test_outside_the_list_is_understood(code: tuple[str, str]) -> None:
+    found = read(code)
+    assert found.basis == "outside"
+    assert found.understood
+    assert not found.concepts
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        (CM, "ZZZ.1"),
+        (CM, "E1"),
+        (CM, "Q0Q.99"),
+        (CM, "E11.QQQ"),
+        (SNOMED, "999999999"),
+        ("urn:x", "E11.9"),
+        (WHO, "I9A"),
+        (CM, "U93.1"),
+    ],
+)
+def test_nonsense_codes_are_unknown(code: tuple[str, str]) -> None:
+    found = read(code)
+    assert found.basis == "unknown"
+    assert not found.understood
+    assert found.unread == (Code(*code),)
+
+
+def test_nothing_is_empty() -> None:
+    assert read().basis == "empty"
+    assert shipped().diagnosis([Code("", "")]).basis in ("empty", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("text", "concept", "aspect"),
+    [
+        ("Type 2 diabetes mellitus", "diabetes-type-2", "active"),
+        ("T2DM", "diabetes-type-2", "active"),
+        ("Known type 2 diabetes", "diabetes-type-2", "active"),
+        ("HTN", "hypertension", "active"),
+        ("high blood pressure", "hypertension", "active"),
+        ("CKD 3b", "ckd-stage-3b", "active"),
+        ("PCI with DES to LAD", "coronary-stent", "active"),
+        ("hip fracture", "hip-fracture", "active"),
+        ("Herzinfarkt", "myocardial-infarction", "active"),
+        ("hypertension artérielle", "hypertension", "active"),
+        ("Boezemfibrilleren", "atrial-fibrillation", "active"),
+        ("Zustand nach Herzinfarkt", "myocardial-infarction-old", "history"),
+        ("History of MI", "myocardial-infarction-old", "history"),
+        ("Personal history of breast cancer", "cancer-history", "history"),
+        ("Family history of diabetes", "diabetes", "family"),
+        ("FH: diabetes", "diabetes", "family"),
+        ("Father MI at 50", "myocardial-infarction", "family"),
+        ("Suspected COVID-19", "covid-19", "possible"),
+        ("V.a. Schlaganfall", "stroke", "possible"),
+        ("?TIA", "transient-ischaemic-attack", "possible"),
+        ("Rule out MI", "myocardial-infarction", "possible"),
+        ("Risk of stroke", "stroke", "possible"),
+        ("No diabetes", "diabetes", "denied"),
+        ("Stroke excluded by MRI", "stroke", "denied"),
+        ("Depression, in remission", "depression", "resolved"),
+        ("Asthma - resolved", "asthma", "resolved"),
+        ("Hypertension without heart failure", "hypertension", "active"),
+    ],
+)
+def test_words(text: str, concept: str, aspect: str) -> None:
+    found = read(text=text)
+    assert concept in found.concepts
+    assert found.aspect == aspect
+    assert found.basis == "text"
+
+
+@pytest.mark.parametrize(
+    ("text", "never"),
+    [
+        ("Diabetes insipidus", "diabetes"),
+        ("hypoparathyroidism", "hypothyroidism"),
+        ("Hypertension without heart failure", "heart-failure"),
+        ("pulmonary hypertension", "hypertension"),
+        ("Poisoning by antiepileptic drugs", "epilepsy"),
+        ("heat stroke", "stroke"),
+        ("Secondary malignant neoplasm of breast", "breast-cancer"),
+        ("Personal history of breast cancer", "breast-cancer"),
+        ("dacryocystitis", "urinary-tract-infection"),
+    ],
+)
+def test_words_that_only_look_alike(text: str, never: str) -> None:
+    assert never not in read(text=text).concepts
+
+
+@pytest.mark.parametrize("text", ["Zxqv 123", "PE", "stent", "K+ high", "Stęskaffhausen", "RA"])
+def test_words_that_could_be_anything_are_unknown(text: str) -> None:
+    assert read(text=text).basis == "unknown"
+
+
+@pytest.mark.parametrize("text", ["Acute bronchitis", "Full-time employment (finding)", "Sprain of wrist", "Fever"])
+def test_words_of_no_concept_are_outside(text: str) -> None:
+    assert read(text=text).basis == "outside"
+
+
+def test_a_narrative_is_no_name() -> None:
+    story = "Patient is a 45 year old with a history of Hypertension who visits the clinic for Anaemia " * 2
+    assert read(text=story).basis == "unknown"
+
+
+def test_the_words_of_a_code_outside_the_list_add_nothing() -> None:
+    assert not read((CM, "Z13.1"), text="Encounter for screening for diabetes mellitus").concepts
+
+
+def test_words_decide_where_no_code_is_known() -> None:
+    found = shipped().diagnosis([Code("urn:local", "1", "Vorhofflimmern")])
+    assert (found.basis, found.narrow) == ("text", {"atrial-fibrillation"})
+
+
+def test_of_a_procedure_only_what_it_leaves_counts() -> None:
+    terminology = shipped()
+    assert "coronary-stent" in terminology.procedure([Code("http://hl7.org/fhir/sid/icd-10-pcs", "027034Z")]).concepts
+    assert "kidney-transplant" in terminology.procedure([], "Kidney transplant").concepts
+    screening = terminology.procedure([Code(SNOMED, "171207006", "Depression screening")])
+    assert not screening.concepts
+    assert not terminology.procedure([], "Diabetes education").concepts
+    repair = terminology.procedure([Code(SNOMED, "233370007")])
+    assert "aortic-aneurysm" in repair.concepts
+    assert repair.aspect == "history"
+    assert not terminology.procedure([], "Excision of breast cancer").concepts
+    assert screening.basis == "outside"
+    assert terminology.procedure([], "Hepatitis C antibody test").basis == "outside"
+    assert terminology.procedure([], "Colonoscopy").basis == "outside"
+    assert terminology.procedure([], "stent").basis == "unknown"
+    assert terminology.procedure([], "pacemaker zxqv").basis == "unknown"
+    assert not terminology.diagnosis([Code("http://hl7.org/fhir/sid/icd-10-pcs", "027034Z")]).concepts
+
+
+def test_answers_mean_concepts() -> None:
+    meaning = shipped().value_concepts([Code(SNOMED, "77386006")])
+    assert {"pregnant", "pregnancy"} <= meaning
+    assert "smoker-current" in shipped().value_concepts([Code(SNOMED, "449868002")])
+    assert "acvpu-alert" in shipped().value_concepts([Code(SNOMED, "248234008")])
+    assert not shipped().value_concepts([Code(SNOMED, "162660004")])
+    assert not shipped().value_concepts([Code("urn:x", "1")])
+
+
+@given(st.text(max_size=80))
+@settings(max_examples=200, deadline=None)
+def test_any_words_are_read_or_refused(text: str) -> None:
+    found = read(text=text)
+    assert bool(found.concepts) == (found.basis == "text")
+
+
+@given(st.text(alphabet="BCFGJKQVWXZ", min_size=6, max_size=12))
+@settings(max_examples=100, deadline=None)
+def test_letters_without_sense_mean_nothing(text: str) -> None:
+    found = read(text=text)
+    assert not found.concepts
+    assert not found.understood
+
+
+def test_hostile_words_take_bounded_time() -> None:
+    assert read(text="no history of " * 10_000).basis in ("unknown", "outside", "text")
+    assert read(text="(" * 50_000).basis == "unknown"
