@@ -11,6 +11,7 @@ from salus.fhir.codes import Code
 from salus.fhir.quantity import Quantity
 from salus.fhir.views import CATEGORIES, Source
 from salus.findings.model import Evidence, Finding, Interval, MediaItem, Proposal
+from salus.findings.strength import Grade, Strength
 from salus.record.chart import Read
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
@@ -40,7 +41,7 @@ PROPOSALS = st.builds(
     target=NAME,
     text=TEXT,
     indication=TEXT,
-    strength=TEXT,
+    strength=st.builds(Strength, st.sampled_from(Grade), st.sampled_from(["", "grade B", "1A"])),
     citation=TEXT,
     tier=st.sampled_from(["urgent", "medicines", "disease-control", "prevention", "missing-data"]),
     window=TEXT,

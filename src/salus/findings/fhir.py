@@ -14,7 +14,7 @@ from typing import Any
 
 from salus.errors import InputError
 from salus.fhir import json, quantity
-from salus.fhir.codes import SYSTEMS, Code, concepts
+from salus.fhir.codes import SYSTEMS, Code
 from salus.fhir.quantity import Quantity
 from salus.fhir.views import OWN_ID, PERSON, TAG_CATEGORY, Body, Source, dicts
 from salus.findings.model import (
@@ -29,7 +29,9 @@ from salus.findings.model import (
     proposal_json,
     value_json,
 )
+from salus.findings.strength import Strength
 from salus.record.chart import TAG_FINDING, Read
+from salus.terminology.codes import concepts
 
 EXTENSION = "urn:salus:finding"
 PROVENANCE_SUFFIX = "-provenance"
@@ -37,7 +39,7 @@ PROVENANCE_SUFFIX = "-provenance"
 
 def to_fhir(finding: Finding, recorded: str, *, amended: bool = False) -> list[dict[str, Any]]:
     """The finding's resource and its Provenance. ``recorded`` is an instant."""
-    risk = finding.probability is not None and finding.status == "ok" and finding.code.startswith("prevent-")
+    risk = resource_type(finding) == "RiskAssessment"
     body = _risk_assessment(finding) if risk else _observation(finding, amended)
     body["meta"] = {"tag": _tags(finding)}
     body["extension"] = [{"url": EXTENSION, "valueString": json.dumps(dump(finding)).decode()}]
@@ -47,6 +49,13 @@ def to_fhir(finding: Finding, recorded: str, *, amended: bool = False) -> list[d
 def is_finding(body: Body) -> bool:
     """True for a resource that :func:`to_fhir` wrote (not for its Provenance)."""
     return any(e.get("url") == EXTENSION for e in dicts(body.get("extension")))
+
+
+def resource_type(finding: Finding) -> str:
+    """What a finding is in FHIR: a RiskAssessment where its code is of that kind and it has a probability."""
+    concept = concepts().get(finding.code)
+    risk = finding.probability is not None and finding.status == "ok" and concept is not None and concept.kind == "risk"
+    return "RiskAssessment" if risk else "Observation"
 
 
 def resource_id(finding_id: str) -> str:
@@ -267,4 +276,4 @@ def _load_evidence(value: Mapping[str, Any]) -> Evidence:
 def _load_proposals(values: Iterable[Mapping[str, Any]]) -> Iterable[Proposal]:
     for value in values:
         lists = {k: tuple(value[k]) for k in ("contraindications", "alternatives")}
-        yield Proposal(**{**value, **lists})
+        yield Proposal(**{**value, **lists, "strength": Strength.stored(value["strength"])})

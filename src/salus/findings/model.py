@@ -13,9 +13,10 @@ from typing import Any, Literal
 from salus.errors import MethodError
 from salus.fhir import json
 from salus.fhir.blobs import Blob
-from salus.fhir.codes import Code, names
+from salus.fhir.codes import Code
 from salus.fhir.quantity import Quantity
-from salus.fhir.views import CATEGORIES, PERSON, Observation, Source, codings, dicts
+from salus.fhir.views import CATEGORIES, PERSON, Observation, Source, dicts
+from salus.findings.strength import Strength
 from salus.record.chart import Read
 
 NAMESPACE = uuid.UUID("6d1f7b1e-6f0a-5d3c-9c53-6f1f6b0a7a11")
@@ -58,13 +59,9 @@ class Evidence:
     def of_observation(cls, observation: Observation, label: str = "", concept: str = "") -> Evidence:
         """The place of an observation's value, or of its component ``concept``; the whole where it has neither."""
         source, body = observation.source, observation.body
-        places = [
-            f"component[{n}].{key}"
-            for n, component in enumerate(dicts(body.get("component")))
-            if concept and concept in names(codings(component.get("code")))
-            for key in component
-            if key.startswith("value")
-        ]
+        number = observation.places.get(concept) if concept else None
+        component = dicts(body.get("component"))[number] if number is not None else {}
+        places = [f"component[{number}].{key}" for key in component if key.startswith("value")]
         places += [key for key in body if key.startswith("value")]
         place = next(iter(places), "")
         path = f"{place}.value" if place.endswith("valueQuantity") else place
@@ -96,7 +93,8 @@ class Proposal:
     """What a finding or a guideline suggests. Only ``careplan`` turns proposals into a plan.
 
     ``target`` is a concept name (a drug ingredient, a test, a service). ``guideline`` + ``action`` + ``target`` are
-    the key of the plan item. ``contraindications`` and ``alternatives`` are concept names. ``patient_text`` speaks to
+    the key of the plan item. ``contraindications`` and ``alternatives`` are concept names, ``strength``
+    a :class:`~salus.findings.strength.Strength` or its words. ``patient_text`` speaks to
     the patient and never tells anyone to stop a medicine.
     """
 
@@ -105,7 +103,7 @@ class Proposal:
     target: str
     text: str
     indication: str
-    strength: str
+    strength: Strength
     citation: str
     tier: Literal["urgent", "medicines", "disease-control", "prevention", "missing-data"]
     window: str = ""
@@ -114,6 +112,10 @@ class Proposal:
     changes_if: str = ""
     patient_text: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # a strength may be given in words ("recommended (grade B)"); an unknown word is an error of the method
+        object.__setattr__(self, "strength", Strength.of(self.strength))
 
     @property
     def key(self) -> str:
@@ -233,7 +235,7 @@ def proposal_json(proposal: Proposal) -> dict[str, Any]:
         "target": proposal.target,
         "text": proposal.text,
         "indication": proposal.indication,
-        "strength": proposal.strength,
+        "strength": str(proposal.strength),
         "citation": proposal.citation,
         "tier": proposal.tier,
         "window": proposal.window,

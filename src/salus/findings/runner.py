@@ -31,9 +31,13 @@ class Outcome:
     computed: tuple[str, ...]
 
 
-def digest(context: Context) -> str:
-    """SHA-256 over parameters and knowledge digests: part of every finding's version."""
-    content = {"parameters": dict(context.parameters), "knowledge": dict(context.digests)}
+def digest(context: Context, terminology: str) -> str:
+    """SHA-256 over parameters, knowledge digests and the terminology's digest: part of every finding's version."""
+    content = {
+        "parameters": dict(context.parameters),
+        "knowledge": dict(context.digests),
+        "terminology": terminology,
+    }
     return hashlib.sha256(json.dumps(content, canonical=True)).hexdigest()
 
 
@@ -76,7 +80,7 @@ def run(
 def _compute(method: Method, context: Context, view: Chart) -> list[Finding]:
     results = list(method.run(view, context))
     subject = view.patient.source.ref.partition("/")[2]
-    mark = digest(context)
+    mark = digest(context, view.terminology.digest)
     complete = [
         _as_kept(f.by(subject=subject, method=method.id, version=method.version, parameters=mark, reads=view.reads))
         for f in results
@@ -104,7 +108,7 @@ def _as_kept(finding: Finding) -> Finding:
 def _still_holds(method: Method, context: Context, earlier: Sequence[Finding], view: Chart) -> bool:
     if not earlier:
         return False
-    mark = digest(context)
+    mark = digest(context, view.terminology.digest)
     if any(f.method_version != method.version or f.parameters_digest != mark for f in earlier):
         return False
     reads = {r for f in earlier for r in f.read_set}

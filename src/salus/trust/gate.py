@@ -51,13 +51,21 @@ class Decision:
 
 
 class Gate:
-    """Decides over one store."""
+    """Decides over one store. ``charts`` makes the charts that it opens (the house says with which terminology)."""
 
-    def __init__(self, store: Store, log: Log, registry: Registry, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        log: Log,
+        registry: Registry,
+        clock: Callable[[], datetime],
+        charts: Callable[..., Chart] = Chart,
+    ) -> None:
         self._store = store
         self._log = log
         self._registry = registry
         self._clock = clock
+        self._charts = charts
 
     def open_chart(
         self, actor: Actor, patient: str, purpose: str, at: datetime, findings: Sequence[FindingView] = ()
@@ -126,7 +134,7 @@ class Gate:
     def chart(self, grant: Grant, at: datetime, findings: Sequence[FindingView] = ()) -> Chart:
         """The chart as of ``at`` that a grant covers."""
         entries = [(s.source, s.body) for s in self._store.read(grant)]
-        return Chart(entries, now=at, loader=self._store.loader(grant), findings=findings)
+        return self._charts(entries, now=at, loader=self._store.loader(grant), findings=findings)
 
     # ----
 

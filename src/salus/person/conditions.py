@@ -1,0 +1,157 @@
+"""What a record and its notes say of diagnoses and procedures: one statement a place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from salus.fhir.codes import Code
+from salus.fhir.views import Condition, Event
+from salus.findings.model import Finding
+from salus.person.answer import NotUnderstood, State, Statement, on, place, text_of
+from salus.record.chart import Chart
+from salus.terminology import codes
+from salus.terminology.meaning import Diagnosis
+
+UNKNOWN = "no table knows its code, and its words could not be read"
+EMPTY = "it has neither a code nor words"
+_ASSERTIONS: dict[str, State] = {"present": "present", "historical": "past", "possible": "possible"}
+_OVER = ("inactive", "remission", "resolved")
+"""What says that a problem is over. A status that cannot be read says nothing of the kind."""
+_DONE = ("completed", "in-progress", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A diagnosis or a procedure of the record with what its code means; ``family``: it speaks of a relative."""
+
+    meaning: Diagnosis
+    statement: Statement
+    words: str
+    family: bool = False
+
+
+def recorded(chart: Chart) -> tuple[tuple[Entry, ...], tuple[NotUnderstood, ...]]:
+    """Every diagnosis and procedure that could be read, and those that could not."""
+    entries: list[Entry] = []
+    unread: list[NotUnderstood] = []
+    for condition in chart.conditions():
+        meaning = chart.terminology.diagnosis(condition.codes, condition.text)
+        if not meaning.understood:
+            unread.append(_unread(condition, meaning))
+        elif meaning.aspect != "denied" or meaning.concepts:
+            entries.append(_of_condition(chart, condition, meaning))
+    for procedure in chart.events("Procedure"):
+        meaning = chart.terminology.procedure(procedure.codes, procedure.text)
+        if procedure.status not in _DONE:
+            continue
+        if not meaning.understood:
+            unread.append(_unread(procedure, meaning))
+        else:
+            entries.append(_of_procedure(procedure, meaning))
+    return tuple(entries), tuple(unread)
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What a note says of a problem. ``concepts`` holds the broader ones too, ``narrow`` only what was named."""
+
+    concepts: frozenset[str]
+    narrow: frozenset[str]
+    statement: Statement
+
+
+def noted(findings: Iterable[Finding]) -> Iterator[Noted]:
+    """What notes say of the patient's own problems."""
+    for finding in findings:
+        state = _note_state(finding)
+        if state:
+            statement = Statement(state, finding.sentence, finding.effective[0], finding.evidence, finding.id)
+            yield Noted(concepts_of(finding), frozenset({str(finding.details.get("concept", ""))}), statement)
+
+
+def about(
+    told: Iterable[tuple[frozenset[str], frozenset[str], Statement]], wanted: frozenset[str], other: frozenset[str]
+) -> list[Statement]:
+    """The statements of ``told`` (concepts with the broader ones, narrow concepts, statement) that speak of ``wanted``.
+
+    What asserts something narrower asserts the thing asked for. A denial speaks of what it names and nothing else: "no
+    bleeding from the gut" leaves bleeding open, "no bleeding" leaves an old bleeding in the brain open. It counts where
+    every concept asked for is denied. ``other`` are concepts whose entries do not count.
+    """
+    found: list[Statement] = []
+    denials: list[tuple[frozenset[str], Statement]] = []
+    for concepts, narrow, statement in told:
+        if other & concepts:
+            continue
+        if statement.state not in ("denied", "denied-now"):
+            found += [statement] if wanted & concepts else []
+            continue
+        covered = narrow & wanted
+        denials += [(covered, statement)] if covered else []
+    if wanted <= frozenset().union(*(covered for covered, _ in denials)):
+        found += [statement for _, statement in denials]
+    return found
+
+
+def concepts_of(finding: Finding) -> frozenset[str]:
+    """The concepts of a mention in a note, with the broader ones."""
+    value = finding.value
+    named = codes.names((value,)) if isinstance(value, Code) else frozenset()
+    return named | codes.with_broader((str(finding.details.get("concept", "")),))
+
+
+def name_of(text: str, codings: Sequence[Code]) -> str:
+    """What stands in the record: the words, else the codes."""
+    return text or ", ".join(c.display or c.code for c in codings)
+
+
+def _unread(entry: Condition | Event, meaning: Diagnosis) -> NotUnderstood:
+    event = isinstance(entry, Event)
+    when = entry.period if isinstance(entry, Event) else entry.onset or entry.recorded
+    why = EMPTY if meaning.basis == "empty" else UNKNOWN
+    evidence = (place(entry.source, label="procedure" if event else "problem list"),)
+    return NotUnderstood(
+        "procedure" if event else "diagnosis", name_of(entry.text, entry.codes), why, text_of(when), evidence
+    )
+
+
+def _of_condition(chart: Chart, condition: Condition, meaning: Diagnosis) -> Entry:
+    when = condition.onset or condition.recorded
+    evidence = (place(condition.source, label="problem list"),)
+    name = name_of(condition.text, condition.codes)
+    read = " (read from text)" if meaning.basis == "text" and condition.codes else ""
+    state, words = _state(chart, condition, meaning), f"{name} on the problem list{read}{on(when)}"
+    if state == "denied":
+        words = f"the problem list refutes {name}{on(when)}"
+    elif state == "possible":
+        words = f"the problem list has {name} as not confirmed"
+    return Entry(meaning, Statement(state, words, text_of(when), evidence), name, meaning.aspect == "family")
+
+
+def _state(chart: Chart, condition: Condition, meaning: Diagnosis) -> State:
+    """The more cautious of what the status elements say and what the code itself says."""
+    if condition.verification == "refuted" or meaning.aspect == "denied":
+        return "denied"
+    if not condition.asserted or meaning.aspect == "possible":
+        return "possible"
+    ended = condition.abatement is not None and condition.abatement.start <= chart.now
+    over = ended or (condition.abatement is None and condition.clinical in _OVER)
+    return "past" if over or meaning.aspect != "active" else "present"
+
+
+def _of_procedure(procedure: Event, meaning: Diagnosis) -> Entry:
+    evidence = (place(procedure.source, label="procedure"),)
+    name = name_of(procedure.text, procedure.codes)
+    words = f"procedure: {name}{on(procedure.period)}"
+    statement = Statement("past", words, text_of(procedure.period), evidence)
+    return Entry(meaning, statement, name, meaning.aspect == "family")
+
+
+def _note_state(finding: Finding) -> State | None:
+    assertion = str(finding.details.get("assertion", ""))
+    if assertion == "absent":
+        if not finding.effective[0]:
+            return None  # a negative counts only from a dated source
+        return "denied-now" if finding.details.get("denial") == "now" else "denied"
+    return _ASSERTIONS.get(assertion)

@@ -1,0 +1,198 @@
+"""Measurements in a wanted unit and of an accepted age. The newest result decides, also where it cannot be read:
+
+an older value never stands in for a newer one that says something else, or may.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from salus.errors import UnitError
+from salus.fhir.dates import Span
+from salus.fhir.quantity import Quantity
+from salus.fhir.views import Observation, unit_of
+from salus.findings.model import Evidence
+from salus.person.answer import NotUnderstood, day, place, text_of
+from salus.record.chart import Chart
+from salus.terminology import units
+
+PANELS = {"systolic-bp": "blood-pressure", "diastolic-bp": "blood-pressure"}
+"""Measurements that also stand as a component of an observation of another name."""
+NAMED = "no table knows what was measured"
+UNDATED = "it has no date"
+DAYS_A_MONTH = 365.25 / 12
+_ROUNDING = 0.005
+"""Share by which two results of one moment may differ and be the same, rounded in two units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One result. ``value`` is None where it cannot be had in the wanted unit; ``problem`` says why then."""
+
+    observation: Observation
+    span: Span
+    quantity: Quantity | None
+    value: Decimal | None
+    problem: str
+
+    @property
+    def day(self) -> str:
+        """The day of the result, or as much of it as there is."""
+        return day(self.span.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The answer to "what is the newest ...?". Without a value ``problem`` says why, as a clause.
+
+    ``too_old`` where only results before the accepted age exist; ``recorded`` tells whether anything is recorded.
+    """
+
+    concept: str
+    unit: str
+    value: float | None
+    reading: Reading | None
+    problem: str = ""
+    too_old: bool = False
+    recorded: bool = True
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def date(self) -> str:
+        """The date of the result as its source wrote it; "" without one."""
+        return self.reading.span.text if self.reading else ""
+
+
+_WORDS = {
+    "systolic-bp": "systolic blood pressure",
+    "diastolic-bp": "diastolic blood pressure",
+    "hba1c": "HbA1c",
+    "alt": "ALT", "ast": "AST", "alp": "ALP", "ggt": "GGT", "inr": "INR", "aptt": "aPTT", "crp": "CRP", "esr": "ESR",
+    "tsh": "TSH", "pth": "PTH", "psa": "PSA", "bnp": "BNP", "nt-probnp": "NT-proBNP", "ldh": "LDH",
+    "wbc": "white cells",
+    "rbc": "red cells", "body-weight": "weight", "body-height": "height",
+}  # fmt: skip
+
+
+def label(concept: str) -> str:
+    """What a measurement is called in a sentence: its name, with the abbreviations that everybody writes."""
+    words = _WORDS.get(concept) or concept.replace("-", " ")
+    return re.sub(r"^(hdl|ldl|fev1|lvef)\b", lambda m: m[0].upper(), words)
+
+
+def readings(
+    chart: Chart,
+    concept: str,
+    unit: str,
+    *,
+    since: datetime | None = None,
+    settings: Collection[str | None] | None = None,
+) -> tuple[Reading, ...]:
+    """Every result of ``concept``, oldest first, each in ``unit`` or with the reason why not."""
+    found = [_reading(concept, unit, o, o.value) for o in chart.observations(concept, since)]
+    panel = PANELS.get(concept)
+    if panel:
+        found += [_reading(concept, unit, o, o.components.get(concept)) for o in chart.observations(panel, since)
+                  if concept in o.components and concept not in o.concepts]  # fmt: skip
+    wanted = [r for r in found if settings is None or r.observation.setting in settings]
+    return tuple(sorted(wanted, key=lambda r: (r.span.start, r.observation.source.ref)))
+
+
+def _reading(concept: str, unit: str, observation: Observation, value: object) -> Reading:
+    assert observation.effective is not None  # the chart gives dated observations only
+    told = value if isinstance(value, Quantity) else None
+    problem, number = "", None
+    if told is None:
+        problem = "it has no number with a unit"
+    elif told.comparator:
+        problem = f"it is only a bound ({told})"
+    else:
+        try:
+            number = units.convert(told, unit, concept).value
+        except UnitError as error:
+            problem = error.what
+    return Reading(observation, observation.effective, told, number, problem)
+
+
+def newest(
+    chart: Chart, concept: str, unit: str, *, within: timedelta | None = None,
+    settings: Collection[str | None] | None = None,
+) -> Measured:  # fmt: skip
+    """The newest result of ``concept`` in ``unit``, not older than ``within``.
+
+    No value where the newest result cannot be read, where two of one moment differ, or where something newer was
+    measured that nobody understands and that could be it.
+    """
+    found = readings(chart, concept, unit, settings=settings)
+    name = label(concept)
+    if not found:
+        hidden = _hidden(chart, concept, None)
+        problem = f"{hidden} was not understood and may be it" if hidden else f"no {name} is recorded"
+        return Measured(concept, unit, None, None, problem, recorded=bool(hidden))
+    last = found[-1]
+    proof = (Evidence.of_observation(last.observation, concept, concept),)
+    if within is not None and last.span.start < chart.now - within:
+        return Measured(concept, unit, None, last, aged(name, last.day, within), too_old=True, evidence=proof)
+    if last.value is None:
+        return Measured(
+            concept,
+            unit,
+            None,
+            last,
+            f"the newest {name}, of {last.day}, cannot be read: {last.problem}",
+            evidence=proof,
+        )
+    if _differing(found):
+        problem = f"two results of {name} of one moment ({last.day}) differ"
+        return Measured(concept, unit, None, last, problem, evidence=proof)
+    hidden = _hidden(chart, concept, last.span.start)
+    if hidden:
+        problem = f"{hidden} was not understood and may be a newer {name}"
+        return Measured(concept, unit, None, last, problem, evidence=proof)
+    return Measured(concept, unit, float(last.value), last, evidence=proof)
+
+
+def aged(name: str, date: str, within: timedelta) -> str:
+    """That the newest is older than a question accepts, as a clause."""
+    months = round(within.days / DAYS_A_MONTH)
+    age = f"{months} months" if abs(months * DAYS_A_MONTH - within.days) < 1 else f"{within.days} days"
+    return f"the last {name}, of {date}, is more than {age} old"
+
+
+def _differing(found: tuple[Reading, ...]) -> bool:
+    """Whether results of the newest moment say different things."""
+    last = found[-1]
+    values = [r.value for r in found if r.span == last.span or r.span.start == last.span.start]
+    if None in values:
+        return True
+    numbers = [float(v) for v in values if v is not None]
+    return max(numbers) - min(numbers) > _ROUNDING * max(abs(n) for n in numbers)
+
+
+def _hidden(chart: Chart, concept: str, since: datetime | None) -> str:
+    """A result that nobody understands, newer than ``since``, whose unit fits ``concept``; "" where there is none."""
+    for observation in chart.unread_observations():
+        span = observation.effective
+        if since is not None and span is not None and span.end <= since:
+            continue
+        if span is not None and concept in observation.concepts:
+            continue
+        unit = unit_of(observation.value)
+        if isinstance(observation.value, Quantity) and units.compatible(unit, concept):
+            shown = observation.text or ", ".join(c.code for c in observation.codes) or "without a name"
+            return f"a result “{shown}”{f' of {day(span.text)}' if span else ''} in {unit}"
+    return ""
+
+
+def not_understood(chart: Chart) -> Iterator[NotUnderstood]:
+    """Results that no question finds: of a code that nobody knows, or without a date."""
+    for observation in chart.unread_observations():
+        name = observation.text or ", ".join(c.display or c.code for c in observation.codes)
+        why = UNDATED if observation.effective is None and observation.concepts else NAMED
+        evidence = (place(observation.source, label="result"),)
+        unit = unit_of(observation.value)
+        yield NotUnderstood("result", name, why, text_of(observation.effective), evidence, unit)

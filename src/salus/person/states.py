@@ -1,0 +1,163 @@
+"""States that several kinds of entry tell of: pregnancy, breast-feeding, smoking. Each is decided in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+
+from salus.fhir.codes import Code
+from salus.fhir.dates import Span
+from salus.fhir.quantity import Quantity
+from salus.fhir.views import Observation
+from salus.findings.model import Evidence
+from salus.person.answer import Answer, State, Statement, day, settle, span_of, text_of
+from salus.person.conditions import Entry, Noted
+from salus.record.chart import Chart
+
+PREGNANCY_DAYS = 301
+"""43 weeks: a recorded pregnancy is taken to have ended by then."""
+DENIAL_DAYS = 30
+"""How old a "not pregnant" may be to count. salus's choice."""
+BREASTFEEDING_DAYS = 730
+"""A recorded breast-feeding counts for two years at most (WHO: continued up to two years and beyond). salus's choice.
+"""
+ENDS = ("childbirth-postpartum",)
+NEVER = ("hysterectomy",)
+
+
+def pregnancy(chart: Chart, entries: Iterable[Entry], noted: Iterable[Noted]) -> Answer:
+    """Whether the person is pregnant now: problem list, pregnancy status, due date, gestational age, notes.
+
+    A statement counts for 43 weeks, its end (a birth) ends what was said before, a denial counts for 30 days.
+    """
+    told = [s for e in entries if "pregnancy" in e.meaning.concepts and not e.family for s in (e.statement,)]
+    told += [n.statement for n in noted if "pregnancy" in n.concepts]
+    told += _statuses(chart, "pregnancy-status", "pregnant", "not-pregnant", "pregnancy status")
+    told += _due(chart)
+    ended = max((s.when for e in entries if set(ENDS) & e.meaning.concepts and (s := e.statement).when), default=None)
+    current = [s for s in told if _still(s, chart.now, ended)]
+    newest = max((s.date for s in current if s.state in ("denied", "denied-now")), default="")
+    # the newest word decides here: a pregnancy is no lasting diagnosis
+    kept = [s for s in current if not (newest and s.state in ("present", "possible") and s.date < newest)]
+    barren = [
+        e.statement for e in entries if set(NEVER) & e.meaning.concepts and e.statement.state in ("present", "past")
+    ]
+    kept += [Statement("denied", s.words, s.date, s.evidence) for s in barren]
+    return settle("pregnancy", kept)
+
+
+def _still(statement: Statement, now: datetime, ended: datetime | None) -> bool:
+    when = span_of(statement.date)
+    if statement.state in ("denied", "denied-now"):
+        return when is not None and when.start >= now - timedelta(days=DENIAL_DAYS)
+    if statement.state == "past":
+        return False
+    if when is None:
+        return True  # an undated assertion counts as lasting
+    return when.end >= now - timedelta(days=PREGNANCY_DAYS) and not (ended is not None and ended >= when.start)
+
+
+def breastfeeding(chart: Chart, entries: Iterable[Entry], noted: Iterable[Noted]) -> Answer:
+    """Whether the person breast-feeds now."""
+    told = [e.statement for e in entries if "breastfeeding" in e.meaning.concepts and not e.family]
+    told += [n.statement for n in noted if "breastfeeding" in n.concepts]
+    earliest = chart.now - timedelta(days=BREASTFEEDING_DAYS)
+    return settle("breastfeeding", (s for s in told if s.when is None or s.when >= earliest))
+
+
+def _statuses(chart: Chart, concept: str, yes: str, no: str, name: str) -> Iterator[Statement]:
+    for observation in chart.observations(concept):
+        said = _said(chart, observation)
+        state: State | None = "present" if yes in said else "denied" if no in said else None
+        if state:
+            words = f"{name} of {_day(observation)}: {_words(observation)}"
+            yield Statement(state, words, text_of(observation.effective), (Evidence.of_observation(observation, name),))
+
+
+def _due(chart: Chart) -> Iterator[Statement]:
+    """A due date that has not come (with four weeks' grace) and a gestational age say that there is a pregnancy."""
+    for observation in chart.observations("edd"):
+        due = _date_value(observation)
+        if due is not None and due.end + timedelta(days=28) >= chart.now:
+            words = f"delivery is expected on {day(due.text)}"
+            yield Statement(
+                "present", words, text_of(observation.effective), (Evidence.of_observation(observation, "due date"),)
+            )
+    for observation in chart.observations("gestational-age"):
+        if isinstance(observation.value, Quantity):
+            words = f"gestational age recorded on {_day(observation)}"
+            yield Statement(
+                "present", words, text_of(observation.effective), (Evidence.of_observation(observation, "gestation"),)
+            )
+
+
+def _date_value(observation: Observation) -> Span | None:
+    told = observation.body.get("valueDateTime")
+    return span_of(told) if isinstance(told, str) else None
+
+
+_EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
+SMOKING = ("smoking-status", "tobacco-use")
+_SMOKES: tuple[tuple[str, State], ...] = (("smoker-current", "present"), ("smoker-former", "past"),
+                                         ("smoker-never", "denied"), ("smoker-not-now", "denied-now"))  # fmt: skip
+
+
+def smoking(chart: Chart, entries: Iterable[Entry], noted: Iterable[Noted]) -> Answer:
+    """Whether the person smokes: the newest of recorded statuses and dated entries; a note only where there is none.
+
+    "present": smokes now; "past": stopped; "denied": never smoked; "denied-now": does not smoke, the past is not told;
+    "possible": the newest status cannot be read. ``statements`` holds what decides, then what notes say.
+    """
+    told = [_status(chart, o) for concept in SMOKING for o in chart.observations(concept)]
+    told += [s for e in entries if (s := _of_entry(e)) is not None]
+    mentioned = [n.statement for n in noted if "smoking" in n.concepts]
+    if not told:
+        return settle("smoking", mentioned)
+    newest = max(told, key=lambda s: (s.when or _EARLIEST, -_order(s.state), s.words))
+    return Answer("smoking", newest.state, (newest, *(s for s in mentioned if s.state == newest.state)))
+
+
+def _order(state: State) -> int:
+    return ["present", "possible", "past", "denied-now", "denied", "not-recorded"].index(state)
+
+
+def _status(chart: Chart, observation: Observation) -> Statement:
+    said = _said(chart, observation)
+    state: State = next((s for name, s in _SMOKES if name in said), "possible")
+    words = f"smoking status of {_day(observation)}: {_words(observation) or 'cannot be read'}"
+    proof = (Evidence.of_observation(observation, "smoking status"),)
+    return Statement(state, words, text_of(observation.effective), proof)
+
+
+def _of_entry(entry: Entry) -> Statement | None:
+    """An entry of the problem list on smoking."""
+    if entry.family:
+        return None
+    state = next((s for name, s in _SMOKES if name in entry.meaning.concepts), None)
+    if state is None or entry.statement.state not in ("present", "past"):
+        return None
+    over = entry.statement.state == "past" and state == "present"
+    return Statement("past" if over else state, entry.statement.words, entry.statement.date, entry.statement.evidence)
+
+
+def _said(chart: Chart, observation: Observation) -> frozenset[str]:
+    """The concepts of an answer: of its code, else of its words."""
+    value = observation.value
+    if isinstance(value, Code):
+        found = chart.terminology.value_concepts((value,))
+        return found or _by_words(chart, value.display)
+    return _by_words(chart, value) if isinstance(value, str) else frozenset()
+
+
+def _by_words(chart: Chart, words: str) -> frozenset[str]:
+    meaning = chart.terminology.diagnosis((), words) if words else None
+    return meaning.concepts if meaning and meaning.aspect in ("active", "history") else frozenset()
+
+
+def _words(observation: Observation) -> str:
+    value = observation.value
+    return (value.display or value.code) if isinstance(value, Code) else value if isinstance(value, str) else ""
+
+
+def _day(observation: Observation) -> str:
+    return day(text_of(observation.effective)) or "an unknown day"
