@@ -79,14 +79,15 @@ def medicine(text: str, status: str = "active", at: str = "2026-04-01") -> Resou
     }
 
 
-def condition(code: str | None, text: str = "", clinical: str = "active", verification: str = "confirmed") -> Resource:
+def condition(code: str | None, text: str = "", clinical: str = "active", verification: str = "confirmed",
+              at: str = "2020-01-01") -> Resource:  # fmt: skip
     return {
         "resourceType": "Condition",
         "id": f"c{next(_number)}",
         "code": _coded(SNOMED, code, text) if code else {"text": text},
         "clinicalStatus": {"coding": [{"code": clinical}]},
         "verificationStatus": {"coding": [{"code": verification}]},
-        "recordedDate": "2020-01-01",
+        "recordedDate": at,
     }
 
 

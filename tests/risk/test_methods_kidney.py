@@ -56,8 +56,16 @@ def test_si_units_give_the_same_value() -> None:
 
 
 def test_age_is_that_of_the_day_of_the_sample() -> None:
-    earlier = egfr(c.patient(born="1956-06-01"), c.creatinine("1.0", "2006-07-01"))
-    assert earlier.details["unrounded"] > egfr(c.patient(born="1956-06-01"), c.creatinine("1.0")).details["unrounded"]
+    values = [c.creatinine("1.0", "2006-07-01"), c.creatinine("1.0")]
+    earlier, later = egfr(c.patient(born="1956-06-01"), *values).details["values"]
+    assert earlier["egfr"] > later["egfr"]
+
+
+def test_a_creatinine_of_long_ago_decides_nothing() -> None:
+    finding = egfr(c.patient(), c.creatinine("3.2", "2012-03-01"))
+    assert finding.status == "not-assessable"
+    assert "2012-03-01" in finding.reason
+    assert [p.target for p in finding.proposals] == ["creatinine"]
 
 
 @pytest.mark.parametrize(
@@ -65,8 +73,8 @@ def test_age_is_that_of_the_day_of_the_sample() -> None:
     [
         ([c.patient()], "no creatinine"),
         ([c.patient(), c.creatinine("90")], "umol/L recorded as mg/dL"),
-        ([c.patient(), c.creatinine("1.0", unit="mg/wk")], "not known"),
-        ([c.patient(), c.creatinine("1.0", unit="mmol/mol")], "cannot be turned"),
+        ([c.patient(), c.creatinine("1.0", unit="mg/wk")], "mg/wk"),
+        ([c.patient(), c.creatinine("1.0", unit="mmol/mol")], "mmol/mol"),
         ([c.patient(), c.creatinine("1.0", at="2026")], "too imprecise"),
         ([c.patient(gender="other"), c.creatinine("1.0")], "female, male"),
         ([c.patient(gender=None), c.creatinine("1.0")], "sex"),
@@ -74,8 +82,8 @@ def test_age_is_that_of_the_day_of_the_sample() -> None:
         ([c.patient(born="2015-01-01"), c.creatinine("0.5")], "adults"),
         ([c.patient(born="2008-01-01"), c.creatinine("0.5", "2025-12-31")], "outside the validated range 18"),
         ([c.patient(), c.creatinine("1.0"), c.condition("265764009")], "dialysis"),
-        ([c.patient(), c.creatinine("1.0"), c.condition("72892002")], "pregnancy"),
-        ([c.patient(), c.creatinine("1.0"), c.condition("14669001")], "steady"),
+        ([c.patient(), c.creatinine("1.0"), c.condition("72892002", at="2026-02-01")], "pregnancy"),
+        ([c.patient(), c.creatinine("1.0"), c.condition("14669001", at="2026-05-01")], "steady"),
         ([c.patient(deceasedBoolean=True), c.creatinine("1.0")], "died"),
         ([c.patient(), c.creatinine("1.0", "2026-05-01T08:00:00Z"), c.creatinine("2.0", "2026-05-01T08:00:00Z")],
          "says something else"),
@@ -109,15 +117,38 @@ def test_sentences_name_the_day_and_effective_keeps_the_moment() -> None:
 
 
 def test_past_pregnancy_and_settled_kidney_injury_do_not_bar() -> None:
-    past = [c.condition("72892002", clinical="resolved"), c.condition("14669001", clinical="resolved")]
+    recent = {"at": "2026-04-01"}
+    past = [c.condition(code, clinical="resolved", **recent) for code in ("72892002", "14669001")]
     assert egfr(c.patient(), c.creatinine("1.0"), *past).status == "ok"
+    old = [c.condition("72892002", at="2024-01-01"), c.condition("14669001", at="2024-01-01")]
+    assert egfr(c.patient(), c.creatinine("1.0"), *old).status == "ok"
 
 
 def test_an_unusable_newer_result_is_not_hidden() -> None:
     finding = egfr(c.patient(), c.creatinine("1.0", "2026-01-01"), c.creatinine("90", "2026-05-01"))
-    assert finding.effective[0] == "2026-01-01"
-    assert "1 other creatinine result could not be used" in finding.sentence
-    assert "umol/L" in finding.details["left_out"][0]["why"]
+    assert finding.status == "not-assessable"
+    assert "umol/L" in finding.reason
+    older = egfr(c.patient(), c.creatinine("90", "2026-01-01"), c.creatinine("1.0", "2026-05-01"))
+    assert older.status == "ok"
+    assert "1 other creatinine result could not be used" in older.sentence
+    assert "umol/L" in older.details["left_out"][0]["why"]
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "category"),
+    [("2.9", "mg/mmol", "A1"), ("3.2", "mg/mmol", "A2"), ("30", "mg/mmol", "A2"), ("31", "mg/mmol", "A3"),
+     ("29", "mg/g", "A1"), ("30", "mg/g", "A2"), ("300", "mg/g", "A2"), ("301", "mg/g", "A3")],
+)  # fmt: skip
+def test_albuminuria_is_judged_in_the_unit_in_which_it_was_given(value: str, unit: str, category: str) -> None:
+    low = [c.creatinine("1.5", "2025-05-01"), c.creatinine("1.5", "2026-05-01")]
+    stage = course(c.patient(), *low, c.lab("9318-7", value, unit))["ckd-stage"]
+    assert stage.details["albuminuria_category"] == category
+
+
+def test_slow_ageing_over_decades_asks_for_no_review() -> None:
+    values = [c.creatinine(v, at) for v, at in (("0.85", "2006-05-01"), ("0.95", "2012-05-01"), ("1.0", "2018-05-01"))]
+    found = course(c.patient(gender="male", born="1966-02-01"), *values, c.creatinine("1.1"))["egfr-course"]
+    assert [p.target for p in found.proposals] == ["urine-albumin-creatinine-ratio"]
 
 
 def test_falling_kidney_function_with_stage_and_proposals() -> None:

@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 
-from salus.fhir import codes
 from salus.fhir.quantity import Quantity
 from salus.fhir.views import Source
 from salus.findings.method import Method
 from salus.findings.model import Evidence, Finding
+from salus.person.person import Person
 from salus.record.chart import Chart
 from salus.risk.engine import evaluate, load
 from salus.risk.inputs import gather
 from salus.risk.prevent import CODES, PREVENT, possible_range
+from salus.terminology import codes
 
 from . import charts as c
 
@@ -40,7 +41,7 @@ def test_fits_the_protocol_and_computes_six_risks() -> None:
     assert isinstance(PREVENT, Method)
     found = {f.code: f for f in findings(*without())}
     assert set(found) == set(CODES.values())
-    inputs = gather(c.chart(*without())).values
+    inputs = gather(Person(c.chart(*without()))).values
     assert inputs["egfr"] == pytest.approx(89.2, abs=0.1)
     assert inputs["bp_treatment"] is True
     assert inputs["statin"] is False
@@ -175,7 +176,7 @@ def test_a_missing_input_is_named_with_the_range_it_leaves_open(name: str, missi
 
 def test_the_open_range_holds_every_possible_value() -> None:
     equation = load("prevent-base")
-    inputs = gather(c.chart(*without())).values
+    inputs = gather(Person(c.chart(*without()))).values
     spread = possible_range(equation, inputs | {"sbp": None, "smoking": None}, ["sbp", "smoking"])
     assert spread is not None
     low, high, decides = spread
@@ -189,7 +190,7 @@ def test_the_open_range_holds_every_possible_value() -> None:
 
 def test_no_range_without_age_or_with_too_much_missing() -> None:
     equation = load("prevent-base")
-    inputs = gather(c.chart(*without())).values
+    inputs = gather(Person(c.chart(*without()))).values
     assert possible_range(equation, inputs | {"age": None}, ["age"]) is None
     assert possible_range(equation, inputs, ["sbp", "bmi", "egfr", "smoking", "statin"]) is None
 
@@ -207,10 +208,11 @@ def test_current_smoking_counts_and_raises_the_risk() -> None:
 
 def test_diabetes_needs_a_diagnosis_or_a_recorded_negative() -> None:
     def of(*resources: c.Resource) -> object:
-        return gather(c.chart(*without("diabetes"), *resources)).values["diabetes"]
+        return gather(Person(c.chart(*without("diabetes"), *resources))).values["diabetes"]
 
     assert of(c.condition("44054006")) is True
-    assert of(c.condition("44054006", verification="refuted")) is False
+    assert of(c.condition("73211009", verification="refuted")) is False
+    assert of(c.condition("44054006", verification="refuted")) is None  # type 2 is denied, diabetes is not
     assert of(c.lab("4548-4", "6.5", "%")) is None
     assert of(c.lab("2339-0", "110", "mg/dL")) is False
     assert of(c.lab("2339-0", "126", "mg/dL")) is None
@@ -220,7 +222,7 @@ def test_diabetes_needs_a_diagnosis_or_a_recorded_negative() -> None:
 
 def test_treatment_is_no_only_from_a_confirmed_list() -> None:
     def of(*resources: c.Resource) -> object:
-        return gather(c.chart(*without("medicines"), *resources)).values["statin"]
+        return gather(Person(c.chart(*without("medicines"), *resources))).values["statin"]
 
     assert of() is None
     assert of(c.medicine("Simvastatin 20 MG Oral Tablet")) is True
@@ -238,12 +240,12 @@ def test_home_and_old_readings_are_not_used() -> None:
 
 def test_readings_of_the_newest_day_are_averaged() -> None:
     two = [*without(sbp=c.pressure(130)), c.pressure(140), c.pressure(180, at="2026-01-01")]
-    assert gather(c.chart(*two)).values["sbp"] == 135
+    assert gather(Person(c.chart(*two))).values["sbp"] == 135
 
 
 def test_bmi_is_computed_from_weight_and_height() -> None:
     resources = [*without("bmi"), c.lab("29463-7", "70", "kg"), c.lab("8302-2", "170", "cm")]
-    assert gather(c.chart(*resources)).values["bmi"] == pytest.approx(70 / 1.7**2)
+    assert gather(Person(c.chart(*resources))).values["bmi"] == pytest.approx(70 / 1.7**2)
 
 
 def test_the_dead_have_no_risk() -> None:
@@ -261,7 +263,7 @@ OLD = "2022-03-31T09:30:00+10:00"
         ("total_cholesterol", c.lab("2093-3", 220, "mg/dL", OLD), "the last total cholesterol, of 2022-03-31, is"),
         ("hdl_cholesterol", c.lab("2085-9", 50, "mg/dL", OLD), "the last HDL cholesterol, of 2022-03-31, is more"),
         ("bmi", c.lab("39156-5", 27, "kg/m2", OLD), "the last body mass index, of 2022-03-31, is more than 24"),
-        ("egfr", c.creatinine("0.8", OLD), "the last estimated GFR, of 2022-03-31, is more than 24 months old"),
+        ("egfr", c.creatinine("0.8", OLD), "(the newest creatinine, of 2022-03-31, is more than 24 months"),
         (
             "smoking",
             c.smoking(at=OLD),
@@ -292,5 +294,35 @@ def test_old_values_beside_newer_unusable_ones_and_other_look_backs() -> None:
     (finding,) = findings(*old, look_back_days=100)
     assert "is more than 100 days old" in finding.reason
     height = [*without("bmi"), c.lab("29463-7", "70", "kg"), c.lab("8302-2", "170", "cm", OLD)]
-    assert refused(*height).reason == "the last height, of 2022-03-31, is more than 24 months old"
+    assert len(findings(*height)) == 6  # an adult's height may be ten years old
+    ancient = [*without("bmi"), c.lab("29463-7", "70", "kg"), c.lab("8302-2", "170", "cm", "2012-03-31")]
+    assert refused(*ancient).reason == "the last height, of 2012-03-31, is more than 120 months old"
     assert refused(*without("bmi"), c.lab("8302-2", "170", "cm", OLD)).reason == "body mass index is not known"
+
+
+@pytest.mark.parametrize(
+    ("name", "newer", "missing"),
+    [
+        ("sbp", c.lab("8480-6", "120", "bananas"), "sbp"),
+        ("total_cholesterol", c.lab("2093-3", "200", "bananas", "2026-05-20"), "total_cholesterol"),
+        ("egfr", c.creatinine("1.0", "2026-05-20", "mg/wk"), "egfr"),
+        ("smoking", c.smoking("999999", "2026-05-20"), "smoking"),
+    ],
+)
+def test_an_older_value_never_stands_in_for_a_newer_unreadable_one(name: str, newer: c.Resource, missing: str) -> None:
+    assert missing in refused(*without(), newer).details["missing"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        (c.condition("99999999999"), "not ruled out"),
+        (c.procedure("99999999999"), "not ruled out"),
+        (c.condition("22298006") | {"modifierExtension": [{"url": "urn:x", "valueBoolean": True}]}, "not ruled out"),
+        (c.medicine("Zqxwv forte"), "read but not understood"),
+    ],
+)
+def test_what_nobody_understands_keeps_it_open(entry: c.Resource, words: str) -> None:
+    finding = refused(*without(), entry)
+    assert words in finding.reason
+    assert finding.needs

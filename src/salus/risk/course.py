@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from salus.errors import UnitError
-from salus.fhir import quantity
 from salus.fhir.quantity import Quantity
 from salus.fhir.views import Observation
 from salus.findings.method import Context
 from salus.findings.model import Evidence, Finding, Interval, Proposal
+from salus.findings.strength import Grade, Strength
+from salus.person.person import Person
 from salus.record.chart import Chart
 from salus.risk import kidney
-from salus.risk.creatinine import MEASURE_CREATININE, Series, excluded, instead, refusal, series
+from salus.risk.creatinine import MEASURE_CREATININE, EgfrValue, Series, excluded, instead, refusal, series
 from salus.risk.egfr import KDIGO, UNIT, UNIT_WORDS, decimal
 from salus.risk.kidney import Point, Slope
+from salus.terminology import units
 
 KDIGO_2012 = "KDIGO 2012 CKD guideline, Kidney Int Suppl 2013;3:1-150, 2.1.3 and 2.1.4"
 NICE = "NICE NG203 (at least three eGFR values over at least 90 days to establish a rate)"
 MEASURE_UACR = "measure the albumin-creatinine ratio in urine"
-ACR_ABNORMAL = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class AcrValue:
 
     observation: Observation
     point: Point
+    category: str
 
     @property
     def evidence(self) -> Evidence:
@@ -43,7 +45,7 @@ class EgfrCourse:
     """Slope, change and KDIGO categories."""
 
     id = "risk.egfr-course"
-    version = "1.0.1"
+    version = "1.1.0"
     title = "Course of kidney function and KDIGO stage"
     intended_use = "Shows a professional whether kidney function falls, how fast, and which KDIGO stage is established."
     inputs = ("record",)
@@ -64,25 +66,26 @@ class EgfrCourse:
 
     def run(self, chart: Chart, context: Context) -> Iterable[Finding]:
         """Findings ``egfr-course`` and ``ckd-stage``, each a result or the reason why there is none."""
-        reason = excluded(chart)
+        person = Person(chart, ())  # the record alone: whoever may not see notes still gets it
+        reason = excluded(person)
         if reason:
             needs = instead(reason)
             return [refusal("egfr-course", reason, needs), refusal("ckd-stage", reason, needs)]
-        found = series(chart)
-        ratios = _ratios(chart)
+        found = series(person)
+        ratios = _ratios(person)
         return [_course(found, ratios), _stage(found, ratios)]
 
 
-def _ratios(chart: Chart) -> tuple[AcrValue, ...]:
+def _ratios(person: Person) -> tuple[AcrValue, ...]:
+    """The ratios, each judged in the unit in which it was given: KDIGO rounds the limits of mg/mmol."""
     values = []
-    for observation in chart.observations("urine-albumin-creatinine-ratio"):
-        if observation.quantity is None or observation.effective is None:
-            continue
-        try:
-            ratio = quantity.convert(observation.quantity, "mg/g", "creatinine").value
-        except UnitError:
+    for reading in person.readings("urine-albumin-creatinine-ratio", "mg/g"):
+        if reading.value is None or reading.quantity is None:
             continue  # counted as missing: a ratio in an unknown unit is never used
-        values.append(AcrValue(observation, Point(observation.effective.start, float(ratio))))
+        per_mole = units.dimension(reading.quantity.unit) == units.dimension("mg/mmol")
+        given = units.convert(reading.quantity, "mg/mmol") if per_mole else None
+        category = kidney.albuminuria_category(float((given or Quantity(reading.value, "mg/g")).value), per_mole)
+        values.append(AcrValue(reading.observation, Point(reading.span.start, float(reading.value)), category))
     return tuple(values)
 
 
@@ -95,6 +98,7 @@ def _course(found: Series, ratios: tuple[AcrValue, ...]) -> Finding:
         evidence = tuple(v.evidence for v in values)
         return refusal("egfr-course", reason, (_further(len(values)),), evidence)
     first, last = values[0].estimate.value, values[-1].estimate.value
+    before, recent = _before(values), _recent_first(values)
     rapid = kidney.rapid_decline(line)
     change = (last - first) / first
     interval = Interval(decimal(line.low), decimal(line.high), 0.95, "least squares over all values, t interval")
@@ -110,7 +114,7 @@ def _course(found: Series, ratios: tuple[AcrValue, ...]) -> Finding:
         patient_sentence=_patient_sentence(line),
         effective=(values[0].date, values[-1].date),
         evidence=tuple(v.evidence for v in values),
-        proposals=_course_proposals(rapid, first, last, bool(ratios)),
+        proposals=_course_proposals(rapid, before, recent, last, bool(ratios)),
         details={
             "n": line.n,
             "days": decimal(line.days, 0),
@@ -118,8 +122,8 @@ def _course(found: Series, ratios: tuple[AcrValue, ...]) -> Finding:
             "last": decimal(last),
             "change_share": decimal(change, 3),
             "rapid_decline": rapid,
-            "certain_drop": kidney.certain_drop(first, last),
-            "beyond_expected_variability": kidney.unexpected_change(first, last),
+            "certain_drop": kidney.certain_drop(recent, last),
+            "beyond_expected_variability": kidney.unexpected_change(before, last),
             "left_out": [{"observation": ref, "why": problem.text} for ref, problem in found.rejected],
         },
     )
@@ -143,10 +147,28 @@ def _patient_sentence(line: Slope) -> str:
     return "Your kidney values go up and down. It is not certain that they change."
 
 
-def _course_proposals(rapid: str, first: float, last: float, have_acr: bool) -> tuple[Proposal, ...]:
+DROP_YEARS = 5
+"""Over how many years a drop of category counts as one: a fall over decades is ageing. salus's own choice."""
+
+
+def _before(values: Sequence[EgfrValue]) -> float:
+    """What the newest test is held against: the oldest test of the year before it, else the test before it."""
+    newest = values[-1].point.at
+    year = [v for v in values[:-1] if v.point.at >= newest - timedelta(days=365)]
+    return (year[0] if year else values[-2]).estimate.value
+
+
+def _recent_first(values: Sequence[EgfrValue]) -> float:
+    """The oldest value of the last years: what a drop of category is measured from."""
+    newest = values[-1].point.at
+    return next(v for v in values if v.point.at >= newest - timedelta(days=365.25 * DROP_YEARS)).estimate.value
+
+
+def _course_proposals(rapid: str, before: float, recent: float, last: float, have_acr: bool) -> tuple[Proposal, ...]:
+    """``before``: the test before the newest (KDIGO speaks of a change on a subsequent test)."""
     found: list[Proposal] = []
-    fell = last < first and kidney.unexpected_change(first, last)
-    if rapid == "yes" or fell or (last < first and kidney.certain_drop(first, last)):
+    fell = last < before and kidney.unexpected_change(before, last)
+    if rapid == "yes" or fell or (last < recent and kidney.certain_drop(recent, last)):
         found.append(
             Proposal(
                 guideline="kdigo-2024-ckd",
@@ -159,7 +181,7 @@ def _course_proposals(rapid: str, first: float, last: float, have_acr: bool) -> 
                 indication=(
                     "eGFR fell by more than 20 %" if fell else "eGFR falls by more than 5 mL/min/1.73 m2 a year"
                 ),
-                strength="practice point",
+                strength=Strength(Grade.PRACTICE_POINT),
                 citation=f"{KDIGO}, practice point 2.1.3; {KDIGO_2012}",
                 tier="disease-control",
                 changes_if="a repeated creatinine shows that the fall was not real",
@@ -178,7 +200,7 @@ def _acr_proposal(indication: str) -> Proposal:
         target="urine-albumin-creatinine-ratio",
         text="Measure the albumin-creatinine ratio in urine.",
         indication=indication,
-        strength="practice point",
+        strength=Strength(Grade.PRACTICE_POINT),
         citation=f"{KDIGO}, practice point 2.1.1",
         tier="missing-data",
         patient_text="A urine test can show more about your kidneys. Ask your doctor about it.",
@@ -189,12 +211,10 @@ def _stage(found: Series, ratios: tuple[AcrValue, ...]) -> Finding:
     if not found.values:
         return refusal("ckd-stage", "no usable creatinine is recorded", (MEASURE_CREATININE, MEASURE_UACR))
     points = [v.point for v in found.values]
-    acr_points = [r.point for r in ratios]
+    abnormal = [Point(r.point.at, float(r.category != "A1")) for r in ratios]
     latest = points[-1].value
     low_gfr = kidney.persistent_since(points, latest < 60, 60, above=False)
-    high_acr = kidney.persistent_since(
-        acr_points, bool(acr_points) and acr_points[-1].value >= ACR_ABNORMAL, ACR_ABNORMAL, above=True
-    )
+    high_acr = kidney.persistent_since(abnormal, bool(abnormal) and abnormal[-1].value == 1, 1, above=True)
     lasting = [days for days in (low_gfr, high_acr) if days is not None and days >= kidney.CHRONIC_DAYS]
     evidence = (found.values[-1].evidence, *(r.evidence for r in ratios[-1:]))
     if lasting:
@@ -232,7 +252,7 @@ def _no_criterion(found: Series, ratios: tuple[AcrValue, ...], evidence: tuple[E
 def _staged(found: Series, ratios: tuple[AcrValue, ...], low_gfr: float | None, high_acr: float | None) -> Finding:
     newest = found.values[-1]
     g = kidney.gfr_category(newest.estimate.value)
-    a = kidney.albuminuria_category(ratios[-1].point.value) if ratios else None
+    a = ratios[-1].category if ratios else None
     value = f"CKD {g}{a}" if a else f"CKD {g}, albuminuria not known"
     days = {"egfr_below_60": low_gfr, "albuminuria": high_acr}
     proposals = () if ratios else (_acr_proposal("the albuminuria category of chronic kidney disease is not known"),)

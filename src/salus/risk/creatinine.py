@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
-from salus.errors import UnitError
-from salus.fhir import quantity
 from salus.fhir.views import Observation
 from salus.findings.model import Evidence, Finding
-from salus.record.chart import Chart
+from salus.person.measurements import Reading
+from salus.person.person import Person
 from salus.risk import kidney
 from salus.risk.engine import Estimate, Problem
 from salus.risk.kidney import Point
@@ -60,44 +59,62 @@ class Series:
 
     values: tuple[EgfrValue, ...]
     rejected: tuple[tuple[str, Problem], ...]
+    newest_problem: Problem | None = None
+    """Why the newest result cannot be used, where that is so."""
 
 
-def series(chart: Chart) -> Series:
-    """All eGFR values that the chart supports. Contradictory values of the same moment are all left out."""
-    sex = chart.patient.sex
+def series(person: Person) -> Series:
+    """All eGFR values that the record supports. Contradictory values of the same moment are all left out."""
     values: list[EgfrValue] = []
     rejected: list[tuple[str, Problem]] = []
-    observations = chart.observations("creatinine")
-    conflicts = _conflicting(observations)
-    for observation in observations:
+    readings = person.readings("creatinine", "mg/dL")
+    conflicts = _conflicting(readings)
+    for reading in readings:
         found = (
             _problem("another creatinine of the same moment says something else", "clarify which result is right")
-            if observation.source.ref in conflicts
-            else _value(chart, observation, sex)
+            if reading.observation.source.ref in conflicts
+            else _value(person, reading)
         )
         if isinstance(found, Problem):
-            rejected.append((observation.source.ref, found))
+            rejected.append((reading.observation.source.ref, found))
         else:
             values.append(found)
-    return Series(tuple(values), tuple(rejected))
+    return Series(tuple(values), tuple(rejected), _newest_problem(person, readings, values, rejected))
 
 
-def excluded(chart: Chart) -> str | None:
+def _newest_problem(
+    person: Person, readings: Sequence[Reading], values: Sequence[EgfrValue], rejected: Sequence[tuple[str, Problem]]
+) -> Problem | None:
+    """Why the newest creatinine cannot be used, where an older one could: what is older decides nothing then."""
+    if values and readings[-1].observation != values[-1].observation:
+        return next((p for ref, p in reversed(rejected) if ref == readings[-1].observation.source.ref), None)
+    asked = person.newest("creatinine", "mg/dL")
+    if values and asked.value is None and asked.recorded:
+        return _problem(asked.problem, "clarify the newest result")
+    return None
+
+
+CHANGING = {
+    "pregnancy": "pregnancy: the equation was not made for it",
+    "dialysis": "on dialysis: creatinine does not reflect kidney function",
+    "acute-kidney-injury": "acute kidney injury: creatinine is not in a steady state",
+}
+AKI_DAYS = 90
+"""How long a recorded acute kidney injury counts; what lasts longer is chronic kidney disease (KDIGO)."""
+
+
+def excluded(person: Person) -> str | None:
     """Why a creatinine-based eGFR must not be read for this person at all, or None."""
-    if chart.patient.deceased:
+    if person.patient.deceased:
         return DIED
-    age = chart.patient.age(chart.now)
-    if age is not None and age < ADULT:
+    if person.age is not None and person.age < ADULT:
         return "the equation is for adults of 18 years and older"
-    for condition in chart.conditions():
-        if not condition.active:
-            continue
-        if "dialysis" in condition.concepts:
-            return "on dialysis: creatinine does not reflect kidney function"
-        if "pregnancy" in condition.concepts:
-            return "pregnancy: the equation was not made for it"
-        if "acute-kidney-injury" in condition.concepts:
-            return "acute kidney injury: creatinine is not in a steady state"
+    if person.about("dialysis").state == "present":
+        return CHANGING["dialysis"]
+    if person.pregnancy.state == "present":
+        return CHANGING["pregnancy"]
+    if person.about("acute-kidney-injury", within=timedelta(days=AKI_DAYS)).state == "present":
+        return CHANGING["acute-kidney-injury"]
     return None
 
 
@@ -122,32 +139,27 @@ def _problem(text: str, obtain: str) -> Problem:
     return Problem("creatinine", "range", text, obtain)
 
 
-def _conflicting(observations: tuple[Observation, ...]) -> set[str]:
-    seen: dict[object, list[Observation]] = {}
-    for observation in observations:
-        assert observation.effective is not None
-        seen.setdefault(observation.effective.start, []).append(observation)
+def _conflicting(readings: Sequence[Reading]) -> set[str]:
+    seen: dict[object, list[Reading]] = {}
+    for reading in readings:
+        seen.setdefault(reading.span.start, []).append(reading)
     return {
-        o.source.ref
+        r.observation.source.ref
         for group in seen.values()
-        if len({(q.value, q.unit) for o in group if (q := o.quantity)}) > 1
-        for o in group
+        if len({round(float(r.value), 2) for r in group if r.value is not None}) > 1
+        for r in group
     }
 
 
-def _value(chart: Chart, observation: Observation, sex: str | None) -> EgfrValue | Problem:
-    span = observation.effective
-    assert span is not None
-    if observation.quantity is None:
+def _value(person: Person, reading: Reading) -> EgfrValue | Problem:
+    if reading.quantity is None or reading.quantity.comparator:
         return _problem("the creatinine has no plain number with a unit", "record the result with its unit")
-    if span.end - span.start > timedelta(days=1):
+    if reading.span.end - reading.span.start > timedelta(days=1):
         return _problem("the creatinine's date is too imprecise", "record the full date of the result")
-    try:
-        creatinine = quantity.convert(observation.quantity, "mg/dL", "creatinine").value
-    except UnitError as error:
-        return Problem("creatinine", "unit", error.what, "record the result in mg/dL or umol/L")
-    age = chart.patient.age(span.start)
+    if reading.value is None:
+        return Problem("creatinine", "unit", reading.problem, "record the result in mg/dL or umol/L")
+    age = person.patient.age(reading.span.start)
     if age is None:
         return Problem("age", "missing", "the age on the day of the result is not known", "record the date of birth")
-    found = kidney.egfr(float(creatinine), age, sex)
-    return EgfrValue(observation, creatinine, found) if isinstance(found, Estimate) else found[0]
+    found = kidney.egfr(float(reading.value), age, person.patient.sex)
+    return EgfrValue(reading.observation, reading.value, found) if isinstance(found, Estimate) else found[0]

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from salus.fhir.quantity import Quantity
 from salus.findings.method import Context
 from salus.findings.model import Finding, Interval, MediaItem, Proposal
+from salus.findings.strength import Grade, Strength
+from salus.person.measurements import DAYS_A_MONTH
+from salus.person.person import Person
 from salus.record.chart import Chart
 from salus.risk import kidney
 from salus.risk.creatinine import MEASURE_CREATININE, EgfrValue, Series, excluded, instead, refusal, series
@@ -29,7 +33,7 @@ class Egfr:
     """eGFR by CKD-EPI 2021 from the newest valid creatinine."""
 
     id = "risk.egfr"
-    version = "1.0.1"
+    version = "1.1.0"
     title = "Estimated GFR (CKD-EPI 2021, creatinine)"
     intended_use = "Shows a professional the estimated kidney function of an adult from serum creatinine, age and sex."
     inputs = ("record",)
@@ -50,30 +54,57 @@ class Egfr:
 
     def run(self, chart: Chart, context: Context) -> Iterable[Finding]:
         """One finding ``egfr``: the newest value, or why there is none."""
-        reason = excluded(chart)
+        person = Person(chart, ())  # the record alone: whoever may not see notes still gets it
+        reason = excluded(person)
         if reason:
             return [refusal("egfr", reason, instead(reason))]
-        found = series(chart)
-        return [_finding(found)] if found.values else [_missing(found)]
+        found = series(person)
+        if not found.values:
+            return [_missing(found)]
+        if found.newest_problem is not None:
+            newest = found.newest_problem
+            reason = f"the newest creatinine cannot be used: {newest.text}"
+            return [refusal("egfr", reason, (newest.obtain,), (found.values[-1].evidence,))]
+        limit = timedelta(days=int(context.parameters.get("look_back_days", VALID_DAYS)))
+        last = found.values[-1]
+        return [_finding(found)] if last.point.at >= person.now - limit else [_too_old(last, limit)]
+
+
+VALID_DAYS = 730
+"""How old the newest creatinine may be to tell kidney function now. salus's own choice; ``look_back_days`` changes
+it."""
+
+
+def _too_old(last: EgfrValue, limit: timedelta) -> Finding:
+    months = round(limit.days / DAYS_A_MONTH)
+    reason = (
+        f"the newest creatinine, of {last.day}, is more than {months} months old (estimated GFR then "
+        f"{last.estimate.rounded} {UNIT_WORDS})"
+    )
+    base = refusal("egfr", reason, (MEASURE_CREATININE,), (last.evidence,))
+    return replace(base, proposals=(_measure(f"the newest is of {last.day}"),))
 
 
 def _missing(found: Series) -> Finding:
     if found.rejected:
         newest = found.rejected[-1][1]
         return refusal("egfr", newest.text, (newest.obtain,))
-    proposal = Proposal(
+    base = refusal("egfr", "no creatinine is recorded", (MEASURE_CREATININE,))
+    return replace(base, proposals=(_measure("no usable creatinine is recorded"),))
+
+
+def _measure(indication: str) -> Proposal:
+    return Proposal(
         guideline="kdigo-2024-ckd",
         action="measure",
         target="creatinine",
         text="Measure creatinine in blood: kidney function is not known.",
-        indication="no usable creatinine is recorded",
-        strength="practice point",
+        indication=indication,
+        strength=Strength(Grade.PRACTICE_POINT),
         citation=KDIGO,
         tier="missing-data",
         patient_text="A blood test can show how well your kidneys work. Ask your doctor whether you need one.",
     )
-    base = refusal("egfr", "no creatinine is recorded", (MEASURE_CREATININE,))
-    return replace(base, proposals=(proposal,))
 
 
 def _finding(found: Series) -> Finding:

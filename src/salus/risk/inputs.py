@@ -6,40 +6,23 @@ medicine list that somebody vouched for within the look-back. Everything else st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from salus.errors import UnitError
-from salus.fhir import codes, dates, quantity
-from salus.fhir.codes import Code
+from salus.fhir import dates
 from salus.fhir.quantity import Quantity
-from salus.fhir.views import Medication, Observation
 from salus.findings.model import Evidence
-from salus.record.chart import Chart
-from salus.risk.drugs import belongs
+from salus.person.answer import day
+from salus.person.measurements import Measured, Reading, aged, label
+from salus.person.person import Person
 
 LOOK_BACK_DAYS = 730
 """How old a value may be. Set by salus (PREVENT names no limit); the parameter ``look_back_days`` changes it."""
 
-DAYS_A_MONTH = 365.25 / 12
-
-WORDS = {
-    "total-cholesterol": "total cholesterol",
-    "hdl-cholesterol": "HDL cholesterol",
-    "hba1c": "HbA1c",
-    "glucose": "glucose",
-    "body-mass-index": "body mass index",
-    "body-weight": "weight",
-    "body-height": "height",
-}
-"""What a measurement is called in a reason."""
-
 CLINIC_SETTINGS = (None, "clinic", "office")
 """PREVENT was fitted on clinic pressures: readings from home or from acute care are not used."""
-
-PRESSURES = ("blood-pressure", "systolic-bp")
 
 HBA1C_LIMIT, GLUCOSE_LIMIT = 6.5, 126.0
 """Diagnostic limits of the ADA (HbA1c in %, plasma glucose in mg/dL when fasting)."""
@@ -53,8 +36,8 @@ class Found:
     evidence: tuple[Evidence, ...] = ()
     basis: str = ""
     date: str = ""
-    too_old: str = ""
-    """Where ``value`` is missing only because what is recorded lies before the look-back: a clause that says so."""
+    why: str = ""
+    """Where ``value`` is missing although something is recorded: a clause that says why it was not used."""
 
 
 @dataclass(slots=True)
@@ -80,184 +63,176 @@ class Inputs:
         return max((item.date[:10] for item in self.found.values()), default="")
 
 
-def gather(chart: Chart, look_back_days: int = LOOK_BACK_DAYS) -> Inputs:
-    """The inputs of PREVENT's base model that the chart supports."""
-    since = chart.now - timedelta(days=look_back_days)
-    person = chart.patient
-    who = Evidence(person.source, {"path": "Patient"}, digest=person.source.digest, label="person")
+def gather(person: Person, look_back_days: int = LOOK_BACK_DAYS) -> Inputs:
+    """The inputs of PREVENT's base model that the record supports."""
+    within = timedelta(days=look_back_days)
+    patient = person.patient
+    who = Evidence(patient.source, {"path": "Patient"}, digest=patient.source.digest, label="person")
     readers: dict[str, Callable[[], Found]] = {
-        "sex": lambda: Found(person.sex if person.sex in ("female", "male") else None, (who,), "recorded sex"),
-        "age": lambda: Found(person.age(chart.now), (who,), "date of birth"),
-        "sbp": lambda: systolic(chart, since),
-        "bp_treatment": lambda: treatment(chart, "blood-pressure-medicine", since),
-        "total_cholesterol": lambda: laboratory(chart, "total-cholesterol", "mg/dL", "cholesterol", since),
-        "hdl_cholesterol": lambda: laboratory(chart, "hdl-cholesterol", "mg/dL", "cholesterol", since),
-        "statin": lambda: treatment(chart, "statin", since),
-        "diabetes": lambda: diabetes(chart, since),
-        "smoking": lambda: smoking(chart, since),
-        "egfr": lambda: kidney(chart, since),
-        "bmi": lambda: body_mass_index(chart, since),
+        "sex": lambda: Found(patient.sex if patient.sex in ("female", "male") else None, (who,), "recorded sex"),
+        "age": lambda: Found(person.age, (who,), "date of birth"),
+        "sbp": lambda: systolic(person, within),
+        "bp_treatment": lambda: treatment(person, BLOOD_PRESSURE, within),
+        "total_cholesterol": lambda: laboratory(person, "total-cholesterol", "mg/dL", within),
+        "hdl_cholesterol": lambda: laboratory(person, "hdl-cholesterol", "mg/dL", within),
+        "statin": lambda: treatment(person, ("statin",), within),
+        "diabetes": lambda: diabetes(person, within),
+        "smoking": lambda: smoking(person, within),
+        "egfr": lambda: kidney(person, within),
+        "bmi": lambda: body_mass_index(person, within),
     }
     return Inputs({name: read() for name, read in readers.items()})
 
 
-def _in(value: Quantity | None, unit: str, analyte: str | None = None) -> float | None:
-    if value is None or value.comparator:
-        return None
-    try:
-        return float(quantity.convert(value, unit, analyte).value)
-    except UnitError:
-        return None  # stays missing: the refusal then asks for the value
+BLOOD_PRESSURE = (
+    "ace-inhibitor", "arb", "renin-inhibitor", "beta-blocker", "calcium-channel-blocker", "thiazide", "thiazide-like",
+    "loop-diuretic", "potassium-sparing-diuretic", "mra", "alpha-blocker", "central-antihypertensive", "vasodilator",
+    "methyldopa",
+)  # fmt: skip
+"""Classes that lower blood pressure (source of the classes: the table of terminology)."""
+GLUCOSE = (
+    "insulin", "biguanide", "sulfonylurea", "glinide", "thiazolidinedione", "dpp4-inhibitor", "glp1-agonist",
+    "sglt2-inhibitor", "alpha-glucosidase-inhibitor",
+)  # fmt: skip
+"""Classes that lower glucose."""
 
 
-def _too_old(chart: Chart, since: datetime, what: str, usable: Iterable[str], recent: bool) -> str:
-    """That the newest of the ``usable`` dates lies before ``since``; "" without any. ``recent``: something unusable
-    is recorded after it."""
-    newest = max((date[:10] for date in usable), default="")
-    if not newest:
-        return ""
-    days = (chart.now - since).days
-    months = round(days / DAYS_A_MONTH)
-    age = f"{months} months" if abs(months * DAYS_A_MONTH - days) < 1 else f"{days} days"
-    return f"the last {'usable ' if recent else ''}{what}, of {newest}, is more than {age} old"
+def laboratory(person: Person, concept: str, unit: str, within: timedelta) -> Found:
+    """The newest value of ``concept`` in ``unit``; missing, with the reason, where the newest cannot be used."""
+    found = person.newest(concept, unit, within=within)
+    if found.value is None:
+        return Found(None, why=found.problem if found.recorded else "")
+    return Found(found.value, found.evidence, f"measured {day(found.date)}", found.date)
 
 
-def laboratory(chart: Chart, concept: str, unit: str, analyte: str | None, since: datetime) -> Found:
-    """The newest usable value of ``concept`` in ``unit``."""
-    recent = chart.observations(concept, since)
-    for observation in reversed(recent):
-        value = _in(observation.quantity, unit, analyte)
-        if value is not None:
-            return Found(
-                value,
-                (Evidence.of_observation(observation, concept),),
-                f"measured {_date(observation)[:10]}",
-                _date(observation),
-            )
-    usable = [_date(o) for o in chart.observations(concept) if _in(o.quantity, unit, analyte) is not None]
-    return Found(None, too_old=_too_old(chart, since, WORDS[concept], usable, bool(recent)))
+def systolic(person: Person, within: timedelta) -> Found:
+    """Mean of the clinic readings of the newest day with any, in mm[Hg]; missing where one of them cannot be read."""
+    newest = person.newest("systolic-bp", "mm[Hg]", within=within, settings=CLINIC_SETTINGS)
+    if newest.reading is None or (newest.value is None and not _only_differ(newest)):
+        return Found(None, why=_unused(person, newest, within))
+    date = newest.reading.span.start.date()
+    of_day = [r for r in person.readings("systolic-bp", "mm[Hg]", settings=CLINIC_SETTINGS)
+              if r.span.start.date() == date]  # fmt: skip
+    unread = next((r for r in of_day if r.value is None), None)
+    if unread is not None:
+        return Found(None, why=f"a {label('systolic-bp')} of {unread.day} cannot be read: {unread.problem}")
+    mean = sum(float(r.value or 0) for r in of_day) / len(of_day)
+    evidence = tuple(Evidence.of_observation(r.observation, "systolic-bp", "systolic-bp") for r in _each(of_day))
+    return Found(mean, evidence, f"mean of {len(of_day)} clinic reading(s) of {date}", date.isoformat())
 
 
-def _date(observation: Observation) -> str:
-    return observation.effective.text if observation.effective else ""
+def _unused(person: Person, newest: Measured, within: timedelta) -> str:
+    """Why there is no pressure; an old one is called the last usable one where something unusable is newer."""
+    if newest.too_old and newest.reading is not None:
+        every = person.readings("systolic-bp", "mm[Hg]")
+        usable = "usable " if every[-1].span.start > newest.reading.span.start else ""
+        return aged(f"{usable}{label('systolic-bp')}", newest.reading.day, within)
+    return newest.problem if newest.recorded else ""
 
 
-def systolic(chart: Chart, since: datetime) -> Found:
-    """Mean of the clinic readings of the newest day with any, in mm[Hg]."""
-    readings = _clinic_readings(chart, since)
-    if not readings:
-        recent = any(chart.observations(concept, since) for concept in PRESSURES)
-        usable = [_date(o) for o, _ in _clinic_readings(chart, None)]
-        return Found(None, too_old=_too_old(chart, since, "systolic blood pressure", usable, recent))
-    newest = max(o.effective.start.date() for o, _ in readings if o.effective)
-    of_day = {o.source.ref: (o, v) for o, v in readings if o.effective and o.effective.start.date() == newest}
-    mean = sum(value for _, value in of_day.values()) / len(of_day)
-    evidence = tuple(Evidence.of_observation(o, "systolic-bp", "systolic-bp") for o, _ in of_day.values())
-    return Found(mean, evidence, f"mean of {len(of_day)} clinic reading(s) of {newest}", newest.isoformat())
+def _only_differ(newest: Measured) -> bool:
+    """Several readable pressures of one moment are no contradiction: they are averaged."""
+    return not newest.too_old and newest.reading is not None and newest.reading.value is not None and "differ" in (
+        newest.problem
+    )  # fmt: skip
 
 
-def _clinic_readings(chart: Chart, since: datetime | None) -> list[tuple[Observation, float]]:
-    return [
-        (o, value)
-        for concept in PRESSURES
-        for o in chart.observations(concept, since)
-        if o.setting in CLINIC_SETTINGS and (value := _in(_systolic_of(o), "mm[Hg]")) is not None and o.effective
-    ]
+def _each(readings: list[Reading]) -> list[Reading]:
+    return list({r.observation.source.ref: r for r in readings}.values())
 
 
-def _systolic_of(observation: Observation) -> Quantity | None:
-    value = observation.components.get("systolic-bp")
-    if isinstance(value, Quantity):
-        return value
-    return observation.quantity if "systolic-bp" in observation.concepts else None
-
-
-def treatment(chart: Chart, drug_class: str, since: datetime) -> Found:
-    """Whether a medicine of the class is taken: yes if one is current, no if a vouched-for list holds none."""
-    medicines = chart.medications()
-    taken = [m for m in medicines if m.current and belongs(m, drug_class)]
+def treatment(person: Person, classes: tuple[str, ...], within: timedelta) -> Found:
+    """Whether a medicine of the classes is taken: yes if one is in use, no if a list that could be read whole and was
+    confirmed within the look-back holds none."""
+    taken = [m for m in person.taking(*classes) if "record" in m.sources]
     if taken:
-        return Found(True, tuple(_medicine(m) for m in taken), "on the medicine list")
-    vouched = [m for m in medicines if m.confirmed is not None and m.confirmed.start >= since]
+        return Found(True, tuple(e for m in taken for e in m.evidence), "on the medicine list")
+    unread = person.unread("medicine")
+    if unread:
+        return Found(None, why=f"read but not understood: {'; '.join(u.sentence for u in unread)}")
+    vouched = [one.entry for one in person.listed if one.entry.confirmed is not None
+               and one.entry.confirmed.start >= person.now - within]  # fmt: skip
     if not vouched:
         return Found(None)
     newest = max(vouched, key=lambda m: (m.confirmed.start, m.source.ref))  # type: ignore[union-attr]
     date = newest.confirmed.text if newest.confirmed else ""
-    return Found(False, (_medicine(newest),), f"not on the medicine list, last confirmed {date}")
+    proof = Evidence(newest.source, {}, digest=newest.source.digest, label="medicine list")
+    return Found(False, (proof,), f"not on the medicine list, last confirmed {date}")
 
 
-def _medicine(medicine: Medication) -> Evidence:
-    path = {"path": "medicationCodeableConcept"}
-    return Evidence(medicine.source, path, digest=medicine.source.digest, label="medicine list")
-
-
-def diabetes(chart: Chart, since: datetime) -> Found:
+def diabetes(person: Person, within: timedelta) -> Found:
     """Yes from the problem list; no from a refuted entry, or from HbA1c or glucose below ADA's limits.
 
-    A value at or above a limit without a diagnosis leaves it open: ADA asks for a second result.
+    A value at or above a limit without a diagnosis leaves it open: ADA asks for a second result. So does a diagnosis
+    that nobody could read, and a medicine that lowers glucose.
     """
-    for condition in chart.conditions():
-        if "diabetes" in condition.concepts:
-            evidence = Evidence(
-                condition.source, {"path": "code"}, digest=condition.source.digest, label="problem list"
-            )
-            if condition.active:
-                return Found(True, (evidence,), "on the problem list")
-            if condition.verification == "refuted":
-                return Found(False, (evidence,), "refuted on the problem list")
-    if any(m.current and belongs(m, "glucose-lowering-medicine") for m in chart.medications()):
-        return Found(None, basis="a glucose-lowering medicine is taken, but no diagnosis is recorded")
-    hba1c = laboratory(chart, "hba1c", "%", None, since)
+    answer = person.about("diabetes")
+    recorded = [s for s in answer.statements if not s.finding]
+    for state, value, words in (
+        ("present", True, "on the problem list"),
+        ("denied", False, "refuted on the problem list"),
+    ):
+        statements = [s for s in recorded if s.state == state]
+        if statements and not (value is False and answer.open):
+            return Found(value, tuple(e for s in statements for e in s.evidence), words)
+    if any(s.state in ("past", "possible") for s in recorded):
+        return Found(None, why="diabetes is on record as past or not confirmed")
+    if person.taking(*GLUCOSE):
+        return Found(None, why="a glucose-lowering medicine is taken, but no diagnosis is recorded")
+    if answer.open or person.unread("medicine"):
+        shown = "; ".join(u.sentence for u in (*answer.open, *person.unread("medicine")))
+        return Found(None, why=f"read but not understood: {shown}")
+    hba1c = laboratory(person, "hba1c", "%", within)
     if hba1c.value is not None:
         return Found(False if hba1c.value < HBA1C_LIMIT else None, hba1c.evidence, f"HbA1c {hba1c.basis}")
-    glucose = laboratory(chart, "glucose", "mg/dL", "glucose", since)
-    if glucose.value is not None:
+    glucose = laboratory(person, "glucose", "mg/dL", within)
+    if glucose.value is not None and not hba1c.why:
         return Found(False if glucose.value < GLUCOSE_LIMIT else None, glucose.evidence, f"glucose {glucose.basis}")
-    return Found(None, too_old=hba1c.too_old or glucose.too_old)
+    return Found(None, why=hba1c.why or glucose.why)
 
 
-def smoking(chart: Chart, since: datetime) -> Found:
+def smoking(person: Person, within: timedelta) -> Found:
     """From the newest explicit smoking status; an unknown or unlisted status leaves it open."""
-    observations = chart.observations("smoking-status", since)
-    if not observations:
-        usable = [_date(o) for o in chart.observations("smoking-status") if _smokes(o) is not None]
-        return Found(None, too_old=_too_old(chart, since, "smoking status", usable, recent=False))
-    newest = observations[-1]
-    evidence = (Evidence.of_observation(newest, "smoking status"),)
-    return Found(_smokes(newest), evidence, f"stated {_date(newest)[:10]}", _date(newest))
+    answer = person.smoking
+    if not answer.statements or answer.deciding[:1] == () or answer.deciding[0].finding:
+        return Found(None)
+    newest = answer.deciding[0]
+    if newest.when is not None and newest.when < person.now - within:
+        return Found(None, why=aged("smoking status", day(newest.date), within))
+    if answer.state == "possible":
+        return Found(None, newest.evidence, why=newest.words)
+    return Found(answer.state == "present", newest.evidence, f"stated {day(newest.date)}", newest.date)
 
 
-def _smokes(status: Observation) -> bool | None:
-    names: Iterable[str] = codes.names((status.value,)) if isinstance(status.value, Code) else ()
-    if "smoker-current" in names:
-        return True
-    return False if "smoker-not-now" in names else None
-
-
-def kidney(chart: Chart, since: datetime) -> Found:
+def kidney(person: Person, within: timedelta) -> Found:
     """The newest eGFR, from the finding ``egfr``."""
-    dated: list[str] = []
-    for finding in chart.findings("egfr"):
+    why = ""
+    for finding in person.chart.findings("egfr"):
         if finding.status != "ok" or not isinstance(finding.value, Quantity):
+            why = finding.reason if finding.evidence else why
             continue
-        dated.append(finding.effective[0])
-        if dates.instant(finding.effective[0]) >= since:
+        if dates.instant(finding.effective[0]) >= person.now - within:
             value = finding.details.get("unrounded", finding.value.value)
             return Found(
                 float(value), finding.evidence, f"finding egfr of {finding.effective[0][:10]}", finding.effective[0]
             )
-    return Found(None, too_old=_too_old(chart, since, "estimated GFR", dated, recent=False))
+        why = aged("estimated GFR", day(finding.effective[0]), within)
+    return Found(None, why=why)
 
 
-def body_mass_index(chart: Chart, since: datetime) -> Found:
+def body_mass_index(person: Person, within: timedelta) -> Found:
     """The newest recorded BMI, else the newest weight over the newest height squared."""
-    recorded = laboratory(chart, "body-mass-index", "kg/m2", None, since)
+    recorded = laboratory(person, "body-mass-index", "kg/m2", within)
     if recorded.value is not None:
         return recorded
-    weight = laboratory(chart, "body-weight", "kg", None, since)
-    height = laboratory(chart, "body-height", "m", None, since)
+    weight = laboratory(person, "body-weight", "kg", within)
+    height = laboratory(person, "body-height", "m", HEIGHT_VALID)
     if weight.value is None or not height.value:
-        parts = [part.too_old for part in (weight, height) if part.value is None]
-        return Found(None, too_old=recorded.too_old or (" and ".join(parts) if all(parts) else ""))
+        parts = [part.why for part in (weight, height) if part.value is None]
+        return Found(None, why=recorded.why or (" and ".join(parts) if all(parts) else ""))
     basis = "computed from weight and height"
-    return Found(weight.value / height.value**2, (*weight.evidence, *height.evidence), basis)
+    return Found(weight.value / height.value**2, (*weight.evidence, *height.evidence), basis, weight.date)
+
+
+HEIGHT_VALID = timedelta(days=3653)
+"""How old an adult's height may be. salus's own choice: ten years."""

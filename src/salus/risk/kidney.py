@@ -68,9 +68,14 @@ def gfr_category(egfr_value: float) -> str:
     return next(name for bound, name in _G_CATEGORIES if egfr_value >= bound)
 
 
-def albuminuria_category(acr: float) -> str:
-    """KDIGO albuminuria category of a urine albumin-creatinine ratio in mg/g: A1 < 30, A2 30 to 300, A3 > 300."""
-    return "A1" if acr < 30 else "A2" if acr <= 300 else "A3"
+def albuminuria_category(acr: float, per_mole: bool = False) -> str:
+    """KDIGO albuminuria category of a urine albumin-creatinine ratio.
+
+    In mg/g: A1 < 30, A2 30 to 300, A3 > 300; ``per_mole``, in mg/mmol: A1 < 3, A2 3 to 30, A3 > 30. KDIGO rounds the
+    limits of the second unit, so a ratio is judged in the unit in which it was given.
+    """
+    low, high = (3, 30) if per_mole else (30, 300)
+    return "A1" if acr < low else "A2" if acr <= high else "A3"
 
 
 def slope(points: Sequence[Point]) -> Slope | None:

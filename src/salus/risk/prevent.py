@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from salus.fhir import codes
-from salus.fhir.codes import Code
 from salus.fhir.quantity import Quantity
 from salus.findings.method import Context
-from salus.findings.model import Evidence, Finding, Interval, Proposal
+from salus.findings.model import Finding, Interval, Proposal
+from salus.findings.strength import Grade, Strength
+from salus.person.person import Person
 from salus.record.chart import Chart
 from salus.risk.creatinine import DIED, NOTHING, refusal
 from salus.risk.egfr import decimal
@@ -39,31 +38,23 @@ NO_INTERVAL = (
 MOST_MISSING = 4
 """Up to so many missing inputs the range over their possible values is computed."""
 
-WHETHER = frozenset({"diabetes", "smoking"})
+WHETHER = frozenset({"diabetes", "smoking", "statin", "bp_treatment", "egfr"})
 """Inputs drawn from a measurement or statement of another name: a reason must name the input too."""
 
 KNOTS: Mapping[str, tuple[float, ...]] = {"sbp": (110,), "bmi": (30,), "egfr": (60,)}
 """Where PREVENT's linear pieces meet. Between knots the predictor is linear in each input, so extremes lie at ends."""
-
-# Words that mean known cardiovascular disease in a problem that carries no code.
-DISEASE_WORDS = re.compile(
-    r"myocardial infarct|heart attack|coronary|angina|stroke|cerebrovascular accident|transient isch|heart failure"
-    r"|peripheral arter|peripheral vascular|\bstent\b|\bbypass\b",
-    re.IGNORECASE,
-)
-OTHERS_DISEASE = re.compile(r"family|father|mother|sibling|risk of|screening", re.IGNORECASE)
 
 
 class Prevent:
     """10- and 30-year risks of total cardiovascular disease, ASCVD and heart failure."""
 
     id = "risk.prevent"
-    version = "1.0.1"
+    version = "1.1.0"
     title = "AHA PREVENT, base model"
     intended_use = "Shows a professional the predicted risk of a first cardiovascular event, for primary prevention."
     inputs = ("record", "note")
     produces = tuple(CODES.values())
-    consumes = ("egfr", "note-problem")
+    consumes = ("egfr", "note-problem", "note-medication")
     population = (
         "adults of 30 to 79 years without known cardiovascular disease, every input within its validated range "
         "(systolic 90-180 mm[Hg], total cholesterol 130-320 and HDL 20-100 mg/dL, BMI 18.5-39.9 kg/m2, eGFR 15-140)"
@@ -84,51 +75,24 @@ class Prevent:
         """One finding for each outcome and horizon; or one ``prevent-cvd-10y`` that says why there is none."""
         if chart.patient.deceased:
             return [refusal("prevent-cvd-10y", DIED, (NOTHING,))]
-        known = known_disease(chart)
-        if known:
-            reason = "cardiovascular disease is known; PREVENT is for people without it"
+        person = Person(chart)
+        known = person.about("cardiovascular-disease")
+        if known.positive:
+            reason = f"cardiovascular disease is known ({'; '.join(known.words)}); PREVENT is for people without it"
             need = "nothing: guidelines for secondary prevention apply instead"
-            return [refusal("prevent-cvd-10y", reason, (need,), known)]
+            return [refusal("prevent-cvd-10y", reason, (need,), known.evidence)]
+        if known.open:
+            shown = "; ".join(u.sentence for u in known.open)
+            reason = f"cardiovascular disease, for which PREVENT was not made, is not ruled out: {shown}"
+            need = "whether this is a disease of heart or vessels"
+            places = tuple(e for u in known.open for e in u.evidence)
+            return [refusal("prevent-cvd-10y", reason, (need,), places)]
         equation = load("prevent-base")
-        inputs = gather(chart, int(context.parameters.get("look_back_days", LOOK_BACK_DAYS)))
+        inputs = gather(person, int(context.parameters.get("look_back_days", LOOK_BACK_DAYS)))
         result = evaluate(equation, inputs.values)
         if result.problems:
             return [_refused(equation, inputs, tuple(_explained(p, inputs) for p in result.problems))]
         return [_finding(estimate, code, inputs, inputs.newest_date) for estimate, code in _reported(result)]
-
-
-def known_disease(chart: Chart) -> tuple[Evidence, ...]:
-    """Evidence of known cardiovascular disease: a problem, now or past, a procedure done, or a note that says so."""
-    found = [
-        (c.source, "problem list")
-        for c in chart.conditions()
-        if c.asserted and ("cardiovascular-disease" in c.concepts or (not c.codes and _names_disease(c.text)))
-    ]
-    found += [
-        (p.source, "procedure")
-        for p in chart.events("Procedure")
-        if p.status in ("completed", "in-progress", "")
-        and ("cardiovascular-disease" in p.concepts or (not p.codes and _names_disease(p.text)))
-    ]
-    recorded = tuple(Evidence(source, {"path": "code"}, digest=source.digest, label=label) for source, label in found)
-    return recorded + _told_in_notes(chart)
-
-
-def _told_in_notes(chart: Chart) -> tuple[Evidence, ...]:
-    """Evidence from notes that assert such a disease of the patient, now or in the past."""
-    return tuple(
-        evidence
-        for finding in chart.findings("note-problem")
-        if finding.status == "ok"
-        and finding.details.get("assertion") in ("present", "historical")
-        and isinstance(finding.value, Code)
-        and "cardiovascular-disease" in codes.names((finding.value,))
-        for evidence in finding.evidence
-    )
-
-
-def _names_disease(text: str) -> bool:
-    return bool(DISEASE_WORDS.search(text)) and not OTHERS_DISEASE.search(text)
 
 
 def _reported(result: Evaluation) -> Iterable[tuple[Estimate, str]]:
@@ -184,8 +148,8 @@ def _shown(inputs: Inputs) -> dict[str, Any]:
 
 
 def _explained(problem: Problem, inputs: Inputs) -> Problem:
-    """The problem, with the reason why the chart's value was not used where one is recorded but too old."""
-    why = inputs.found[problem.input].too_old
+    """The problem, with the reason why the record's value was not used where one is recorded."""
+    why = inputs.found[problem.input].why
     if problem.kind != "missing" or not why:
         return problem
     named = problem.input in WHETHER
@@ -222,7 +186,7 @@ def _obtain(spec: Input, problem: Problem) -> Proposal:
         target=spec.name.replace("_", "-"),
         text=f"To predict cardiovascular risk: {spec.obtain}.",
         indication=problem.text,
-        strength="needed input",
+        strength=Strength(Grade.NEEDED_INPUT),
         citation=KHAN,
         tier="missing-data",
         patient_text=f"To judge your risk of heart disease one fact is missing: {spec.label}.",
