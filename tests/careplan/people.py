@@ -9,13 +9,14 @@ from typing import Any
 
 from salus.careplan.compose import compose
 from salus.careplan.model import Plan, PlanItem
-from salus.fhir import codes
 from salus.fhir.codes import Code
 from salus.fhir.quantity import Quantity
 from salus.fhir.views import CATEGORIES, Source
 from salus.findings.model import Evidence, Finding, Interval, Proposal
+from salus.findings.strength import Strength
 from salus.genomics.guidance import proposals
 from salus.record.chart import Chart
+from salus.terminology import codes
 
 NOW = datetime(2026, 6, 1, 8, tzinfo=UTC)
 PHENOTYPE = {"CYP2C19": "cyp2c19-phenotype", "SLCO1B1": "slco1b1-phenotype"}
@@ -200,7 +201,7 @@ def proposed(**fields: Any) -> Finding:
         "target": "something",
         "text": "Do something.",
         "indication": "a reason",
-        "strength": "consider",
+        "strength": Strength.of("consider"),
         "citation": "a source",
         "tier": "prevention",
         "patient_text": "Ask your doctor.",

@@ -19,6 +19,7 @@ from salus.careplan.report.plain import reading_grade, tells_to_stop
 from salus.careplan.text import render
 from salus.fhir import json
 from salus.fhir.views import CATEGORIES
+from salus.findings.strength import Strength
 from salus.record.chart import Chart
 from tests.careplan.people import (
     NOW,
@@ -195,12 +196,12 @@ def test_a_strangers_proposal_is_taken_over_or_dropped() -> None:
         "confirm that there is no stroke" in need(plan([], [proposed(contraindications=("stroke",))]), "something").text
     )
     absent = plan([], [proposed(details={"when": {"medicine": "warfarin"}})])
-    assert any("warfarin is not on the medicine list" in d.reason for d in absent.dropped)
+    assert any("warfarin is not known to be taken" in d.reason for d in absent.dropped)
 
 
 def test_safety_comes_before_benefit() -> None:
-    start = proposed(target="rosuvastatin", strength="strong")
-    avoid = proposed(guideline="stranger-2", action="avoid", target="rosuvastatin", strength="consider")
+    start = proposed(target="rosuvastatin", strength=Strength.of("strong"))
+    avoid = proposed(guideline="stranger-2", action="avoid", target="rosuvastatin", strength=Strength.of("consider"))
     found = plan([], [start, avoid])
     assert need(found, "rosuvastatin").action == "avoid"
     assert any("safety before benefit" in d.reason for d in found.dropped)
@@ -215,7 +216,7 @@ def _draft(**fields: Any) -> Draft:
         "order": 1,
         "text": "Do.",
         "patient_text": "Ask.",
-        "strength": "consider",
+        "strength": Strength.of("consider"),
         "citation": "c",
         "basis": Basis(("why",)),
         "changes_if": "never",
@@ -224,7 +225,8 @@ def _draft(**fields: Any) -> Draft:
 
 
 def test_equal_steps_merge_with_both_reasons() -> None:
-    weak, strong = _draft(), _draft(guideline="h", strength="strong", citation="d", basis=Basis(("because",)))
+    weak = _draft()
+    strong = _draft(guideline="h", strength=Strength.of("strong"), citation="d", basis=Basis(("because",)))
     (kept,), (lost,) = resolve.settle([weak, strong])
     assert kept.guideline == "h"
     assert kept.basis.words == ("because", "why")
@@ -234,7 +236,7 @@ def test_equal_steps_merge_with_both_reasons() -> None:
 
 def test_what_is_unresolved_stays_in_sight() -> None:
     open_one = _draft(status="unresolved", topic="x", ask="cardiology", why="both are barred")
-    other = _draft(target="u", topic="x", strength="strong", action="avoid")
+    other = _draft(target="u", topic="x", strength=Strength.of("strong"), action="avoid")
     kept, lost = resolve.settle([other, open_one])
     assert kept == [open_one]
     assert [d.key for d in lost] == [other.key]
@@ -338,7 +340,7 @@ def test_every_citation_says_where_it_was_read() -> None:
 
 def test_interaction_and_contraindication_tables_are_sound() -> None:
     from salus.careplan.safety import _table
-    from salus.fhir import codes, drugs
+    from salus.terminology import classes, codes
 
     known = codes.concepts()
     for name, entry in _table("contraindications").items():
@@ -347,7 +349,7 @@ def test_interaction_and_contraindication_tables_are_sound() -> None:
     for entry in _table("interactions")["interaction"]:
         assert cite(entry["source"])
         for name in (*entry["of"], *entry["with"]):
-            assert drugs.classes_of(drugs.members(name)) or drugs.members(name) == (name,)
+            assert classes.classes_of(classes.members(name)) or classes.members(name) == (name,)
         assert ("proposal" in entry) != ("rule" in entry)
 
 

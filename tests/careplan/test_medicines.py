@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from salus.careplan.medicines import reconcile
 from salus.fhir import views
 from salus.fhir.views import Source
 from salus.findings.model import Finding
+from salus.person.medicines import Listed, listed, reconcile
+from salus.terminology.reader import shipped
 from tests.careplan.people import (
     NOW,
     item,
@@ -17,8 +18,8 @@ from tests.careplan.people import (
 )
 
 
-def _listed(*bodies: dict[str, object]) -> list[views.Medication]:
-    return [views.medication(Source(f"M/{n}", 1, "0" * 64), b) for n, b in enumerate(bodies)]
+def _listed(*bodies: dict[str, object]) -> tuple[Listed, ...]:
+    return listed([views.medication(Source(f"M/{n}", 1, "0" * 64), b) for n, b in enumerate(bodies)], shipped())
 
 
 def test_record_and_note_are_one_line() -> None:

@@ -12,16 +12,18 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from salus.careplan import guidelines, resolve, scope
+from salus.careplan import guidelines, open, resolve, scope
 from salus.careplan.draft import Draft
-from salus.careplan.facts import Facts
 from salus.careplan.model import Dropped, MedicineLine, NotAssessable, Plan
-from salus.careplan.person import age_at_death, death_words
 from salus.errors import MethodError
-from salus.fhir import codes, dates
+from salus.fhir import dates
 from salus.fhir.views import CATEGORIES
 from salus.findings.model import Finding
+from salus.person.death import age_at_death, death_words
+from salus.person.medicines import Medicine
+from salus.person.person import Person
 from salus.record.chart import Chart
+from salus.terminology import codes
 
 
 def compose(chart: Chart, findings: Sequence[Finding], *, looked_at: Iterable[str]) -> Plan:
@@ -33,56 +35,74 @@ def compose(chart: Chart, findings: Sequence[Finding], *, looked_at: Iterable[st
     seen = tuple(c for c in CATEGORIES if c in frozenset(looked_at))
     at = dates.write(chart.now)
     try:
-        facts = Facts(chart, findings)
+        person = Person(chart, findings)
     except MethodError:
-        return Plan("", "", at, seen, (), (), (), (), {"nothing_proposed": "the record holds no Patient resource"})
-    summary = _summary(facts)
+        nothing = {"nothing_proposed": "the record holds no Patient resource"}
+        return Plan("", "", at, seen, (), (), (), (), held=_held(chart, seen), summary=nothing)
+    summary = _summary(person)
     drafts: list[Draft] = []
     dropped: list[Dropped] = []
     if "nothing_proposed" not in summary:
-        for outcome in guidelines.propose(facts):
+        for outcome in guidelines.propose(person):
             (drafts if isinstance(outcome, Draft) else dropped).append(outcome)  # type: ignore[arg-type]
-        drafts, lost = resolve.settle(draft.asking_first for draft in drafts)
+        drafts, lost = resolve.settle(open.held_back(person, draft).asking_first for draft in drafts)
         dropped += lost
     ranked = resolve.ranked(drafts)
     return Plan(
-        subject=facts.patient.source.ref.partition("/")[2],
-        name=facts.patient.name,
+        subject=person.patient.source.ref.partition("/")[2],
+        name=person.patient.name,
         at=at,
         looked_at=seen,
         items=tuple(draft.item(rank) for rank, draft in enumerate(ranked, 1)),
-        medicines=_medicines(facts),
-        not_assessable=() if facts.patient.deceased else _not_assessable(facts.findings, seen),
+        medicines=_medicines(person),
+        not_assessable=() if person.patient.deceased else _not_assessable(person.findings, seen),
         dropped=tuple(sorted(dropped, key=lambda d: (d.key, d.reason))),
+        held=_held(chart, seen),
+        not_understood=open.not_understood(person),
+        uncovered=() if "nothing_proposed" in summary else open.uncovered(person, person.findings),
         summary=summary,
-        findings=facts.findings,
+        findings=person.findings,
     )
 
 
-def _summary(facts: Facts) -> dict[str, Any]:
-    patient = facts.patient
-    summary: dict[str, Any] = {"sex": patient.sex or "not recorded", "age": facts.age}
+def _held(chart: Chart, seen: Sequence[str]) -> tuple[str, ...]:
+    """The kinds of data that are in the chart, of those in scope."""
+    there = {source.category for source, _ in chart.resources()}
+    return tuple(category for category in seen if category in there)
+
+
+def _summary(person: Person) -> dict[str, Any]:
+    patient = person.patient
+    summary: dict[str, Any] = {"sex": patient.sex or "not recorded", "age": person.age}
     if patient.deceased:
         return summary | {
             "age": age_at_death(patient),
             "deceased": death_words(patient),
             "nothing_proposed": "the person has died",
         }
-    if facts.age is None:
+    if person.age is None:
         summary["age_note"] = "the date of birth is not recorded, or too partial to tell the age"
-    if facts.adult is False:
+    if person.adult is False:
         summary["nothing_proposed"] = "the person is under 18 years old, and every rule of this plan is for adults"
-    elif facts.adult is None:
+    elif person.adult is None:
         summary["age_note"] = "the record does not tell whether the person is an adult; the rules are for adults"
     return summary
 
 
-def _medicines(facts: Facts) -> tuple[MedicineLine, ...]:
+def _medicines(person: Person) -> tuple[MedicineLine, ...]:
     """The medicine list. What a dead person's record still calls active is said to be recorded, not taken."""
-    lines = tuple(medicine.line for medicine in facts.medicines)
-    if not facts.patient.deceased:
+    lines = tuple(_line(medicine) for medicine in person.medicines)
+    if not person.patient.deceased:
         return lines
     return tuple(replace(line, status="recorded") if line.status == "active" else line for line in lines)
+
+
+def _line(medicine: Medicine) -> MedicineLine:
+    """A medicine as it stands in the plan."""
+    return MedicineLine(
+        medicine.name, medicine.ingredient, medicine.dose, medicine.status, medicine.sources, medicine.last_confirmed,
+        medicine.doubts, medicine.evidence,
+    )  # fmt: skip
 
 
 def _not_assessable(findings: Iterable[Finding], seen: Sequence[str]) -> tuple[NotAssessable, ...]:
@@ -92,7 +112,7 @@ def _not_assessable(findings: Iterable[Finding], seen: Sequence[str]) -> tuple[N
     for finding in findings:
         several = finding.code in answered and not finding.target
         if finding.status == "not-assessable" and not several:
-            reason = scope.within(finding.reason, seen)
+            reason = scope.reason(finding, seen)
             entry = NotAssessable(finding.code, _title(finding.code), reason, finding.needs)
             found.setdefault((finding.code, reason), entry)
     return tuple(found[key] for key in sorted(found))

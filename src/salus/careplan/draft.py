@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-from salus.careplan.facts import Answer, Statement
-from salus.careplan.medicines import Medicine
 from salus.careplan.model import Dropped, PlanItem, Tier
 from salus.findings.model import Action, Evidence, Finding
+from salus.findings.strength import Strength
+from salus.person.answer import Answer, Statement
+from salus.person.measurements import Measured
+from salus.person.medicines import Medicine
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,11 @@ def of_statement(statement: Statement) -> Basis:
     return Basis((statement.words,), (statement.finding,) if statement.finding else (), statement.evidence)
 
 
+def of_measured(measured: Measured, words: str) -> Basis:
+    """A measurement as a reason."""
+    return Basis((words,), (), measured.evidence)
+
+
 def of_medicine(medicine: Medicine) -> Basis:
     """A medicine that is taken as a reason."""
     where = " and ".join(medicine.sources)
@@ -84,7 +91,7 @@ class Draft:
     order: int
     text: str
     patient_text: str
-    strength: str
+    strength: Strength
     citation: str
     basis: Basis
     changes_if: str
@@ -94,6 +101,10 @@ class Draft:
     window: str = ""
     alternatives: tuple[str, ...] = ()
     topic: str = ""
+    begins: str = ""
+    """The medicine that a "start" begins, as a sentence begins with it ("A statin")."""
+    finish: Finish | None = field(default=None, compare=False, repr=False)
+    """What settles doses and choices, once all proposals of all rules are known."""
 
     @property
     def key(self) -> str:
@@ -103,6 +114,10 @@ class Draft:
     def because(self, more: Basis) -> Draft:
         """The same with further reasons."""
         return replace(self, basis=self.basis + more)
+
+    def instead(self, *, action: Action, text: str, basis: Basis, changes_if: str) -> Draft:
+        """The same proposal as another step; nothing is left to be settled in it."""
+        return replace(self, action=action, text=text, basis=basis, changes_if=changes_if, alternatives=(), finish=None)
 
     @property
     def asking_first(self) -> Draft:
@@ -145,6 +160,7 @@ class Draft:
         )
 
 
+Finish = Callable[[Draft, Sequence[Draft]], Draft]
 Outcome = Iterator[Draft | Dropped]
 
 

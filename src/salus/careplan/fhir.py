@@ -7,6 +7,7 @@ from typing import Any
 
 from salus.careplan.model import NOT_A_DEVICE, TIER_TITLES, MedicineLine, Plan, PlanItem
 from salus.fhir.codes import SYSTEMS
+from salus.findings import fhir as findings_fhir
 from salus.findings.model import Finding
 
 NAMESPACE = uuid.UUID("f1c8b6de-2d57-5b0c-9f52-5b8a3f0d7c21")
@@ -43,8 +44,8 @@ def _subject(plan: Plan) -> dict[str, str]:
 
 
 def _reference(finding: Finding) -> dict[str, str]:
-    risk = finding.probability is not None and finding.status == "ok" and finding.code.startswith("prevent-")
-    return {"reference": f"{'RiskAssessment' if risk else 'Observation'}/{finding.id}", "display": finding.sentence}
+    kind, name = findings_fhir.resource_type(finding), findings_fhir.resource_id(finding.id)
+    return {"reference": f"{kind}/{name}", "display": finding.sentence}
 
 
 def _care_plan(
@@ -53,6 +54,8 @@ def _care_plan(
     used = sorted({name for item in plan.items for name in item.findings if name in found})
     gaps = [f"Not assessable: {g.title}: {g.reason}. To obtain: {'; '.join(g.needs)}." for g in plan.not_assessable]
     lost = [f"Dropped: {d.key}: {d.reason}" for d in plan.dropped]
+    lost += [f"Read but not understood: {words}." for words in plan.not_understood]
+    lost += [f"On record, and no rule of this plan covers it: {words}." for words in plan.uncovered]
     body: dict[str, Any] = {
         "resourceType": "CarePlan",
         "id": _id(plan, "plan"),

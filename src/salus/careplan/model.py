@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from salus.findings.model import Action, Evidence, Finding
+from salus.findings.strength import Strength
 
 Tier = Literal["urgent", "medicines", "disease-control", "prevention", "missing-data"]
 TIERS: tuple[Tier, ...] = ("urgent", "medicines", "disease-control", "prevention", "missing-data")
@@ -22,8 +23,8 @@ NOT_A_DEVICE = (
     "salus supports people who decide and never decides itself."
 )
 SCOPE_STATEMENT = (
-    "This plan looked at: {looked_at}. More may be recorded elsewhere, not recorded at all, or not released to this "
-    "reader; that something is not mentioned here does not mean that it is absent."
+    "This plan looked at: {looked_at}.{empty} More may be recorded elsewhere, not recorded at all, or not released to "
+    "this reader; that something is not mentioned here does not mean that it is absent."
 )
 
 
@@ -43,7 +44,7 @@ class PlanItem:
     target: str
     text: str
     patient_text: str
-    strength: str
+    strength: Strength
     citation: str
     because: tuple[str, ...]
     findings: tuple[str, ...]
@@ -104,14 +105,23 @@ class Plan:
     medicines: tuple[MedicineLine, ...]
     not_assessable: tuple[NotAssessable, ...]
     dropped: tuple[Dropped, ...]
+    held: tuple[str, ...] = ()
+    """The kinds of data that were there, of those that could be looked at."""
+    not_understood: tuple[str, ...] = ()
+    """Entries of the record that could not be read, in words."""
+    uncovered: tuple[str, ...] = ()
+    """Diagnoses, medicines and results that no rule of this plan covers, in words by kind."""
     summary: dict[str, Any] = field(default_factory=dict)
     """Age, sex and the like, for the head of the page."""
     findings: tuple[Finding, ...] = field(default=(), repr=False)
 
     @property
     def scope_statement(self) -> str:
-        """Always the same words: which categories were looked at, and that more may exist."""
-        return SCOPE_STATEMENT.format(looked_at=", ".join(self.looked_at))
+        """Always the same words: which categories were there to be looked at, which not, and that more may exist."""
+        held = [c for c in self.looked_at if c in self.held]
+        bare = [c for c in self.looked_at if c not in self.held]
+        empty = f" Nothing is there of: {', '.join(bare)}." if bare else ""
+        return SCOPE_STATEMENT.format(looked_at=", ".join(held) or "nothing but the person's own data", empty=empty)
 
     def dropped_title(self, dropped: Dropped) -> str:
         """What heads a dropped proposal: the item that holds it now, or its own words."""

@@ -18,7 +18,6 @@ from salus.careplan.model import TIERS, Dropped
 
 _RESTRAINS = frozenset({"stop", "avoid", "change"})
 _PROMOTES = frozenset({"start", "continue"})
-_STRENGTHS = ("strong", "recommended", "moderate", "suggested", "practice point", "consider", "optional")
 
 
 def settle(drafts: Iterable[Draft]) -> tuple[list[Draft], list[Dropped]]:
@@ -50,18 +49,12 @@ def ranked(drafts: Sequence[Draft]) -> list[Draft]:
     return sorted(drafts, key=lambda d: (TIERS.index(d.tier), d.status != "unresolved", d.order, d.key))
 
 
-def strength_rank(strength: str) -> int:
-    """How strong a recommendation is by its first word; unknown words come last."""
-    lowered = strength.lower()
-    return next((n for n, word in enumerate(_STRENGTHS) if lowered.startswith(word)), len(_STRENGTHS))
-
-
 def _preference(draft: Draft) -> tuple[bool, bool, int, int, int, str]:
     return (
         draft.status != "unresolved",
         draft.action not in _RESTRAINS,
         TIERS.index(draft.tier),
-        strength_rank(draft.strength),
+        draft.strength.rank,
         -len(draft.basis.words),
         draft.key,
     )

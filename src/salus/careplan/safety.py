@@ -14,8 +14,9 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from salus.careplan.draft import Basis, of_answer, of_medicine, of_statement, said, total
-from salus.careplan.facts import Answer, Facts, span_of
-from salus.fhir import drugs
+from salus.person.answer import Answer, span_of
+from salus.person.person import Person
+from salus.terminology import classes
 
 Verdict = Literal["clear", "confirm", "barred"]
 _ORDER: tuple[Verdict, ...] = ("clear", "confirm", "barred")
@@ -64,53 +65,62 @@ def _table(name: str) -> Mapping[str, Any]:
     return tomllib.loads(files("salus.careplan").joinpath("tables", f"{name}.toml").read_text("utf-8"))
 
 
-def check(facts: Facts, name: str) -> Check:
+def check(person: Person, name: str) -> Check:
     """Look for one contraindication by name."""
     if name.startswith("hypersensitivity-to-"):
         medicine = name.removeprefix("hypersensitivity-to-")
-        return _judge(facts, facts.allergy(medicine), "ever", f"allergy to {medicine}")
+        return _judge(person, person.allergy(medicine), "ever", f"allergy to {medicine}")
+    if name == "pregnancy":
+        return _pregnancy(person)
     entry = _table("contraindications").get(name, {"concepts": [name], "kind": "ever", "words": name.replace("-", " ")})
-    answer = facts.about(*entry["concepts"])
+    answer = person.about(*entry["concepts"])
     if entry["kind"] == "now":
-        return _judge_now(facts, answer, facts.about(*entry.get("denied_by", entry["concepts"])), entry["words"])
-    return _judge(facts, answer, entry["kind"], entry["words"])
+        return _judge_now(person, answer, person.about(*entry.get("denied_by", entry["concepts"])), entry["words"])
+    return _judge(person, answer, entry["kind"], entry["words"])
 
 
-def _judge_now(facts: Facts, answer: Answer, denials: Answer, words: str) -> Check:
+def _pregnancy(person: Person) -> Check:
+    """Pregnancy is decided in one place, by the person."""
+    answer = person.pregnancy
+    verdict: Verdict = "barred" if answer.state == "present" else "clear" if answer.state == "denied" else "confirm"
+    return Check(verdict, "pregnancy", of_answer(answer))
+
+
+def _judge_now(person: Person, answer: Answer, denials: Answer, words: str) -> Check:
     """What matters only while it lasts: a recent mention bars, a recent denial that is the newest word clears."""
-    if answer.state == "present" and any(_recent(facts, s.date) for s in answer.deciding):
+    if answer.state == "present" and any(_recent(person, s.date) for s in answer.deciding):
         return Check("barred", words, of_answer(answer))
-    denied = [s for s in denials.statements if s.state in ("denied", "denied-now") and _surely(facts, s.date)]
+    denied = [s for s in denials.statements if s.state in ("denied", "denied-now") and _surely(person, s.date)]
     newest = max((s.date for s in denied), default="")
     if denied and not any(s.date > newest for s in answer.statements if s.state in ("present", "past", "possible")):
         return Check("clear", words, total(of_statement(s) for s in denied if s.date == newest))
     return Check("confirm", words, of_answer(answer) if answer.positive or answer.state == "possible" else Basis())
 
 
-def _judge(facts: Facts, answer: Answer, kind: str, words: str) -> Check:
+def _judge(person: Person, answer: Answer, kind: str, words: str) -> Check:
     if answer.positive:
         return Check("barred" if kind == "ever" else "confirm", words, of_answer(answer))
-    if answer.excluded and any(facts.within(span_of(s.date), DENIAL_DAYS) for s in answer.deciding):
+    if answer.excluded and any(person.within(span_of(s.date), DENIAL_DAYS) for s in answer.deciding):
         return Check("clear", words, of_answer(answer))
     return Check("confirm", words, of_answer(answer) if answer.state == "possible" else Basis())
 
 
-def _recent(facts: Facts, date: str) -> bool:
+def _recent(person: Person, date: str) -> bool:
     """Recent, or perhaps recent: an undated mention counts as lasting."""
-    return facts.within(span_of(date), RECENT_DAYS) is not False
+    return person.within(span_of(date), RECENT_DAYS) is not False
 
 
-def _surely(facts: Facts, date: str) -> bool:
+def _surely(person: Person, date: str) -> bool:
     """Certainly recent: an undated denial clears nothing."""
-    return facts.within(span_of(date), RECENT_DAYS) is True
+    return person.within(span_of(date), RECENT_DAYS) is True
 
 
-def option(facts: Facts, medicine: str, contraindications: Iterable[str], cautions: Iterable[str] = ()) -> Option:
+def option(person: Person, medicine: str, contraindications: Iterable[str], cautions: Iterable[str] = ()) -> Option:
     """``medicine`` held against its contraindications and against the medicines that are taken."""
-    checks = [check(facts, name) for name in contraindications]
+    checks = [check(person, name) for name in contraindications]
     checks += [
         Check("barred", f"{hit.other.name} is taken", of_medicine(hit.other) + said(hit.text))
-        for hit in interactions(facts)
+        for hit in interactions(person)
         if medicine in hit.of and hit.bars
     ]
     return Option(medicine, tuple(checks), tuple(cautions))
@@ -135,12 +145,13 @@ class Hit:
         return bool(self.entry.get("bars"))
 
 
-def interactions(facts: Facts) -> tuple[Hit, ...]:
+def interactions(person: Person) -> tuple[Hit, ...]:
     """Every entry of the table of which one side is taken (the other side may only be considered)."""
     found = []
     for entry in _table("interactions")["interaction"]:
-        of = tuple(name for n in entry["of"] for name in drugs.members(n))
-        for other in facts.medicines:
+        person.asked.update((*entry["of"], *entry["with"]))
+        of = tuple(name for n in entry["of"] for name in classes.members(n))
+        for other in person.medicines:
             if not other.in_use or not any(other.drug.is_a(name) for name in entry["with"]):
                 continue
             above = entry.get("with_above_mg")

@@ -37,6 +37,14 @@ def _lines(plan: Plan, width: int) -> Iterator[str]:
         yield from ("", "NOT ASSESSABLE")
         for gap in plan.not_assessable:
             yield from _wrap(f"{gap.title}: {gap.reason}. To obtain: {'; '.join(gap.needs)}.", width, "  ")
+    if plan.not_understood:
+        yield from ("", "READ BUT NOT UNDERSTOOD")
+        for words in plan.not_understood:
+            yield from _wrap(words, width, "  ")
+    if plan.uncovered:
+        yield from ("", "ON RECORD, AND NO RULE OF THIS PLAN COVERS IT")
+        for words in plan.uncovered:
+            yield from _wrap(words, width, "  ")
     if plan.dropped:
         yield from ("", "DROPPED")
         for lost in plan.dropped:

@@ -19,6 +19,7 @@ from salus.fhir.views import TAG_KIND
 from salus.findings.method import Method
 from salus.findings.model import Evidence, Finding, Interval, MediaItem
 from salus.findings.runner import run
+from salus.findings.strength import Strength
 from salus.genomics.pharmacogenes import PHARMACOGENES
 from salus.genomics.tables import Gene, load
 from salus.imaging.thumbnail import png
@@ -234,7 +235,7 @@ def item(rank: int, **fields: Any) -> PlanItem:
     """A plan item; unnamed fields are ordinary."""
     base: dict[str, Any] = {
         "key": f"cpic:change:drug{rank}", "tier": "medicines", "rank": rank, "action": "change",
-        "target": f"drug{rank}", "text": f"Change medicine {rank}.", "strength": "strong",
+        "target": f"drug{rank}", "text": f"Change medicine {rank}.", "strength": Strength.of("strong"),
         "patient_text": "Ask your doctor about this pill.", "because": ("first reason", "last reason"),
         "citation": "Lee CR et al. 2022, PMID 35034351, doi:10.1002/cpt.2526.",
         "findings": (), "evidence": (), "changes_if": "a laboratory finds another result",

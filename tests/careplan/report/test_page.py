@@ -15,7 +15,7 @@ import pytest
 from salus.careplan.model import NOT_A_DEVICE, Dropped, NotAssessable, Plan
 from salus.careplan.report import render_html
 from salus.findings.model import Finding
-from salus.record.chart import Chart
+from salus.record.chart import Chart, Read
 
 from . import sample
 
@@ -313,7 +313,8 @@ def test_positions_of_a_gene_are_not_listed_on_the_first_screen() -> None:
     reason = "3 diplotypes fit the file"
     need = "the genotype at rs4244285, rs4986893 and 9 more positions (a gVCF holds them)"
     gap = Finding(code="cyp2c19-phenotype", sentence="Open.", status="not-assessable", reason=reason, needs=(need,))
-    gap = gap.by(subject="p", method="genomics.pharmacogenes", version="1", parameters="", reads=())
+    reads = (Read("genome", (), "0", frozenset({"genome"})),)
+    gap = gap.by(subject="p", method="genomics.pharmacogenes", version="1", parameters="", reads=reads)
     entry = NotAssessable("cyp2c19-phenotype", "CYP2C19", reason, (need,))
     shown = render_html(sample.changed(findings=(gap,), not_assessable=(entry,)), sample.chart())
     first, _, below = shown.partition('id="plan"')

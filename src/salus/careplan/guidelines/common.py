@@ -6,14 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from salus.careplan.draft import Basis, of_finding, of_statement, total
-from salus.careplan.facts import Answer, Facts, Statement, span_of
+from salus.careplan.draft import Basis, cite, of_finding, of_statement, said, total
 from salus.fhir.quantity import Quantity
 from salus.findings.model import Finding
+from salus.findings.strength import Grade, Strength
+from salus.person.answer import Answer, Statement, span_of
+from salus.person.person import Person
 
 CORONARY_EVENT = ("acute-coronary-syndrome", "myocardial-infarction", "percutaneous-coronary-intervention")
-BRAIN = ("stroke", "transient-ischaemic-attack")
-OTHER_VESSELS = ("coronary-heart-disease", "coronary-artery-bypass-grafting", "peripheral-arterial-disease")
+BRAIN = ("stroke", "transient-ischaemic-attack", "stroke-or-tia-history")
+OTHER_VESSELS = (
+    "coronary-heart-disease", "peripheral-arterial-disease", "cerebral-artery-stenosis", "atherosclerosis-other",
+)  # fmt: skip
+BLEEDING_IN_BRAIN = ("intracranial-haemorrhage",)
+"""A stroke of this kind is no disease of narrowed arteries."""
 DAYS_OF_DAPT = 365
 """Default time on two platelet inhibitors after an acute coronary syndrome (2025 guideline: at least 12 months)."""
 
@@ -26,9 +32,9 @@ class Event:
     basis: Basis
     date: str
 
-    def recent(self, facts: Facts, days: int) -> bool | None:
+    def recent(self, person: Person, days: int) -> bool | None:
         """Whether it happened within ``days``; None when its date is not recorded."""
-        return facts.within(span_of(self.date), days)
+        return person.within(span_of(self.date), days)
 
 
 def positive(answer: Answer) -> tuple[Statement, ...]:
@@ -36,12 +42,12 @@ def positive(answer: Answer) -> tuple[Statement, ...]:
     return tuple(s for s in answer.statements if s.state in ("present", "past"))
 
 
-def event(facts: Facts, concepts: Iterable[str]) -> Event | None:
+def event(person: Person, concepts: Iterable[str]) -> Event | None:
     """The indication, when any of ``concepts`` is recorded as present or past.
 
     Only the record dates an event; a note's date is when it was written. Notes are reasons where the record is silent.
     """
-    answer = facts.about(*concepts)
+    answer = person.about(*concepts, but=BLEEDING_IN_BRAIN)
     if not answer.positive:
         return None
     recorded = tuple(s for s in positive(answer) if not s.finding)
@@ -50,9 +56,14 @@ def event(facts: Facts, concepts: Iterable[str]) -> Event | None:
     return Event(answer, total(of_statement(s) for s in statements), max(dates, default=""))
 
 
-def may_be_pregnant(facts: Facts) -> bool:
-    """Whether pregnancy has to be asked about: below 55 years or of unknown age, unless the recorded sex is male."""
-    return facts.patient.sex != "male" and (facts.age is None or facts.age < 55)
+def may_be_pregnant(person: Person) -> bool:
+    """Whether pregnancy has to be asked about: where it is recorded, and below 55 years or at an unknown age, unless
+    the recorded sex is male or a recorded operation rules it out."""
+    if person.pregnancy.state == "present":
+        return True
+    return person.pregnancy.state != "denied" and person.patient.sex != "male" and (
+        person.age is None or person.age < 55
+    )  # fmt: skip
 
 
 def value_of(finding: Finding | None) -> float | None:
@@ -68,11 +79,36 @@ def number(value: object) -> float | None:
     return float(value) if good else None  # type: ignore[arg-type]
 
 
-def egfr(facts: Facts) -> tuple[float, Basis] | None:
-    """The newest eGFR with its reason."""
-    finding = facts.one("egfr")
+def egfr(person: Person) -> tuple[float, Basis] | None:
+    """The newest eGFR with its reason. The method gives none where the newest creatinine is too old or unreadable."""
+    finding = person.one("egfr")
     value = value_of(finding)
     return (value, of_finding(finding)) if finding is not None and value is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Why a statin of high intensity is needed."""
+
+    guideline: str
+    strength: Strength
+    citation: str
+    basis: Basis
+
+
+def statin_needed(person: Person) -> Need | None:
+    """Why high intensity is needed: an acute coronary syndrome or stent, else other disease of arteries."""
+    acute = event(person, CORONARY_EVENT)
+    if acute:
+        words = said("a high-intensity statin is recommended after an acute coronary syndrome or stent")
+        citation = cite("acs-2025", "cholesterol-2018")
+        return Need("acc-aha-acs-2025", Strength(Grade.RECOMMENDED), citation, words + acute.basis)
+    vessels = event(person, (*OTHER_VESSELS, *BRAIN))
+    if vessels:
+        words = said("a high-intensity statin is recommended in disease of heart, brain or leg arteries")
+        citation = cite("dyslipidaemia-2026", "cholesterol-2018")
+        return Need("acc-aha-dyslipidaemia-2026", Strength(Grade.RECOMMENDED), citation, words + vessels.basis)
+    return None
 
 
 def joined(words: Iterable[str], last: str = "or") -> str:

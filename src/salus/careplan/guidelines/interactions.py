@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from salus.careplan.draft import Draft, Outcome, cite, of_medicine, said, total
-from salus.careplan.facts import Facts
 from salus.careplan.guidelines.common import joined
-from salus.careplan.medicines import Medicine
 from salus.careplan.safety import Hit, interactions
+from salus.findings.strength import Grade, Strength
+from salus.person.medicines import Medicine
+from salus.person.person import Person
 
 DOUBLED = {
     "statin": "statins",
@@ -26,12 +27,12 @@ COUNTS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", 
 DANGEROUS = frozenset({"p2y12-inhibitor", "anticoagulant", "nsaid"})
 
 
-def propose(facts: Facts) -> Outcome:
+def propose(person: Person) -> Outcome:
     """An item for each pair that applies and no other rule weighs, and for each doubled class."""
-    for hit in interactions(facts):
+    for hit in interactions(person):
         if "proposal" not in hit.entry:
             continue
-        for medicine in facts.medicines:
+        for medicine in person.medicines:
             concerned = any(medicine.drug.is_a(name) for name in hit.entry["of"])
             if medicine.in_use and concerned and medicine != hit.other:
                 limit = hit.entry.get("of_above_mg")
@@ -39,7 +40,7 @@ def propose(facts: Facts) -> Outcome:
                 if medicine.drug.classes and not small:
                     yield _pair(hit, medicine)
     for name, words in DOUBLED.items():
-        taken = facts.taking(name)
+        taken = person.taking(name)
         if len({m.drug.ingredients for m in taken if m.drug.ingredients}) > 1:
             yield _doubled(name, words, taken)
 
@@ -55,7 +56,7 @@ def _pair(hit: Hit, medicine: Medicine) -> Draft:
         order=int(entry["order"]),
         text=str(entry["proposal"]).format(**names),
         patient_text=_sentence(str(entry["patient"]).format(**names)),
-        strength=str(entry["strength"]),
+        strength=Strength.of(entry["strength"]),
         citation=cite(str(entry["source"])),
         basis=of_medicine(medicine) + of_medicine(hit.other) + said(hit.text),
         changes_if=str(entry["changes_if"]),
@@ -84,7 +85,7 @@ def _doubled(name: str, words: str, taken: tuple[Medicine, ...]) -> Draft:
             f"Your list shows {listed}. They work in the same way. Please ask your doctor or pharmacist which one is "
             "meant for you."
         ),
-        strength="recommended (duplicate therapy)",
+        strength=Strength(Grade.RECOMMENDED, "duplicate therapy"),
         citation="rule of salus: two medicines of one class are a mistake until somebody says otherwise",
         basis=replace(reasons, stale=()) if sure else reasons,
         changes_if="only one of them is still taken",

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from salus.careplan.draft import Draft, Outcome, of_finding, of_medicine, said, total
-from salus.careplan.facts import Facts
 from salus.careplan.model import Dropped
 from salus.careplan.resolve import merged
 from salus.findings.model import Finding, Proposal
+from salus.person.person import Person
 
 HANDLED = ("cpic-cyp2c19-clopidogrel-2022", "cpic-slco1b1-statins-2022")
 """Guidelines whose proposals other rules take."""
@@ -27,15 +27,15 @@ GAPS = (
 )
 
 
-def propose(facts: Facts) -> Outcome:
+def propose(person: Person) -> Outcome:
     """Each proposal once, with every finding that made it."""
     made: dict[str, list[tuple[Proposal, Finding]]] = {}
-    for finding in facts.findings:
+    for finding in person.findings:
         for proposal in finding.proposals:
             if proposal.guideline not in HANDLED:
                 made.setdefault(proposal.key, []).append((proposal, finding))
-    drafts = [_judged(facts, [p for p, _ in made[key]], [f for _, f in made[key]]) for key in sorted(made)]
-    yield from _bundled(drafts, frozenset(f.sentence for f in facts.findings))
+    drafts = [_judged(person, [p for p, _ in made[key]], [f for _, f in made[key]]) for key in sorted(made)]
+    yield from _bundled(drafts, frozenset(f.sentence for f in person.findings))
 
 
 def _bundled(drafts: list[Draft | Dropped], told: frozenset[str]) -> Outcome:
@@ -105,18 +105,19 @@ def _missing(words: Iterable[str]) -> tuple[str, ...]:
     return (f"not known: {'; '.join(bare)}", *others) if bare else others or ("inputs are missing",)
 
 
-def _judged(facts: Facts, proposals: list[Proposal], findings: list[Finding]) -> Draft | Dropped:
+def _judged(person: Person, proposals: list[Proposal], findings: list[Finding]) -> Draft | Dropped:
     proposal = proposals[0]
     medicine = proposal.details.get("when", {}).get("medicine", "")
-    taken = facts.taking(medicine) if medicine else ()
+    taken = person.taking(medicine) if medicine else ()
     if medicine and not taken:
-        reason = f"{medicine} is not on the medicine list"
+        known = person.surely_without(medicine)
+        reason = f"{medicine} is not on the medicine list" if known else f"{medicine} is not known to be taken"
         return Dropped(proposal.key, proposal.text, reason, proposal.citation)
-    barred = [a for c in proposal.contraindications if (a := facts.about(c)).positive]
+    barred = [a for c in proposal.contraindications if (a := person.about(c)).positive]
     if barred:
         reason = "contraindicated: " + "; ".join(w for a in barred for w in a.words)
         return Dropped(proposal.key, proposal.text, reason, proposal.citation)
-    unknown = [c for c in proposal.contraindications if not facts.about(c).excluded]
+    unknown = [c for c in proposal.contraindications if not person.about(c).excluded]
     confirm = f" First confirm that there is no {' or '.join(n.replace('-', ' ') for n in unknown)}." if unknown else ""
     basis = total([said(proposal.indication), *map(of_finding, findings), *map(of_medicine, taken)])
     return Draft(

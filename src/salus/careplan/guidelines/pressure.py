@@ -3,67 +3,144 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from salus.careplan.draft import Basis, Draft, Outcome, cite, of_finding, of_medicine, of_statement, said, total
-from salus.careplan.facts import Facts
+from salus.careplan.draft import (
+    Basis,
+    Draft,
+    Outcome,
+    cite,
+    of_answer,
+    of_finding,
+    of_medicine,
+    of_statement,
+    said,
+    total,
+)
 from salus.careplan.guidelines.common import BRAIN, CORONARY_EVENT, OTHER_VESSELS, event, number, positive, value_of
-from salus.careplan.medicines import Medicine
-from salus.fhir.quantity import Quantity
-from salus.fhir.views import Observation
 from salus.findings.model import Evidence, Finding
+from salus.findings.strength import Grade, Strength
+from salus.person.measurements import Reading
+from salus.person.medicines import Medicine
+from salus.person.person import Person
 
+CLINIC_SETTINGS = (None, "clinic", "office")
+"""Readings from home have rules of their own."""
 HIGH_RISK = (130.0, 80.0)
 """Home threshold where risk is high (2025 AHA/ACC)."""
 NICE = (135.0, 85.0)
 CLINIC = (140.0, 90.0)
 SEVERE = (180.0, 120.0)
 """Pressure that NICE NG136 has looked at the same day or within a week."""
+SEVERE_IN_PREGNANCY = (160.0, 110.0)
 SEVERE_DAYS = 90
 """How old such a value may be to count as unsettled; salus's own choice, as for home averages."""
 PREVENT_LIMIT = 7.5
 LOWERING = ("ace-inhibitor", "arb", "renin-inhibitor", "beta-blocker", "calcium-channel-blocker", "thiazide", "mra")
 
 
-def propose(facts: Facts) -> Outcome:
-    """Raise treatment, leave it, or measure at home first."""
-    average = facts.one("home-bp-average")
+@dataclass(frozen=True, slots=True)
+class Clinic:
+    """A systolic and a diastolic pressure (mm[Hg]) of one moment."""
+
+    upper: Reading
+    lower: Reading
+
+    @property
+    def systolic(self) -> float:
+        """The upper value."""
+        return float(self.upper.value or 0)
+
+    @property
+    def diastolic(self) -> float:
+        """The lower value."""
+        return float(self.lower.value or 0)
+
+    @property
+    def words(self) -> str:
+        """Both for a sentence."""
+        return f"{self.systolic:.0f}/{self.diastolic:.0f} mmHg"
+
+    def reaches(self, limit: tuple[float, float]) -> bool:
+        """Whether either value is at or above its limit."""
+        return self.systolic >= limit[0] or self.diastolic >= limit[1]
+
+    def basis(self, words: str) -> Basis:
+        """Both as a reason."""
+        places = [(self.upper.observation, "systolic-bp"), (self.lower.observation, "diastolic-bp")]
+        if self.upper.observation == self.lower.observation:
+            places = places[:1]
+        return Basis((words,), (), tuple(Evidence.of_observation(o, "clinic blood pressure", c) for o, c in places))
+
+
+def propose(person: Person) -> Outcome:
+    """Raise treatment, leave it, or measure at home first. In pregnancy other limits hold."""
+    if person.pregnancy.state == "present":
+        yield from _expecting(person)
+        return
+    average = person.one("home-bp-average")
     mean = _mean(average) if average is not None else None
-    severe = _severe(facts, average, mean)
+    severe = _severe(person, average, mean)
     if severe is not None:
         yield severe
     if mean is None and severe is not None:
         return  # a week of measurements at home would be waiting
     if average is not None and mean is not None:
-        yield from _home(facts, average, mean)
+        yield from _home(person, average, mean)
     else:
-        yield from _clinic_only(facts)
+        yield from _clinic_only(person)
 
 
-def _home(facts: Facts, average: Finding, mean: tuple[float, float]) -> Outcome:
+def _expecting(person: Person) -> Outcome:
+    """160/110 mmHg or more in pregnancy is an emergency; what is lower belongs to antenatal care."""
+    clinic = _clinic(person)
+    if clinic is None or not clinic.reaches(SEVERE_IN_PREGNANCY):
+        return
+    if person.within(clinic.upper.span, SEVERE_DAYS) is False:
+        return
+    yield Draft(
+        guideline="acog-767",
+        action="refer",
+        target="severe-blood-pressure",
+        tier="urgent",
+        order=1,
+        text="Blood pressure of 160/110 mmHg or more in pregnancy: have it measured again and treated today, in a "
+        "maternity unit; what lasts 15 minutes is to be treated within 30 to 60 minutes. Look for pre-eclampsia.",
+        patient_text=(
+            "Your blood pressure is very high for a pregnancy. Please call your midwife or maternity unit now. If you "
+            "have a bad headache, see spots or have pain under the ribs, call for help at once."
+        ),
+        strength=Strength(Grade.STRONG),
+        citation=cite("acog-767"),
+        basis=clinic.basis(f"clinic {clinic.words} on {clinic.upper.day}") + of_answer(person.pregnancy),
+        changes_if="the pressure measured again is below 160/110 mmHg",
+        window="today",
+    )
+
+
+def _home(person: Person, average: Finding, mean: tuple[float, float]) -> Outcome:
     systolic, diastolic = mean
-    risk = _risk(facts)
+    risk = _risk(person)
     limit = HIGH_RISK if risk is not None else NICE
     if systolic >= limit[0] or diastolic >= limit[1]:
-        yield _treat(facts, average, risk, limit)
+        yield _treat(person, average, risk, limit)
         return
     if systolic >= HIGH_RISK[0] or diastolic >= HIGH_RISK[1]:
         yield _between(average)
         return
-    clinic = _clinic(facts)
-    if clinic and (clinic[0] >= CLINIC[0] or clinic[1] >= CLINIC[1]):
-        yield _white_coat(average, clinic, "Do not step up" if _lowering(facts) else "Do not begin")
+    clinic = _clinic(person)
+    if clinic and clinic.reaches(CLINIC):
+        yield _white_coat(average, clinic, "Do not step up" if _lowering(person) else "Do not begin")
 
 
-def _severe(facts: Facts, average: Finding | None, mean: tuple[float, float] | None) -> Draft | None:
+def _severe(person: Person, average: Finding | None, mean: tuple[float, float] | None) -> Draft | None:
     """A pressure of 180/120 or more, at home on average or at the newest clinic reading, is nothing that can wait."""
     basis = Basis()
     if average is not None and mean is not None and (mean[0] >= SEVERE[0] or mean[1] >= SEVERE[1]):
         basis += of_finding(average)
-    clinic = _clinic(facts)
-    high = bool(clinic and (clinic[0] >= SEVERE[0] or clinic[1] >= SEVERE[1]))
-    if clinic and high and facts.within(clinic[2].effective, SEVERE_DAYS) is not False:
-        words = f"clinic {clinic[0]:.0f}/{clinic[1]:.0f} mmHg on {_day(clinic[2])}"
-        basis += Basis((words,), (), (Evidence.of_observation(clinic[2], "clinic blood pressure", "systolic-bp"),))
+    clinic = _clinic(person)
+    if clinic and clinic.reaches(SEVERE) and person.within(clinic.upper.span, SEVERE_DAYS) is not False:
+        basis += clinic.basis(f"clinic {clinic.words} on {clinic.upper.day}")
     if not basis.words:
         return None
     return Draft(
@@ -79,7 +156,7 @@ def _severe(facts: Facts, average: Finding | None, mean: tuple[float, float] | N
             "One of your blood pressure values was very high. Please call your doctor's office today. Keep taking "
             "your medicines. If you have chest pain, short breath, weakness or a bad headache, call for help at once."
         ),
-        strength="recommended",
+        strength=Strength(Grade.RECOMMENDED),
         citation=cite("nice-ng136", "blood-pressure-2025"),
         basis=basis,
         changes_if="the pressure measured again is below 180/120 mmHg",
@@ -93,48 +170,49 @@ def _mean(average: Finding) -> tuple[float, float] | None:
     return (values[0], values[1]) if values[0] is not None and values[1] is not None else None
 
 
-def _risk(facts: Facts) -> Basis | None:
+def _risk(person: Person) -> Basis | None:
     """Why the lower threshold holds: vessel disease, kidney disease, diabetes or a high predicted risk."""
-    vessels = event(facts, (*CORONARY_EVENT, *BRAIN, *OTHER_VESSELS))
+    vessels = event(person, (*CORONARY_EVENT, *BRAIN, *OTHER_VESSELS))
     parts = [vessels.basis] if vessels else []
-    stage = facts.one("ckd-stage")
+    stage = person.one("ckd-stage")
     if stage is not None and stage.details.get("persistent_days"):
         parts.append(of_finding(stage))
-    diabetes = facts.about("diabetes")
+    diabetes = person.about("diabetes")
     if diabetes.positive:
         parts.append(total(of_statement(s) for s in positive(diabetes)))
-    predicted = facts.one("prevent-cvd-10y")
+    predicted = person.one("prevent-cvd-10y")
     if predicted is not None and (value_of(predicted) or 0) >= PREVENT_LIMIT:
         parts.append(of_finding(predicted))
     return total(parts) if parts else None
 
 
-def _lowering(facts: Facts) -> tuple[Medicine, ...]:
-    return tuple(m for m in facts.medicines if m.in_use and any(m.drug.is_a(name) for name in LOWERING))
+def _lowering(person: Person) -> tuple[Medicine, ...]:
+    return person.taking(*LOWERING)
 
 
-def _treat(facts: Facts, average: Finding, risk: Basis | None, limit: tuple[float, float]) -> Draft:
-    taken = _lowering(facts)
-    stage = facts.one("ckd-stage")
+def _treat(person: Person, average: Finding, risk: Basis | None, limit: tuple[float, float]) -> Draft:
+    taken = _lowering(person)
+    stage = person.one("ckd-stage")
     albumin = stage is not None and stage.details.get("albuminuria_category") in ("A2", "A3")
-    ras = any(facts.taking(name) for name in ("ace-inhibitor", "arb"))
+    ras = any(person.taking(name) for name in ("ace-inhibitor", "arb"))
     first = ", first by the ACE inhibitor or ARB that the kidneys need" if albumin and not ras else ""
-    known = bool(taken) or facts.list_known
+    known = bool(taken) or person.surely_without(*LOWERING)
     verb = "Step up" if taken else "Start" if known else "Find out which medicines are taken, then start or step up"
-    trend = facts.one("home-bp-trend")
+    trend = person.one("home-bp-trend")
     rising = of_finding(trend) if trend is not None and trend.details.get("direction") == "rising" else Basis()
-    clinic = _clinic(facts)
+    clinic = _clinic(person)
     hidden = _masked(clinic) if clinic else Basis()
     source = ("blood-pressure-2025",) if risk is not None else ("nice-ng136",)
     goal = " towards below 130/80 mmHg" if risk is not None else ""
     uncertain = average.details.get("verdict") == "uncertain"
     again = " The average lies near the threshold: repeat the week of measurements first." if uncertain else ""
-    pain = tuple(m for m in facts.taking("nsaid"))
+    pain = tuple(m for m in person.taking("nsaid"))
     again += f" {pain[0].ingredient.capitalize()} can raise blood pressure: settle it too." if pain else ""
     return Draft(
         guideline="aha-acc-blood-pressure-2025" if risk is not None else "nice-ng136",
         action="change" if taken else "start" if known else "review",
         target="blood-pressure-treatment",
+        begins="Treatment of blood pressure",
         tier="disease-control",
         order=5,
         text=f"{verb} blood pressure treatment{goal}{first}: the home average is {limit[0]:.0f}/{limit[1]:.0f} mmHg or "
@@ -143,7 +221,7 @@ def _treat(facts: Facts, average: Finding, risk: Basis | None, limit: tuple[floa
             "Your blood pressure at home is too high. Please show your numbers to your doctor at your next visit and "
             "ask about your treatment. Keep taking your medicines and keep measuring."
         ),
-        strength="recommended",
+        strength=Strength(Grade.RECOMMENDED),
         citation=cite(*source, *(("nsaid-pressure",) if pain else ())),
         basis=of_finding(average) + rising + hidden + (risk or Basis()) + total(map(of_medicine, (*taken, *pain))),
         changes_if="another week of home measurements averages below the threshold",
@@ -151,11 +229,10 @@ def _treat(facts: Facts, average: Finding, risk: Basis | None, limit: tuple[floa
     )
 
 
-def _masked(clinic: tuple[float, float, Observation]) -> Basis:
-    if clinic[0] >= CLINIC[0] or clinic[1] >= CLINIC[1]:
+def _masked(clinic: Clinic) -> Basis:
+    if clinic.reaches(CLINIC):
         return Basis()
-    words = f"the clinic value of {_day(clinic[2])} ({clinic[0]:.0f}/{clinic[1]:.0f} mmHg) does not show it"
-    return Basis((words,), (), (Evidence.of_observation(clinic[2], "clinic blood pressure", "systolic-bp"),))
+    return clinic.basis(f"the clinic value of {clinic.upper.day} ({clinic.words}) does not show it")
 
 
 def _between(average: Finding) -> Draft:
@@ -172,7 +249,7 @@ def _between(average: Finding) -> Draft:
             "Your blood pressure at home is a little high. Less salt and more walks can help. Measure again at home in "
             "3 to 6 months, and ask your doctor what else helps."
         ),
-        strength="recommended",
+        strength=Strength(Grade.RECOMMENDED),
         citation=cite("blood-pressure-2025", "nice-ng136"),
         basis=of_finding(average) + said("no disease and no predicted risk asks for the lower threshold"),
         changes_if="heart, vessel or kidney disease, diabetes or a PREVENT risk of 7.5 % or more is found, or a later "
@@ -181,9 +258,8 @@ def _between(average: Finding) -> Draft:
     )
 
 
-def _white_coat(average: Finding, clinic: tuple[float, float, Observation], verb: str) -> Draft:
-    words = f"clinic {clinic[0]:.0f}/{clinic[1]:.0f} mmHg on {_day(clinic[2])}"
-    seen = Basis((words,), (), (Evidence.of_observation(clinic[2], "clinic blood pressure", "systolic-bp"),))
+def _white_coat(average: Finding, clinic: Clinic, verb: str) -> Draft:
+    seen = clinic.basis(f"clinic {clinic.words} on {clinic.upper.day}")
     return Draft(
         guideline="nice-ng136",
         action="continue",
@@ -196,7 +272,7 @@ def _white_coat(average: Finding, clinic: tuple[float, float, Observation], verb
             "Your blood pressure was high at the clinic but normal at home. That is good news. Measure at home again "
             "in a year, or when your doctor asks."
         ),
-        strength="recommended",
+        strength=Strength(Grade.RECOMMENDED),
         citation=cite("nice-ng136", "blood-pressure-2025"),
         basis=of_finding(average) + seen,
         changes_if="a later week at home averages 135/85 mmHg or more",
@@ -204,30 +280,31 @@ def _white_coat(average: Finding, clinic: tuple[float, float, Observation], verb
     )
 
 
-def _clinic(facts: Facts) -> tuple[float, float, Observation] | None:
-    """The newest clinic pressure with both values."""
-    for observation in reversed(facts.chart.observations("blood-pressure")):
-        if observation.setting == "home":
-            continue
-        systolic, diastolic = (observation.components.get(name) for name in ("systolic-bp", "diastolic-bp"))
-        if isinstance(systolic, Quantity) and isinstance(diastolic, Quantity):
-            units = {systolic.unit, diastolic.unit}
-            if units <= {"mm[Hg]", "mmHg"}:
-                return float(systolic.value), float(diastolic.value), observation
-    return None
+def _clinic(person: Person) -> Clinic | None:
+    """The newest pressure of the clinic: of a panel, or of two observations of one moment."""
+    readings = [person.readings(name, "mm[Hg]", settings=CLINIC_SETTINGS) for name in ("systolic-bp", "diastolic-bp")]
+    pairs = [
+        Clinic(upper, lower)
+        for upper in readings[0]
+        for lower in readings[1]
+        if upper.value is not None and lower.value is not None and _together(upper, lower)
+    ]
+    return max(pairs, key=lambda pair: (pair.upper.span.start, pair.upper.observation.source.ref), default=None)
 
 
-def _day(observation: Observation) -> str:
-    return observation.effective.text[:10] if observation.effective else "an unknown day"
+def _together(upper: Reading, lower: Reading) -> bool:
+    """Whether two readings are one measurement: of one panel, or two observations of one moment without panels."""
+    if upper.span != lower.span:
+        return False
+    return upper.observation == lower.observation or not (upper.observation.places or lower.observation.places)
 
 
-def _clinic_only(facts: Facts) -> Outcome:
-    clinic = _clinic(facts)
+def _clinic_only(person: Person) -> Outcome:
+    clinic = _clinic(person)
     if clinic is None:
         reason = said("no blood pressure is recorded")
-    elif clinic[0] >= HIGH_RISK[0] or clinic[1] >= HIGH_RISK[1]:
-        words = f"clinic {clinic[0]:.0f}/{clinic[1]:.0f} mmHg on {_day(clinic[2])}, and no usable average at home"
-        reason = Basis((words,), (), (Evidence.of_observation(clinic[2], "clinic blood pressure", "systolic-bp"),))
+    elif clinic.reaches(HIGH_RISK):
+        reason = clinic.basis(f"clinic {clinic.words} on {clinic.upper.day}, and no usable average at home")
     else:
         return
     yield Draft(
@@ -241,7 +318,7 @@ def _clinic_only(facts: Facts) -> Outcome:
             "Please measure your blood pressure at home for a week: two times in the morning and two times in the "
             "evening. Sit and rest first. Bring the numbers to your doctor."
         ),
-        strength="recommended",
+        strength=Strength(Grade.RECOMMENDED),
         citation=cite("nice-ng136", "blood-pressure-2025"),
         basis=reason,
         changes_if="a week of home measurements is recorded",

@@ -2,120 +2,165 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 
-from salus.careplan.draft import Basis, Draft, Outcome, cite, of_finding, of_statement, said, total
-from salus.careplan.facts import Facts, Statement
+from salus.careplan.draft import (
+    Basis,
+    Draft,
+    Outcome,
+    cite,
+    of_answer,
+    of_finding,
+    of_measured,
+    of_statement,
+    said,
+    total,
+)
 from salus.careplan.guidelines import statins
-from salus.careplan.guidelines.common import egfr, positive, value_of
-from salus.fhir import codes
-from salus.fhir.codes import Code
-from salus.fhir.views import Observation
-from salus.findings.model import Evidence, Finding
+from salus.careplan.guidelines.common import egfr, positive, statin_needed, value_of
+from salus.careplan.guidelines.statin_choice import GUIDELINE as CPIC
+from salus.careplan.guidelines.statin_choice import high_choices
+from salus.careplan.model import Dropped
+from salus.findings.model import Finding
+from salus.findings.strength import Grade, Strength
+from salus.person.answer import Statement, day
+from salus.person.measurements import Measured
+from salus.person.person import Person
 
 BORDERLINE, INTERMEDIATE, HIGH = 3.0, 5.0, 10.0
 """PREVENT-ASCVD in percent over 10 years (2026 ACC/AHA)."""
 LDL_ENHANCER, LDL_SEVERE = 160, 190
 HEART = ("myocardial-infarction", "coronary-heart-disease", "acute-coronary-syndrome", "stroke", "sudden-cardiac-death")
-_MEN = re.compile(r"\b(?:father|brother|dad|son)\b", re.IGNORECASE)
-_WOMEN = re.compile(r"\b(?:mother|sister|mum|mom|daughter)\b", re.IGNORECASE)
-_AGE = re.compile(r"at (?:the age of )?(\d{1,3})(?: years)?\b")
-_DECADE = re.compile(r"at the age of (\d0)s\b")
-PREMATURE = {"man": 55, "woman": 65}
+LIPIDS_VALID = timedelta(days=730)
+"""How old an LDL may be to decide on a statin. salus's own choice, the look-back of risk.prevent."""
+CKD_AGE = 50
+"""Years from which KDIGO recommends a statin at eGFR below 60."""
 
 
-def propose(facts: Facts) -> Outcome:
+def propose(person: Person) -> Outcome:
     """Smoking for everybody; statin, lipoprotein(a) and the like where PREVENT applies."""
-    yield from _smoking(facts)
-    yield from _lung_screening(facts)
-    risk = facts.one("prevent-ascvd-10y")
-    early = premature(facts)
-    if not facts.taking("statin") and statins.intensity_needed(facts) is None:
-        yield from _statin(facts, risk, early)
+    yield from _smoking(person)
+    yield from _lung_screening(person)
+    risk = person.one("prevent-ascvd-10y")
+    early = premature(person)
+    if not person.taking("statin") and statin_needed(person) is None:
+        yield from _statin(person, risk, early)
     if risk is not None and early:
         yield _lipoprotein(early)
 
 
-def premature(facts: Facts) -> tuple[Statement, ...]:
-    """Statements of a heart attack or stroke in a father, mother, brother or sister before 55 (men) or 65 (women)."""
-    return tuple(s for s in facts.family(*HEART) if _is_early(s.words))
+def premature(person: Person) -> tuple[Statement, ...]:
+    """Statements of a heart attack or stroke in a parent, brother, sister or child before 55 (men) or 65 (women)."""
+    return tuple(relative.statement for relative in person.family(*HEART) if relative.premature)
 
 
-def _is_early(words: str) -> bool:
-    sex = "man" if _MEN.search(words) else "woman" if _WOMEN.search(words) else ""
-    found = _AGE.search(words)
-    decade = _DECADE.search(words)
-    age = int(found[1]) if found and not decade else int(decade[1]) + 9 if decade else None
-    return bool(sex) and age is not None and age < PREMATURE[sex]
-
-
-def _statin(facts: Facts, risk: Finding | None, early: tuple[Statement, ...]) -> Outcome:
-    """A statin by predicted risk, or whatever the risk for LDL of 190 and for diabetes at 40 to 75 years."""
+def _statin(person: Person, risk: Finding | None, early: tuple[Statement, ...]) -> Outcome:
+    """A statin by predicted risk, or whatever the risk for LDL of 190, diabetes at 40 to 75 years, kidney disease."""
     percent = value_of(risk)
-    ldl = facts.latest("ldl-cholesterol", "mg/dL", "cholesterol")
-    band = _band(percent, ldl[0] if ldl else None, _diabetic(facts))
-    reasons = _statin_reasons(facts, risk, ldl, early, band)
-    kidney = egfr(facts)
+    ldl = person.newest("ldl-cholesterol", "mg/dL", within=LIPIDS_VALID)
+    band = _band(percent, ldl.value, _diabetic(person), _kidney_disease(person))
+    kidney = egfr(person)
     low_kidney = bool(kidney and kidney[0] < 60)
-    enhancers = bool(early) or low_kidney or bool(ldl and ldl[0] >= LDL_ENHANCER)
+    enhancers = bool(early) or low_kidney or bool(ldl.value is not None and ldl.value >= LDL_ENHANCER)
     if band == "unknown" or (band == "low" and not enhancers):
         return
+    reasons = _statin_reasons(person, risk, ldl, early, band)
     if kidney and low_kidney:
         reasons += kidney[1]
-    gene = facts.one("slco1b1-phenotype")
+    gene = person.one("slco1b1-phenotype")
     if gene is not None:
         reasons += of_finding(gene)
-    expecting = statins.expecting(facts, "acc-aha-dyslipidaemia-2026")
+    expecting = statins.expecting(person, "acc-aha-dyslipidaemia-2026")
     if expecting is not None:
         yield expecting
         return
-    taken = "" if facts.list_known else " First find out whether one is taken: no medicine list is recorded."
+    intolerant = statins.statin_intolerance(person)
+    if intolerant is not None:
+        reason = f"an intolerance is recorded: {'; '.join(intolerant.words)}"
+        yield Dropped("acc-aha-dyslipidaemia-2026:start:statin", "Talk about a statin.", reason)
+        return
+    sure = person.surely_without("statin")
     yield Draft(
-        guideline="acc-aha-dyslipidaemia-2026",
-        action="start",
+        guideline="kdigo-2024-ckd" if band == "kidney" else "acc-aha-dyslipidaemia-2026",
+        action="start" if sure else "review",
         target="statin",
+        begins="A statin",
         tier="prevention",
         order=10,
-        text=_statin_text(facts, band, percent, enhancers) + statins.pregnancy_words(facts) + taken,
+        text="",
         patient_text=(
             "A medicine called a statin can lower your risk of a heart attack or stroke. Not smoking, moving more and "
             "good food help too. Talk with your doctor about what you want."
         ),
-        strength="consider" if band in ("borderline", "low") else "recommended",
-        citation="; ".join((cite("dyslipidaemia-2026", "cholesterol-2018"), *_gene_source(gene))),
+        strength=Strength(Grade.CONSIDER if band in ("borderline", "low") else Grade.RECOMMENDED),
+        citation="; ".join((cite(*_SOURCES.get(band, _LIPIDS)), *_gene_source(gene))),
         basis=reasons,
         changes_if="the risk is predicted anew with newer values, coronary calcium is measured, or a statin was not "
         "tolerated before",
         topic="medicine:statin",
+        finish=partial(_worded, person, band, percent, enhancers, sure),
     )
 
 
+_LIPIDS = ("dyslipidaemia-2026", "cholesterol-2018")
+_SOURCES = {"kidney": ("kdigo-2024",)}
+
+
+def _worded(
+    person: Person, band: str, percent: float | None, enhancers: bool, sure: bool, draft: Draft, drafts: Sequence[Draft]
+) -> Draft:
+    """The item in words, its choice of statins reckoned against the proposals of all rules."""
+    first = "" if sure else f" First find out whether one is taken: {_doubt(person)}."
+    text = f"{_statin_text(person, band, percent, enhancers, drafts)}{statins.pregnancy_words(person)}{first}"
+    return replace(draft, text=text)
+
+
+def _doubt(person: Person) -> str:
+    """Why it is not known whether a statin is taken."""
+    unread = person.unread("medicine")
+    return f"read but not understood: {'; '.join(u.sentence for u in unread)}" if unread else (
+        "no medicine list is recorded"
+    )  # fmt: skip
+
+
+def _kidney_disease(person: Person) -> bool:
+    """Lasting kidney disease with eGFR below 60 at 50 years or more."""
+    stage, kidney = person.one("ckd-stage"), egfr(person)
+    lasting = stage is not None and bool(stage.details.get("persistent_days"))
+    return lasting and bool(kidney and kidney[0] < 60) and person.age is not None and person.age >= CKD_AGE
+
+
 def _gene_source(gene: Finding | None) -> tuple[str, ...]:
-    offered = [p.citation for p in gene.proposals if p.guideline == statins.GUIDELINE] if gene is not None else []
+    offered = [p.citation for p in gene.proposals if p.guideline == CPIC] if gene is not None else []
     return tuple(offered[:1])
 
 
 def _statin_reasons(
-    facts: Facts,
+    person: Person,
     risk: Finding | None,
-    ldl: tuple[float, Observation] | None,
+    ldl: Measured,
     early: tuple[Statement, ...],
     band: str,
 ) -> Basis:
     reasons = of_finding(risk) if risk is not None else Basis()
-    if ldl:
-        when = ldl[1].effective.text[:10] if ldl[1].effective else ""
-        reasons += Basis((f"LDL {ldl[0]:.0f} mg/dL on {when}",), (), (Evidence.of_observation(ldl[1], "LDL"),))
+    if ldl.value is not None:
+        reasons += of_measured(ldl, f"LDL {ldl.value:.0f} mg/dL on {day(ldl.date)}")
     if band == "diabetes":
-        reasons += total(of_statement(s) for s in positive(facts.about("diabetes")))
+        reasons += total(of_statement(s) for s in positive(person.about("diabetes")))
+    stage = person.one("ckd-stage")
+    if band == "kidney" and stage is not None:
+        reasons += of_finding(stage)
     return reasons + total(of_statement(s) for s in early)
 
 
-def _diabetic(facts: Facts) -> bool:
-    return bool(facts.age is not None and 40 <= facts.age <= 75 and facts.about("diabetes").positive)
+def _diabetic(person: Person) -> bool:
+    return bool(person.age is not None and 40 <= person.age <= 75 and person.about("diabetes").positive)
 
 
-def _band(percent: float | None, ldl: float | None, diabetic: bool) -> str:
+def _band(percent: float | None, ldl: float | None, diabetic: bool, kidney: bool) -> str:
     """The group that decides on a statin; "unknown" without a predicted risk or a reason that needs none."""
     if ldl is not None and ldl >= LDL_SEVERE:
         return "severe"
@@ -123,6 +168,8 @@ def _band(percent: float | None, ldl: float | None, diabetic: bool) -> str:
         return "high"
     if diabetic:
         return "diabetes"
+    if kidney:
+        return "kidney"
     if percent is None:
         return "unknown"
     if percent >= INTERMEDIATE:
@@ -130,8 +177,10 @@ def _band(percent: float | None, ldl: float | None, diabetic: bool) -> str:
     return "borderline" if percent >= BORDERLINE else "low"
 
 
-def _statin_text(facts: Facts, band: str, percent: float | None, enhancers: bool) -> str:
-    choices = " or ".join(c.words for c in statins.high_choices(facts)) or "a statin at the highest tolerated dose"
+def _statin_text(
+    person: Person, band: str, percent: float | None, enhancers: bool, drafts: Sequence[Draft]
+) -> str:  # fmt: skip
+    choices = " or ".join(c.words for c in high_choices(person, drafts)) or "a statin at the highest tolerated dose"
     if band == "severe":
         return (
             f"LDL of {LDL_SEVERE} mg/dL or more: whatever the predicted risk, talk about a high-intensity statin: "
@@ -139,7 +188,11 @@ def _statin_text(facts: Facts, band: str, percent: float | None, enhancers: bool
         )
     if band == "diabetes":
         start = "Diabetes at 40 to 75 years: whatever the predicted risk, talk about a statin of at least moderate"
-        return f"{start} intensity.{_moderate(facts)}"
+        return f"{start} intensity.{_moderate(person)}"
+    if band == "kidney":
+        return (
+            f"Kidney disease at {CKD_AGE} years or more: a statin is recommended whatever the risk.{_moderate(person)}"
+        )
     start = f"10-year risk of heart attack or stroke {percent} % ({band} by PREVENT-ASCVD"
     start += ", with risk enhancers)" if enhancers else ")"
     if band == "high":
@@ -149,13 +202,13 @@ def _statin_text(facts: Facts, band: str, percent: float | None, enhancers: bool
         "borderline": "a talk about a moderate-intensity statin is reasonable; coronary calcium can help decide",
         "low": "lifestyle first; the enhancers are worth a talk with 30-year risk in view",
     }[band]
-    return f"{start}: {advice}.{_moderate(facts)}"
+    return f"{start}: {advice}.{_moderate(person)}"
 
 
-def _moderate(facts: Facts) -> str:
+def _moderate(person: Person) -> str:
     """What the genotype says of the statins that have a moderate dose."""
-    gene = facts.one("slco1b1-phenotype")
-    if gene is None or not any(p.guideline == statins.GUIDELINE for p in gene.proposals):
+    gene = person.one("slco1b1-phenotype")
+    if gene is None or not any(p.guideline == CPIC for p in gene.proposals):
         return ""
     limits = []
     for proposal in gene.proposals:
@@ -176,15 +229,15 @@ def _lipoprotein(early: tuple[Statement, ...]) -> Draft:
         order=30,
         text="Measure lipoprotein(a) once, if it was never measured.",
         patient_text="A blood fat called lipoprotein(a) runs in families. Ask if yours was ever tested. Once will do.",
-        strength="recommended",
+        strength=Strength(Grade.RECOMMENDED),
         citation=cite("dyslipidaemia-2026"),
         basis=total(of_statement(s) for s in early) + said("once in every adult; it weighs more with early disease"),
         changes_if="a lipoprotein(a) result is found",
     )
 
 
-def _smoking(facts: Facts) -> Outcome:
-    basis = smokes(facts)
+def _smoking(person: Person) -> Outcome:
+    basis = smokes(person)
     if basis is None:
         return
     yield Draft(
@@ -198,7 +251,7 @@ def _smoking(facts: Facts) -> Outcome:
             "Not smoking is the best thing you can do for your heart and lungs. Help works. Ask your doctor about "
             "talks and medicines that make it easier."
         ),
-        strength="strong (grade A)",
+        strength=Strength(Grade.STRONG, "grade A"),
         citation=cite("uspstf-tobacco-2021"),
         basis=basis,
         changes_if="a later status says that the person no longer smokes",
@@ -206,29 +259,14 @@ def _smoking(facts: Facts) -> Outcome:
     )
 
 
-def smokes(facts: Facts) -> Basis | None:
+def smokes(person: Person) -> Basis | None:
     """Evidence of smoking now: the newest recorded status decides, a note only where there is none."""
-    observations = facts.chart.observations("smoking-status")
-    if observations:
-        newest = observations[-1]
-        named = codes.names((newest.value,)) if isinstance(newest.value, Code) else frozenset()
-        if "smoker-current" not in named:
-            return None
-        when = newest.effective.text[:10] if newest.effective else ""
-        display = newest.value.display if isinstance(newest.value, Code) else ""
-        words = f"smoking status of {when}: {display or 'smokes'}"
-        return Basis((words,), (), (Evidence.of_observation(newest, "smoking status"),)) + _noted(facts)
-    return _noted(facts) if facts.about("smoking").state == "present" else None
+    return of_answer(person.smoking) if person.smoking.state == "present" else None
 
 
-def _noted(facts: Facts) -> Basis:
-    answer = facts.about("smoking")
-    return Basis(answer.words, answer.findings, answer.evidence) if answer.state == "present" else Basis()
-
-
-def _lung_screening(facts: Facts) -> Outcome:
-    basis = smokes(facts)
-    if basis is None or facts.age is None or not 50 <= facts.age <= 80 or facts.all("lung-volume"):
+def _lung_screening(person: Person) -> Outcome:
+    basis = smokes(person)
+    if basis is None or person.age is None or not 50 <= person.age <= 80 or person.all("lung-volume"):
         return
     yield Draft(
         guideline="uspstf-lung-2021",
@@ -238,8 +276,8 @@ def _lung_screening(facts: Facts) -> Outcome:
         order=40,
         text="Ask for the pack-years: with 20 or more, yearly low-dose CT for lung cancer is advised at this age.",
         patient_text="Tell your doctor how much and how long you have smoked. A yearly lung scan may be good for you.",
-        strength="recommended (grade B)",
+        strength=Strength(Grade.RECOMMENDED, "grade B"),
         citation=cite("uspstf-lung-2021"),
-        basis=basis + said(f"{facts.age} years old; pack-years are not recorded as a number"),
+        basis=basis + said(f"{person.age} years old; pack-years are not recorded as a number"),
         changes_if="fewer than 20 pack-years are recorded, or smoking stopped 15 years ago",
     )

@@ -1,23 +1,36 @@
-"""Which statin, which dose: intensity by indication, SLCO1B1 (CPIC 2022), interactions and kidney function together."""
+"""The statin that is taken, or is to be begun, in disease of the arteries: intensity, genotype, interactions, LDL."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
-from salus.careplan.draft import Basis, Draft, Outcome, cite, of_finding, of_medicine, said, total
-from salus.careplan.facts import Facts
-from salus.careplan.guidelines.common import BRAIN, CORONARY_EVENT, OTHER_VESSELS, egfr, event, joined, may_be_pregnant
-from salus.careplan.medicines import Medicine
+from salus.careplan.draft import (
+    Basis,
+    Draft,
+    Outcome,
+    cite,
+    of_answer,
+    of_finding,
+    of_measured,
+    of_medicine,
+    said,
+    total,
+)
+from salus.careplan.guidelines.common import Need, joined, may_be_pregnant, statin_needed
+from salus.careplan.guidelines.statin_choice import GUIDELINE, Choice, high_choices
 from salus.careplan.model import Dropped
-from salus.careplan.resolve import strength_rank
 from salus.careplan.safety import Hit, check, interactions
-from salus.fhir import drugs
-from salus.findings.model import Evidence, Finding, Proposal
+from salus.findings.model import Finding, Proposal
+from salus.findings.strength import Grade, Strength
+from salus.person.answer import Answer, day
+from salus.person.medicines import Medicine
+from salus.person.person import Person
+from salus.terminology import classes
 
-GUIDELINE = "cpic-slco1b1-statins-2022"
-RENAL = 60
-"""eGFR below which the EU label of rosuvastatin bars 40 mg and begins with 5 mg."""
 TOLERATED = "CPIC: what was taken for a year or more without muscle symptoms may be continued"
 """CPIC 2022 on statins already taken (as given by UF Health's page on SLCO1B1 and statins): a year where the risk of
 muscle symptoms is high, four weeks where it is moderate; the longer time is used for both."""
@@ -25,6 +38,9 @@ AGED = 75
 """Years above which moderate intensity is as good a choice as high (2018 guideline, disease of the vessels)."""
 LDL_GOAL = 70
 """LDL in mg/dL from which the 2025 guideline adds a non-statin on the highest tolerated statin."""
+LDL_VALID = timedelta(days=365)
+"""How old an LDL may be to decide on a further medicine. salus's own choice: lipids are measured yearly at least."""
+NON_STATINS = ("ezetimibe", "pcsk9-inhibitor", "bempedoic-acid", "inclisiran")
 
 _PATIENT = (
     "Another tablet for cholesterol may suit you better. Keep taking {name} until your doctor gives you a new plan. "
@@ -37,21 +53,7 @@ _PATIENT_TODAY = (
 _PATIENT_START = (
     "A medicine that lowers cholesterol can lower your risk of a heart attack or stroke. Ask your doctor about it."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A statin at a dose, and what speaks for care. ``mg`` is None where no dose of the intensity is left."""
-
-    name: str
-    mg: int | None
-    cautions: tuple[str, ...]
-
-    @property
-    def words(self) -> str:
-        """Name, dose and cautions for a sentence."""
-        dose = f"{self.name} {self.mg} mg"
-        return f"{dose} ({'; '.join(self.cautions)})" if self.cautions else dose
+_PATIENT_ASK = "Do you take a tablet for high cholesterol? Tell your doctor and bring it to your next visit."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,92 +61,108 @@ class Reason:
     """One reason to change, with the guideline it comes from. ``against`` is the medicine that forbids it."""
 
     guideline: str
-    strength: str
+    strength: Strength
     citation: str
     basis: Basis
     safety: bool = True
     against: str = ""
 
 
-def propose(facts: Facts) -> Outcome:
+def propose(person: Person) -> Outcome:
     """One item for the statin that is taken; one to begin a statin in vessel disease; what else CPIC says falls."""
-    offered = [(p, f) for f in facts.findings for p in f.proposals if p.guideline == GUIDELINE]
-    taken = tuple(m for m in facts.taking("statin") if m.drug.ingredients)
+    offered = [(p, f) for f in person.findings for p in f.proposals if p.guideline == GUIDELINE]
+    taken = tuple(m for m in person.taking("statin") if m.drug.ingredients)
     idle = [p for p, _ in offered if not any(m.drug.is_a(p.target) for m in taken)]
     if idle:
         names = joined(sorted({p.target for p in idle}), "and")
-        reason = f"not on the medicine list: {names}; it counts where a statin is chosen"
+        reason = f"not known to be taken: {names}; it counts where a statin is chosen"
         yield Dropped(f"{GUIDELINE}:others", f"What CPIC advises for {names}", reason, idle[0].citation)
-    need = intensity_needed(facts)
+    need = statin_needed(person)
     if not taken:
-        known = facts.list_known and not facts.taking("statin")
         if need:
-            yield (expecting(facts, need.guideline) or _begin(facts, need)) if known else _ask(need)
+            yield _untaken(person, need)
         return
     for medicine in taken:
-        yield from _judged(facts, medicine, need, [(p, f) for p, f in offered if medicine.drug.is_a(p.target)])
+        yield from _judged(person, medicine, need, [(p, f) for p, f in offered if medicine.drug.is_a(p.target)])
+    if need:
+        yield from _non_statin(person, taken, need)
 
 
-def intensity_needed(facts: Facts) -> Reason | None:
-    """Why high intensity is needed: an acute coronary syndrome or stent, else other vessel disease."""
-    acute = event(facts, CORONARY_EVENT)
-    if acute:
-        words = said("a high-intensity statin is recommended after an acute coronary syndrome or stent")
-        return Reason("acc-aha-acs-2025", "recommended", cite("acs-2025", "cholesterol-2018"), words + acute.basis)
-    vessels = event(facts, (*OTHER_VESSELS, *BRAIN))
-    if vessels:
-        words = said("a high-intensity statin is recommended in disease of heart, brain or leg arteries")
-        citation = cite("dyslipidaemia-2026", "cholesterol-2018")
-        return Reason("acc-aha-dyslipidaemia-2026", "recommended", citation, words + vessels.basis)
-    return None
+def _untaken(person: Person, need: Need) -> Draft | Dropped:
+    """What follows where high intensity is needed and no statin is known to be taken."""
+    if not person.surely_without("statin"):
+        return _ask(need, person)
+    intolerant = statin_intolerance(person)
+    if intolerant:
+        return _instead(need, intolerant)
+    return expecting(person, need.guideline) or _begin(person, need)
 
 
-def _judged(facts: Facts, medicine: Medicine, need: Reason | None, offered: list[tuple[Proposal, Finding]]) -> Outcome:
+def _judged(person: Person, medicine: Medicine, need: Need | None, offered: list[tuple[Proposal, Finding]]) -> Outcome:
     name = medicine.ingredient
-    reasons = [*_interaction_reasons(facts, medicine), *_gene_reasons(medicine, offered)]
+    reasons = [*_interaction_reasons(person, medicine), *_gene_reasons(medicine, offered)]
     if need:
         reasons += _intensity_reasons(medicine, need)
-    reasons.sort(key=lambda r: (r.strength != "contraindicated", strength_rank(r.strength), not r.safety, r.guideline))
-    changing = [p for p, _ in offered if p.action in ("change", "avoid")]
+    reasons.sort(key=lambda r: (r.strength.rank, not r.safety, r.guideline))
     if not reasons:
+        if need:
+            yield _ask_dose(medicine, need) if _dose_decides(medicine) else _continue(medicine, need)
         for proposal, _ in offered:
             yield Dropped(proposal.key, proposal.text, "the dose that is taken is within what it advises", "")
         return
     first, *others = reasons
     against = first.against
-    wanted = "high" if need else str(drugs.statin_intensity(name, medicine.daily_mg) or "moderate")
-    choices = high_choices(facts) if wanted == "high" else ()
+    urgent = first.strength.grade is Grade.CONTRAINDICATED
+    changing = [p for p, _ in offered if p.action in ("change", "avoid")]
+    wanted = "high" if need else str(classes.statin_intensity(name, medicine.daily_mg) or "moderate")
     draft = Draft(
         guideline=first.guideline,
         action="change",
         target=name,
-        tier="urgent" if first.strength == "contraindicated" else "medicines",
+        tier="urgent" if urgent else "medicines",
         order=12,
-        text=_forbidden(name, against) + _text(facts, medicine, need, choices, changing, against),
+        text="",
         patient_text=(_PATIENT_TODAY if against else _PATIENT).format(name=name, other=against),
         strength=first.strength,
         citation="; ".join(dict.fromkeys(r.citation for r in reasons)),
-        basis=of_medicine(medicine) + total(r.basis for r in reasons) + _course(facts),
+        basis=of_medicine(medicine) + total(r.basis for r in reasons) + _course(person),
         changes_if="muscle symptoms appear, the genotype is not confirmed, or kidney function or medicines change",
         window=_window(need, "today" if against else "at the next visit"),
-        alternatives=tuple(f"{c.name} {c.mg} mg" for c in choices if c.mg),
         topic=f"medicine:{name}",
+        finish=partial(_changed, person, medicine, need, wanted == "high", changing, against),
     )
     yield draft
     for guideline, citation in {r.guideline: r.citation for r in others if r.guideline != first.guideline}.items():
         reason = f"merged into {draft.key}: the same step for a further reason"
-        yield Dropped(f"{guideline}:change:{name}", draft.text, reason, citation)
+        yield Dropped(f"{guideline}:change:{name}", f"Change {name}.", reason, citation)
 
 
-def _interaction_reasons(facts: Facts, medicine: Medicine) -> list[Reason]:
+def _changed(
+    person: Person,
+    medicine: Medicine,
+    need: Need | None,
+    high: bool,
+    changing: Sequence[Proposal],
+    against: str,
+    draft: Draft,
+    drafts: Sequence[Draft],
+) -> Draft:
+    """The item with its choice of statins, reckoned against the proposals of all rules."""
+    choices = high_choices(person, drafts) if high else ()
+    text = _forbidden(medicine.ingredient, against) + _text(person, medicine, need, choices, changing, against)
+    return replace(draft, text=text, alternatives=tuple(f"{c.name} {c.mg} mg" for c in choices if c.mg))
+
+
+def _interaction_reasons(person: Person, medicine: Medicine) -> list[Reason]:
     found = []
-    for hit in interactions(facts):
+    for hit in interactions(person):
         if hit.entry.get("rule") != "statins" or not set(medicine.drug.ingredients) & set(hit.of):
             continue
         if _within(hit, medicine):
             continue
         words = said(f"{hit.other.name}: {hit.text}")
-        strength = "contraindicated" if hit.bars else f"recommended (dose limit of {hit.entry['of_above_mg']} mg)"
+        limit = f"dose limit of {hit.entry.get('of_above_mg')} mg"
+        strength = Strength(Grade.CONTRAINDICATED) if hit.bars else Strength(Grade.RECOMMENDED, limit)
         basis = of_medicine(hit.other) + words
         against = hit.other.ingredient if hit.bars else ""
         citation = cite(str(hit.entry["source"]))
@@ -179,56 +197,88 @@ def _satisfied(proposal: Proposal, mg: Decimal | None) -> bool:
     return bool(bounds) and bool(mg <= min(bounds))
 
 
-def _intensity_reasons(medicine: Medicine, need: Reason) -> list[Reason]:
-    level = drugs.statin_intensity(medicine.ingredient, medicine.daily_mg)
-    if level == "high":
+def _dose_decides(medicine: Medicine) -> bool:
+    """Whether only the dose, which is not known, tells if the statin is of high intensity."""
+    return medicine.daily_mg is None and medicine.ingredient in classes.high_doses()
+
+
+def _intensity_reasons(medicine: Medicine, need: Need) -> list[Reason]:
+    level = classes.statin_intensity(medicine.ingredient, medicine.daily_mg)
+    if level == "high" or _dose_decides(medicine):
         return []
-    dose = "a dose that is not recorded" if medicine.daily_mg is None else f"{medicine.daily_mg} mg a day"
-    words = f"{medicine.ingredient} at {dose} is not of high intensity" + (f" ({level} intensity)" if level else "")
-    return [replace(need, basis=said(words) + need.basis, safety=False)]
+    dose = "whatever its dose" if medicine.daily_mg is None else f"at {medicine.daily_mg.normalize():f} mg a day"
+    words = f"{medicine.ingredient} {dose} is not of high intensity" + (f" ({level} intensity)" if level else "")
+    return [Reason(need.guideline, need.strength, need.citation, said(words) + need.basis, safety=False)]
 
 
-def high_choices(facts: Facts) -> tuple[Choice, ...]:
-    """Statins that reach high intensity within the limits of genotype, kidney and medicines: no caution first."""
-    found = []
-    for name, (lowest, highest) in drugs.high_doses().items():
-        if facts.allergy(name).positive:
-            continue
-        cap, cautions = _limits(facts, name, highest)
-        mg = lowest if lowest <= cap else None
-        found.append(Choice(name, mg, tuple(cautions)))
-    possible = [c for c in found if c.mg is not None]
-    return tuple(sorted(possible, key=lambda c: (len(c.cautions), c.name)))
+def _ask_dose(medicine: Medicine, need: Need) -> Draft:
+    """Nothing is changed on a dose that is not known: it is asked for."""
+    name, (low, high) = medicine.ingredient, classes.high_doses()[medicine.ingredient]
+    return Draft(
+        guideline=need.guideline,
+        action="review",
+        target=name,
+        tier="medicines",
+        order=13,
+        text=f"Find out the daily dose of {name}: a high-intensity statin is recommended here, which is {low} to "
+        f"{high} mg of {name} a day.",
+        patient_text=f"How much {name} do you take each day? Please tell your doctor or bring the box to your next "
+        f"visit.",
+        strength=need.strength,
+        citation=need.citation,
+        basis=of_medicine(medicine) + need.basis + said(f"the daily dose of {name} is not known"),
+        changes_if="the dose is recorded",
+        window="at the next visit",
+        topic=f"medicine:{name}",
+    )
 
 
-def _limits(facts: Facts, name: str, highest: int) -> tuple[int, list[str]]:
-    cap, cautions = highest, []
-    for proposal in (p for f in facts.findings for p in f.proposals if p.guideline == GUIDELINE and p.target == name):
-        start = proposal.details.get("start_at_most_mg_per_day")
-        caution = proposal.details.get("caution_above_mg_per_day")
-        if start is not None:
-            cap = min(cap, int(start))
-            cautions.append(f"by SLCO1B1 begin with at most {start} mg and watch for muscle symptoms")
-        elif caution is not None:
-            cap = min(cap, int(caution))
-    for hit in interactions(facts):
-        if hit.entry.get("rule") == "statins" and name in hit.of:
-            cap = 0 if hit.bars else min(cap, int(hit.entry["of_above_mg"]))
-    kidney = egfr(facts)
-    if name == "rosuvastatin" and kidney and kidney[0] < RENAL:
-        cap = 0 if kidney[0] < 30 else min(cap, 20)
-        cautions.append("at this kidney function the EU label begins with 5 mg")
-    if name == "rosuvastatin" and (facts.taking("ticagrelor") or _ticagrelor_is_coming(facts)):
-        low = ", which matters more as kidney function is low" if kidney and kidney[0] < RENAL else ""
-        cautions.append(f"ticagrelor raises its level{low}")
-    return cap, cautions
+def _continue(medicine: Medicine, need: Need) -> Draft:
+    """What is taken is what is recommended: said, so that silence is not taken for it."""
+    name, mg = medicine.ingredient, medicine.daily_mg
+    return Draft(
+        guideline=need.guideline,
+        action="continue",
+        target=name,
+        tier="disease-control",
+        order=30,
+        text=f"Continue {name} {mg.normalize():f} mg a day: it is a statin of high intensity, which is recommended "
+        f"here."
+        if mg is not None
+        else f"Continue {name}.",
+        patient_text=f"Keep taking {name} every day: it lowers your risk of a heart attack or stroke.",
+        strength=need.strength,
+        citation=need.citation,
+        basis=of_medicine(medicine) + need.basis,
+        changes_if="muscle symptoms appear, or a medicine is begun that raises its level",
+        topic=f"medicine:{name}",
+    )
 
 
-def _ticagrelor_is_coming(facts: Facts) -> bool:
-    from salus.careplan.guidelines import antiplatelet
-
-    drafts = [d for d in antiplatelet.propose(facts) if isinstance(d, Draft)]
-    return any("ticagrelor" in d.alternatives for d in drafts)
+def _non_statin(person: Person, taken: Sequence[Medicine], need: Need) -> Outcome:
+    """On a statin of high intensity, LDL of 70 mg/dL or more asks for a further medicine."""
+    ldl = person.newest("ldl-cholesterol", "mg/dL", within=LDL_VALID)
+    high = [m for m in taken if classes.statin_intensity(m.ingredient, m.daily_mg) == "high"]
+    if not high or ldl.value is None or ldl.value < LDL_GOAL or not person.surely_without(*NON_STATINS):
+        return
+    yield Draft(
+        guideline=need.guideline,
+        action="start",
+        target="non-statin",
+        begins="A further medicine that lowers cholesterol",
+        tier="medicines",
+        order=16,
+        text=f"Add a non-statin (ezetimibe first): LDL is {ldl.value:.0f} mg/dL on a statin of high intensity. First "
+        "make sure that the statin is taken every day.",
+        patient_text="Your cholesterol is still too high. A second tablet may help. Ask your doctor about it.",
+        strength=Strength(Grade.RECOMMENDED),
+        citation=cite("acs-2025", "dyslipidaemia-2026"),
+        basis=total(map(of_medicine, high))
+        + of_measured(ldl, f"LDL {ldl.value:.0f} mg/dL on {day(ldl.date)}, at or above {LDL_GOAL}")
+        + need.basis,
+        changes_if=f"LDL measured again is below {LDL_GOAL} mg/dL, or the statin was not taken",
+        window="at the next visit; lipids 4 to 8 weeks after",
+    )
 
 
 def _forbidden(name: str, other: str) -> str:
@@ -241,24 +291,24 @@ def _forbidden(name: str, other: str) -> str:
     )
 
 
-def _window(need: Reason | None, when: str) -> str:
+def _window(need: Need | None, when: str) -> str:
     """When, and what is looked at after the change."""
     if need is None:
         return when
     return f"{when}; lipids 4 to 8 weeks after: with LDL of {LDL_GOAL} mg/dL or more add a non-statin"
 
 
-def _aged(facts: Facts) -> str:
-    above = facts.age is not None and facts.age > AGED
+def _aged(person: Person) -> str:
+    above = person.age is not None and person.age > AGED
     return f" Above {AGED} years moderate intensity is a reasonable choice too." if above else ""
 
 
 def _text(
-    facts: Facts,
+    person: Person,
     medicine: Medicine,
-    need: Reason | None,
+    need: Need | None,
     choices: tuple[Choice, ...],
-    changing: list[Proposal],
+    changing: Sequence[Proposal],
     against: str,
 ) -> str:
     name = medicine.ingredient
@@ -268,7 +318,7 @@ def _text(
         fewest = len(choices) > 1 and len(choices[0].cautions) < len(choices[1].cautions)
         lead = f" Less speaks against {choices[0].name};" if fewest else " Each asks for care:"
         even = f"{lead} prescriber and pharmacist choose." if several else ""
-        return f"Change {name} to a high-intensity statin: {listed}.{even}{_aged(facts)}"
+        return f"Change {name} to a high-intensity statin: {listed}.{even}{_aged(person)}"
     if need:
         return (
             f"Change {name}: no statin reaches high intensity within the limits that apply here. Take the highest "
@@ -281,46 +331,82 @@ def _text(
     return f"Review the dose of {name}: see the reasons."
 
 
-def _begin(facts: Facts, need: Reason) -> Draft:
-    choices = high_choices(facts)
-    listed = " or ".join(c.words for c in choices)
-    text = f"Begin a high-intensity statin: {listed}." if listed else "Begin a statin at the highest tolerated dose."
-    text += _aged(facts) + pregnancy_words(facts)
+def _begin(person: Person, need: Need) -> Draft:
     return Draft(
         guideline=need.guideline,
         action="start",
         target="statin",
+        begins="A statin of high intensity",
         tier="medicines",
         order=14,
-        text=f"{text} First confirm that none is taken or was not tolerated: none is on the medicine list.",
+        text="",
         patient_text=_PATIENT_START,
         strength=need.strength,
         citation=need.citation,
-        basis=need.basis + said("no statin is on the medicine list") + _genes(facts) + _course(facts),
+        basis=need.basis + said("no statin is on the medicine list") + _genes(person) + _course(person),
         changes_if="a statin turns out to be taken, was not tolerated before, or a stroke was a bleed",
         window=_window(need, "at the next visit"),
-        alternatives=tuple(f"{c.name} {c.mg} mg" for c in choices),
+        topic="medicine:statin",
+        finish=partial(_begun, person),
+    )
+
+
+def _begun(person: Person, draft: Draft, drafts: Sequence[Draft]) -> Draft:
+    choices = high_choices(person, drafts)
+    listed = " or ".join(c.words for c in choices)
+    text = f"Begin a high-intensity statin: {listed}." if listed else "Begin a statin at the highest tolerated dose."
+    text += _aged(person) + pregnancy_words(person)
+    text += " First confirm that none is taken or was not tolerated: none is on the medicine list."
+    return replace(draft, text=text, alternatives=tuple(f"{c.name} {c.mg} mg" for c in choices))
+
+
+def statin_intolerance(person: Person) -> Answer | None:
+    """An allergy or intolerance to every statin of high intensity, or muscle breakdown that was recorded; else None."""
+    answers = [person.allergy(name) for name in classes.high_doses()]
+    if all(a.positive for a in answers):
+        return answers[0]
+    muscles = person.about("rhabdomyolysis")
+    return muscles if muscles.positive else None
+
+
+def _instead(need: Need, why: Answer) -> Draft:
+    return Draft(
+        guideline=need.guideline,
+        action="review",
+        target="statin",
+        tier="medicines",
+        order=14,
+        text="No statin is proposed, since an intolerance is recorded: clarify it, and ask a lipid clinic about "
+        "medicines that lower cholesterol in other ways.",
+        patient_text="Your record says that you did not tolerate a cholesterol tablet. Ask your doctor what else "
+        "helps.",
+        strength=need.strength,
+        citation=need.citation,
+        basis=need.basis + of_answer(why),
+        changes_if="it turns out that a statin was not the cause",
         topic="medicine:statin",
     )
 
 
-def pregnancy_words(facts: Facts) -> str:
+def pregnancy_words(person: Person) -> str:
     """A statin is not begun in pregnancy: where it may be, that is asked first."""
-    if not may_be_pregnant(facts) or check(facts, "pregnancy").verdict == "clear":
+    if not may_be_pregnant(person) or check(person, "pregnancy").verdict == "clear":
         return ""
     return " Not in pregnancy or while breastfeeding: ask first."
 
 
-def expecting(facts: Facts, guideline: str) -> Dropped | None:
-    """The statin that is not begun because a pregnancy is recorded."""
-    found = check(facts, "pregnancy") if may_be_pregnant(facts) else None
-    if found is None or found.verdict != "barred":
+def expecting(person: Person, guideline: str) -> Dropped | None:
+    """The statin that is not begun because a pregnancy or breast-feeding is recorded."""
+    found = person.pregnancy if person.pregnancy.state == "present" else person.breastfeeding
+    if found.state != "present":
         return None
-    reason = f"not in most pregnancies: {'; '.join(found.basis.words)}"
+    reason = f"not in most pregnancies nor while breastfeeding: {'; '.join(found.words)}"
     return Dropped(f"{guideline}:start:statin", "Begin a statin.", reason, cite("statin-pregnancy-fda-2021"))
 
 
-def _ask(need: Reason) -> Draft:
+def _ask(need: Need, person: Person) -> Draft:
+    unread = "; ".join(u.sentence for u in person.unread("medicine"))
+    why = f"read but not understood: {unread}" if unread else ""
     return Draft(
         guideline=need.guideline,
         action="review",
@@ -328,31 +414,28 @@ def _ask(need: Reason) -> Draft:
         tier="medicines",
         order=14,
         text="Find out whether a statin is taken, which and at what dose: high intensity is recommended here.",
-        patient_text="Do you take a tablet for high cholesterol? Tell your doctor and bring it to your next visit.",
+        patient_text=_PATIENT_ASK,
         strength=need.strength,
         citation=need.citation,
-        basis=need.basis + said("what was looked at does not tell which statin is taken, if any"),
-        changes_if="a medicine list is recorded",
+        basis=need.basis + said(why or "what was looked at does not tell which statin is taken, if any"),
+        changes_if="a medicine list is recorded that can be read whole",
+        topic="medicine:statin",
     )
 
 
-def _genes(facts: Facts) -> Basis:
-    finding = facts.one("slco1b1-phenotype")
+def _genes(person: Person) -> Basis:
+    finding = person.one("slco1b1-phenotype")
     return of_finding(finding) if finding and finding.proposals else Basis()
 
 
-def _course(facts: Facts) -> Basis:
+def _course(person: Person) -> Basis:
     """LDL and muscle symptoms, as far as they are recorded."""
     found = Basis()
-    ldl = facts.latest("ldl-cholesterol", "mg/dL", "cholesterol")
-    if ldl:
-        value, observation = ldl
-        when = observation.effective.text[:10] if observation.effective else ""
-        side = "at or above" if value >= LDL_GOAL else "below"
-        found += Basis(
-            (f"LDL {value:.0f} mg/dL on {when}, {side} {LDL_GOAL}",), (), (Evidence.of_observation(observation, "LDL"),)
-        )
-    muscles = facts.about("myopathy", "rhabdomyolysis")
+    ldl = person.newest("ldl-cholesterol", "mg/dL")
+    if ldl.value is not None:
+        side = "at or above" if ldl.value >= LDL_GOAL else "below"
+        found += of_measured(ldl, f"LDL {ldl.value:.0f} mg/dL on {day(ldl.date)}, {side} {LDL_GOAL}")
+    muscles = person.about("myopathy")
     if muscles.state != "not-recorded":
         found += Basis(muscles.words, muscles.findings, muscles.evidence)
     return found

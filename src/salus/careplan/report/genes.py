@@ -103,7 +103,7 @@ def _meaning(proposal: Proposal, fates: Mapping[str, tuple[str, str]], taken: fr
     href, fate = fates.get(proposal.key, ("", ""))
     name = proposal.target.replace("-", " ")
     is_taken = name.lower() in taken
-    return Meaning(capital(name), proposal.indication, proposal.text, proposal.strength, href, fate, is_taken)
+    return Meaning(capital(name), proposal.indication, proposal.text, str(proposal.strength), href, fate, is_taken)
 
 
 def _texts(value: Any) -> tuple[str, ...]:

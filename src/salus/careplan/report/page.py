@@ -9,7 +9,6 @@ from typing import Any
 
 from salus import __version__
 from salus.careplan.model import NOT_A_DEVICE, TIER_TITLES, TIERS, Dropped, NotAssessable, Plan, PlanItem
-from salus.careplan.person import death_words
 from salus.careplan.report.ecg import Strip, strips
 from salus.careplan.report.evidence import Library, Place, SourceGroup
 from salus.careplan.report.genes import Gene, genes
@@ -25,8 +24,9 @@ from salus.careplan.report.words import (
     title_of,
     value_words,
 )
-from salus.careplan.scope import within
+from salus.careplan.scope import reason
 from salus.findings.model import Evidence, Finding
+from salus.person.death import death_words
 from salus.record.chart import Chart
 
 FIRST = 5
@@ -199,9 +199,7 @@ def _open(
     entry: NotAssessable, findings: Sequence[Finding], anchors: Mapping[str, str], looked_at: Sequence[str]
 ) -> OpenView:
     about = (
-        f
-        for f in findings
-        if f.code == entry.finding and f.status != "ok" and within(f.reason, looked_at) == entry.reason
+        f for f in findings if f.code == entry.finding and f.status != "ok" and reason(f, looked_at) == entry.reason
     )
     finding = next(about, None)
     needs = tuple(dict.fromkeys(_short_need(need) for need in entry.needs)) if finding else entry.needs
@@ -328,5 +326,5 @@ def _view(finding: Finding, anchor: str, library: Library, looked_at: Sequence[s
         probability_words(finding),
         period(finding.effective),
         library.open_all(finding.evidence),
-        within(finding.reason, looked_at),
+        reason(finding, looked_at),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from salus.careplan.report.words import moment, value_words
 from salus.fhir import views
 from salus.fhir.views import Body, Source
+from salus.terminology.naming import names_by
 
 MAX_ELEMENTS = 60
 MAX_VALUE = 400
@@ -80,7 +81,7 @@ def summary(source: Source, body: Body, *, named: bool = True) -> str:
 
 
 def _observation(source: Source, body: Body, named: bool) -> str:
-    found = views.observation(source, body)
+    found = views.observation(source, body, names_by())
     value = value_words(found.value)
     parts = [f"{name.replace('-', ' ')} {value_words(v)}" for name, v in found.components.items() if v is not None]
     when = found.effective.text if found.effective else ""

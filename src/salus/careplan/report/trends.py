@@ -13,11 +13,12 @@ from typing import Any
 from salus.careplan.report.svg import WIDE, Geometry, Level, Line, Mean, Plot, Sample, Slope, draw, drawable
 from salus.careplan.report.words import coverage, plain_number, short_date, unit_words
 from salus.errors import InputError, UnitError
-from salus.fhir import dates, json, quantity
+from salus.fhir import dates, json
 from salus.fhir.quantity import Quantity
 from salus.fhir.views import Observation
 from salus.findings.model import Finding, MediaItem
 from salus.record.chart import Chart
+from salus.terminology import units
 
 MAX_SAMPLES = 2_000
 NOON = 12
@@ -160,7 +161,7 @@ def _albumin(chart: Chart) -> Trend | None:
         if observation.quantity is None or observation.effective is None:
             continue
         try:
-            value = quantity.convert(observation.quantity, reference["unit"], "creatinine").value
+            value = units.convert(observation.quantity, reference["unit"], "urine-albumin-creatinine-ratio").value
         except UnitError:
             continue  # a ratio in an unknown unit is not drawn; the findings say that it was not used
         if drawable(float(value)):
@@ -244,7 +245,7 @@ def _pressure(observation: Observation) -> _Pressure | None:
     zone = datetime.fromisoformat(span.text).tzinfo
     local = span.start.astimezone(zone) if zone else span.start
     try:
-        high, low = (float(quantity.convert(v, "mm[Hg]").value) for v in values if isinstance(v, Quantity))
+        high, low = (float(units.convert(v, "mm[Hg]").value) for v in values if isinstance(v, Quantity))
     except UnitError:
         return None
     if not (drawable(high) and drawable(low)):
