@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from salus.fhir import codes
+from salus.terminology import codes
 
 AT = "2026-06-01"
 SYSTEM = "urn:salus:example"

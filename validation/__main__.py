@@ -15,8 +15,10 @@ CARDS = HERE.parent / "src" / "salus" / "cards"
 TIMEOUT = 1800
 DATA_OF = {
     "assistant": "text",
+    "careplan": "cases",
     "findings": "trust",
     "operations": "risk",
+    "person": "terminology",
     "population": "risk",
     "surgery": "imaging",
     "trials": "discovery",

@@ -237,7 +237,7 @@ def test_a_category_closed_to_processing_is_not_computed_for_anybody(ward):
     after = session.open("p1", AT).findings
     assert not [f for f in after if "note" in {e.source.category for e in f.evidence}]
     stored = ward.house.store.read(session.open("p1", ward.time).grant, ("Observation",))
-    assert not [s for s in stored if b"note-medication" in s.data]
+    assert not [s for s in stored if b'"code":"note-medication"' in s.data]
 
 
 def test_the_patient_sees_who_looked_and_who_was_refused(ward):
@@ -326,6 +326,10 @@ NAMELESS = {
     ("demo",): ["demo", "--list"],
     ("serve",): ["serve", "--host", "198.51.100.1"],
     ("tour",): ["tour", "--list"],
+    ("terminology", "lookup"): ["terminology", "lookup", "snomed|44054006"],
+    ("terminology", "origins"): ["terminology", "origins"],
+    ("terminology", "load"): ["terminology", "load", "policy.json"],
+    ("terminology", "remove"): ["terminology", "remove", "none"],
     ("discovery", "fit"): ["discovery", "fit", "--train", "policy.json", "--endpoint", "hlm", "--out", "m.npz"],
     ("discovery", "predict"): ["discovery", "predict", "C", "--model", "policy.json"],
     ("discovery", "similar"): ["discovery", "similar", "C", "--in", "policy.json"],

@@ -8,7 +8,7 @@ from salus.app import answers
 from salus.app.intake import Intake
 from salus.app.session import Session
 from salus.errors import AccessError, InputError
-from salus.fhir import questionnaires
+from salus.intake import questionnaires
 from tests.conftest import AT, bundle, person
 
 LIFESTYLE = questionnaires.load("lifestyle")

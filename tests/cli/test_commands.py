@@ -47,6 +47,10 @@ def test_every_command_names_its_actor_or_needs_none(words):
     named = {option for p in ALL[words].params for option in p.opts}
     alone = {
         ("demo",),
+        ("terminology", "lookup"),
+        ("terminology", "origins"),
+        ("terminology", "load"),
+        ("terminology", "remove"),
         ("discovery", "fit"),
         ("discovery", "predict"),
         ("discovery", "similar"),

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from salus.fhir import codes, json
+from salus.fhir import json
 from salus.fhir.blobs import BLOB_SCHEME, EXT_META, EXT_SHA256
 from salus.fhir.quantity import Quantity
 from salus.fhir.views import TAG_KIND
@@ -30,6 +30,7 @@ from salus.imaging.describe import METHOD as DESCRIBE
 from salus.imaging.lung_ct import METHOD as LUNG
 from salus.imaging.phantom import thorax
 from salus.record.chart import Chart
+from salus.terminology import codes
 
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 PATIENT = {"resourceType": "Patient", "id": "p", "birthDate": "1960-02-03"}

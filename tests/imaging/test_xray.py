@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from scipy.signal import correlate2d
 
 from salus.errors import InputError, IntegrityError
-from salus.fhir import codes, json
+from salus.fhir import json
 from salus.fhir.blobs import BLOB_SCHEME, EXT_SHA256
 from salus.fhir.quantity import Quantity
 from salus.fhir.views import TAG_KIND
@@ -31,6 +31,7 @@ from salus.imaging.xray_image import downscaling, middle, prepared, strongest
 from salus.imaging.xray_model import Answer, answer, convolved, load, parse
 from salus.imaging.xray_phantom import radiograph, self_test, write
 from salus.record.chart import Chart
+from salus.terminology import codes
 
 NOW = datetime(2025, 7, 1, tzinfo=UTC)
 CHILD = {"resourceType": "Patient", "id": "p", "birthDate": "2022-01-01"}

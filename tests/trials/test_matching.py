@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from salus.errors import InputError
 from salus.fhir.views import Source
 from salus.findings.model import Evidence, Finding, Interval
+from salus.person import rules
+from salus.person.judge import Answer, judge, together
+from salus.person.person import Person
 from salus.record.chart import Chart
 from salus.trials import criteria
-from salus.trials.match import Answer, _together, judge, match
+from salus.trials.match import match
 from tests.conftest import creatinine, person
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -47,11 +50,11 @@ def chart(*resources, **patient):
 def rule(**row):
     plan = {"id": "P", "version": "1", "title": "t"}
     text = "".join(f'{k} = "{v}"\n' for k, v in plan.items())
-    return criteria._rule(row, text, criteria.MAX_DEPTH)
+    return rules.read(row, text)
 
 
 def truth(chart, **row):
-    return judge(rule(**row), chart).truth
+    return judge(rule(**row), Person(chart)).truth
 
 
 MI, DIABETES = "22298006", "73211009"
@@ -75,7 +78,7 @@ def test_a_condition_is_absent_only_where_something_denies_it():
     assert truth(chart(over), **ask) == "not met"
     assert truth(chart(over), **ask, ever=True) == "met"
     assert truth(chart(condition(MI, verification="provisional")), **ask) == "unknown"
-    answer = judge(rule(**ask), chart())
+    answer = judge(rule(**ask), Person(chart()))
     assert answer.needs
     assert not answer.evidence
 
@@ -136,8 +139,8 @@ TRUTHS = st.lists(st.sampled_from(["met", "not met", "unknown"]), min_size=1, ma
 def test_and_or_not_are_kleenes(truths):
     answers = [Answer(t, "w") for t in truths]
     order = {"not met": 0, "unknown": 1, "met": 2}
-    assert order[_together(answers, "not met", "met").truth] == min(order[t] for t in truths)
-    assert order[_together(answers, "met", "not met").truth] == max(order[t] for t in truths)
+    assert order[together(answers, "not met", "met").truth] == min(order[t] for t in truths)
+    assert order[together(answers, "met", "not met").truth] == max(order[t] for t in truths)
 
 
 def test_not_of_unknown_stays_unknown():
@@ -181,7 +184,7 @@ def test_what_is_no_protocol_is_one_clear_error(data):
 
 def test_rules_nest_to_a_bound():
     deep = {"age": {"min": 1}}
-    for _ in range(criteria.MAX_DEPTH):
+    for _ in range(rules.MAX_DEPTH):
         deep = {"not": deep}
     with pytest.raises(InputError, match="deep"):
         rule(**deep)
@@ -225,7 +228,7 @@ def test_findings_of_one_moment_that_differ_are_unknown():
 
 
 def test_the_dead_are_eligible_for_nothing():
-    plan = criteria.Protocol("P", "1", "t", (criteria.Criterion("I", "inclusion", "adult", criteria.Age(18, None)),))
+    plan = criteria.Protocol("P", "1", "t", (criteria.Criterion("I", "inclusion", "adult", rules.Age(18, None)),))
     assert match(plan, chart()).verdict == "eligible"
     assert match(plan, chart(deceasedDateTime="2026-01-01")).verdict == "excluded"
     assert match(plan, chart(deceasedDateTime="2027-01-01")).verdict == "eligible"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from salus.app.session import Session
 from salus.errors import InputError
-from salus.fhir import questionnaires
 from salus.formats.content import Bytes
+from salus.intake import questionnaires
 from salus.intake.batch import Attachment, Document
 from salus.intake.documents import document_reference
 from salus.record.store import Change, Written

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from salus.assistant import education, measures
+from salus.assistant import education, measures, named
 from salus.assistant.intents import Question
 from salus.assistant.reply import Citation, Reply, Sentence, answered, unknown
 from salus.assistant.view import Item, Medicine, View
-from salus.fhir import drugs
 from salus.fhir.views import Event
 from salus.findings.model import Finding
+from salus.person import relatives
+from salus.person.person import Person
 
-NO_ALLERGY = "no-known-drug-allergy"
+_LISTED = {"present": "active", "past": "over", "possible": "not confirmed", "denied": "refuted"}
 ASKED_MOST = 10
 """How many items or entries one answer names."""
 
@@ -34,12 +35,12 @@ def _idle(kind: str) -> frozenset[str]:
 
 
 def _medicines(question: Question, view: View) -> Iterator[Sentence]:
-    named = drugs.identify(text=question.text.plain)
-    for medicine in view.medicines:
-        ours = drugs.identify(text=medicine.name)
-        if named.ingredients and not set(named.ingredients) & {*ours.ingredients, medicine.ingredient}:
+    asked = named.ingredients(question.text.plain)
+    ours = [(m, {*named.ingredients(m.name), *m.ingredient.split(" + ")}) for m in view.medicines]
+    for medicine, ingredients in ours:
+        if asked and not asked & ingredients:
             continue
-        if not named.ingredients and (strange := _named_thing(question)) and strange not in medicine.name.lower():
+        if not asked and (strange := _named_thing(question)) and strange not in medicine.name.lower():
             continue
         yield _medicine(medicine, view)
 
@@ -62,15 +63,16 @@ def _medicine(medicine: Medicine, view: View) -> Sentence:
 
 
 def _allergies(question: Question, view: View) -> Iterator[Sentence]:
+    nothing = {a.statement.evidence[0].source.ref for a in Person(view.chart, ()).allergies if a.nothing}
     entries = view.chart.events("AllergyIntolerance")
-    named = [
+    meant = [
         e
         for e in entries
-        if question.words & set(e.text.lower().split()) - _idle("plan") and NO_ALLERGY not in e.concepts
+        if question.words & set(e.text.lower().split()) - _idle("plan") and e.source.ref not in nothing
     ]
-    for entry in named or entries:
+    for entry in meant or entries:
         when = f" ({view.day(entry.period.text)})" if entry.period else " (undated)"
-        if NO_ALLERGY in entry.concepts:
+        if entry.source.ref in nothing:
             told = f"On the allergy list stands: {entry.text}{when}. Something newer may not be recorded."
         elif entry.status in ("refuted", "unreadable"):
             told = f"On the allergy list stands: {entry.text}{when}, marked {entry.status}."
@@ -86,15 +88,13 @@ def _event(event: Event) -> Citation:
 
 def _conditions(question: Question, view: View) -> Iterator[Sentence]:
     asked = {w for w in question.words if w not in _idle("condition")}
-    for condition in view.chart.conditions():
-        if not condition.asserted or (asked and not _shared(asked, condition.text)):
+    for entry in Person(view.chart, ()).problems():
+        if asked and not _shared(asked, entry.words):
             continue
-        span = condition.onset or condition.recorded
-        when = f" ({view.day(span.text)})" if span else ""
-        state = condition.clinical or "no status given"
-        source = condition.source
-        citation = Citation("record", source.ref, condition.text, source.version, digest=source.digest)
-        yield Sentence(f"On the problem list: {condition.text}{when}, {state}.", (citation,))
+        when = f" ({view.day(entry.statement.date)})" if entry.statement.date else ""
+        source = entry.statement.evidence[0].source
+        citation = Citation("record", source.ref, entry.words, source.version, digest=source.digest)
+        yield Sentence(f"On the problem list: {entry.words}{when}, {_LISTED[entry.statement.state]}.", (citation,))
     if asked:
         for finding in view.with_codes(["note-problem"]):
             if _shared(asked, getattr(finding.value, "display", "")):
@@ -114,9 +114,7 @@ def _procedures(_: Question, view: View) -> Iterator[Sentence]:
 
 def _family(_: Question, view: View) -> Iterator[Sentence]:
     for event in view.chart.events("FamilyMemberHistory"):
-        relation = event.body.get("relationship")
-        coding = relation.get("coding") if isinstance(relation, dict) else None
-        who = coding[0].get("display", "a relative") if isinstance(coding, list) and coding else "a relative"
+        who = relatives.called(event.body.get("relationship"))
         yield Sentence(f"Recorded family history: {who}, {event.text}.", (_event(event),))
 
 
@@ -192,9 +190,9 @@ def _ask_at_visit(_: Question, view: View) -> Iterator[Sentence]:
 
 def _stop(question: Question, view: View) -> Iterator[Sentence]:
     yield from education.cards()["side-effects"].cited(1)
-    named = drugs.identify(text=question.text.plain)
+    asked = named.ingredients(question.text.plain)
     for item in view.items:
-        if named.ingredients and item.key.rpartition(":")[2] in named.ingredients and item.text:
+        if item.key.rpartition(":")[2] in asked and item.text:
             yield Sentence(view.say(item.text), of_item(item))
     yield from education.cards()["side-effects"].cited(1, 4)
 

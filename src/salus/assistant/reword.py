@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from salus.assistant import named
 from salus.assistant.reply import Reply
 from salus.errors import ConfigurationError, InputError
-from salus.fhir import drugs, json
+from salus.fhir import json
 
 URL, MODEL, KEY_FILE = "SALUS_REWORD_URL", "SALUS_REWORD_MODEL", "SALUS_REWORD_KEY_FILE"
 SECONDS = 20
@@ -110,8 +111,7 @@ def _units(text: str) -> Counter[str]:
 
 
 def _medicines(text: str) -> frozenset[str]:
-    words = re.findall(r"[A-Za-z][A-Za-z-]{3,}", text)
-    return frozenset(i for word in set(words) for i in drugs.identify(text=word).ingredients)
+    return named.ingredients(text)
 
 
 def _negations(text: str) -> Counter[str]:

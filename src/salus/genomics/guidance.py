@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 from salus.findings.model import Proposal
+from salus.findings.strength import Strength
 
 _LIMITS = ("below_mg_per_day", "at_most_mg_per_day", "start_at_most_mg_per_day", "caution_above_mg_per_day")
 
@@ -73,7 +74,7 @@ def _proposal(gene: str, entry: Mapping[str, Any], phenotype_open: bool) -> Prop
         target=entry["drug"],
         text=entry["text"] + reservation,
         indication=entry["indication"],
-        strength=entry["strength"],
+        strength=Strength.of(entry["strength"]),
         citation=table["guideline"][entry["guideline"]]["citation"],
         tier="medicines",
         alternatives=alternatives,

@@ -11,6 +11,7 @@ from salus.fhir.blobs import Blob
 from salus.fhir.quantity import Quantity
 from salus.findings.method import Context
 from salus.findings.model import Evidence, Finding, Interval, MediaItem, Proposal
+from salus.findings.strength import Grade, Strength
 from salus.record.chart import Chart
 
 if TYPE_CHECKING:
@@ -292,7 +293,7 @@ def _spirometry(percent: Any) -> Proposal:
         target="spirometry",
         text="Have a radiologist confirm emphysema on the CT; then consider a respiratory review and spirometry.",
         indication=f"{percent} % of the lung volume at or below -950 HU on CT (emphysema by quantitative CT from 5 %)",
-        strength="consider",
+        strength=Strength(Grade.CONSIDER),
         citation=(
             "NICE NG115 (2018): consider primary care respiratory review and spirometry for people with emphysema or "
             "signs of chronic airways disease on a chest X-ray or CT scan; threshold: Amaza IP et al., Int J COPD "

@@ -12,6 +12,7 @@ from salus.fhir.blobs import Blob
 from salus.fhir.quantity import Quantity
 from salus.findings.method import Context
 from salus.findings.model import Evidence, Finding, Interval, MediaItem, Proposal
+from salus.findings.strength import Grade, Strength
 from salus.record.chart import Chart
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ def _reading(percent: Decimal) -> Proposal:
         target="radiologist-reading",
         text="Have a radiologist read the chest radiograph.",
         indication=f"the model gives a probability of pneumonia of {percent} %; it is no diagnosis",
-        strength="needed input",
+        strength=Strength(Grade.NEEDED_INPUT),
         citation=KERMANY,
         tier="missing-data",
         changes_if="a radiologist's report of the image is on record",

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from salus.errors import UnitError
 from salus.fhir import dates
-from salus.fhir.codes import Code, names
-from salus.fhir.quantity import Quantity, convert
+from salus.fhir.quantity import Quantity
 from salus.fhir.views import Observation, Value
 from salus.findings.model import Evidence, Finding
+from salus.person.person import Person
 from salus.record.chart import Chart
-
-PREGNANCY_DAYS = 301
-"""43 weeks: a recorded pregnancy is taken to have ended by then."""
+from salus.terminology import units
 
 
 def refuse(code: str, reason: str, *needs: str, **fields: Any) -> Finding:
@@ -27,17 +25,8 @@ def refuse(code: str, reason: str, *needs: str, **fields: Any) -> Finding:
 
 
 def pregnant(chart: Chart) -> bool:
-    """True when a pregnancy is on the problem list, or the newest recorded pregnancy status says so."""
-    earliest = chart.now - timedelta(days=PREGNANCY_DAYS)
-    for condition in chart.conditions():
-        began = condition.onset or condition.recorded
-        recent = began is None or began.end >= earliest
-        if {"pregnancy", "pregnant"} & condition.concepts and condition.active and recent:
-            return True
-    status = chart.latest("pregnancy-status")
-    if status is None or status.effective is None or status.effective.end < earliest:
-        return False
-    return isinstance(status.value, Code) and "pregnant" in names([status.value])
+    """True where a pregnancy is on record that has not ended."""
+    return Person(chart, ()).pregnancy.state == "present"
 
 
 def number(value: Value, unit: str) -> Decimal | None:
@@ -45,7 +34,7 @@ def number(value: Value, unit: str) -> Decimal | None:
     if not isinstance(value, Quantity) or value.comparator:
         return None
     try:
-        return convert(value, unit).value
+        return units.convert(value, unit).value
     except UnitError:
         return None
 

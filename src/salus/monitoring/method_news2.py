@@ -7,14 +7,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from salus.errors import InputError
-from salus.fhir.codes import Code, names
+from salus.fhir.codes import Code
 from salus.fhir.quantity import Quantity
 from salus.fhir.views import Event, Observation, Value
 from salus.findings.method import Context
 from salus.findings.model import Finding, Proposal
+from salus.findings.strength import Grade, Strength
 from salus.monitoring import news2
 from salus.monitoring._chart import evidence, number, period, pregnant, refuse
 from salus.record.chart import Chart
+from salus.terminology.codes import names
 
 AGE_LIMIT_MINUTES = 60
 """Default of the parameter ``age-limit-minutes``. RCP asks for observations at least hourly from a score of 5 on, so
@@ -223,7 +225,7 @@ def _proposals(score: news2.Score) -> tuple[Proposal, ...]:
             target="emergency-assessment" if emergency else "urgent-assessment",
             text=f"{'Emergency' if emergency else 'Urgent'} assessment by a clinician: {score.response}",
             indication=certain if score.lowest >= 5 else f"{certain}, with a single parameter of 3",
-            strength="standard of care in the NHS",
+            strength=Strength(Grade.RECOMMENDED, "standard of care in the NHS"),
             citation=CITATION,
             tier="urgent",
             window="30 minutes" if emergency else "1 hour",

@@ -1,0 +1,1 @@
+"""Scoring of what is understood of a person's record."""

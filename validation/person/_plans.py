@@ -1,0 +1,48 @@
+"""What a plan says, so that two plans can be held against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from salus.careplan.compose import compose
+from salus.careplan.model import Plan
+from salus.fhir.quantity import Quantity
+from salus.fhir.views import CATEGORIES
+from salus.findings.registry import runnable
+from salus.findings.runner import run
+from salus.record.chart import Chart
+
+AT = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Items (key, tier, status), findings (code, status, value) and what was not understood."""
+
+    items: frozenset[tuple[str, ...]]
+    findings: frozenset[tuple[str, ...]]
+    plan: Plan
+
+    @property
+    def named(self) -> bool:
+        """Whether anything that could not be read is named."""
+        return bool(self.plan.not_understood)
+
+
+def planned(resources: Iterable[Mapping[str, Any]]) -> Said:
+    """The plan of a chart of these resources, all methods run."""
+    chart = Chart.of(resources, now=AT)
+    outcome = run(runnable({})[0], chart)
+    if outcome.failures:
+        raise AssertionError(f"a method failed: {outcome.failures[0]}")
+    plan = compose(chart, outcome.findings, looked_at=CATEGORIES)
+    items = frozenset((i.key, i.tier, i.status) for i in plan.items)
+    told = frozenset((f.code, f.status, _value(f.value)) for f in outcome.findings)
+    return Said(items, told, plan)
+
+
+def _value(value: object) -> str:
+    return f"{value.value.normalize():f} {value.unit}" if isinstance(value, Quantity) else str(value)
