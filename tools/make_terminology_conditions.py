@@ -151,6 +151,8 @@ def classified(folder: Path, shipped: Table) -> None:
     past = past_concepts(folder)
     for row in read(folder, "concept_icd"):
         bare = row["prefix"].replace(".", "").upper()
+        if bare in dropped()["prefixes"].get(row["concept"], ()):
+            continue
         aspect = "history" if row["note"] == "history" or row["concept"] in past else ""
         national = "national" if row["note"].startswith("national") else ""
         shipped.prefixes.add((row["system"], bare, row["concept"], row["mode"], aspect, national))
@@ -340,6 +342,7 @@ def build(folder: Path, shipped: Table, pack: Table) -> None:
 
 
 PARENTS = {
+    "myocardial-infarction-acute": "acute-coronary-syndrome",
     "stroke": "cerebrovascular-disease",
     "transient-ischaemic-attack": "cerebrovascular-disease",
     "cerebral-artery-stenosis": "cerebrovascular-disease",

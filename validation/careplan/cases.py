@@ -90,6 +90,7 @@ def main() -> int:
         data=arguments.data,
         files=[p for case in cases for p in case.rglob("*") if p.is_file()],
         figures=figures,
+        methods=["careplan.plan"],
         failures=failures,
         as_json=arguments.json,
         ok=bool(cases) and not_broken == forbidden and found >= 0.8 * wanted,

@@ -49,6 +49,7 @@ def main() -> int:
         passed=n - len(failures),
         data=arguments.data,
         figures={"people": arguments.people, "ways": len(WAYS), "differences": len(failures), "with_named_gaps": fewer},
+        methods=["careplan.plan"],
         failures=failures,
         as_json=arguments.json,
     )

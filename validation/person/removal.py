@@ -117,6 +117,7 @@ def main() -> int:
         passed=n - len(failures),
         data=arguments.data,
         figures={"trials": n, "new": len(failures)},
+        methods=["careplan.plan"],
         failures=failures,
         as_json=arguments.json,
     )

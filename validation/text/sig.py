@@ -122,6 +122,7 @@ def main() -> int:
         data=arguments.data,
         files=[*files, OWN],
         figures=figures,
+        methods=["terminology.reading"],
         failures=[*failures, *unread],
         as_json=arguments.json,
         ok=not failures and share >= ENOUGH,

@@ -26,6 +26,28 @@ GOVERNANCE = Capability(
     ),
 )
 
+READING = Capability(
+    id="terminology.reading",
+    version="1.0.0",
+    title="What codes, names, units and doses mean",
+    intended_use="Tell methods, plans and trials what an entry of a record says, in whatever code or words it says it.",
+    inputs=("codings (ICD, SNOMED CT, LOINC, RxNorm, ATC, NDC and others)", "words", "UCUM units", "sigs"),
+    produces=("concepts with their certainty", "ingredients and classes", "amounts in one unit", "structured doses"),
+    population="Entries of adults' records in English, codes and names of several countries; other words are named.",
+    references=(
+        "NOTICE names every source with version and licence; `salus terminology origins` lists those in use",
+        "UCUM specification 2.1, ucum.org",
+    ),
+    licence="Apache-2.0; the tables by their sources' licences",
+    limits=(
+        'What is not read is "not understood" and keeps negatives open; it is never read as absent.',
+        "The sample of the recognition check was looked at while tables were mended: it is no independent estimate.",
+        "SNOMED CT and RxNorm are known only as far as free sources map them; a release of your own adds the rest.",
+        "Free words are read whole or not at all: a sentence about several things belongs to a note.",
+        "Laboratory values are not corrected for the assay.",
+    ),
+)
+
 HL7V2 = Capability(
     id="record.hl7v2",
     version="1.0.0",

@@ -15,8 +15,8 @@ COVERED = frozenset(
     {
         "cardiovascular-disease", "diabetes", "hypertension", "chronic-kidney-disease", "acute-kidney-injury",
         "dialysis", "pregnancy", "breastfeeding", "heart-failure", "atrial-fibrillation-or-flutter", "bleeding",
-        "peptic-ulcer", "angioedema", "liver-disease", "myopathy", "smoker-current", "smoker-not-now", "mechanical-heart-valve",
-        "mitral-stenosis", "hyperkalaemia", "blood-pressure", "systolic-bp", "diastolic-bp", "smoking-status",
+        "peptic-ulcer", "angioedema", "liver-disease", "myopathy", "smoker-current", "smoker-not-now",
+        "mechanical-heart-valve", "mitral-stenosis", "hyperkalaemia", "blood-pressure", "systolic-bp", "diastolic-bp", "smoking-status",
         "total-cholesterol", "hdl-cholesterol", "hba1c", "glucose", "body-mass-index", "body-height",
     }
 )  # fmt: skip

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeGuard
 
 from salus.terminology import dose_text
 from salus.terminology.dose_fhir_amount import dose_amounts
@@ -120,12 +120,16 @@ def _span(low: Decimal | None, high: Decimal | None) -> Span | None:
     return None if low is None or high is None else Span(fraction_of(low), fraction_of(high))
 
 
+def _whole(number: object) -> TypeGuard[int | Decimal]:
+    return isinstance(number, int | Decimal) and Decimal(number).is_finite() and number == int(number)
+
+
 def _line(element: Mapping[str, Any], text_fallback: bool) -> _Line:
     """One Dosage element, its words and its structure held against each other."""
     text = element.get("text")
     words = text.strip() if isinstance(text, str) else ""
     sequence_number = element.get("sequence")
-    order = int(sequence_number) if isinstance(sequence_number, int | Decimal) else None
+    order = int(sequence_number) if _whole(sequence_number) else None
     as_needed = _as_needed(element)
     if element.get("modifierExtension"):
         return _Line(refused(words, "it has a modifier that is not known", bool(as_needed)), order, frozenset())

@@ -16,6 +16,7 @@ from salus.errors import SalusError
 SLICES: tuple[str, ...] = (
     "fhir_server",
     "web",
+    "understanding",
     "hl7",
     "questionnaires",
     "live",
