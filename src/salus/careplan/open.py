@@ -16,8 +16,9 @@ COVERED = frozenset(
         "cardiovascular-disease", "diabetes", "hypertension", "chronic-kidney-disease", "acute-kidney-injury",
         "dialysis", "pregnancy", "breastfeeding", "heart-failure", "atrial-fibrillation-or-flutter", "bleeding",
         "peptic-ulcer", "angioedema", "liver-disease", "myopathy", "smoker-current", "smoker-not-now",
-        "mechanical-heart-valve", "mitral-stenosis", "hyperkalaemia", "blood-pressure", "systolic-bp", "diastolic-bp", "smoking-status",
-        "total-cholesterol", "hdl-cholesterol", "hba1c", "glucose", "body-mass-index", "body-height",
+        "mechanical-heart-valve", "mitral-stenosis", "hyperkalaemia", "blood-pressure", "systolic-bp", "diastolic-bp",
+        "smoking-status", "total-cholesterol", "hdl-cholesterol", "hba1c", "glucose", "body-mass-index",
+        "body-height",
     }
 )  # fmt: skip
 """What rules and the methods that they rest on ask for, whether or not this person gave them occasion to."""
