@@ -68,7 +68,8 @@ def test_a_refuted_allergy_is_none_and_a_resolved_one_is_past():
         ("role|STPFTH", 45, False),
         ("role|HBRO", 45, False),
         ("role|FTH", None, False),
-        ("role|NSIB", 40, False),
+        ("role|NSIB", 40, True),
+        ("role|NSIB", 60, False),
     ],
 )
 def test_premature_disease_counts_in_the_first_degree_only(role, age, premature):

@@ -6,6 +6,7 @@ An element that is malformed reads as absent; intake has reported it as a loss b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -55,6 +56,15 @@ def no_names(kind: str, codes: Iterable[Code], text: str, unit: str) -> frozense
     return frozenset()
 
 
+Find = Callable[[str], "tuple[Source, Body] | None"]
+"""The resource that a reference inside the record leads to; None where there is none."""
+
+
+def nowhere(reference: str) -> tuple[Source, Body] | None:
+    """No reference leads anywhere."""
+    return None
+
+
 def codings(element: Any) -> tuple[Code, ...]:
     """The codings of a CodeableConcept element."""
     if not isinstance(element, dict):
@@ -68,13 +78,14 @@ def codings(element: Any) -> tuple[Code, ...]:
 
 
 def text_of(element: Any) -> str:
-    """The words of a CodeableConcept: its text, else the first display, else the first code."""
+    """The words of a CodeableConcept: its text, else the first display, also of a coding without code, else a code."""
     if not isinstance(element, dict):
         return ""
     if isinstance(element.get("text"), str):
         return str(element["text"])
+    shown = (c.get("display") for c in dicts(element.get("coding")))
     found = codings(element)
-    return next((c.display for c in found if c.display), found[0].code if found else "")
+    return next((d for d in shown if d and isinstance(d, str)), found[0].code if found else "")
 
 
 def span_of(body: Body, *elements: str) -> Span | None:
@@ -166,6 +177,11 @@ class Observation:
     body: Body = field(repr=False, compare=False)
 
     @property
+    def other(self) -> bool:
+        """Whether it speaks of somebody or something else than the patient (a newborn, a donor, a device)."""
+        return bool(self.body.get("focus"))
+
+    @property
     def quantity(self) -> Quantity | None:
         """The value where it is a quantity with a unit and not merely a bound."""
         return self.value if isinstance(self.value, Quantity) and not self.value.comparator else None
@@ -183,6 +199,8 @@ class Condition:
     onset: Span | None
     abatement: Span | None
     recorded: Span | None
+    certainty: str
+    """The letter by which a German diagnosis code is certain ("G"), suspected ("V"), excluded ("A") or past ("Z")."""
     body: Body = field(repr=False, compare=False)
 
     @property
@@ -233,7 +251,7 @@ class Medication:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The common parts of an Encounter, Procedure, allergy, family history, vaccination or questionnaire response."""
+    """What an Encounter, Procedure, Device, allergy, family history, vaccination and questionnaire have in common."""
 
     source: Source
     kind: str
@@ -268,11 +286,54 @@ class Unread:
     text: str
 
 
+def modified(body: Body, find: Find = nowhere) -> bool:
+    """Whether an entry, or the Medication that it refers to, carries a modifier: none is known."""
+    return bool(body.get("modifierExtension") or _product(body, find)[1].get("modifierExtension"))
+
+
 def unread(source: Source, body: Body) -> Unread:
     """View of an entry with a modifierExtension."""
     kind = str(body.get("resourceType"))
     element = body.get("medicationCodeableConcept") if kind.startswith("Medication") else body.get("code")
     return Unread(source, kind, text_of(element))
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A diagnosis that is named in passing: as the reason of a visit or a medicine, in a conclusion or a claim."""
+
+    source: Source
+    where: str
+    codes: tuple[Code, ...]
+    text: str
+    period: Span | None
+
+
+_MENTIONS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "Encounter": (("reasonCode", "the reason of a visit"),),
+    "Procedure": (("reasonCode", "the reason of a procedure"),),
+    "MedicationRequest": (("reasonCode", "the reason of a prescription"),),
+    "MedicationStatement": (("reasonCode", "the reason of a medicine"),),
+    "DeviceUseStatement": (("reasonCode", "the reason of a device"),),
+    "DiagnosticReport": (("conclusionCode", "a report's conclusion"),),
+    "Flag": (("code", "a flag"),),
+    "Claim": (("diagnosis", "a claim"),),
+}
+MENTIONING = tuple(_MENTIONS)
+"""Types of resources that name diagnoses in passing."""
+
+
+def mentions(source: Source, body: Body) -> tuple[Mention, ...]:
+    """The diagnoses that a resource names in passing."""
+    found = []
+    for path, where in _MENTIONS.get(str(body.get("resourceType")), ()):
+        element = body.get(path)
+        for item in element if isinstance(element, list) else [element]:
+            concept = item.get("diagnosisCodeableConcept") if path == "diagnosis" and isinstance(item, dict) else item
+            if codings(concept) or text_of(concept):
+                period = span_of(body, *_DATES, "authoredOn", "created", "effectiveDateTime", "effectivePeriod")
+                found.append(Mention(source, where, codings(concept), text_of(concept), period))
+    return tuple(found)
 
 
 def human_name(body: Body) -> str:
@@ -295,6 +356,8 @@ def human_name(body: Body) -> str:
 def observation(source: Source, body: Body, names: Names = no_names) -> Observation:
     """View of an Observation resource; components are keyed by concept name."""
     found, text, value = codings(body.get("code")), text_of(body.get("code")), value_of(body)
+    if not found:
+        text = _with_specimen(text, body.get("specimen"))
     components: dict[str, Value] = {}
     places: dict[str, int] = {}
     entries = body.get("component")
@@ -314,11 +377,21 @@ def observation(source: Source, body: Body, names: Names = no_names) -> Observat
         value=value,
         components=components,
         places=places,
-        effective=span_of(body, "effectiveDateTime", "effectiveInstant", "effectivePeriod"),
+        effective=span_of(body, "effectiveDateTime", "effectiveInstant", "effectivePeriod", "issued"),
         setting=next(iter(tags(body, TAG_SETTING)), None),
         device=text_of({"text": device.get("display")}) if isinstance(device, dict) and device.get("display") else None,
         body=body,
     )
+
+
+def _with_specimen(text: str, specimen: Any) -> str:
+    """The words of a result with those of its specimen: potassium of the urine is not that of the blood."""
+    of = specimen.get("display") if isinstance(specimen, dict) else None
+    return f"{text}, {of}" if text and isinstance(of, str) and _NOT_BLOOD.search(of) else text
+
+
+_NOT_BLOOD = re.compile(r"urine|\bcsf\b|cerebrospinal|fluid|saliva|sweat|stool|fa?eces|dialysate", re.I)
+"""Specimens in which a substance means something else than in blood."""
 
 
 def _status_code(element: Any) -> str:
@@ -342,21 +415,23 @@ def condition(source: Source, body: Body) -> Condition:
         onset=span_of(body, "onsetDateTime", "onsetPeriod"),
         abatement=span_of(body, "abatementDateTime", "abatementPeriod"),
         recorded=span_of(body, "recordedDate"),
+        certainty=_certainty(body.get("code")),
         body=body,
     )
 
 
-Find = Callable[[str], "tuple[Source, Body] | None"]
-"""The resource that a reference inside the record leads to; None where there is none."""
-
-
-def nowhere(reference: str) -> tuple[Source, Body] | None:
-    """No reference leads anywhere."""
-    return None
+def _certainty(element: Any) -> str:
+    """What the German base profile's extension "icd-10-gm-diagnosesicherheit" of a coding says; "" without it."""
+    for coding in dicts(element.get("coding")) if isinstance(element, dict) else ():
+        for extension in dicts(coding.get("extension")):
+            if str(extension.get("url", "")).lower().endswith("diagnosesicherheit"):
+                told = extension.get("valueCoding")
+                return str(told.get("code") or "unreadable") if isinstance(told, dict) else "unreadable"
+    return ""
 
 
 def medication(source: Source, body: Body, find: Find = nowhere) -> Medication:
-    """View of a MedicationRequest, MedicationStatement or MedicationDispense resource.
+    """View of a MedicationRequest, MedicationStatement, MedicationDispense or MedicationAdministration resource.
 
     A Medication that it refers to, contained or of its own in the record, gives codes, words, form and ingredients.
     """
@@ -365,7 +440,7 @@ def medication(source: Source, body: Body, find: Find = nowhere) -> Medication:
     element = body.get("medicationCodeableConcept") or product.get("code")
     items = dicts(product.get("ingredient"))
     key = "dosage" if body.get("resourceType") == "MedicationStatement" else "dosageInstruction"
-    dosages = tuple(dicts(body.get(key)))
+    dosages = tuple(dicts(body.get(key)))  # that of an administration is one dose given, not what is taken
     routes = [text_of(d.get("route")) for d in dosages]
     return Medication(
         source=source,
@@ -450,9 +525,13 @@ def _medication_status(body: Body) -> str:
     return str(intent) if intent in ("proposal", "plan", "option") else str(body.get("status", ""))
 
 
+_DATES = (
+    "period", "performedDateTime", "performedPeriod", "occurrenceDateTime", "recordedDate", "date", "authored",
+)  # fmt: skip
 _EVENT_CODE = {
     "Encounter": ("class", "type"),
     "Procedure": ("code",),
+    "Device": ("type",),
     "AllergyIntolerance": ("code",),
     "FamilyMemberHistory": ("condition",),
     "Immunization": ("vaccineCode",),
@@ -461,7 +540,7 @@ _EVENT_CODE = {
 
 
 def event(source: Source, body: Body, names: Names = no_names) -> Event:
-    """An Encounter, Procedure, AllergyIntolerance, FamilyMemberHistory, Immunization or questionnaire response."""
+    """View of a resource of one of the types of :class:`Event`."""
     kind = str(body.get("resourceType"))
     found: list[Code] = []
     words: list[str] = []
@@ -481,16 +560,7 @@ def event(source: Source, body: Body, names: Names = no_names) -> Event:
         codes=tuple(found),
         text="; ".join(w for w in words if w),
         status=_event_status(body),
-        period=span_of(
-            body,
-            "period",
-            "performedDateTime",
-            "performedPeriod",
-            "occurrenceDateTime",
-            "recordedDate",
-            "date",
-            "authored",
-        ),
+        period=span_of(body, *_DATES),
         body=body,
     )
 

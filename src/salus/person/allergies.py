@@ -81,6 +81,9 @@ def noted(findings: Iterable[Finding]) -> tuple[tuple[frozenset[str], Statement]
         if use in ("allergy", "no-allergy"):
             state: State = "present" if use == "allergy" else "denied"
             named = frozenset(str(i) for i in finding.details.get("ingredients", ()))
+            concept = str(finding.details.get("concept", ""))
+            if not named and classes.is_class(concept):
+                named = frozenset({concept})  # "cannot tolerate statins"
             statement = Statement(state, finding.sentence, finding.effective[0], finding.evidence, finding.id)
             found.append((named, statement))
     return tuple(found)

@@ -21,7 +21,9 @@ State = Literal["present", "past", "possible", "denied", "denied-now", "not-reco
 RANK: dict[str, int] = {"present": 0, "past": 1, "possible": 2, "denied": 3, "denied-now": 4}
 """Of several statements the first in this order decides: what asserts wins over what denies."""
 
-Kind = Literal["diagnosis", "procedure", "allergy", "medicine", "dose", "result", "relative", "modifier", "note"]
+Kind = Literal[
+    "diagnosis", "procedure", "device", "allergy", "medicine", "dose", "result", "relative", "modifier", "note"
+]
 SHOWN = 80
 """Characters of an entry that are shown where it was not understood."""
 
@@ -47,13 +49,18 @@ class NotUnderstood:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One place that says something of a concept: the words for the plan, its date and where it stands."""
+    """One place that says something of a concept: the words for the plan, its date and where it stands.
+
+    ``date`` is when it was said or began; ``happened`` is when the event itself was, "" where only a note or a date of
+    recording tells.
+    """
 
     state: State
     words: str
     date: str
     evidence: tuple[Evidence, ...]
     finding: str = ""
+    happened: str = ""
 
     @property
     def when(self) -> datetime | None:

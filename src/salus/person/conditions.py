@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from salus.fhir.codes import Code
 from salus.fhir.views import Condition, Event
 from salus.findings.model import Finding
-from salus.person.answer import NotUnderstood, State, Statement, on, place, text_of
+from salus.person.answer import Kind, NotUnderstood, State, Statement, on, place, span_of, text_of
+from salus.person.dated import happened
 from salus.record.chart import Chart
 from salus.terminology import codes
 from salus.terminology.meaning import Diagnosis
 
 UNKNOWN = "no table knows its code, and its words could not be read"
+FUTURE = "it begins after today, though it was written down before"
 EMPTY = "it has neither a code nor words"
 _ASSERTIONS: dict[str, State] = {"present": "present", "historical": "past", "possible": "possible"}
 _OVER = ("inactive", "remission", "resolved")
 """What says that a problem is over. A status that cannot be read says nothing of the kind."""
-_DONE = ("completed", "in-progress", "")
+_DONE = ("completed", "in-progress", "active", "")
+_NOT_DONE = ("preparation", "not-done", "entered-in-error", "inactive")
+ACUTE_DAYS = 28
+"""Four weeks, within which ICD-10 calls an infarction acute (I21)."""
+_CERTAINTY: dict[str, State] = {"G": "present", "Z": "past", "V": "possible", "A": "denied"}
+"""Letters beside a German diagnosis code: "gesichert", "Zustand nach", "Verdacht", "Ausschluss"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +49,29 @@ def recorded(chart: Chart) -> tuple[tuple[Entry, ...], tuple[NotUnderstood, ...]
             unread.append(_unread(condition, meaning))
         elif meaning.aspect != "denied" or meaning.concepts:
             entries.append(_of_condition(chart, condition, meaning))
-    for procedure in chart.events("Procedure"):
+    for procedure in (*chart.events("Procedure"), *chart.events("Device")):
         meaning = chart.terminology.procedure(procedure.codes, procedure.text)
-        if procedure.status not in _DONE:
+        if procedure.status in _NOT_DONE:
             continue
         if not meaning.understood:
             unread.append(_unread(procedure, meaning))
+        elif procedure.kind == "Device" and not meaning.concepts:
+            continue  # a cuff or a pump tells of no disease
         else:
             entries.append(_of_procedure(procedure, meaning))
-    return tuple(entries), tuple(unread)
+    unread += [replace(_unread(c, chart.terminology.diagnosis(c.codes, c.text)), why=FUTURE) for c in chart.future()]
+    return (*entries, *_in_passing(chart)), tuple(unread)
+
+
+def _in_passing(chart: Chart) -> Iterator[Entry]:
+    """Diagnoses that stand beside something else: nobody put them on the list, so each is only possible."""
+    for mention in chart.mentions():
+        meaning = chart.terminology.diagnosis(mention.codes, mention.text)
+        if meaning.concepts and meaning.aspect in ("active", "history", "resolved", "possible"):
+            name = name_of(mention.text, mention.codes)
+            words = f"{name} as {mention.where}{on(mention.period)}, not on the problem list"
+            evidence = (place(mention.source, label=mention.where),)
+            yield Entry(meaning, Statement("possible", words, text_of(mention.period), evidence), name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +129,11 @@ def name_of(text: str, codings: Sequence[Code]) -> str:
 
 
 def _unread(entry: Condition | Event, meaning: Diagnosis) -> NotUnderstood:
-    event = isinstance(entry, Event)
+    kind: Kind = "diagnosis" if isinstance(entry, Condition) else "device" if entry.kind == "Device" else "procedure"
     when = entry.period if isinstance(entry, Event) else entry.onset or entry.recorded
     why = EMPTY if meaning.basis == "empty" else UNKNOWN
-    evidence = (place(entry.source, label="procedure" if event else "problem list"),)
-    return NotUnderstood(
-        "procedure" if event else "diagnosis", name_of(entry.text, entry.codes), why, text_of(when), evidence
-    )
+    evidence = (place(entry.source, label="problem list" if kind == "diagnosis" else kind),)
+    return NotUnderstood(kind, name_of(entry.text, entry.codes), why, text_of(when), evidence)
 
 
 def _of_condition(chart: Chart, condition: Condition, meaning: Diagnosis) -> Entry:
@@ -126,25 +146,46 @@ def _of_condition(chart: Chart, condition: Condition, meaning: Diagnosis) -> Ent
         words = f"the problem list refutes {name}{on(when)}"
     elif state == "possible":
         words = f"the problem list has {name} as not confirmed"
-    return Entry(meaning, Statement(state, words, text_of(when), evidence), name, meaning.aspect == "family")
+    lasting = all(_nature(name) in ("status", "history") for name in meaning.narrow)
+    event = happened(condition, chart.patient, past=lasting or meaning.aspect != "active")
+    if "myocardial-infarction-old" in meaning.narrow and _newer(event, chart.now - timedelta(days=ACUTE_DAYS)):
+        event = ""  # an infarction that is called old is older than that: the date is that of the writing
+    statement = Statement(state, words, text_of(when), evidence, happened=event)
+    return Entry(meaning, statement, name, meaning.aspect == "family")
+
+
+def _nature(name: str) -> str:
+    concept = codes.concepts().get(name)
+    return concept.nature if concept else ""
+
+
+def _newer(date: str, than: datetime) -> bool:
+    span = span_of(date)
+    return span is not None and span.start > than
 
 
 def _state(chart: Chart, condition: Condition, meaning: Diagnosis) -> State:
     """The more cautious of what the status elements say and what the code itself says."""
-    if condition.verification == "refuted" or meaning.aspect == "denied":
+    certainty = _CERTAINTY.get(condition.certainty, "possible") if condition.certainty else "present"
+    if condition.verification == "refuted" or meaning.aspect == "denied" or certainty == "denied":
         return "denied"
-    if not condition.asserted or meaning.aspect == "possible":
+    if not condition.asserted or meaning.aspect == "possible" or certainty == "possible":
         return "possible"
     ended = condition.abatement is not None and condition.abatement.start <= chart.now
     over = ended or (condition.abatement is None and condition.clinical in _OVER)
-    return "past" if over or meaning.aspect != "active" else "present"
+    return "past" if over or meaning.aspect != "active" or certainty == "past" else "present"
 
 
 def _of_procedure(procedure: Event, meaning: Diagnosis) -> Entry:
     evidence = (place(procedure.source, label="procedure"),)
     name = name_of(procedure.text, procedure.codes)
-    words = f"procedure: {name}{on(procedure.period)}"
-    statement = Statement("past", words, text_of(procedure.period), evidence)
+    device = procedure.kind == "Device"
+    done = procedure.status in _DONE
+    when = "" if device and procedure.period is None else on(procedure.period)
+    words = f"{'device' if device else 'procedure'}: {name}{when}"
+    words += "" if done else f", of which the record says “{procedure.status}”"
+    date = text_of(procedure.period)
+    statement = Statement("past" if done else "possible", words, date, evidence, happened=date)
     return Entry(meaning, statement, name, meaning.aspect == "family")
 
 

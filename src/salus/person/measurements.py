@@ -12,18 +12,21 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from salus.errors import UnitError
+from salus.fhir.codes import Code
 from salus.fhir.dates import Span
 from salus.fhir.quantity import Quantity
-from salus.fhir.views import Observation, unit_of
+from salus.fhir.views import Observation, Value, unit_of
 from salus.findings.model import Evidence
 from salus.person.answer import NotUnderstood, day, place, text_of
 from salus.record.chart import Chart
-from salus.terminology import units
+from salus.terminology import plausible, units
 
 PANELS = {"systolic-bp": "blood-pressure", "diastolic-bp": "blood-pressure"}
-"""Measurements that also stand as a component of an observation of another name."""
+"""Components that mean something else in a panel of another name (an average of a day, a pressure at home)."""
 NAMED = "no table knows what was measured"
 UNDATED = "it has no date"
+STATUS = "its status does not say that it is a result"
+OTHER = "it speaks of somebody or something else"
 DAYS_A_MONTH = 365.25 / 12
 _ROUNDING = 0.005
 """Share by which two results of one moment may differ and be the same, rounded in two units."""
@@ -31,10 +34,14 @@ _ROUNDING = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One result. ``value`` is None where it cannot be had in the wanted unit; ``problem`` says why then."""
+    """One result: ``told`` as it stands there, ``quantity`` with its own unit, ``value`` in the wanted one.
+
+    ``value`` is None where it cannot be had in the wanted unit; ``problem`` says why then.
+    """
 
     observation: Observation
     span: Span
+    told: Value
     quantity: Quantity | None
     value: Decimal | None
     problem: str
@@ -94,20 +101,24 @@ def readings(
 ) -> tuple[Reading, ...]:
     """Every result of ``concept``, oldest first, each in ``unit`` or with the reason why not."""
     found = [_reading(concept, unit, o, o.value) for o in chart.observations(concept, since)]
-    panel = PANELS.get(concept)
-    if panel:
-        found += [_reading(concept, unit, o, o.components.get(concept)) for o in chart.observations(panel, since)
-                  if concept in o.components and concept not in o.concepts]  # fmt: skip
+    found += [
+        _reading(concept, unit, o, o.components[concept])
+        for o in chart.panels(concept)
+        if (concept not in PANELS or PANELS[concept] in o.concepts)
+        if since is None or (o.effective is not None and o.effective.start >= since)
+    ]
     wanted = [r for r in found if settings is None or r.observation.setting in settings]
     return tuple(sorted(wanted, key=lambda r: (r.span.start, r.observation.source.ref)))
 
 
-def _reading(concept: str, unit: str, observation: Observation, value: object) -> Reading:
+def _reading(concept: str, unit: str, observation: Observation, value: Value) -> Reading:
     assert observation.effective is not None  # the chart gives dated observations only
-    told = value if isinstance(value, Quantity) else None
+    told = value if isinstance(value, Quantity) else _written(value)
     problem, number = "", None
     if told is None:
         problem = "it has no number with a unit"
+    elif not plausible.possible(concept, told):
+        problem = f"nobody can have {told}: the unit, the decimal point or the name is wrong"
     elif told.comparator:
         problem = f"it is only a bound ({told})"
     else:
@@ -115,7 +126,16 @@ def _reading(concept: str, unit: str, observation: Observation, value: object) -
             number = units.convert(told, unit, concept).value
         except UnitError as error:
             problem = error.what
-    return Reading(observation, observation.effective, told, number, problem)
+    return Reading(observation, observation.effective, value, told, number, problem)
+
+
+_WRITTEN = re.compile(r"\s*(<=|>=|<|>)?\s*(\d{1,7}(?:\.\d{1,6})?)\s*([^\s\d].{0,19}?)\s*")
+
+
+def _written(value: object) -> Quantity | None:
+    """A number with its unit that was written as words ("6.6 mmol/L"); None for any other words."""
+    match = _WRITTEN.fullmatch(value) if isinstance(value, str) else None
+    return Quantity(Decimal(match[2]), match[3], match[1]) if match else None
 
 
 def newest(
@@ -179,8 +199,10 @@ def _hidden(chart: Chart, concept: str, since: datetime | None) -> str:
         span = observation.effective
         if since is not None and span is not None and span.end <= since:
             continue
-        if span is not None and concept in observation.concepts:
-            continue
+        if observation.other or (observation.concepts and (span is not None or concept not in observation.concepts)):
+            continue  # it is known to be something else, or a question of this concept finds it
+        if any(_is_loinc(code) for code in observation.codes):
+            continue  # LOINC tells apart what is measured, and its codes of this concept are known
         unit = unit_of(observation.value)
         if isinstance(observation.value, Quantity) and units.compatible(unit, concept):
             shown = observation.text or ", ".join(c.code for c in observation.codes) or "without a name"
@@ -188,11 +210,46 @@ def _hidden(chart: Chart, concept: str, since: datetime | None) -> str:
     return ""
 
 
+def _is_loinc(code: Code) -> bool:
+    """Whether a code is one of LOINC, by system and check digit (mod 10, LOINC Users' Guide)."""
+    match = _LOINC.fullmatch(code.code) if code.system == "http://loinc.org" else None
+    if match is None:
+        return False
+    doubled = [int(d) * (1 + n % 2) for n, d in enumerate(reversed(match[1]), 1)]
+    return (10 - sum(d // 10 + d % 10 for d in doubled) % 10) % 10 == int(match[2])
+
+
+_LOINC = re.compile(r"(\d{1,7})-(\d)")
+
+
 def not_understood(chart: Chart) -> Iterator[NotUnderstood]:
-    """Results that no question finds: of a code that nobody knows, or without a date."""
+    """Results that no question finds, and newest results of what is known whose value cannot be read."""
     for observation in chart.unread_observations():
-        name = observation.text or ", ".join(c.display or c.code for c in observation.codes)
-        why = UNDATED if observation.effective is None and observation.concepts else NAMED
-        evidence = (place(observation.source, label="result"),)
-        unit = unit_of(observation.value)
-        yield NotUnderstood("result", name, why, text_of(observation.effective), evidence, unit)
+        known = bool(observation.concepts)
+        why = OTHER if observation.other else NAMED
+        if known and not observation.other:
+            why = UNDATED if observation.effective is None else STATUS
+        yield _listed(observation, why)
+    for concept, observation in sorted(chart.recorded().items(), key=lambda row: row[1].source.ref):
+        unit = units.canonical_unit_of(concept) if units.known(concept) else ""
+        if unit and (why := _unreadable(chart, concept, unit)):
+            yield _listed(observation, why)
+
+
+def _unreadable(chart: Chart, concept: str, unit: str) -> str:
+    """Why the newest result of ``concept`` has no value; "" where it has one, is a bound or is said in words."""
+    found = readings(chart, concept, unit)
+    last = found[-1] if found else None
+    if last is None or last.value is not None or last.observation.body.get("dataAbsentReason"):
+        return ""
+    bound = last.quantity is not None and last.quantity.comparator
+    worded = isinstance(last.told, Code | bool) or (isinstance(last.told, str) and not re.search(r"\d", last.told))
+    return "" if bound or worded else last.problem
+
+
+def _listed(observation: Observation, why: str) -> NotUnderstood:
+    known = label(min(observation.concepts)) if observation.concepts else ""
+    name = known or observation.text or ", ".join(c.display or c.code for c in observation.codes)
+    evidence = (place(observation.source, label="result"),)
+    unit = unit_of(observation.value)
+    return NotUnderstood("result", name, why, text_of(observation.effective), evidence, unit)

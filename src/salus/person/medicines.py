@@ -8,13 +8,14 @@ contradicted; an entry whose supply has run out, or that nobody confirmed for tw
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from salus.fhir import dates
-from salus.fhir.views import Medication
+from salus.fhir.views import Medication, dicts
 from salus.findings.model import Evidence, Finding
 from salus.person.answer import NotUnderstood, place, text_of
 from salus.terminology import classes, doses
@@ -26,6 +27,8 @@ STALE_DAYS = 730
 """A medicine that nobody confirmed for longer is marked. salus's own choice, the look-back of risk.prevent."""
 DISPENSED_DAYS = 180
 """How long something handed out without a stated supply counts as taken. salus's own choice."""
+GIVEN_DAYS = 30
+"""How long a single administration counts as taken. salus's own choice."""
 GRACE_DAYS = 90
 """How long after the end of its supply a medicine counts as taken without a question. salus's own choice."""
 NO_NAME = "a medicine without a name"
@@ -64,6 +67,11 @@ class Medicine:
     def ingredient(self) -> str:
         """Its ingredients as one name; the name itself where they are not known."""
         return " + ".join(self.drug.ingredients) or self.name
+
+    @property
+    def sure(self) -> bool:
+        """Whether nothing on record speaks against its being taken now. What is not sure is asked about."""
+        return self.status in ("active", "in a note only") and not self.stale
 
     @property
     def words(self) -> str:
@@ -145,17 +153,23 @@ def drug_of_note(finding: Finding) -> Meaning:
 def _counts(one: Listed, now: datetime) -> bool:
     """Whether an entry speaks of something taken now."""
     entry = one.entry
-    if one.drug.nothing:
+    if one.drug.nothing or one.drug.silent:
         return False
     if entry.until is not None and entry.until.end <= now:
         return False
-    if entry.body.get("resourceType") == "MedicationDispense":
+    kind = entry.body.get("resourceType")
+    if kind == "MedicationDispense":
         if entry.status not in ("completed", "in-progress"):
             return False
         begun = entry.confirmed.start if entry.confirmed else None
         if entry.supplied_until is not None:
             return entry.supplied_until + timedelta(days=GRACE_DAYS) > now
         return begun is not None and begun + timedelta(days=DISPENSED_DAYS) > now
+    if kind == "MedicationAdministration":
+        given = entry.confirmed.end if entry.confirmed else None
+        return (
+            entry.status in ("completed", "in-progress") and given is not None and given + timedelta(GIVEN_DAYS) > now
+        )
     return entry.status in _ON_LIST
 
 
@@ -187,7 +201,7 @@ def _from_record(
     doubts = [f.sentence for f in against]
     doubts += [f"the record has it as {one.entry.status} on {text_of(one.entry.confirmed)[:10]}" for one in untaken]
     doubts += _doubts(group, newest, dosed, last, now)
-    contradicted = bool(against or untaken)
+    contradicted = bool(against or untaken or _against(entry))
     return Medicine(
         drug=newest.drug,
         name=entry.text or ", ".join(c.display or c.code for c in entry.codes) or NO_NAME,
@@ -205,6 +219,17 @@ def _from_record(
     )
 
 
+_STOPS = re.compile(
+    r"stop|discontinu|\bnot? (?:longer |being )?tak|no longer|ceas|declin|refus|never (?:took|start)|paus", re.I
+)
+"""Words in an entry's own note by which it may not be taken. They raise a doubt and take nothing off the list."""
+
+
+def _against(entry: Medication) -> list[str]:
+    told = (note.get("text") for note in dicts(entry.body.get("note")))
+    return [words for words in told if isinstance(words, str) and _STOPS.search(words)]
+
+
 _STATUS = {"on-hold": "on hold", "unknown": "status not known", "": "status not known"}
 
 
@@ -214,6 +239,9 @@ def _doubts(group: Sequence[Listed], newest: Listed, dosed: Listed, last: str, n
         found.append("listed more than once with different doses")
     if newest.entry.status == "on-hold":
         found.append("the record has it on hold")
+    if newest.entry.body.get("resourceType") == "MedicationAdministration":
+        found.append("only that it was given is recorded: confirm that it is taken, and the dose")
+    found += [f"a note on the entry says: “{words[:80]}”" for words in _against(newest.entry)]
     if newest.entry.status in ("unknown", ""):
         found.append("the record does not say whether it is taken")
     if not newest.drug.understood:

@@ -22,13 +22,15 @@ from salus.person.measurements import Measured, Reading
 from salus.person.medicines import Listed, Medicine
 from salus.person.relatives import Relative
 from salus.record.chart import Chart
+from salus.terminology import classes
 
 ADULT = 18
 _SOURCES: Mapping[str, tuple[str, ...]] = {
     "allergy": ("AllergyIntolerance",),
     "diagnosis": ("Condition",),
     "procedure": ("Procedure",),
-    "medicine": ("MedicationRequest", "MedicationStatement", "MedicationDispense"),
+    "device": ("Device",),
+    "medicine": ("MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration"),
     "dose": (),
     "relative": ("FamilyMemberHistory",),
     "result": ("Observation",),
@@ -121,7 +123,7 @@ class Person:
     @property
     def list_known(self) -> bool:
         """Whether the record holds a medicine list at all. Without one, that a medicine is not on it says nothing."""
-        return bool(self.listed or self.unread("medicine"))
+        return any(not one.drug.silent for one in self.listed) or bool(self.unread("medicine"))
 
     def taking(self, *names: str) -> tuple[Medicine, ...]:
         """Medicines in use that are any of ``names`` (ingredients or classes)."""
@@ -150,7 +152,8 @@ class Person:
             for a in self.allergies
             if (a.nothing and a.statement.date) or (not a.nothing and a.bars(ingredient))
         ]
-        found += [s for names, s in allergies.noted(self.all("note-medication")) if ingredient in names]
+        speaks_of = {ingredient, *classes.classes_of((ingredient,))}
+        found += [s for names, s in allergies.noted(self.all("note-medication")) if speaks_of & names]
         return settle(f"allergy to {ingredient}", found, self.unread("allergy"))
 
     # ---- relatives

@@ -21,9 +21,29 @@ from salus.record.chart import Chart
 PREMATURE: Mapping[str, int] = {"male": 55, "female": 65}
 """Ages below which disease of heart or vessels in a relative of the first degree is premature (2018 AHA/ACC
 cholesterol guideline, risk enhancers)."""
-_DECADE = re.compile(r"(\d{1,2}0)s\Z")
-_AGE = re.compile(r"(\d{1,3})\Z")
-_YEARS = {"a": 1.0, "year": 1.0, "years": 1.0, "mo": 1 / 12, "month": 1 / 12, "months": 1 / 12, "wk": 7 / 365.25}
+_DECADES = {name: 10 * tens for tens, name in enumerate(("twenties", "thirties", "forties", "fifties", "sixties",
+                                                        "seventies", "eighties", "nineties"), 2)}  # fmt: skip
+_DECADE = re.compile(
+    rf"(?:in )?(?:(?:his|her|their|the) )?(early|mid|late)?[- ]?(?:(\d0)['’]?s|({'|'.join(_DECADES)}))"
+)
+_PARTS = {"early": (0, 4), "mid": (3, 6), "late": (5, 9)}
+"""Years of a decade."""
+_AGE = re.compile(r"(?:at )?(?:age|aged)? ?(\d{1,3}) ?(?:y|yr|yrs|yo|y/o|years?(?: old| of age)?)?")
+_BOUND = re.compile(
+    r"(before|under|younger than|<|after|over|>)(?: the)?(?: age)?(?: of)? ?(\d{1,3}) ?(?:y|yrs?|years?(?: of age)?)?"
+)
+_YEARS = {
+    "a": 1.0,
+    "year": 1.0,
+    "years": 1.0,
+    "yr": 1.0,
+    "yrs": 1.0,
+    "y": 1.0,
+    "mo": 1 / 12,
+    "month": 1 / 12,
+    "months": 1 / 12,
+    "wk": 7 / 365.25,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +57,8 @@ class Kin:
 
 
 UNKNOWN_KIN = Kin("")
+UNTOLD = "health-unknown"
+"""FHIR's status of a family history of which nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +74,7 @@ class Relative:
     @property
     def premature(self) -> bool:
         """True for a relative of the first degree whose disease surely began before the age of :data:`PREMATURE`."""
-        limit = PREMATURE.get(self.kin.sex)
+        limit = PREMATURE.get(self.kin.sex, min(PREMATURE.values()))
         return self.kin.degree == 1 and limit is not None and self.oldest is not None and self.oldest < limit
 
 
@@ -106,7 +128,8 @@ def _sexed(kin: Kin, sex: Any) -> Kin:
 
 def relatives(chart: Chart, entries: Iterable[Entry], noted: Iterable[Finding]) -> tuple[Relative, ...]:
     """Every condition of a relative: from the family history first, then from the problem list, then from notes."""
-    found = [r for event in chart.events("FamilyMemberHistory") for r in _of_event(chart, event)]
+    told = (event for event in chart.events("FamilyMemberHistory") if event.status != UNTOLD)
+    found = [r for event in told for r in _of_event(chart, event)]
     found += [Relative(UNKNOWN_KIN, e.meaning.concepts, None, None, e.statement) for e in entries if e.family]
     found += [_of_note(f) for f in noted if f.details.get("assertion") == "family"]
     return tuple(found)
@@ -117,6 +140,9 @@ def not_understood(chart: Chart) -> tuple[NotUnderstood, ...]:
     found = []
     for event in chart.events("FamilyMemberHistory"):
         when, evidence = answer.text_of(event.period), (place(event.source, "condition", "family history"),)
+        if event.status == UNTOLD and event.text:
+            found.append(NotUnderstood("relative", event.text, "nobody could say whether it is so", when, evidence))
+            continue
         for item in dicts(event.body.get("condition")):
             meaning = chart.terminology.diagnosis(codings(item.get("code")), text_of(item.get("code")))
             if not meaning.understood:
@@ -151,9 +177,9 @@ def _of_event(chart: Chart, event: Event) -> Iterator[Relative]:
 
 def _onset(item: Mapping[str, Any]) -> tuple[int | None, int | None]:
     """The youngest and oldest age in completed years at which it may have begun; None where that is not told."""
-    age = _years(item.get("onsetAge"))
+    age, bound = _years(item.get("onsetAge")), _comparator(item.get("onsetAge"))
     if age is not None:
-        return age, age
+        return {"<": (None, age - 1), "<=": (None, age), ">": (age + 1, None), ">=": (age, None)}.get(bound, (age, age))
     bounds = item.get("onsetRange")
     if isinstance(bounds, dict):
         return _years(bounds.get("low")), _years(bounds.get("high"))
@@ -163,17 +189,31 @@ def _onset(item: Mapping[str, Any]) -> tuple[int | None, int | None]:
 
 def _years(element: Any) -> int | None:
     told = quantity.read(element)
-    if told is None or told.comparator or told.unit not in _YEARS or not 0 <= told.value < 150:
+    if told is None or told.unit not in _YEARS:
         return None
-    return int(float(told.value) * _YEARS[told.unit])
+    years = float(told.value) * _YEARS[told.unit]
+    return int(years) if 0 <= years < 130 else None
+
+
+def _comparator(element: Any) -> str:
+    told = quantity.read(element)
+    return (told.comparator or "") if told else ""
 
 
 def _ages(text: str) -> tuple[int | None, int | None]:
-    """ "45" is 45; "40s" is 40 to 49."""
-    decade, age = _DECADE.match(text), _AGE.match(text)
-    if decade:
-        return int(decade[1]), int(decade[1]) + 9
-    return (int(age[1]), int(age[1])) if age else (None, None)
+    """ "45" or "age 45 years" is 45; "in his 40s" and "early forties" are 40 to 49; "before 50" is 49 at most."""
+    words = text.strip().lower()
+    match _AGE.fullmatch(words), _DECADE.fullmatch(words), _BOUND.fullmatch(words):
+        case re.Match() as age, _, _:
+            return int(age[1]), int(age[1])
+        case _, re.Match() as decade, _:
+            first = int(decade[2]) if decade[2] else _DECADES[decade[3]]
+            low, high = _PARTS.get(decade[1] or "", (0, 9))
+            return first + low, first + high
+        case _, _, re.Match() as bound:
+            limit = int(bound[2])
+            return (None, limit - 1) if bound[1] in ("before", "under", "<", "younger than") else (limit, None)
+    return None, None
 
 
 def _of_note(finding: Finding) -> Relative:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from salus.fhir.codes import Code
@@ -21,7 +22,7 @@ DENIAL_DAYS = 30
 BREASTFEEDING_DAYS = 730
 """A recorded breast-feeding counts for two years at most (WHO: continued up to two years and beyond). salus's choice.
 """
-ENDS = ("childbirth-postpartum",)
+ENDS = ("childbirth-postpartum", "pregnancy-loss")
 NEVER = ("hysterectomy",)
 
 
@@ -32,7 +33,7 @@ def pregnancy(chart: Chart, entries: Iterable[Entry], noted: Iterable[Noted]) ->
     """
     told = [s for e in entries if "pregnancy" in e.meaning.concepts and not e.family for s in (e.statement,)]
     told += [n.statement for n in noted if "pregnancy" in n.concepts]
-    told += _statuses(chart, "pregnancy-status", "pregnant", "not-pregnant", "pregnancy status")
+    told += _statuses(chart, "pregnancy-status", ("pregnant", "pregnancy"), "not-pregnant", "pregnancy status")
     told += _due(chart)
     ended = max((s.when for e in entries if set(ENDS) & e.meaning.concepts and (s := e.statement).when), default=None)
     current = [s for s in told if _still(s, chart.now, ended)]
@@ -43,7 +44,16 @@ def pregnancy(chart: Chart, entries: Iterable[Entry], noted: Iterable[Noted]) ->
         e.statement for e in entries if set(NEVER) & e.meaning.concepts and e.statement.state in ("present", "past")
     ]
     kept += [Statement("denied", s.words, s.date, s.evidence) for s in barren]
+    if chart.patient.sex == "male":
+        kept = [_contradicted(s) for s in kept]
     return settle("pregnancy", kept)
+
+
+def _contradicted(statement: Statement) -> Statement:
+    """A pregnancy beside the sex "male": which of the two is wrong, a person has to find out."""
+    if statement.state != "present":
+        return statement
+    return replace(statement, state="possible", words=f"{statement.words}, but the recorded sex is male")
 
 
 def _still(statement: Statement, now: datetime, ended: datetime | None) -> bool:
@@ -65,12 +75,12 @@ def breastfeeding(chart: Chart, entries: Iterable[Entry], noted: Iterable[Noted]
     return settle("breastfeeding", (s for s in told if s.when is None or s.when >= earliest))
 
 
-def _statuses(chart: Chart, concept: str, yes: str, no: str, name: str) -> Iterator[Statement]:
+def _statuses(chart: Chart, concept: str, yes: tuple[str, ...], no: str, name: str) -> Iterator[Statement]:
     for observation in chart.observations(concept):
         said = _said(chart, observation)
-        state: State | None = "present" if yes in said else "denied" if no in said else None
-        if state:
-            words = f"{name} of {_day(observation)}: {_words(observation)}"
+        if "no-information" not in said:
+            state: State = "denied" if no in said else "present" if set(yes) & said else "possible"
+            words = f"{name} of {_day(observation)}: {_words(observation) or 'cannot be read'}"
             yield Statement(state, words, text_of(observation.effective), (Evidence.of_observation(observation, name),))
 
 

@@ -23,6 +23,7 @@ from salus.fhir.views import (
     Condition,
     Event,
     Medication,
+    Mention,
     Observation,
     Patient,
     Source,
@@ -32,6 +33,8 @@ from salus.terminology.naming import names_by
 from salus.terminology.reader import Terminology, shipped
 
 USABLE_STATUS = frozenset({"final", "amended", "corrected", "preliminary"})
+WITHOUT_RESULT = frozenset({"registered", "specimen-in-process", "cancelled", "entered-in-error"})
+"""Statuses of an observation that has no result. One of any other status has one that nobody vouches for."""
 TAG_FINDING = "urn:salus:finding"
 
 
@@ -62,9 +65,10 @@ Entry = tuple[Source, Body]
 V = TypeVar("V", Patient, Observation, Condition, Medication, Event, Blob)
 
 _EVENTS = (
-    "Encounter", "Procedure", "AllergyIntolerance", "FamilyMemberHistory", "Immunization", "QuestionnaireResponse",
+    "Encounter", "Procedure", "Device", "AllergyIntolerance", "FamilyMemberHistory", "Immunization",
+    "QuestionnaireResponse",
 )  # fmt: skip
-_MEDICATIONS = ("MedicationRequest", "MedicationStatement", "MedicationDispense")
+_MEDICATIONS = ("MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration")
 _EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -155,8 +159,13 @@ class Chart:
         """Usable observations of ``concept`` (a name of codes.toml), dated ones only, oldest first."""
         return tuple(self._recall("observations", (concept, since.isoformat() if since else "")))
 
+    def panels(self, concept: str) -> tuple[Observation, ...]:
+        """Usable observations of another name that hold ``concept`` as a component, oldest first."""
+        return tuple(self._recall("panels", (concept,)))
+
     def unread_observations(self) -> tuple[Observation, ...]:
-        """Usable observations that no question finds: of a code that nobody understands, or without a date."""
+        """Observations that no question finds: of a code that nobody understands, without a date or with a status that
+        nobody knows, or about somebody else."""
         return tuple(self._recall("unread_observations", ()))
 
     def modified(self, kind: str) -> tuple[Unread, ...]:
@@ -177,9 +186,17 @@ class Chart:
         return tuple(self._recall("medications", ()))
 
     def events(self, kind: str) -> tuple[Event, ...]:
-        """Resources of one of the kinds Encounter, Procedure, AllergyIntolerance, FamilyMemberHistory, Immunization,
-        QuestionnaireResponse."""
+        """Resources of one of the kinds Encounter, Procedure, Device, AllergyIntolerance, FamilyMemberHistory,
+        Immunization, QuestionnaireResponse."""
         return tuple(self._recall("events", (kind,)))
+
+    def mentions(self) -> tuple[Mention, ...]:
+        """Diagnoses that are named in passing: reasons, conclusions, flags, claims."""
+        return tuple(self._recall("mentions", ()))
+
+    def future(self) -> tuple[Condition, ...]:
+        """Problems that were written down by now and are dated after it: one of the two dates is wrong."""
+        return tuple(self._recall("future", ()))
 
     def notes(self) -> tuple[Blob, ...]:
         """Free-text notes."""
@@ -249,7 +266,7 @@ class Chart:
     def _all(self, kind: str, view: Callable[[Source, Body], V]) -> tuple[V, ...]:
         if kind not in self._parsed:
             # a modifier that is not known may turn the meaning round: such an entry is kept, but not read
-            entries = (e for e in self._by_type.get(kind, ()) if not e[1].get("modifierExtension"))
+            entries = (e for e in self._by_type.get(kind, ()) if not views.modified(e[1], self._find))
             self._parsed[kind] = tuple(view(source, body) for source, body in entries)
         return self._parsed[kind]
 
@@ -280,7 +297,8 @@ class Chart:
     def _usable(self) -> Iterator[tuple[Observation, Span]]:
         for observation in self._all("Observation", self._observation):
             span = observation.effective
-            if observation.status in USABLE_STATUS and span is not None and span.start <= self._now:
+            known = observation.status in USABLE_STATUS and not observation.other
+            if known and span is not None and span.start <= self._now:
                 yield observation, span
 
     def _find_observations(self, concept: str, since: str) -> tuple[Observation, ...]:
@@ -288,23 +306,34 @@ class Chart:
         found = [(s.start, o.source.ref, o) for o, s in self._usable() if concept in o.concepts and earliest <= s.start]
         return tuple(o for _, _, o in sorted(found, key=lambda row: row[:2]))
 
+    def _find_panels(self, concept: str) -> tuple[Observation, ...]:
+        found = [
+            (s.start, o.source.ref, o)
+            for o, s in self._usable()
+            if concept in o.components and concept not in o.concepts
+        ]
+        return tuple(o for _, _, o in sorted(found, key=lambda row: row[:2]))
+
     def _find_unread_observations(self) -> tuple[Observation, ...]:
         found = [
             o
             for o in self._all("Observation", self._observation)
-            if o.status in USABLE_STATUS and (o.effective is None or not self._meant(o)) and self._past(o.effective)
+            if o.status not in WITHOUT_RESULT
+            and self._past(o.effective)
+            and (o.status not in USABLE_STATUS or o.other or o.effective is None or not self._meant(o))
         ]
         return tuple(sorted(found, key=lambda o: (_start(o.effective), o.source.ref)))
 
     def _meant(self, observation: Observation) -> bool:
         """Whether anybody can say what was observed."""
-        if observation.concepts or observation.components:
+        if observation.concepts or (observation.components and observation.codes):
             return True
         unit = views.unit_of(observation.value) or None
         return self._terminology.measure(observation.codes, observation.text, unit).understood
 
     def _find_modified(self, kind: str) -> tuple[Unread, ...]:
-        return tuple(views.unread(s, body) for s, body in self._by_type.get(kind, ()) if body.get("modifierExtension"))
+        entries = self._by_type.get(kind, ())
+        return tuple(views.unread(s, body) for s, body in entries if views.modified(body, self._find))
 
     def _find_latest(self, concept: str) -> tuple[Observation, ...]:
         return self._find_observations(concept, "")[-1:]
@@ -317,6 +346,23 @@ class Chart:
                 key=lambda c: (_start(c.onset or c.recorded), c.source.ref),
             )
         )
+
+    def _find_future(self) -> tuple[Condition, ...]:
+        found = [
+            c
+            for c in self._all("Condition", views.condition)
+            if c.verification != "entered-in-error"
+            and not self._past(c.onset)
+            and c.recorded
+            and self._past(c.recorded)
+        ]
+        return tuple(sorted(found, key=lambda c: c.source.ref))
+
+    def _find_mentions(self) -> tuple[Mention, ...]:
+        if "mentions" not in self._parsed:
+            entries = (e for kind in views.MENTIONING for e in self._by_type.get(kind, ()) if _stands(e[1]))
+            self._parsed["mentions"] = tuple(m for source, body in entries for m in views.mentions(source, body))
+        return tuple(m for m in self._parsed["mentions"] if self._past(m.period))
 
     def _find_medications(self) -> tuple[Medication, ...]:
         found = [m for kind in _MEDICATIONS for m in self._all(kind, self._medication)]
@@ -354,6 +400,10 @@ class Chart:
         return tuple(sorted((f for f in self._findings if f.code == code), key=lambda f: f.id))
 
 
+def _stands(body: Body) -> bool:
+    return body.get("status") not in ("entered-in-error", "cancelled", "not-done") and not body.get("modifierExtension")
+
+
 def _start(span: Span | None) -> datetime:
     return span.start if span else _EARLIEST
 
@@ -380,9 +430,12 @@ _DEFAULT_CATEGORY = {
     "patient": PERSON,
     "observations": "record",
     "latest": "record",
+    "panels": "record",
     "unread_observations": "record",
     "modified": "record",
     "conditions": "record",
+    "future": "record",
+    "mentions": "record",
     "medications": "record",
     "events": "record",
     "notes": "note",
@@ -397,9 +450,12 @@ _ACCESSORS: Mapping[str, Callable[..., tuple[Any, ...]]] = {
     "patient": Chart._find_patient,
     "observations": Chart._find_observations,
     "latest": Chart._find_latest,
+    "panels": Chart._find_panels,
     "unread_observations": Chart._find_unread_observations,
     "modified": Chart._find_modified,
     "conditions": Chart._find_conditions,
+    "future": Chart._find_future,
+    "mentions": Chart._find_mentions,
     "medications": Chart._find_medications,
     "events": Chart._find_events,
     "notes": lambda chart: chart._find_blobs("note"),

@@ -25,7 +25,8 @@ class Diagnosis:
     """The meaning of the code of a Condition, a Procedure, a reaction or a relative's condition.
 
     ``concepts`` holds the broader concepts too, ``narrow`` only those that were mapped. ``used`` are the codings that
-    decided, ``unread`` those that no table knows.
+    decided, ``unread`` those that no table knows. ``notes`` say where code and words name different diseases: then both
+    were taken.
     """
 
     concepts: frozenset[str] = frozenset()
@@ -34,6 +35,7 @@ class Diagnosis:
     basis: Basis = "empty"
     used: tuple[Code, ...] = ()
     unread: tuple[Code, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def understood(self) -> bool:
@@ -48,7 +50,8 @@ class Medicine:
     ``strength`` is mg in one tablet or capsule where there is one ingredient; ``local``: for use on skin, eye, ear,
     nose or the like, so that its classes, which speak of the whole body, are empty. ``notes`` say where codings
     disagree and what was taken. ``nothing``: the entry says that no medicine is taken ("no known medications");
-    ``outside``: understood as something that is no medicine by its ingredients (a device, a food).
+    ``silent``: it says that nothing is known, which is no absence; basis "outside": understood as something that is no
+    medicine by its ingredients (a device, a food).
     """
 
     ingredients: tuple[str, ...] = ()
@@ -60,6 +63,7 @@ class Medicine:
     unread: tuple[Code, ...] = ()
     notes: tuple[str, ...] = ()
     nothing: bool = False
+    silent: bool = False
 
     @property
     def understood(self) -> bool:

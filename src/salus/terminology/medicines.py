@@ -80,6 +80,12 @@ class Medicines:
         notes: tuple[str, ...], coded: Sequence[_Coded], *, listed: bool,
     ) -> Medicine:  # fmt: skip
         """A medicine of which no set of ingredients is sure: the name of a class, a device, or not understood."""
+        grouped = {code: found for code in codes if (found := _classes_of(code))}
+        if grouped and not coded and not any(name.ingredients or name.barred for name in named):
+            left = tuple(code for code in unread if code not in grouped)
+            return Medicine(
+                classes=frozenset().union(*grouped.values()), basis="code", used=tuple(grouped), unread=left, notes=notes
+            )
         whole = frozenset().union(*(name.classes for name in named))
         if whole and not coded and not any(name.ingredients or name.barred for name in named):
             return Medicine(classes=whole, basis="text", unread=unread, notes=notes)
@@ -190,7 +196,7 @@ def _said(codes: Iterable[Code], phrases: Iterable[str]) -> Medicine | None:
         "no-information": "says that nothing is known; no absence",
         "no-problem": "says that no problem is known",
     }[said]
-    return Medicine(basis="outside", used=used, notes=(note,))
+    return Medicine(basis="outside", used=used, notes=(note,), silent=True)
 
 
 def _route(coded: Sequence[_Coded], phrases: Sequence[str], form: str) -> tuple[bool, bool]:
@@ -243,6 +249,11 @@ def _without_allergy(text: str) -> str:
         " ", text,
     )  # fmt: skip
     return words.strip(" :,-") if words.strip(" :,-") else text
+
+
+def _classes_of(code: Code) -> frozenset[str]:
+    """The classes that the code of a whole class means."""
+    return classes.classes_by_code(system_of(code.system), code.code)
 
 
 def _ndc9(code: str) -> str:

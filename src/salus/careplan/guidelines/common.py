@@ -52,7 +52,7 @@ def event(person: Person, concepts: Iterable[str]) -> Event | None:
         return None
     recorded = tuple(s for s in positive(answer) if not s.finding)
     statements = recorded or positive(answer)
-    dates = [s.date[:10] for s in recorded if s.date]
+    dates = [s.happened[:10] for s in recorded if s.happened]
     return Event(answer, total(of_statement(s) for s in statements), max(dates, default=""))
 
 

@@ -41,7 +41,9 @@ def _adherence(run: Run, node: Node, arguments: Sequence[str]) -> None:
         put(run, node, "statusReason", items(said.get("reason")))
         code = first_code(said.get("code"))
         found = translated(run, f"{name}.code", code or None, "adherence")
-        node["status"] = found or "unknown"
+        if status == "draft" and found:
+            run.lose("status", "is a draft; R4's unknown was taken")
+        node["status"] = "unknown" if status == "draft" else found or "unknown"
         return
     period = node.get("effectivePeriod")
     running = status == "recorded" and isinstance(period, dict) and "start" in period and "end" not in period
