@@ -252,3 +252,17 @@ def test_a_pregnancy_beside_the_sex_male_has_to_be_settled():
 
 def test_an_allergy_to_a_class_from_a_note_speaks_of_its_members():
     assert known(allergy("Statins")).allergy("simvastatin").positive
+
+
+def test_a_result_inside_a_report_is_a_result():
+    inner = result(POTASSIUM, "6.9", "mmol/L")
+    report = {"resourceType": "DiagnosticReport", "status": "final", "code": concept(text="Electrolytes"),
+              "contained": [{**inner, "id": "k"}], "result": [{"reference": "#k"}]}  # fmt: skip
+    assert known(report).newest("potassium", "mmol/L").value == 6.9
+
+
+def test_a_diagnosis_among_the_results_is_possible_and_another_answer_says_nothing():
+    told = result("loinc|29308-4", None) | {"valueCodeableConcept": concept(MI)}
+    assert known(told).about("myocardial-infarction").state == "possible"
+    other = result("loinc|54114-4", None) | {"valueCodeableConcept": concept(MI)}
+    assert known(other).about("myocardial-infarction").state == "not-recorded"

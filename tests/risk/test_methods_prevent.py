@@ -89,11 +89,16 @@ def test_known_cardiovascular_disease_is_refused(history: c.Resource) -> None:
     assert finding.evidence[0].source.ref == f"{history['resourceType']}/{history['id']}"
 
 
+@pytest.mark.parametrize("verification", ["differential", "provisional", "unconfirmed"])
+def test_disease_that_is_possible_has_to_be_settled_first(verification: str) -> None:
+    finding = refused(*without(), c.condition("230690007", verification=verification))
+    assert "is possible" in finding.reason
+
+
 @pytest.mark.parametrize(
     "entry",
     [
         c.condition("22298006", verification="refuted"),
-        c.condition("230690007", verification="differential"),
         c.condition(None, "Family history of heart attack"),
         c.procedure("415070008", status="not-done"),
         c.condition("59621000"),

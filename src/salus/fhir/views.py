@@ -298,44 +298,6 @@ def unread(source: Source, body: Body) -> Unread:
     return Unread(source, kind, text_of(element))
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
-    """A diagnosis that is named in passing: as the reason of a visit or a medicine, in a conclusion or a claim."""
-
-    source: Source
-    where: str
-    codes: tuple[Code, ...]
-    text: str
-    period: Span | None
-
-
-_MENTIONS: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "Encounter": (("reasonCode", "the reason of a visit"),),
-    "Procedure": (("reasonCode", "the reason of a procedure"),),
-    "MedicationRequest": (("reasonCode", "the reason of a prescription"),),
-    "MedicationStatement": (("reasonCode", "the reason of a medicine"),),
-    "DeviceUseStatement": (("reasonCode", "the reason of a device"),),
-    "DiagnosticReport": (("conclusionCode", "a report's conclusion"),),
-    "Flag": (("code", "a flag"),),
-    "Claim": (("diagnosis", "a claim"),),
-}
-MENTIONING = tuple(_MENTIONS)
-"""Types of resources that name diagnoses in passing."""
-
-
-def mentions(source: Source, body: Body) -> tuple[Mention, ...]:
-    """The diagnoses that a resource names in passing."""
-    found = []
-    for path, where in _MENTIONS.get(str(body.get("resourceType")), ()):
-        element = body.get(path)
-        for item in element if isinstance(element, list) else [element]:
-            concept = item.get("diagnosisCodeableConcept") if path == "diagnosis" and isinstance(item, dict) else item
-            if codings(concept) or text_of(concept):
-                period = span_of(body, *_DATES, "authoredOn", "created", "effectiveDateTime", "effectivePeriod")
-                found.append(Mention(source, where, codings(concept), text_of(concept), period))
-    return tuple(found)
-
-
 def human_name(body: Body) -> str:
     """A person's name as one line; "" when none is given."""
     entries = body.get("name")
@@ -525,7 +487,7 @@ def _medication_status(body: Body) -> str:
     return str(intent) if intent in ("proposal", "plan", "option") else str(body.get("status", ""))
 
 
-_DATES = (
+DATES = (
     "period", "performedDateTime", "performedPeriod", "occurrenceDateTime", "recordedDate", "date", "authored",
 )  # fmt: skip
 _EVENT_CODE = {
@@ -560,7 +522,7 @@ def event(source: Source, body: Body, names: Names = no_names) -> Event:
         codes=tuple(found),
         text="; ".join(w for w in words if w),
         status=_event_status(body),
-        period=span_of(body, *_DATES),
+        period=span_of(body, *DATES),
         body=body,
     )
 

@@ -118,7 +118,7 @@ def _reading(concept: str, unit: str, observation: Observation, value: Value) ->
     if told is None:
         problem = "it has no number with a unit"
     elif not plausible.possible(concept, told):
-        problem = f"nobody can have {told}: the unit, the decimal point or the name is wrong"
+        problem = f"nobody can have {told}: {_suspected(concept, told)}"
     elif told.comparator:
         problem = f"it is only a bound ({told})"
     else:
@@ -127,6 +127,16 @@ def _reading(concept: str, unit: str, observation: Observation, value: Value) ->
         except UnitError as error:
             problem = error.what
     return Reading(observation, observation.effective, value, told, number, problem)
+
+
+def _suspected(concept: str, told: Quantity) -> str:
+    """What is wrong with a value that nobody can have: the unit, where it would fit in another one."""
+    for unit in ("mg/dL", "umol/L", "mmol/L", "g/L", "g/dL", "%", "mmol/mol"):
+        other = Quantity(told.value, unit, told.comparator)
+        fits = units.compatible(unit, concept) and plausible.possible(concept, other)
+        if fits and unit != told.unit:
+            return f"perhaps {unit} recorded as {told.unit}"
+    return "the unit, the decimal point or the name is wrong"
 
 
 _WRITTEN = re.compile(r"\s*(<=|>=|<|>)?\s*(\d{1,7}(?:\.\d{1,6})?)\s*([^\s\d].{0,19}?)\s*")

@@ -16,6 +16,7 @@ from salus.errors import IntegrityError, MethodError
 from salus.fhir import blobs, views
 from salus.fhir.blobs import Blob
 from salus.fhir.dates import Span
+from salus.fhir.mentions import MENTIONING, Mention, mentions
 from salus.fhir.views import (
     CATEGORIES,
     PERSON,
@@ -23,7 +24,6 @@ from salus.fhir.views import (
     Condition,
     Event,
     Medication,
-    Mention,
     Observation,
     Patient,
     Source,
@@ -97,6 +97,9 @@ class Chart:
         for source, body in entries:
             if not views.tags(body, TAG_FINDING):
                 self._by_type.setdefault(str(body.get("resourceType")), []).append((source, body))
+        for source, body in self._by_type.get("DiagnosticReport", ()):
+            contained = [b for b in views.dicts(body.get("contained")) if b.get("resourceType") == "Observation"]
+            self._by_type.setdefault("Observation", []).extend((source, result) for result in contained)
         self._now = now.astimezone(UTC)
         self._loader = loader
         self._findings = tuple(findings)
@@ -351,17 +354,14 @@ class Chart:
         found = [
             c
             for c in self._all("Condition", views.condition)
-            if c.verification != "entered-in-error"
-            and not self._past(c.onset)
-            and c.recorded
-            and self._past(c.recorded)
+            if c.verification != "entered-in-error" and not self._past(c.onset) and self._past(c.recorded)
         ]
         return tuple(sorted(found, key=lambda c: c.source.ref))
 
     def _find_mentions(self) -> tuple[Mention, ...]:
         if "mentions" not in self._parsed:
-            entries = (e for kind in views.MENTIONING for e in self._by_type.get(kind, ()) if _stands(e[1]))
-            self._parsed["mentions"] = tuple(m for source, body in entries for m in views.mentions(source, body))
+            entries = (e for kind in MENTIONING for e in self._by_type.get(kind, ()) if _stands(e[1]))
+            self._parsed["mentions"] = tuple(m for source, body in entries for m in mentions(source, body))
         return tuple(m for m in self._parsed["mentions"] if self._past(m.period))
 
     def _find_medications(self) -> tuple[Medication, ...]:

@@ -81,6 +81,13 @@ class Prevent:
             reason = f"cardiovascular disease is known ({'; '.join(known.words)}); PREVENT is for people without it"
             need = "nothing: guidelines for secondary prevention apply instead"
             return [refusal("prevent-cvd-10y", reason, (need,), known.evidence)]
+        # a note's suspicion is settled by later notes; what the record itself leaves open stays open
+        possible = [s for s in known.deciding if s.state == "possible" and not s.finding]
+        if possible:
+            shown = "; ".join(s.words for s in possible)
+            reason = f"cardiovascular disease, for which PREVENT was not made, is possible: {shown}"
+            places = tuple(e for s in possible for e in s.evidence)
+            return [refusal("prevent-cvd-10y", reason, ("whether this disease is there",), places)]
         if known.open:
             shown = "; ".join(u.sentence for u in known.open)
             reason = f"cardiovascular disease, for which PREVENT was not made, is not ruled out: {shown}"
