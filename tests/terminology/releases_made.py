@@ -1,4 +1,4 @@
-"""Small made-up releases in the true file formats. The terms are ours; identifiers are either of the model or made up."""
+"""Small made-up releases in the true file formats. The terms are ours; identifiers are of the model or made up."""
 
 from __future__ import annotations
 

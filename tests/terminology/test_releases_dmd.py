@@ -32,6 +32,9 @@ VMPS = (
     (9000105, 0, "Brimonidine 0.2% / Timolol 0.5% eye drops", 2),
     (9000106, 0, "Levothyroxine sodium 25microgram tablets", 1),
     (9000107, 0, "Dressing 10cm", 1),
+    (9000108, 9000201, "Metformin 500mg/5ml oral solution sachets", 1),
+    (9000109, 0, "Mixture tablets", 1),
+    (9000110, 9000201, "Two salts tablets", 1),
 )
 
 
@@ -39,7 +42,8 @@ def release(folder: Path) -> Path:
     folder.mkdir(parents=True)
     head = '<?xml version="1.0" encoding="utf-8"?>'
     substances = {9000301: "Metformin hydrochloride", 9000302: "Sitagliptin phosphate monohydrate", 9000303: "Zzyxin",
-                  9000304: "Brimonidine tartrate", 9000305: "Levothyroxine sodium"}  # fmt: skip
+                  9000304: "Brimonidine tartrate", 9000305: "Levothyroxine sodium",
+                  9000306: "Metformin"}  # fmt: skip
     texts = {
         "ingredient": "<INGREDIENT_SUBSTANCES>"
         + "".join(record("ING", ISID=number, NM=name) for number, name in substances.items())
@@ -53,6 +57,8 @@ def release(folder: Path) -> Path:
         + "</VMPS><VIRTUAL_PRODUCT_INGREDIENT>"
         + vpi(9000101, 9000301, 500) + vpi(9000102, 9000301, 500) + vpi(9000102, 9000302, 50)
         + vpi(9000103, 9000301, 500, STRNT_DNMTR_VAL=5, STRNT_DNMTR_UOMCD=ML) + vpi(9000104, 9000303, 5)
+        + vpi(9000108, 9000301, 500, STRNT_DNMTR_VAL=5, STRNT_DNMTR_UOMCD=ML)
+        + vpi(9000109, 9000301, 500) + vpi(9000109, 9000303, 5) + vpi(9000110, 9000301, 500) + vpi(9000110, 9000306, 5)
         + vpi(9000105, 9000304, 2) + vpi(9000106, 9000305, 25, unit=258685003)
         + "</VIRTUAL_PRODUCT_INGREDIENT></VIRTUAL_MED_PRODUCTS>",
         "amp": "<ACTUAL_MEDICINAL_PRODUCTS><AMPS>"
@@ -60,9 +66,12 @@ def release(folder: Path) -> Path:
         + record("AMP", APID=9000402, VPID=9000104, NM="Zzyx 5mg tablets")
         + record("AMP", APID="x", VPID=9000101, NM="no number")
         + "</AMPS></ACTUAL_MEDICINAL_PRODUCTS>",
-        "vmpp": "<VIRTUAL_MED_PRODUCT_PACK><VMPPS>" + record("VMPP", VPPID=9000501, VPID=9000102) + "</VMPPS></VIRTUAL_MED_PRODUCT_PACK>",
-        "ampp": "<ACTUAL_MEDICINAL_PROD_PACKS><AMPPS>" + record("AMPP", APPID=9000502, APID=9000401) + "</AMPPS></ACTUAL_MEDICINAL_PROD_PACKS>",
-        "lookup": "<LOOKUP><UNIT_OF_MEASURE>" + record("INFO", CD=MG, DESC="mg") + record("INFO", CD=258685003, DESC="microgram")
+        "vmpp": "<VIRTUAL_MED_PRODUCT_PACK><VMPPS>" + record("VMPP", VPPID=9000501, VPID=9000102)
+        + "</VMPPS></VIRTUAL_MED_PRODUCT_PACK>",
+        "ampp": "<ACTUAL_MEDICINAL_PROD_PACKS><AMPPS>" + record("AMPP", APPID=9000502, APID=9000401)
+        + "</AMPPS></ACTUAL_MEDICINAL_PROD_PACKS>",
+        "lookup": "<LOOKUP><UNIT_OF_MEASURE>" + record("INFO", CD=MG, DESC="mg")
+        + record("INFO", CD=258685003, DESC="microgram")
         + "</UNIT_OF_MEASURE><ROUTE>" + record("INFO", CD=258684004, DESC="gram") + "</ROUTE></LOOKUP>",
     }  # fmt: skip
     for name, text in texts.items():
@@ -74,15 +83,16 @@ def test_products_packs_and_moieties(tmp_path):
     done, terminology = loaded(release(tmp_path / "dmd"), tmp_path)
     both = ("metformin", "sitagliptin")
     expected = {9000101: both[:1], 9000102: both, 9000103: both[:1], 9000105: ("brimonidine", "timolol"),
-                9000106: ("levothyroxine",), 9000201: both[:1], 9000401: both[:1], 9000501: both, 9000502: both[:1]}  # fmt: skip
+                9000106: ("levothyroxine",), 9000201: both[:1], 9000401: both[:1], 9000501: both,
+                9000502: both[:1]}  # fmt: skip
     for number, ingredients in expected.items():
         assert not shipped().medicine(code(SNOMED, number)).understood
         assert terminology.medicine(code(SNOMED, number)).ingredients == ingredients, number
-    for number in (9000104, 9000107, 9000202, 9000203, 9000402):
+    for number in (9000104, 9000107, 9000109, 9000202, 9000203, 9000402):
         assert not terminology.medicine(code(SNOMED, number)).understood, number
     assert (done.name, done.origin.version) == ("dmd", "2026-01-08")
     assert reasons(done) == {
-        "virtual products with an ingredient whose name cannot be read, left unread": 1,
+        "virtual products with an ingredient whose name cannot be read, left unread": 2,
         "virtual products without listed ingredients, as devices and packs of several products": 1,
         "moieties whose name cannot be read, left unread": 1,
         "products and packs of a virtual product that is unread": 1,
@@ -92,7 +102,8 @@ def test_products_packs_and_moieties(tmp_path):
 
 def test_strength_is_mg_in_one_piece_of_a_single_ingredient(tmp_path):
     _, terminology = loaded(release(tmp_path / "dmd"), tmp_path)
-    expected = {9000101: Decimal(500), 9000401: Decimal(500), 9000106: Decimal("0.025"), 9000102: None, 9000103: None}
+    expected = {9000101: Decimal(500), 9000401: Decimal(500), 9000106: Decimal("0.025"), 9000102: None, 9000103: None,
+                9000108: None, 9000110: None}  # fmt: skip
     for number, strength in expected.items():
         assert terminology.medicine(code(SNOMED, number)).strength == strength, number
 

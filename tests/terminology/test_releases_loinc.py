@@ -14,8 +14,9 @@ from salus.terminology.tables import Tables
 from tests.terminology.releases_made import code, loaded, reasons
 
 LOINC = "http://loinc.org"
-HEADER = ("LOINC_NUM COMPONENT PROPERTY TIME_ASPCT SYSTEM SCALE_TYP METHOD_TYP CLASS CLASSTYPE LONG_COMMON_NAME SHORTNAME "
-          "EXTERNAL_COPYRIGHT_NOTICE STATUS VersionFirstReleased VersionLastChanged").split()  # fmt: skip
+HEADER = ["LOINC_NUM", "COMPONENT", "PROPERTY", "TIME_ASPCT", "SYSTEM", "SCALE_TYP", "METHOD_TYP", "CLASS", "CLASSTYPE",
+          "LONG_COMMON_NAME", "SHORTNAME", "EXTERNAL_COPYRIGHT_NOTICE", "STATUS", "VersionFirstReleased",
+          "VersionLastChanged"]  # fmt: skip
 KNOWN = (
     ("2823-3", "Potassium", "SCnc", "Pt", "Ser/Plas", "Qn", ""),
     ("2345-7", "Glucose", "MCnc", "Pt", "Ser/Plas", "Qn", ""),
@@ -27,9 +28,8 @@ def write(path: Path, *codes: tuple[str, ...], header: tuple[str, ...] = tuple(H
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [",".join(f'"{name}"' for name in header)]
     for number, component, kind, time, system, scale, method, *more in codes:
-        status, name = [*more, "ACTIVE", f"Name of {number}"][:2] if len(more) != 1 else (more[0], f"Name of {number}")
-        fields = (number, component, kind, time, system, scale, method, "CHEM", "1", name, f"Short {number}", "", status,
-                  "1.0", "2.81")  # fmt: skip
+        fields = (number, component, kind, time, system, scale, method, "CHEM", "1", f"Name of {number}",
+                  f"Short {number}", "", more[0] if more else "ACTIVE", "1.0", "2.81")  # fmt: skip
         lines.append(",".join(f'"{field}"' for field in fields))
     path.write_text("\n".join(lines) + "\n", "utf-8")
     return path
@@ -50,7 +50,11 @@ def measure(terminology: Terminology, number: str) -> Measure:
 
 
 def test_the_known_codes_are_known():
-    assert [sorted(measure(shipped(), row[0]).concepts) for row in KNOWN] == [["potassium"], ["glucose"], ["body-weight"]]
+    assert [sorted(measure(shipped(), row[0]).concepts) for row in KNOWN] == [
+        ["potassium"],
+        ["glucose"],
+        ["body-weight"],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -82,11 +86,13 @@ def test_all_parts_but_the_method_must_agree(tmp_path, parts, concept):
         assert (measure(terminology, "99999-0").concepts, measure(terminology, "99999-0").basis) == ({concept}, "code")
     else:
         assert held(done, "99999-0") == ((), "")
+        assert measure(terminology, "99999-0").basis == "outside"
 
 
 def test_a_code_that_was_read_by_eye_to_be_another_measurement_stays_one(tmp_path):
-    done, _ = made(tmp_path, ("77621-1", "Potassium", "SCnc", "Pt", "Ser/Plas", "Qn", ""))
-    assert held(done, "77621-1") == ((), "")
+    _, terminology = made(tmp_path, ("77621-1", "Potassium", "SCnc", "Pt", "Ser/Plas", "Qn", ""))
+    assert measure(terminology, "77621-1").basis == "outside"
+    assert not terminology.measure((), "Name of 77621-1").understood
 
 
 def test_parts_of_two_measurements_name_neither(tmp_path):
@@ -108,7 +114,9 @@ def test_names_are_read(tmp_path):
 
 
 def test_version_and_bad_rows(tmp_path):
-    done, _ = made(tmp_path, ("not-a-code", "Zebra", "SCnc", "Pt", "Bld", "Qn", ""), ("99999-0", "Z", "", "", "", "", ""))
+    done, _ = made(
+        tmp_path, ("not-a-code", "Zebra", "SCnc", "Pt", "Bld", "Qn", ""), ("99999-0", "Z", "", "", "", "", "")
+    )
     assert done.origin.version == "2.81"
     assert reasons(done) == {"rows of LoincTableCore.csv without a LOINC code": 1}
     path = write(tmp_path / "x" / "Loinc.csv", *KNOWN, ("99999-0", "Z", "", "", "", "", ""))

@@ -11,13 +11,16 @@ import pytest
 from salus.errors import InputError
 from salus.terminology.reader import Terminology, shipped
 from salus.terminology.releases.load import Loaded, load
+from salus.terminology.tables import Tables
 from tests.terminology.releases_made import code, loaded, reasons, rrf
 
 SYSTEM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 NDC = "http://hl7.org/fhir/sid/ndc"
-CONSO = ("RXCUI LAT TS LUI STT SUI ISPREF RXAUI SAUI SCUI SDUI SAB TTY CODE STR SRL SUPPRESS CVF").split()
-REL = ("RXCUI1 RXAUI1 STYPE1 REL RXCUI2 RXAUI2 STYPE2 RELA RUI SRUI SAB SL DIR RG SUPPRESS CVF").split()
-SAT = ("RXCUI LUI SUI RXAUI STYPE CODE ATUI SATUI ATN SAB ATV SUPPRESS CVF").split()
+CONSO = ["RXCUI", "LAT", "TS", "LUI", "STT", "SUI", "ISPREF", "RXAUI", "SAUI", "SCUI", "SDUI", "SAB", "TTY", "CODE",
+         "STR", "SRL", "SUPPRESS", "CVF"]  # fmt: skip
+REL = ["RXCUI1", "RXAUI1", "STYPE1", "REL", "RXCUI2", "RXAUI2", "STYPE2", "RELA", "RUI", "SRUI", "SAB", "SL", "DIR",
+       "RG", "SUPPRESS", "CVF"]  # fmt: skip
+SAT = ["RXCUI", "LUI", "SUI", "RXAUI", "STYPE", "CODE", "ATUI", "SATUI", "ATN", "SAB", "ATV", "SUPPRESS", "CVF"]
 METFORMIN, SITAGLIPTIN = 6809, 593411
 TABLET = 9900001
 
@@ -56,7 +59,12 @@ class Release:
 
 
 def release() -> Release:
-    made = Release().atom(METFORMIN, "IN", "metformin").atom(SITAGLIPTIN, "IN", "sitagliptin").atom(9900002, "IN", "novumab")
+    made = (
+        Release()
+        .atom(METFORMIN, "IN", "metformin")
+        .atom(SITAGLIPTIN, "IN", "sitagliptin")
+        .atom(9900002, "IN", "novumab")
+    )
     made.atom(TABLET, "DF", "Oral Tablet").atom(9900003, "DF", "Topical Cream")
     made.atom(9900010, "SCDC", "metformin hydrochloride 500 MG").relation(9900010, "has_ingredient", METFORMIN)
     made.atom(9900011, "SCD", "metformin hydrochloride 500 MG Oral Tablet").relation(9900011, "consists_of", 9900010)
@@ -82,8 +90,9 @@ def test_products_have_all_their_ingredients(tmp_path):
     made.relation(9900033, "quantified_form_of", 9900011)
     done, terminology = made.loaded(tmp_path)
     both = ("metformin", "sitagliptin")
-    expected = {9900011: both[:1], 9900012: both[:1], 9900013: both[:1], 9900021: both, 9900030: both, 9900031: both[:1],
-                9900032: both, 9900033: both[:1], 9900002: ("novumab",), 9900010: both[:1]}  # fmt: skip
+    expected = {9900011: both[:1], 9900012: both[:1], 9900013: both[:1], 9900021: both, 9900030: both,
+                9900031: both[:1], 9900032: both, 9900033: both[:1], 9900002: ("novumab",),
+                9900010: both[:1]}  # fmt: skip
     for number, ingredients in expected.items():
         found = terminology.medicine(code(SYSTEM, number))
         assert (found.ingredients, found.basis) == (ingredients, "code"), number
@@ -100,7 +109,11 @@ def test_the_strength_of_one_solid_piece_is_told_and_of_nothing_else(tmp_path):
     made.atom(9900043, "SCDC", "metformin hydrochloride 850 MG").relation(9900043, "has_ingredient", METFORMIN)
     made.atom(9900044, "SCD", "metformin 500 MG and 850 MG Oral Tablet").relation(9900044, "consists_of", 9900010)
     made.relation(9900044, "consists_of", 9900043).relation(9900044, "has_dose_form", TABLET)
-    _, terminology = made.loaded(tmp_path)
+    made.atom(9900045, "SCDC", "metformin and sitagliptin 50 MG").relation(9900045, "has_ingredient", METFORMIN)
+    made.relation(9900045, "has_ingredient", SITAGLIPTIN).atom(9900046, "SCD", "metformin and sitagliptin 50 MG Tablet")
+    made.relation(9900046, "consists_of", 9900045).relation(9900046, "has_dose_form", TABLET)
+    done, terminology = made.loaded(tmp_path)
+    assert Tables([done.path]).product("rxnorm", "9900046") == ("metformin+sitagliptin", "", False)
     for number, strength in ((9900011, 500), (9900013, 500), (9900021, None), (9900012, None), (9900041, None),
                              (9900042, None), (9900044, None)):  # fmt: skip
         found = terminology.medicine(code(SYSTEM, number)).strength
@@ -140,7 +153,7 @@ def test_brands_and_substances_are_read_by_name(tmp_path):
     _, terminology = made.loaded(tmp_path)
     assert terminology.medicine((), "Dulcigon 500 mg tablets").ingredients == ("metformin",)
     assert terminology.medicine((), "novumab").ingredients == ("novumab",)
-    assert not terminology.medicine((), "Zweideutan").ingredients
+    assert terminology.medicine((), "Zweideutan").notes == ("a name of several medicines",)
 
 
 def test_an_ndc_is_its_product_where_all_packages_agree(tmp_path):

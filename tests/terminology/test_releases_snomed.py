@@ -9,6 +9,7 @@ import pytest
 from salus.errors import InputError
 from salus.terminology.meaning import Diagnosis
 from salus.terminology.reader import Terminology, shipped
+from salus.terminology.releases.known import Known
 from salus.terminology.releases.load import load
 from tests.terminology.releases_made import (
     DIABETES,
@@ -19,6 +20,7 @@ from tests.terminology.releases_made import (
     OLD_INFARCTION,
     POSSIBLY,
     REPLACED_BY,
+    ROOT,
     SITUATION,
     SNOMED,
     TYPE_2,
@@ -50,7 +52,9 @@ def test_the_made_up_ids_are_not_shipped():
 
 
 def test_a_descendant_means_what_the_nearest_known_ancestor_means(tmp_path):
-    made = edition().concept(9000002, "Sugar of the hot summer", 9000003, TYPE_2).concept(9000003, "Hot sugar", DIABETES)
+    made = (
+        edition().concept(9000002, "Sugar of the hot summer", 9000003, TYPE_2).concept(9000003, "Hot sugar", DIABETES)
+    )
     made.concept(9000004, "Sugar of the hottest summer", 9000002)
     _, terminology = loaded(made.write(tmp_path / "release"), tmp_path)
     for number in (9000002, 9000004):
@@ -82,7 +86,9 @@ def test_two_aspects_are_left_unread(tmp_path):
 
 
 def test_what_lies_beside_is_outside_and_what_lies_above_stays_unread(tmp_path):
-    made = edition().concept(9000007, "Ingrown toenail (disorder)", DISEASE).concept(9000040, "Red (qualifier)", 138875005)
+    made = (
+        edition().concept(9000007, "Ingrown toenail (disorder)", DISEASE).concept(9000040, "Red (qualifier)", 138875005)
+    )
     done, terminology = loaded(made.write(tmp_path / "release"), tmp_path)
     found = meaning(terminology, 9000007)
     assert (found.basis, found.concepts) == ("outside", frozenset())
@@ -90,6 +96,32 @@ def test_what_lies_beside_is_outside_and_what_lies_above_stays_unread(tmp_path):
         assert not meaning(terminology, above).understood
     assert not meaning(terminology, 9000040).understood, "a quality may be said of anything"
     assert reasons(done)["concepts broader than one of salus's, left unread"] == 4
+
+
+def test_a_concept_of_several_things_says_nothing_of_its_kinds(tmp_path):
+    made = Edition()
+    made.concept(ROOT, "Top").concept(FINDING, "Finding", ROOT).concept(DISEASE, "Disease", FINDING)
+    made.concept(DIABETES, "Sugar disease", DISEASE).concept(TYPE_2, "First and/or second sugar disease", DIABETES)
+    made.concept(INFARCTION, "Heart death or the like (disorder)", DISEASE).term(OLD_INFARCTION, "or")
+    made.concept(9000050, "Below both", TYPE_2).concept(9000051, "Below one", INFARCTION)
+    done, terminology = loaded(made.write(tmp_path / "release"), tmp_path)
+    assert meaning(terminology, 9000050).narrow == {"diabetes"}
+    assert not meaning(terminology, 9000051).understood
+    assert reasons(done)["concepts below a concept of several things, left unread"] == 1
+
+
+def test_what_is_shipped_as_something_else_stays_so_and_says_nothing_of_its_kinds(tmp_path, monkeypatch):
+    real = Known.codes
+
+    def codes(self, kind, system):
+        yield from real(self, kind, system)
+        yield 9000060, "", ""
+
+    monkeypatch.setattr(Known, "codes", codes)
+    made = edition().concept(9000060, "Read by eye", TYPE_2).concept(9000061, "Below it", 9000060)
+    _, terminology = loaded(made.write(tmp_path / "release"), tmp_path)
+    assert meaning(terminology, 9000060).basis == "outside"
+    assert meaning(terminology, 9000061).narrow == {"diabetes-type-2"}
 
 
 def test_a_name_that_states_another_aspect_or_another_concept_leaves_it_unread(tmp_path):
@@ -164,18 +196,21 @@ def test_an_inactive_concept_means_what_its_one_successor_means(tmp_path):
 
 
 def test_successors_in_a_circle_end(tmp_path):
-    made = edition().concept(9000020, "Gone", active=0).concept(9000021, "Gone", active=0).concept(9000007, "T", DISEASE)
+    made = (
+        edition().concept(9000020, "Gone", active=0).concept(9000021, "Gone", active=0).concept(9000007, "T", DISEASE)
+    )
     made.successor(9000020, 9000021).successor(9000021, 9000020)
     assert not one(made, tmp_path, 9000020).understood
 
 
 def test_an_extension_whose_ancestors_are_missing_stays_unread(tmp_path):
     made = edition().concept(9000030, "Below nothing", 9999999).concept(9000031, "Below both", 9000030, DIABETES)
-    made.concept(9000007, "Toenail", DISEASE)
+    made.concept(9000007, "Toenail", DISEASE).concept(9000032, "Below a toenail and nothing", 9000007, 9999999)
     done, terminology = loaded(made.write(tmp_path / "release"), tmp_path)
-    assert not meaning(terminology, 9000030).understood
-    assert not meaning(terminology, 9000031).understood
-    assert reasons(done)["concepts whose ancestors the release does not hold, left unread"] == 2
+    assert meaning(terminology, 9000007).basis == "outside"
+    for number in (9000030, 9000031, 9000032):
+        assert not meaning(terminology, number).understood
+    assert reasons(done)["concepts whose ancestors the release does not hold, left unread"] == 3
 
 
 def test_of_a_relationship_in_two_modules_the_newer_counts(tmp_path):

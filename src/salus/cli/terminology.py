@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from salus.cli.options import configuration
 from salus.errors import InputError
+
+if TYPE_CHECKING:
+    from salus.terminology.meaning import Origin
+
+
+def _titled(origin: Origin) -> str:
+    return f"{origin.name} {origin.version}".strip()
 
 
 @click.group()
@@ -38,7 +46,7 @@ def origins(ctx: click.Context) -> None:
     settings = configuration(ctx)
     for pack, origin in app.origins(settings):
         head = f"pack {pack}: " if pack else ""
-        click.echo(f"{head}{origin.name} {origin.version} ({origin.licence}) {origin.digest[:16]}")
+        click.echo(f"{head}{_titled(origin)} ({origin.licence}) {origin.digest[:16]}")
     click.echo(f"digest {app.terminology_of(settings).digest}")
 
 
@@ -57,7 +65,7 @@ def load(ctx: click.Context, path: Path, kind: str | None, name: str | None) -> 
 
     loaded = app.load(configuration(ctx), path, kind, name)
     rows = ", ".join(f"{count} {table}" for table, count in loaded.rows.items())
-    click.echo(f"pack {loaded.name}: {loaded.origin.name} {loaded.origin.version}; rows: {rows}")
+    click.echo(f"pack {loaded.name}: {_titled(loaded.origin)}; rows: {rows}")
     for loss in loaded.losses:
         click.echo(f"not carried over: {loss}")
 

@@ -166,7 +166,7 @@ def _settle(row: Row, found: _Agreeing, pack: Pack, known: Known) -> None:
 
 
 def _names(row: Row, names: str, pack: Pack, known: Known) -> None:
-    if "+" in names:
+    if not names or "+" in names:
         return
     for name in (row["LONG_COMMON_NAME"], row["SHORTNAME"]):
         if name and not known.has_name(("m",), name):

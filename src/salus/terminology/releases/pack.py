@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,8 @@ LICENCE = "as licensed to you"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 _CACHE = "PRAGMA {}.cache_size = -65536"
 """64 MiB of pages for each of the two files: what a load may hold of them in memory."""
-_WORK = """
-CREATE TABLE work.named (kind TEXT, name, meaning INTEGER, PRIMARY KEY (kind, name, meaning)) WITHOUT ROWID;
-"""
+_WORK = "CREATE TABLE work.named (kind TEXT, name, meaning INTEGER);"
+"""Names as they come; they are sorted once, at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,11 @@ class Losses:
 
 def joined(names: Iterable[str]) -> str:
     """A set of concepts as the tables keep it, without those that another of them already implies."""
-    kept = set(names)
+    return _joined(frozenset(names))
+
+
+@lru_cache(maxsize=10_000)
+def _joined(kept: frozenset[str]) -> str:
     implied = {broad for name in kept for broad in with_broader((name,)) if broad != name}
     return "+".join(sorted(kept - implied))
 
@@ -109,11 +113,11 @@ class Pack:
     def name(self, kind: str, name: str, names: str) -> None:
         """Give a folded name a meaning. ``kind``: "i" ingredient, "b" brand, "m" measurement."""
         if name:
-            self.sql("INSERT OR IGNORE INTO work.named VALUES (?, ?, ?)", kind, name, self.meaning(names))
+            self.sql("INSERT INTO work.named VALUES (?, ?, ?)", kind, name, self.meaning(names))
 
     def title(self, digest: bytes, names: str) -> None:
         """Give a diagnosis's exact name, by its digest, a meaning; "": none of salus's concepts."""
-        self.sql("INSERT OR IGNORE INTO work.named VALUES ('t', ?, ?)", digest, self.meaning(names))
+        self.sql("INSERT INTO work.named VALUES ('t', ?, ?)", digest, self.meaning(names))
 
     def listed(self, system: str, category: str, rest: Iterable[str]) -> None:
         """Say which codes a category of a classification has, by what follows the category."""
@@ -127,8 +131,10 @@ class Pack:
 
     def settle_names(self) -> None:
         """Write the names. One of several meanings names none of them: of medicines "?", which bars the name."""
-        one = "SELECT name, min(meaning) FROM work.named WHERE kind = ? GROUP BY name HAVING count(*) = 1"
-        several = "SELECT name FROM work.named WHERE kind = ? GROUP BY name HAVING count(*) > 1"
+        one = (
+            "SELECT name, min(meaning) FROM work.named WHERE kind = ? GROUP BY name HAVING min(meaning) = max(meaning)"
+        )
+        several = "SELECT name FROM work.named WHERE kind = ? GROUP BY name HAVING min(meaning) < max(meaning)"
         for kind in ("i", "b", "m"):
             self.sql(f"INSERT INTO name SELECT ?, * FROM ({one})", kind, kind)
             if kind != "m" and self.sql(several, kind).fetchone():

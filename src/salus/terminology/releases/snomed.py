@@ -88,8 +88,8 @@ def read(source: Source, pack: Pack, known: Known) -> None:
         elif re.fullmatch(ASSOCIATIONS, member.base, re.IGNORECASE):
             _associations(member, pack)
     meanings = Meanings(pack, known, model())
-    meanings.settle()
     described = source.matching(DESCRIPTIONS)
+    meanings.settle(row for member in described for row in _descriptions(member, Losses()))
     for member in described:
         meanings.full_names(_descriptions(member, Losses()))
     meanings.outside()

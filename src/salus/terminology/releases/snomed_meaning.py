@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import groupby
@@ -15,6 +16,7 @@ from salus.terminology.releases.pack import Pack, joined
 __all__ = ["Meanings"]
 
 Model = Mapping[str, Mapping[str, int]]
+_OR = re.compile(r"\b(?:and/or|or)\b", re.IGNORECASE)
 LONGEST_CHAIN = 10
 """Successors of successors that are followed."""
 _TABLES = """
@@ -63,15 +65,28 @@ class Meanings:
 
     def __init__(self, pack: Pack, known: Known, model: Model) -> None:
         self._pack, self._known, self._model = pack, known, model
+        self._several: frozenset[int] = frozenset()
 
     @cached_property
     def _roots(self) -> Mapping[int, tuple[frozenset[str], str]]:
-        """(concepts, aspect) of each concept that the shipped tables know."""
+        """(concepts, aspect) of each concept that the shipped tables know as one or several of salus's."""
         rows = self._known.codes("d", "snomed")
-        return {int(code): (frozenset(names.split("+")) - {""}, aspect) for code, names, aspect in rows}
+        return {int(code): (frozenset(names.split("+")), aspect) for code, names, aspect in rows if names}
 
-    def settle(self) -> None:
-        """Fill ``work.settled`` from concepts, relationships and associations."""
+    @cached_property
+    def _shipped_others(self) -> frozenset[int]:
+        """Concepts that the shipped tables know as none of salus's; this says nothing of what stands below them."""
+        return frozenset(int(code) for code, names, _ in self._known.codes("d", "snomed") if not names)
+
+    def settle(self, described: Iterable[tuple[int, bool, str]]) -> None:
+        """Fill ``work.settled`` from concepts, relationships and associations.
+
+        A concept of several things ("disorder of pregnancy, childbirth and/or puerperium") says of none of its kinds
+        which of them it is: ``described`` are the names by which such concepts are told, and passed over.
+        """
+        self._several = frozenset(
+            number for number, full, term in described if full and number in self._roots and _OR.search(term)
+        )
         pack, model = self._pack, self._model
         for statement in _TABLES.split(";"):
             pack.sql(statement)
@@ -89,21 +104,41 @@ class Meanings:
         self._subsumed()
         self._situations()
         pack.sql(_OTHER)
+        for number in self._shipped_others:
+            pack.sql("DELETE FROM work.other WHERE id = ?", number)
+            if pack.sql("SELECT 1 FROM work.concept WHERE id = ?", number).fetchone():
+                self._put(number, (), "")
         self._count()
 
     def _subsumed(self) -> None:
-        above = _closed(self._pairs("id IN (SELECT id FROM work.known)"))
+        direct = dict(self._pairs("id IN (SELECT id FROM work.known)"))
+        above = _closed(direct)
         situations = {row[0] for row in self._pack.sql("SELECT id FROM work.situation")}
         for number, roots in self._pairs(
             "id NOT IN (SELECT id FROM work.known) AND id NOT IN (SELECT id FROM work.gap) "
             "AND id IN (SELECT id FROM work.concept WHERE active)"
         ):
+            roots = self._told(roots, direct)
             nearest = roots - {upper for root in roots for upper in above(root)}
+            if not nearest:
+                self._pack.losses.add("concepts below a concept of several things, left unread")
+                continue
             aspects = {self._roots[root][1] for root in nearest}
             if len(aspects) != 1 or (number in situations and not nearest <= situations):
                 self._pack.losses.add("concepts below concepts of several aspects, left unread")
             else:
                 self._put(number, frozenset().union(*(self._roots[root][0] for root in nearest)), aspects.pop())
+
+    def _told(self, roots: frozenset[int], direct: Mapping[int, frozenset[int]]) -> frozenset[int]:
+        """Known concepts, with what stands above them instead of each that is a concept of several things."""
+        seen: set[int] = set()
+        waiting = list(roots)
+        while waiting:
+            root = waiting.pop()
+            if root not in seen:
+                seen.add(root)
+                waiting += direct.get(root, ()) if root in self._several else ()
+        return frozenset(seen - self._several)
 
     def _pairs(self, where: str) -> Iterator[tuple[int, frozenset[int]]]:
         """(concept, the nearest known concepts above it), by concept."""
@@ -238,9 +273,8 @@ def _is_all_of(finding: int, concepts: frozenset[str]) -> bool:
     }
 
 
-def _closed(pairs: Iterable[tuple[int, frozenset[int]]]) -> Callable[[int], frozenset[int]]:
+def _closed(direct: Mapping[int, frozenset[int]]) -> Callable[[int], frozenset[int]]:
     """Every known concept above a known one, from those that stand directly above it."""
-    direct = dict(pairs)
     kept: dict[int, frozenset[int]] = {}
 
     def above(number: int) -> frozenset[int]:

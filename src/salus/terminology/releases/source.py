@@ -49,16 +49,17 @@ class Member:
     def lines(self) -> Iterator[tuple[int, str]]:
         """(number, line without its end) of a UTF-8 text. Raises InputError for a huge line or another encoding."""
         with _explained(self.name), self.opened() as stream:
-            number = 0
+            number, base = 0, self.base
             while raw := stream.readline(LONGEST_LINE + 1):
                 number += 1
-                place = f"{self.base}: line {number}"
                 if len(raw) > LONGEST_LINE:
-                    raise InputError(f"a line of more than {LONGEST_LINE} bytes", place, "this is no such table")
+                    what = f"a line of more than {LONGEST_LINE} bytes"
+                    raise InputError(what, f"{base}: line {number}", "this is no such table")
                 try:
                     line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
                 except UnicodeDecodeError as error:
-                    raise InputError(f"not UTF-8 at byte {error.start}", place, "convert the file to UTF-8") from error
+                    what = f"not UTF-8 at byte {error.start}"
+                    raise InputError(what, f"{base}: line {number}", "convert the file to UTF-8") from error
                 yield number, line.rstrip("\r\n")
 
 
