@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salus.text.language import foreign_language
+from salus.text.language import foreign_language, foreign_passages
 
 GERMAN = "Die Patientin wurde mit einem Schlaganfall aufgenommen und ist nach der Behandlung nicht mehr bei uns, "
 SPANISH = (
@@ -21,6 +21,46 @@ def test_other_languages_are_named(text: str, language: str) -> None:
 
 def test_another_script() -> None:
     assert foreign_language("у пациента нет инсульта в анамнезе " * 5) == "a language in another script"
+    assert foreign_language("今天有肺炎。") == "a language in another script"
+    assert foreign_language("CD4 γδ T cells, β2, α1") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Clinic letter\nPatient mit Z.n. Herzinfarkt 2015, Typ-2-Diabetes, nimmt ASS 100.", "German"),
+        ("Z.n. Schlaganfall", "German"),
+        ("Antécédent d'infarctus du myocarde", "French"),
+        ("Embarazada de 20 semanas", "Spanish"),
+        ("Pregresso infarto", "Italian"),
+        ("Hartinfarct in 2015", "Dutch"),
+        ("zawał serca, cukrzyca, nadciśnienie tętnicze", "another language"),
+    ],
+)
+def test_a_few_words_tell(text: str, language: str) -> None:
+    assert foreign_language(text) == language
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No known drug allergies.",
+        "Seen at Hospital de la Santa Creu, Los Angeles, by Dr. van der Berg.",
+        "ER visit, DES to LAD, IM injection; met with family.",
+        "Sjögren's syndrome, Ménière's disease, Crohn’s disease",
+        "Patient is naïve to treatment, déjà vu",
+        "Dr. Müller, Zürich",
+        "Prednisolone 5 mg per day con't",
+    ],
+)
+def test_names_and_borrowed_words_tell_nothing(text: str) -> None:
+    assert foreign_language(text) is None
+
+
+def test_a_passage_is_told_from_the_rest() -> None:
+    text = "He has asthma and takes aspirin. Bekannter Herzinfarkt, nimmt ASS. There is no gout."
+    found = [(text[span.start : span.end], language) for span, language in foreign_passages(text)]
+    assert found == [("Bekannter Herzinfarkt, nimmt ASS.", "German")]
 
 
 @pytest.mark.parametrize(
@@ -32,5 +72,6 @@ def test_english_and_short_notes_are_read(text: str) -> None:
 
 @given(st.text())
 def test_any_text(text: str) -> None:
-    assert foreign_language(text) in (None, "a language in another script", "German", "French", "Spanish", "Italian",
-                                      "Portuguese", "Dutch")  # fmt: skip
+    known = ("German", "French", "Spanish", "Italian", "Portuguese", "Dutch")
+    assert foreign_language(text) in (None, "a language in another script", "another language", *known)
+    assert all(span.end <= len(text) for span, _ in foreign_passages(text))

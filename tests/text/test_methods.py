@@ -193,3 +193,36 @@ def test_running_it_reads_only_notes() -> None:
     chart = Chart.of([PATIENT, body], now=NOW, blobs=blobs)
     list(MENTIONS.run(chart, Context()))
     assert {read.accessor for read in chart.reads} == {"notes"}
+
+
+def test_a_note_in_another_language_is_named_and_nothing_is_taken_from_it() -> None:
+    (finding,) = findings("Patient mit Z.n. Herzinfarkt 2015, Typ-2-Diabetes, nimmt Aspirin.")
+    assert (finding.code, finding.status, finding.details["unread"]) == (PROBLEM, "not-assessable", True)
+    assert finding.reason == "the note reads as German, not as English"
+    assert finding.sentence == "The note of 3 May 2025 could not be read for problems and medicines."
+    assert finding.evidence[0].source.ref == "DocumentReference/d1"
+    assert finding.effective == ("2025-05-03", "2025-05-03")
+
+
+def test_a_passage_in_another_language_is_named_and_the_rest_is_read() -> None:
+    text = "He has asthma and takes aspirin. Bekannter Typ-2-Diabetes, nimmt Metformin. There is no gout."
+    found = findings(text)
+    assert {f.details.get("concept") for f in found if f.status == "ok"} == {"asthma", "aspirin", "gout"}
+    (unread,) = [f for f in found if f.status == "not-assessable"]
+    assert unread.reason == "a part of the note reads as German, not as English"
+    assert unread.sentence == "A part of the note of 3 May 2025 could not be read for problems and medicines."
+    place = unread.evidence[0].locator
+    assert text[place["start"] : place["end"]] == "Bekannter Typ-2-Diabetes, nimmt Metformin."
+
+
+@pytest.mark.parametrize(
+    ("text", "concept", "name"),
+    [
+        ("Cannot tolerate statins.", "statin", "statin"),
+        ("Allergic to ACE inhibitors.", "ACE inhibitor", "ace-inhibitor"),
+        ("Allergic to atorvastatin.", "atorvastatin", ""),
+        ("Known gout.", "gout", ""),
+    ],
+)
+def test_the_name_of_a_class_carries_the_class(text: str, concept: str, name: str) -> None:
+    assert one(findings(text), concept).details["class"] == name

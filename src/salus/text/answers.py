@@ -15,7 +15,7 @@ from importlib import resources
 
 from salus.text.document import Span, Token, tokenize
 from salus.text.marks import Mark, Value, label_start
-from salus.text.phrases import expand, normal
+from salus.text.phrases import ZERO, expand, normal
 from salus.text.trie import TokenTrie
 from salus.text.wordlists import answer_words
 
@@ -29,6 +29,8 @@ _DASHES = frozenset("-–—")
 _ENDS = frozenset(",;)]|/(")
 _SPEAKERS = frozenset({"a", "pt", "patient", "answer", "ans"})
 _AFTER_QUESTION = frozenset(["", ")", ",", ";", ".", "/", '"', "'", "”", "’"])
+_BARE = ("no", "yes", "n", "y", ZERO)  # "asthma no", and of a score "stroke 0": answers without a separator
+_QUOTES = frozenset("'\"“”‘’")
 _LABEL_WITHIN = 5  # tokens in which the colon of the next label must stand
 _LONGEST_TAIL = 6
 
@@ -101,7 +103,8 @@ class _Reader:
             dash = word in _DASHES and self._before(place) and self._gap_after(place)
             dots = word in (".", "…") and (word == "…" or self._dots(place))
             speaker = word in _SPEAKERS and length > 0 and self._word(place + 1) == ":"
-            if not (word in _SEPARATORS or dash or dots or speaker or self._is_question(place) or word == ">"):
+            quote = word in _QUOTES and length > 0
+            if not (word in _SEPARATORS or quote or dash or dots or speaker or self._is_question(place) or word == ">"):
                 break
             length += 1
         return length or (0 if _WIDE.search(self._before(at)) else -1)
@@ -120,12 +123,12 @@ class _Reader:
         if self._word(at) in (":", "=") and self._word(at + 1) in ("+", "-", "–", "−"):
             return self._signed(at)
         length = self._separator(at)
-        bare = length < 0 and at > 0 and self.words[at] in ("no", "yes", "n", "y") and self._word(at - 1).isalnum()
+        bare = length < 0 and at > 0 and self._is_bare(at)
         if length < 0 and not bare:
             return None
         first = at + max(length, 0)
         hit = _answers().longest(self.words, first, lambda one, past, _: self._ends(past, one, tail=not bare))
-        if hit is None or (bare and self._word(at + 1) == "/"):
+        if hit is None or (bare and hit[0] == 1 and self._word(at + 1) == "/"):
             return None
         last, value = first + hit[0], hit[1][0]
         separator = self.tokens[at].start if length > 0 else self.tokens[at - 1].end
@@ -135,7 +138,13 @@ class _Reader:
         if not any(character.isalnum() for character in self.text[start:separator]):
             return None
         place = Span(self.tokens[first].start, self.tokens[last - 1].end)
-        return Mark(place, "answer", value, Span(start, separator))
+        scored = self.words[first] == ZERO and self.words[last - 1] in (ZERO, "#")
+        return Mark(place, "score" if scored else "answer", value, Span(start, separator))
+
+    def _is_bare(self, at: int) -> bool:
+        """An answer right behind its name; a nought behind a number is a part of something else."""
+        before = self._word(at - 1)
+        return self.words[at] in _BARE and before.isalnum() and not (self.words[at] == ZERO and before.isdigit())
 
     def _signed(self, at: int) -> Mark | None:
         """ "DM: + HTN: -"; without a plus beside it a lone dash leaves it open."""
@@ -181,7 +190,7 @@ class _Reader:
         word, gap = self.tokens[at].norm, self._before(at)
         if word == ".":  # "N. Patel" is a name
             return at + 1 == len(self.tokens) or not letter
-        if word in _ENDS or _WIDE.search(gap) or (word in _DASHES and gap):
+        if word in _ENDS or word in _QUOTES or _WIDE.search(gap) or (word in _DASHES and gap):
             return True
         return any(self._word(place) in (":", "=") or self._question_at(place) for place in self._label_places(at))
 

@@ -124,6 +124,7 @@ class _Hit:
 _Group = tuple[str, str, str]  # axis, direction, value
 
 _NEAREST = 3  # so many triggers of one group are kept as evidence
+_OWN_AXES = ("negation", "experiencer")  # an item of a list that speaks of these stands for itself
 _FARTHEST = 150  # tokens; beyond it no trigger is looked for
 
 
@@ -181,6 +182,7 @@ class Sentence:
         self._words = normal(text, self.tokens, before_year)
         for first, last in ((0, self._lead), (self._lead, len(self.tokens))):
             self._find_triggers(language, first, last)
+        self._join_list()
         self._stop_edges: dict[tuple[str, str, str], tuple[list[int], list[int]]] = {}
 
     def _bounds(self, text: str) -> Iterator[int]:
@@ -192,11 +194,46 @@ class Sentence:
                     yield index
 
     def _find_triggers(self, language: str, start: int, end: int) -> None:
-        words = self._words[start:end]
+        own = self._words[start:end]
         for axis, trie in _tries(language).items():
-            for first, last, rules in trie.matches(words, lambda _, last, rule: self._counts(rule, start + last, end)):
+            for first, last, rules in trie.matches(own, lambda _, last, rule: self._counts(rule, start + last, end)):
                 for rule in rules:
                     self._keep(axis, _Hit(start + first, start + last, rule, self._owner(start + first, start + last)))
+
+    def _join_list(self) -> None:
+        """In "Denies: gout; asthma; stroke" the semicolons part the items of one list and end no denial."""
+        joining = set(self._list_marks())
+        if joining:
+            kept = [hit for hit in self._stops["negation"] if hit.first not in joining]
+            self._stops["negation"] = kept
+
+    def _list_marks(self) -> Iterator[int]:
+        """Semicolons of a list that a denial with a colon opens, up to an item that says something of its own."""
+        own = {hit.first for key, hits in self._groups.items() if key[0] in _OWN_AXES for hit in hits}
+        own |= {hit.first for hit in self._stops.get("negation", ()) if self._words[hit.first] != ";"}
+        for opening in self._groups.get(("negation", "forward", "negated"), ()):
+            colon = self._colon(opening)
+            mark = colon
+            for at in range(colon + 1, len(self._words)) if colon else ():
+                word = self._words[at]
+                if word != ";" and (at in own or word in words("own_clause")):
+                    mark = colon
+                    break
+                if word == ";":
+                    if mark != colon:
+                        yield mark
+                    mark = at
+            if mark != colon:
+                yield mark
+
+    def _colon(self, opening: _Hit) -> int:
+        """The colon behind a trigger ("Denies the following:"); 0 where there is none."""
+        at = opening.last
+        if self._words[at - 1] == ":":
+            return at - 1
+        while at < len(self._words) and self._words[at] in words("lead"):
+            at += 1
+        return at if at < len(self._words) and self._words[at] == ":" else 0
 
     def _counts(self, rule: Rule, last: int, end: int) -> bool:
         """False for a phrase that means something only before certain words, or at the end of a clause."""
@@ -239,7 +276,7 @@ class Sentence:
         groups = [group for group in self._groups if group[0] != "use" or kind == "medication"]
         triggers = [t for group in groups for t in self._reaching(group, first, last, kind, target)]
         mark = self.marks.over(target)
-        if mark is not None:
+        if mark is not None and not (mark.form == "score" and kind == "medication"):
             triggers = _marked(mark, triggers, kind)
             # What a form affirms is so now, though the form stands in the past history; but for what happened once.
             temporality = None if mark.value == "yes" and kind in ("chronic", "problem") else temporality
@@ -255,8 +292,11 @@ class Sentence:
         for axis in from_section:
             values[axis] = str(priors[axis])
         kept = tuple(sorted((t for t in triggers if t.value == values[t.axis]), key=lambda t: (t.span, t.axis)))
-        if values["temporality"] == "hypothetical":
-            values["certainty"] = "uncertain"  # what is only conditional is not certain either
+        # What is only conditional is not certain either, nor what was not there "until 2019".
+        if values["temporality"] == "hypothetical" or (
+            values["negation"] == "negated" and any(t.kind == "until" for t in triggers)
+        ):
+            values["certainty"] = "uncertain"
         also = frozenset(t.value for t in triggers if t.axis == "use") - {values["use"]}
         return Context(**values, triggers=kept, from_section=tuple(from_section), also=also)  # type: ignore[arg-type]
 
@@ -335,6 +375,7 @@ def _marked(mark: marks.Mark, triggers: list[Trigger], kind: str) -> list[Trigge
     value = "unknown" if mark.form == "sign" and mark.value == "no" and kind == "medication" else mark.value
     if value == "unknown":
         return [*triggers, of_mark("certainty", "uncertain")]
+    triggers = [t for t in triggers if t.kind != "asked"]
     within = [t for t in triggers if t.axis != "negation" or mark.region.contains(t.span)]
     if value == "yes":
         return [*within, of_mark("negation", "affirmed")]

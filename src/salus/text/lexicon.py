@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ Kind = Literal["problem", "medication", "nothing"]
 _SAYS = ("no", "past", "topic", "amount", "total")
 _DOSE_UNITS = words("dose_units")
 _PER_VOLUME = (["/", "dl"], ["/", "l"])
+_SHAPES = words("shapes")
+_NUMBER = re.compile(r"\d+")
 _DOSE_WITHIN = 4  # tokens after an ambiguous name in which a number with a unit must stand
 
 
@@ -63,7 +66,7 @@ def _words(name: str) -> tuple[str, ...]:
 def _phrases(pattern: str) -> Iterator[tuple[str, ...]]:
     """The token sequences of a pattern; numbers are matched as written, "#" stands for any."""
     for sequence in expand(pattern, numbers=False):
-        yield tuple(part for word in sequence for part in ((word,) if word == "#" else _words(word)))
+        yield tuple(part for word in sequence for part in ((word,) if word in ("#", *_SHAPES) else _words(word)))
 
 
 def _problems(trie: TokenTrie[Entry]) -> None:
@@ -125,6 +128,14 @@ def _has_dose(tokens: Sequence[Token], after: int) -> bool:
     return False
 
 
+def _shape(word: str) -> str:
+    """A word of letters and numbers as the dictionary writes it ("g2p1" is "g#p#"); any other as it is."""
+    if word.isdigit() or word.isalpha():
+        return word
+    shape = _NUMBER.sub("#", word)
+    return shape if shape in _SHAPES else word
+
+
 def matches(tokens: Sequence[Token], *, in_medicine_list: bool = False) -> list[Match]:
     """Names found in ``tokens``, leftmost-longest and without overlap; one place may stand for two concepts.
 
@@ -132,7 +143,7 @@ def matches(tokens: Sequence[Token], *, in_medicine_list: bool = False) -> list[
     number of tokens times the longest name.
     """
     found: list[Match] = []
-    for first, last, entries in dictionary().matches([token.norm for token in tokens]):
+    for first, last, entries in dictionary().matches([_shape(token.norm) for token in tokens]):
         span = Span(tokens[first].start, tokens[last - 1].end)
         for entry in entries:
             if entry.kind == "nothing" or (entry.ambiguous and not in_medicine_list and not _has_dose(tokens, last)):

@@ -15,7 +15,7 @@ from typing import Literal
 from salus.text.document import Span, Token
 
 Value = Literal["yes", "no", "past", "unknown"]
-Form = Literal["sign", "box", "answer", "question"]
+Form = Literal["sign", "box", "answer", "question", "score"]
 
 TICKED = r"\[[ \t]?[xX✓✔√][ \t]?\]|\([ \t]?[xX✓✔][ \t]?\)|[☑☒✅■]|(?<!\w)_{1,3}[xX✓✔]_{1,3}(?!\w)"
 EMPTY = r"\[[ \t_]{0,4}\]|\([ \t_]{1,4}\)|[☐□◻▢]|(?<!\w)_{2,8}(?!\w)"
@@ -28,13 +28,17 @@ _SIGNED_LINES = re.compile(r"^([ \t]{0,20})[+\-–−][^\n]*(?:\n\1[+\-–−][^
 _PLUS_LINE = re.compile(r"^[ \t]{0,20}\+", re.M)
 _CLAUSE = re.compile(r"[;|\n\t]|[ ]{2,}|\.[ \t]")
 _WORD = re.compile(r"[^\W_]+")
+_DIGIT = re.compile(r"\d")
 _LONGEST_LABEL = 80  # code points before an answer that may belong to its label
 _NEAR = 6  # marks whose region begins before a target that are looked at
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A sign, box, answer or question mark at ``span``, and the ``region`` of text that it speaks of."""
+    """A sign, box, answer or question mark at ``span``, and the ``region`` of text that it speaks of.
+
+    A "score" is the nought of "stroke 0": of a medicine it is no answer but a part of a dose ("1 - 0 - 0").
+    """
 
     span: Span
     form: Form
@@ -98,7 +102,8 @@ class Marks:
 def label_start(text: str, low: int, at: int, clause_words: frozenset[str]) -> int:
     """Where the label begins whose separator stands at ``at``: not before ``low``, nor before the clause.
 
-    "Stroke, TIA: no" has one label of two names; in "has gout, stroke: no" a clause comes before the label.
+    "Stroke, TIA: no" has one label of two names; in "has gout, stroke: no" a clause comes before the label, and in
+    "MI 2009, stroke: no" or "HTN 1, stroke 0" something that has its own answer.
     """
     low = max(low, at - _LONGEST_LABEL)
     breaks = [m.end() for m in _CLAUSE.finditer(text, low, at) if text[m.end() : at].strip()]
@@ -107,12 +112,13 @@ def label_start(text: str, low: int, at: int, clause_words: frozenset[str]) -> i
     if comma < 0:
         return start
     before = [word.lower() for word in _WORD.findall(text[start:comma])]
-    return comma + 1 if clause_words.intersection(before) else start
+    told = _DIGIT.search(text, start, comma) is not None
+    return comma + 1 if told or clause_words.intersection(before) else start
 
 
 def find(text: str, span: Span, tokens: Sequence[Token], style: Style) -> Marks:
     """All marks in ``text[span]``, whose tokens are ``tokens``. Linear in the length of the span."""
-    from salus.text import answers, signs
+    from salus.text import answers, scores, signs
 
-    boxes = signs.find(text, span, style)
+    boxes = sorted([*signs.find(text, span, style), *scores.find(text, span)], key=lambda mark: mark.span)
     return Marks((*boxes, *answers.find(text, span, tokens, boxes)))

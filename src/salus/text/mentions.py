@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from salus.text import lexicon, relatives
+from salus.text.abbreviations import explained_otherwise
 from salus.text.context import Context, Sentence, Trigger
 from salus.text.document import Document, Span, tokenize
 from salus.text.lists import with_leads
@@ -68,12 +69,12 @@ class Mention:
 
 def mentions(document: Document, *, note_year: int | None = None) -> list[Mention]:
     """All mentions in the order of the text. Years before ``note_year`` count as past. Never raises for any text."""
-    style = Style.of(document.text)
+    style, doubtful = Style.of(document.text), explained_otherwise(document.text)
     return [
         mention
         for section in sections(document)
         for span, lead in with_leads(document.text, _spans(document.text, section.body))
-        for mention in _in_sentence(document, section, span, _Setting(note_year, lead, style))
+        for mention in _in_sentence(document, section, span, _Setting(note_year, lead, style, doubtful))
     ]
 
 
@@ -83,11 +84,15 @@ def _spans(text: str, body: Span) -> Iterator[Span]:
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """What a sentence is read with: the year of the note, the line that opens its list, the note's style of marks."""
+    """What a sentence is read with: the year of the note, the line that opens its list, the note's style of marks.
+
+    ``doubtful``: abbreviations that the note explains as something else than the dictionary does.
+    """
 
     year: int | None
     lead: Span | None
     style: Style
+    doubtful: frozenset[str] = frozenset()
 
 
 def _in_sentence(document: Document, section: Section, span: Span, setting: _Setting) -> Iterator[Mention]:
@@ -105,6 +110,8 @@ def _in_sentence(document: Document, section: Section, span: Span, setting: _Set
             context = _habit(document.text, context, found, position)
         if context is None:
             continue
+        if document.slice(match.span).lower() in setting.doubtful:
+            context = _doubted(context, match)
         mention = _mention(document, section, sentence, match, context)
         if context.experiencer != "family":
             yield mention

@@ -11,10 +11,11 @@ from salus.fhir.codes import Code
 from salus.findings.method import Context
 from salus.findings.model import Evidence, Finding
 from salus.record.chart import Chart
-from salus.terminology import codes
+from salus.terminology import classes, codes
 
 if TYPE_CHECKING:
     from salus.text.document import Document
+    from salus.text.lexicon import Entry
     from salus.text.mentions import Mention
 
 PROBLEM = "note-problem"
@@ -77,7 +78,7 @@ class NoteMentions:
     """Problems and medicines in notes. Contract: :class:`salus.findings.method.Method`."""
 
     id = "text.mentions"
-    version = "1.1.0"
+    version = "1.2.0"
     title = "Problems and medicines named in notes"
     intended_use = (
         "Finds names of selected problems and of medicines in English clinical notes and states for each whether "
@@ -97,7 +98,7 @@ class NoteMentions:
     )
     licence = "Apache-2.0"
     limits = (
-        "English only; other languages are refused",
+        "English only; a note or a sentence in another language is named and not read",
         "Only the problems of its table and the medicines of RxNorm's prescribable names; all else is not looked for",
         "No spelling correction; no reading across sentences but for the heading and the line that opens a list",
         "A note's silence about a problem is not a denial",
@@ -120,7 +121,7 @@ MENTIONS = NoteMentions()
 def _of_note(note: Blob) -> Iterator[Finding]:
     from salus.formats.note import read_note
     from salus.text.document import Document
-    from salus.text.language import foreign_language
+    from salus.text.language import foreign_language, foreign_passages
     from salus.text.mentions import mentions
 
     year = note.effective.start.year if note.effective else None
@@ -138,19 +139,31 @@ def _of_note(note: Blob) -> Iterator[Finding]:
             yield _refusal(note, target, f"the note reads as {other}, not as English", "a note in English")
             continue
         document = Document(note.source.ref, text)
+        foreign = list(foreign_passages(text))
+        if foreign:
+            languages = " and ".join(dict.fromkeys(language for _, language in foreign))
+            places = tuple(
+                Evidence.of_blob(note, index, "note, not read", start=span.start, end=span.end) for span, _ in foreign
+            )
+            reason = f"a part of the note reads as {languages}, not as English"
+            yield _refusal(note, target, reason, "that part in English", places)
         groups: dict[tuple[str, ...], list[Mention]] = {}
         for mention in mentions(document, note_year=year):
-            groups.setdefault(mention.key, []).append(mention)
+            if not any(span.contains(mention.span) for span, _ in foreign):
+                groups.setdefault(mention.key, []).append(mention)
         for key, group in groups.items():
             yield _finding(note, index, document, f"{target}|{'|'.join(key[1:])}", group)
 
 
-def _refusal(note: Blob, target: str, reason: str, need: str) -> Finding:
-    sentence = f"{_the_note(note)} could not be read for problems and medicines."
-    evidence = (Evidence(note.source),)
+def _refusal(note: Blob, target: str, reason: str, need: str, places: tuple[Evidence, ...] = ()) -> Finding:
+    """A note that was not read, or the ``places`` of it that were not. Who asks a person lists it as not understood."""
+    the_note = _the_note(note)
+    subject = f"A part of {the_note[0].lower()}{the_note[1:]}" if places else the_note
+    sentence = f"{subject} could not be read for problems and medicines."
+    evidence = places or (Evidence(note.source),)
     return Finding(
         PROBLEM, sentence, status="not-assessable", reason=reason, needs=(need,), target=target,
-        effective=_effective(note), evidence=evidence,
+        effective=_effective(note), evidence=evidence, details={"note": note.source.ref, "unread": True},
     )  # fmt: skip
 
 
@@ -196,6 +209,7 @@ def _details(note: Blob, document: Document, group: list[Mention]) -> dict[str, 
         "experiencer": context.experiencer,
         "denial": first.denial,
         "use": first.use,
+        "class": _class_of(entry),
         "ingredients": list(entry.ingredients),
         "rxcui": list(entry.rxcui),
         "relative": first.relative,
@@ -204,6 +218,11 @@ def _details(note: Blob, document: Document, group: list[Mention]) -> dict[str, 
         "note": note.source.ref,
         "mentions": [_mention_details(document, m) for m in group],
     }
+
+
+def _class_of(entry: Entry) -> str:
+    """The class that the name of a class of medicines means ("statins" -> "statin"); "" for all else."""
+    return (classes.class_of(entry.concept) or "") if entry.kind == "medication" and not entry.ingredients else ""
 
 
 def _mention_details(document: Document, mention: Mention) -> dict[str, Any]:

@@ -26,7 +26,7 @@ _ANY = re.compile(r"[\[(+\-–−_☐□◻▢☑☒✅■✓✔✗✘✕❌]")
 _MARK = re.compile(
     rf"(?P<ticked>{TICKED}|[✓✔])|(?P<empty>{EMPTY})|(?P<crossed>[✗✘✕❌])"
     r"|[(\[][ \t]?(?P<yes>\+{1,3}|\+ve|pos(?:itive)?|yes|y|present)[ \t]?[)\]]"
-    r"|[(\[][ \t]?(?P<no>[-–−]|[-–−]ve|neg(?:ative)?|no|n|nil|none|absent|denie[sd])[ \t]?[)\]]",
+    r"|[(\[][ \t]?(?P<no>[-–−]|[-–−]ve|neg(?:ative)?|no|n|nil|none|0|absent|denie[sd])[ \t]?[)\]]",
     re.I,
 )
 _VE = re.compile(r"(?P<sign>[+\-–−])[ \t]?ve\b(?![ \t]+(?:for|of)\b)", re.I)
