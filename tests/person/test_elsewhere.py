@@ -4,9 +4,11 @@ from decimal import Decimal
 
 import pytest
 
+from tests.careplan.people import finding
 from tests.person.charts import allergy, concept, condition, known, medicine, procedure, relative, result
 
 MI = "snomed|22298006"
+REFUSED = {"status": "not-assessable", "reason": "the note is not in English", "needs": ("a translation",)}
 POTASSIUM = "loinc|2823-3"
 GERMAN = "http://fhir.de/StructureDefinition/icd-10-gm-diagnosesicherheit"
 
@@ -266,3 +268,14 @@ def test_a_diagnosis_among_the_results_is_possible_and_another_answer_says_nothi
     assert known(told).about("myocardial-infarction").state == "possible"
     other = result("loinc|54114-4", None) | {"valueCodeableConcept": concept(MI)}
     assert known(other).about("myocardial-infarction").state == "not-recorded"
+
+
+def test_a_note_that_could_not_be_read_is_named_and_keeps_every_negative_open():
+    unread = finding("note-problem", **REFUSED, details={"unread": True})
+    person = known(medicine("paracetamol"), findings=(unread,))
+    assert [u.kind for u in person.not_understood] == ["note"]
+    assert person.about("stroke").open
+    assert person.allergy("aspirin").open
+    assert not person.surely_without("statin")
+    other = finding("note-problem", **REFUSED, details={})
+    assert known(medicine("paracetamol"), findings=(other,)).surely_without("statin")

@@ -34,6 +34,7 @@ _SOURCES: Mapping[str, tuple[str, ...]] = {
     "dose": (),
     "relative": ("FamilyMemberHistory",),
     "result": ("Observation",),
+    "note": (),
 }
 """What may stay unread, and the resource types it stands in."""
 MODIFIER = "an element that may turn its meaning round is not known"
@@ -106,7 +107,7 @@ class Person:
         if within is not None:
             earliest = self.now - within
             found = [s for s in found if s.when is None or s.when >= earliest]
-        return settle(concepts[0], found, self.unread("diagnosis", "procedure"))
+        return settle(concepts[0], found, self.unread("diagnosis", "procedure", "note"))
 
     # ---- medicines
 
@@ -132,7 +133,7 @@ class Person:
 
     def surely_without(self, *names: str) -> bool:
         """Whether a medicine list is known, could be read whole, and holds none of ``names``."""
-        return self.list_known and not self.unread("medicine") and not self.taking(*names)
+        return self.list_known and not self.unread("medicine", "note") and not self.taking(*names)
 
     # ---- allergies
 
@@ -154,7 +155,7 @@ class Person:
         ]
         speaks_of = {ingredient, *classes.classes_of((ingredient,))}
         found += [s for names, s in allergies.noted(self.all("note-medication")) if speaks_of & names]
-        return settle(f"allergy to {ingredient}", found, self.unread("allergy"))
+        return settle(f"allergy to {ingredient}", found, self.unread("allergy", "note"))
 
     # ---- relatives
 
@@ -236,6 +237,7 @@ class Person:
             "allergy": self._unread_allergies,
             "relative": self._unread_relatives,
             "result": self._unread_results,
+            "note": self._unread_notes,
             "medicine": self._unread_medicines,
             "dose": self._unread_medicines,
         }
@@ -255,6 +257,12 @@ class Person:
 
     def _unread_results(self) -> Iterable[NotUnderstood]:
         return measurements.not_understood(self.chart)
+
+    def _unread_notes(self) -> Iterable[NotUnderstood]:
+        given = [f for f in self.findings if f.code == "note-problem"] if self._given else None
+        for finding in self.chart.findings("note-problem") if given is None else given:
+            if finding.status == "not-assessable" and finding.details.get("unread"):
+                yield NotUnderstood("note", "", finding.reason, finding.effective[0], finding.evidence)
 
     # ---- time
 
