@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import linregress, t
 
@@ -56,6 +56,7 @@ def test_egfr_refuses_children_and_unknown_sex() -> None:
         assert [p.input for p in found] == [name]
 
 
+@settings(deadline=None)  # scipy is loaded in the first example
 @given(st.lists(st.floats(10, 120), min_size=3, max_size=12), st.floats(45, 400))
 def test_slope_agrees_with_scipy(values: list[float], step: float) -> None:
     found = kidney.slope(points(*values, step_days=step))

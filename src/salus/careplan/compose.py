@@ -12,7 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from salus.careplan import guidelines, open, resolve, scope
+from salus.careplan import guidelines, open, resolve, scope, starts
 from salus.careplan.draft import Draft
 from salus.careplan.model import Dropped, MedicineLine, NotAssessable, Plan
 from salus.errors import MethodError
@@ -40,12 +40,14 @@ def compose(chart: Chart, findings: Sequence[Finding], *, looked_at: Iterable[st
         nothing = {"nothing_proposed": "the record holds no Patient resource"}
         return Plan("", "", at, seen, (), (), (), (), held=_held(chart, seen), summary=nothing)
     summary = _summary(person)
+    if person.age_doubt and not person.patient.deceased:
+        summary["age_note"] = person.age_doubt
     drafts: list[Draft] = []
     dropped: list[Dropped] = []
     if "nothing_proposed" not in summary:
         for outcome in guidelines.propose(person):
             (drafts if isinstance(outcome, Draft) else dropped).append(outcome)  # type: ignore[arg-type]
-        drafts, lost = resolve.settle(open.held_back(person, draft).asking_first for draft in drafts)
+        drafts, lost = resolve.settle(starts.held_back(person, draft, drafts).asking_first for draft in drafts)
         dropped += lost
     ranked = resolve.ranked(drafts)
     return Plan(
@@ -59,7 +61,7 @@ def compose(chart: Chart, findings: Sequence[Finding], *, looked_at: Iterable[st
         dropped=tuple(sorted(dropped, key=lambda d: (d.key, d.reason))),
         held=_held(chart, seen),
         not_understood=open.not_understood(person),
-        uncovered=() if "nothing_proposed" in summary else open.uncovered(person, person.findings),
+        uncovered=() if "nothing_proposed" in summary else open.uncovered(person, person.findings, drafts),
         summary=summary,
         findings=person.findings,
     )

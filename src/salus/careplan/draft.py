@@ -103,6 +103,11 @@ class Draft:
     topic: str = ""
     begins: str = ""
     """The medicine that a "start" begins, as a sentence begins with it ("A statin")."""
+    offers: tuple[str, ...] = ()
+    """The classes or ingredients that it would be."""
+    swaps: bool = False
+    """Whether another member may be taken where one was not tolerated: a reaction is said then and holds nothing back.
+    """
     finish: Finish | None = field(default=None, compare=False, repr=False)
     """What settles doses and choices, once all proposals of all rules are known."""
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import tomllib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
 
-from salus.careplan.draft import Basis, Draft
+from salus.careplan.cautions import asked_of
+from salus.careplan.draft import Draft
 from salus.careplan.guidelines.common import joined
 from salus.findings.model import Finding
-from salus.person.answer import NotUnderstood
+from salus.person.answer import NotUnderstood, day
 from salus.person.measurements import label
 from salus.person.person import Person
+from salus.risk.engine import UNIT_WORDS
 
 COVERED = frozenset(
     {
@@ -22,27 +28,6 @@ COVERED = frozenset(
     }
 )  # fmt: skip
 """What rules and the methods that they rest on ask for, whether or not this person gave them occasion to."""
-BREAKS = ("diagnosis", "procedure", "allergy", "medicine")
-"""Kinds of entries that may speak against a new medicine."""
-
-
-def held_back(person: Person, draft: Draft) -> Draft:
-    """A medicine is not begun while an entry that may forbid it could not be read: that is settled first."""
-    if not draft.begins or draft.action != "start":
-        return draft
-    unread = person.unread(*BREAKS)
-    if not unread:
-        return draft
-    shown = "; ".join(dict.fromkeys(u.sentence for u in unread))
-    evidence = tuple(e for u in unread for e in u.evidence)
-    reasons = Basis((f"read but not understood: {shown}",), (), evidence)
-    return draft.instead(
-        action="review",
-        text=f"{draft.begins} may be due, but the record holds what could not be read and may speak against it: settle "
-        f"that first ({shown}).",
-        basis=draft.basis + reasons,
-        changes_if="what could not be read is settled",
-    )
 
 
 def not_understood(person: Person) -> tuple[str, ...]:
@@ -54,25 +39,63 @@ def _shown(entries: Iterable[NotUnderstood]) -> list[NotUnderstood]:
     return sorted(entries, key=lambda u: (u.kind, u.date, u.words))
 
 
-def uncovered(person: Person, findings: Iterable[Finding]) -> tuple[str, ...]:
-    """Diagnoses, medicines and results that were understood and that no rule of this plan asks for."""
-    asked, used = COVERED | frozenset(person.asked), {e.source.ref for f in findings for e in f.evidence}
-    diagnoses = sorted(
-        {e.words for e in person.entries if not e.family and e.statement.state in ("present", "possible")
-         and not asked & e.meaning.concepts},
-        key=str.lower,
-    )  # fmt: skip
-    medicines = sorted(
-        {m.name for m in person.medicines if m.in_use and m.drug.understood and not any(map(m.drug.is_a, asked))},
-        key=str.lower,
+def uncovered(person: Person, findings: Iterable[Finding], drafts: Sequence[Draft]) -> tuple[str, ...]:
+    """Diagnoses, medicines and results that were understood and of which no rule of this plan has judged.
+
+    That a rule looked for something is not enough: a concept that is only looked for as speaking against a medicine,
+    and a result outside the range in which a rule is silent on purpose, count where an item rests on them.
+    """
+    items = {e.source.ref for d in drafts for e in d.basis.evidence}
+    used = items | {e.source.ref for f in findings for e in f.evidence}
+    groups = (
+        ("diagnoses", _diagnoses(person, COVERED | (person.asked - asked_of()), items)),
+        ("medicines", _medicines(person, COVERED | person.asked)),
+        ("results", _results(person, COVERED | person.asked, used, items)),
     )
-    results = sorted(
-        {
-            label(name)
-            for name, observation in person.chart.recorded().items()
-            if name not in asked and observation.source.ref not in used
-        },
-        key=str.lower,
-    )
-    groups = (("diagnoses", diagnoses), ("medicines", medicines), ("results", results))
     return tuple(f"{kind}: {joined(words, 'and')}" for kind, words in groups if words)
+
+
+def _diagnoses(person: Person, asked: Collection[str], items: Collection[str]) -> list[str]:
+    found = {
+        e.words for e in person.entries
+        if not e.family and e.statement.state in ("present", "possible") and not e.meaning.concepts & frozenset(asked)
+        and not any(place.source.ref in items for place in e.statement.evidence)
+    }  # fmt: skip
+    return sorted(found, key=str.lower)
+
+
+def _medicines(person: Person, asked: Collection[str]) -> list[str]:
+    found = {m.name for m in person.medicines if m.in_use and m.drug.understood and not any(map(m.drug.is_a, asked))}
+    return sorted(found, key=str.lower)
+
+
+def _results(person: Person, asked: Collection[str], used: Collection[str], items: Collection[str]) -> list[str]:
+    found = set()
+    for name, observation in person.chart.recorded().items():
+        if observation.source.ref in items:
+            continue
+        judged = "systolic-bp" if name == "blood-pressure" else name
+        outside = _outside(person, judged)
+        if outside:
+            found.add(outside)
+        elif judged not in _judged() and name not in asked and observation.source.ref not in used:
+            found.add(label(name))
+    return sorted(found, key=str.lower)
+
+
+@cache
+def _judged() -> Mapping[str, Mapping[str, Any]]:
+    return tomllib.loads(files("salus.careplan").joinpath("tables", "judged.toml").read_text("utf-8"))
+
+
+def _outside(person: Person, name: str) -> str:
+    """The newest result where it lies outside the range in which a rule is silent on purpose; else ""."""
+    row = _judged().get(name)
+    newest = person.newest(name, row["unit"]) if row else None
+    if row is None or newest is None or newest.value is None:
+        return ""
+    low, high = row.get("low"), row.get("high")
+    if (low is None or newest.value >= low) and (high is None or newest.value <= high):
+        return ""
+    unit = UNIT_WORDS.get(row["unit"], row["unit"])
+    return f"{label(name)} {newest.value:g} {unit} ({day(newest.date)})"

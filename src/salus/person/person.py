@@ -25,6 +25,8 @@ from salus.record.chart import Chart
 from salus.terminology import classes
 
 ADULT = 18
+OLDEST = 120
+"""Completed years above which a date of birth is taken for a mistake. salus's own choice."""
 _SOURCES: Mapping[str, tuple[str, ...]] = {
     "allergy": ("AllergyIntolerance",),
     "diagnosis": ("Condition",),
@@ -51,8 +53,10 @@ class Person:
         self.chart = chart
         self.now = chart.now
         self.patient = chart.patient
-        self.age = self.patient.age(self.now)
-        self.adult = _adult(self.patient.birth, self.now)
+        self.age_doubt = _age_doubt(self.patient.birth, self.now)
+        """Why the recorded date of birth cannot be right; "" where it can: nothing rests on an age that cannot be."""
+        self.age = None if self.age_doubt else self.patient.age(self.now)
+        self.adult = None if self.age_doubt else _adult(self.patient.birth, self.now)
         self._given = findings is not None
         self.asked: set[str] = set()
         """Concepts, medicines and measurements that were asked for: what is on record beside them no rule covers."""
@@ -282,6 +286,15 @@ def _as_reaction(allergy: Allergy, concepts: Iterable[str]) -> Statement | None:
         return None
     statement = allergy.statement
     return Statement("past", f"{statement.words} on the allergy list", statement.date, statement.evidence)
+
+
+def _age_doubt(birth: Span | None, now: datetime) -> str:
+    if birth is None:
+        return ""
+    if birth.start > now:
+        return f"the recorded date of birth, {birth.text}, lies in the future"
+    years = now.year - birth.end.year - ((now.month, now.day) < (birth.end.month, birth.end.day))
+    return f"the recorded date of birth, {birth.text}, is more than {OLDEST} years ago" if years > OLDEST else ""
 
 
 def _adult(birth: Span | None, now: datetime) -> bool | None:

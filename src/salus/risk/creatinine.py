@@ -158,6 +158,8 @@ def _value(person: Person, reading: Reading) -> EgfrValue | Problem:
         return _problem("the creatinine's date is too imprecise", "record the full date of the result")
     if reading.value is None:
         return Problem("creatinine", "unit", reading.problem, "record the result in mg/dL or umol/L")
+    if person.age_doubt:
+        return Problem("age", "range", person.age_doubt, "record the right date of birth")
     age = person.patient.age(reading.span.start)
     if age is None:
         return Problem("age", "missing", "the age on the day of the result is not known", "record the date of birth")

@@ -17,6 +17,7 @@ from salus.findings.model import Evidence
 from salus.person.answer import day
 from salus.person.measurements import Measured, Reading, aged, label
 from salus.person.person import Person
+from salus.risk.plausible import IMPOSSIBLE_PAIR, impossible, together
 
 LOOK_BACK_DAYS = 730
 """How old a value may be. Set by salus (PREVENT names no limit); the parameter ``look_back_days`` changes it."""
@@ -70,7 +71,7 @@ def gather(person: Person, look_back_days: int = LOOK_BACK_DAYS) -> Inputs:
     who = Evidence(patient.source, {"path": "Patient"}, digest=patient.source.digest, label="person")
     readers: dict[str, Callable[[], Found]] = {
         "sex": lambda: Found(patient.sex if patient.sex in ("female", "male") else None, (who,), "recorded sex"),
-        "age": lambda: Found(person.age, (who,), "date of birth"),
+        "age": lambda: age(person, who),
         "sbp": lambda: systolic(person, within),
         "bp_treatment": lambda: treatment(person, BLOOD_PRESSURE, within),
         "total_cholesterol": lambda: laboratory(person, "total-cholesterol", "mg/dL", within),
@@ -84,12 +85,21 @@ def gather(person: Person, look_back_days: int = LOOK_BACK_DAYS) -> Inputs:
     return Inputs({name: read() for name, read in readers.items()})
 
 
+def age(person: Person, who: Evidence) -> Found:
+    """Completed years; missing where the date of birth cannot be right."""
+    if person.age_doubt:
+        return Found(None, (who,), why=person.age_doubt)
+    return Found(person.age, (who,), "date of birth")
+
+
 BLOOD_PRESSURE = (
     "ace-inhibitor", "arb", "renin-inhibitor", "beta-blocker", "calcium-channel-blocker", "thiazide", "thiazide-like",
     "loop-diuretic", "potassium-sparing-diuretic", "mra", "alpha-blocker", "central-antihypertensive", "vasodilator",
     "methyldopa",
 )  # fmt: skip
 """Classes that lower blood pressure (source of the classes: the table of terminology)."""
+GLUCOSE_TESTS = ("glucose", "glucose-fasting")
+"""Glucose at any time, and fasting: below the limit either speaks against diabetes, at or above it leaves it open."""
 GLUCOSE = (
     "insulin", "biguanide", "sulfonylurea", "glinide", "thiazolidinedione", "dpp4-inhibitor", "glp1-agonist",
     "sglt2-inhibitor", "alpha-glucosidase-inhibitor",
@@ -116,6 +126,9 @@ def systolic(person: Person, within: timedelta) -> Found:
     unread = next((r for r in of_day if r.value is None), None)
     if unread is not None:
         return Found(None, why=f"a {label('systolic-bp')} of {unread.day} cannot be read: {unread.problem}")
+    lower = person.readings("diastolic-bp", "mm[Hg]", settings=CLINIC_SETTINGS)
+    if any(together(u, low) and impossible(u, low) for u in of_day for low in lower):
+        return Found(None, why=f"a blood pressure of {newest.reading.day} cannot be right: {IMPOSSIBLE_PAIR}")
     mean = sum(float(r.value or 0) for r in of_day) / len(of_day)
     evidence = tuple(Evidence.of_observation(r.observation, "systolic-bp", "systolic-bp") for r in _each(of_day))
     return Found(mean, evidence, f"mean of {len(of_day)} clinic reading(s) of {date}", date.isoformat())
@@ -168,15 +181,18 @@ def diabetes(person: Person, within: timedelta) -> Found:
     """
     answer = person.about("diabetes")
     recorded = [s for s in answer.statements if not s.finding]
+    noted = [s for s in answer.statements if s.finding and s.state in ("present", "past", "possible")]
     for state, value, words in (
         ("present", True, "on the problem list"),
         ("denied", False, "refuted on the problem list"),
     ):
         statements = [s for s in recorded if s.state == state]
-        if statements and not (value is False and answer.open):
+        if statements and not (value is False and (answer.open or noted)):
             return Found(value, tuple(e for s in statements for e in s.evidence), words)
     if any(s.state in ("past", "possible") for s in recorded):
         return Found(None, why="diabetes is on record as past or not confirmed")
+    if noted:
+        return Found(None, why=f"a note speaks of diabetes, and the problem list does not ({noted[0].words})")
     if person.taking(*GLUCOSE):
         return Found(None, why="a glucose-lowering medicine is taken, but no diagnosis is recorded")
     if answer.open or person.unread("medicine"):
@@ -185,10 +201,14 @@ def diabetes(person: Person, within: timedelta) -> Found:
     hba1c = laboratory(person, "hba1c", "%", within)
     if hba1c.value is not None:
         return Found(False if hba1c.value < HBA1C_LIMIT else None, hba1c.evidence, f"HbA1c {hba1c.basis}")
-    glucose = laboratory(person, "glucose", "mg/dL", within)
-    if glucose.value is not None and not hba1c.why:
-        return Found(False if glucose.value < GLUCOSE_LIMIT else None, glucose.evidence, f"glucose {glucose.basis}")
-    return Found(None, why=hba1c.why or glucose.why)
+    glucose = [laboratory(person, name, "mg/dL", within) for name in GLUCOSE_TESTS]
+    told = [found for found in glucose if found.value is not None]
+    why = hba1c.why or next((found.why for found in glucose if found.why), "")
+    if not told or why:
+        return Found(None, why=why)
+    high = [found for found in told if found.value >= GLUCOSE_LIMIT]
+    decides = max(high or told, key=lambda found: found.date)
+    return Found(None if high else False, decides.evidence, f"glucose {decides.basis}")
 
 
 def smoking(person: Person, within: timedelta) -> Found:

@@ -15,6 +15,7 @@ from salus.careplan.guidelines import (
     antiplatelet,
     arteries,
     gaps,
+    harms,
     interactions,
     kidney,
     lifestyle,
@@ -28,7 +29,8 @@ from salus.careplan.model import Dropped
 from salus.person.person import Person
 
 RULES = (
-    acute, antiplatelet, arteries, statins, rhythm, interactions, kidney, pressure, prevention, lifestyle, others, gaps,
+    acute, antiplatelet, arteries, statins, rhythm, interactions, harms, kidney, pressure, prevention, lifestyle,
+    others, gaps,
 )  # fmt: skip
 
 

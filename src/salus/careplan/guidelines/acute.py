@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
@@ -12,17 +13,18 @@ from salus.careplan.draft import (
     Outcome,
     cite,
     of_answer,
-    of_measured,
     of_medicine,
     total,
 )
 from salus.careplan.guidelines.common import joined
+from salus.errors import UnitError
+from salus.fhir.quantity import Quantity
 from salus.findings.model import Evidence
 from salus.findings.strength import Grade, Strength
-from salus.person.answer import day
-from salus.person.measurements import Reading
+from salus.person.measurements import Reading, label
 from salus.person.medicines import Medicine
 from salus.person.person import Person
+from salus.terminology import units
 
 RAISE_POTASSIUM = (
     "ace-inhibitor",
@@ -31,9 +33,17 @@ RAISE_POTASSIUM = (
     "mra",
     "potassium-sparing-diuretic",
     "potassium-supplement",
+    "trimethoprim",
+    "nsaid",
 )
-MODERATE_POTASSIUM, SEVERE_POTASSIUM = 6.0, 6.5
+MODERATE_POTASSIUM, SEVERE_POTASSIUM = Decimal("6.0"), Decimal("6.5")
 """mmol/L (UK Kidney Association 2023)."""
+LOW_POTASSIUM, VERY_LOW_POTASSIUM = Decimal("3.0"), Decimal("2.5")
+"""mmol/L (source "hypokalaemia")."""
+GLUCOSE, LOW_GLUCOSE = ("glucose", "glucose-fasting"), Decimal(54)
+"""mg/dL below which hypoglycaemia is of level 2 (American Diabetes Association)."""
+LOWER_GLUCOSE = ("insulin", "sulfonylurea", "glinide")
+"""Classes that bring on hypoglycaemia by themselves."""
 ACUTE = timedelta(days=14)
 """How old a result may be to ask for action today. salus's own choice."""
 BASELINE = timedelta(days=365)
@@ -58,16 +68,105 @@ HARMFUL = ("ace-inhibitor", "arb", "renin-inhibitor")
 def propose(person: Person) -> Outcome:
     """Items for today."""
     yield from _potassium(person)
+    yield from _glucose(person)
     yield from _kidney_injury(person)
     yield from _unborn(person)
 
 
 def _potassium(person: Person) -> Outcome:
-    found = person.newest("potassium", "mmol/L", within=ACUTE)
-    if found.value is None or found.value < MODERATE_POTASSIUM:
+    found = _now(person, "potassium", "mmol/L")
+    if found is None:
         return
+    if found.value is None:
+        yield _look(found, "potassium")
+    elif found.value >= MODERATE_POTASSIUM:
+        yield _high_potassium(person, found)
+    elif found.value < LOW_POTASSIUM and found.bound != AT_LEAST:
+        yield _low_potassium(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """A result of the last two weeks. ``value`` is None where it cannot be read, or two of one moment differ."""
+
+    value: Decimal | None
+    bound: str
+    problem: str
+    reading: Reading
+    unit: str
+
+    @property
+    def shown(self) -> str:
+        """The value with its bound, for a sentence."""
+        return f"{self.bound}{self.value:.1f} {self.unit}"
+
+    def basis(self, name: str) -> Basis:
+        """It as a reason."""
+        told = self.shown if self.value is not None else f"that cannot be read ({self.problem})"
+        place = Evidence.of_observation(self.reading.observation, name, name)
+        return Basis((f"{name} {told} on {self.reading.day}",), (), (place,))
+
+
+AT_LEAST, AT_MOST = "above ", "below "
+_BOUNDS = {">": AT_LEAST, ">=": AT_LEAST, "<": AT_MOST, "<=": AT_MOST}
+
+
+def _now(person: Person, concept: str, unit: str) -> Now | None:
+    """The newest result if it is of the last two weeks: also where it is only a bound, or cannot be read.
+
+    A result that nobody understands and that may be a newer one takes nothing from what this one asks for today.
+    """
+    found = person.newest(concept, unit, within=ACUTE)
+    last = found.reading
+    if last is None or found.too_old or _never_made(last):
+        return None
+    bound = _BOUNDS.get((last.quantity.comparator or "") if last.quantity else "", "")
+    value = _bounded(last, unit, concept) if bound else last.value
+    same = [r for r in person.readings(concept, unit) if r.span.start == last.span.start and r.value is not None]
+    if found.value is None and len({r.value for r in same}) > 1 and "differ" in found.problem:
+        value = None
+    return Now(value, bound, last.problem or found.problem, last, unit)
+
+
+def _never_made(reading: Reading) -> bool:
+    """Whether the source itself says that there is no result, and why."""
+    return reading.quantity is None and "dataAbsentReason" in reading.observation.body
+
+
+def _bounded(reading: Reading, unit: str, concept: str) -> Decimal | None:
+    """The number of a bound in the wanted unit."""
+    told = reading.quantity
+    if told is None:
+        return None
+    try:
+        return units.convert(Quantity(told.value, told.unit), unit, concept).value
+    except UnitError:
+        return None
+
+
+def _look(found: Now, name: str) -> Draft:
+    """A recent result that cannot be read may be the alarm: somebody looks at it today."""
+    return Draft(
+        guideline="salus-unread-result",
+        action="review",
+        target=f"unread-{name}",
+        tier="urgent",
+        order=6,
+        text=f"Look at the {name} result of {found.reading.day} today: it is recorded but cannot be read "
+        f"({found.problem}), and whether it is dangerous is not known.",
+        patient_text="One of your recent blood results could not be read. Please ask your doctor's office about it "
+        "today.",
+        strength=Strength(Grade.NEEDED_INPUT),
+        citation="rule of salus: a recent result that may be dangerous and cannot be read is looked at today",
+        basis=found.basis(name),
+        changes_if="the result is read, or measured again",
+        window="today",
+    )
+
+
+def _high_potassium(person: Person, found: Now) -> Draft:
     raising = person.taking(*RAISE_POTASSIUM)
-    severe = found.value >= SEVERE_POTASSIUM
+    severe = found.value is not None and found.value >= SEVERE_POTASSIUM
     names = joined((m.ingredient for m in raising), "and")
     held = f" Decide today whether {names} {'is' if len(raising) == 1 else 'are'} held." if raising else ""
     where = (
@@ -75,22 +174,77 @@ def _potassium(person: Person) -> Outcome:
         if severe
         else "a 12-lead ECG and a repeated test today, in hospital if unwell"
     )
-    yield Draft(
+    return Draft(
         guideline="ukka-hyperkalaemia-2023",
         action="refer",
         target="hyperkalaemia",
         tier="urgent",
         order=2,
-        text=f"Potassium {found.value:.1f} mmol/L: {where}; look for acute kidney injury.{held}",
+        text=f"Potassium {found.shown}: {where}; look for acute kidney injury.{held}",
         patient_text=(
             "A salt in your blood (potassium) is too high, which can harm the heart. Please call your doctor's office "
             "today. If you feel weak or your heart stumbles, call for help at once."
         ),
         strength=Strength(Grade.STRONG),
-        citation=cite("ukka-hyperkalaemia-2023"),
-        basis=of_measured(found, f"potassium {found.value:.1f} mmol/L on {day(found.date)}")
-        + total(map(of_medicine, raising)),
+        citation=cite("ukka-hyperkalaemia-2023", *(("potassium-raising",) if raising else ())),
+        basis=found.basis("potassium") + total(map(of_medicine, raising)),
         changes_if="a repeated potassium is below 6.0 mmol/L",
+        window="today",
+    )
+
+
+def _low_potassium(found: Now) -> Draft:
+    severe = found.value is not None and found.value < VERY_LOW_POTASSIUM
+    where = "urgent treatment in hospital" if severe else "a 12-lead ECG and treatment today, in hospital if unwell"
+    return Draft(
+        guideline="hypokalaemia",
+        action="refer",
+        target="hypokalaemia",
+        tier="urgent",
+        order=2,
+        text=f"Potassium {found.shown}: {where}; measure magnesium and look for the cause, medicines among them.",
+        patient_text=(
+            "A salt in your blood (potassium) is too low, which can harm the heart. Please call your doctor's office "
+            "today. If you feel weak or your heart stumbles, call for help at once."
+        ),
+        strength=Strength(Grade.RECOMMENDED),
+        citation=cite("hypokalaemia"),
+        basis=found.basis("potassium"),
+        changes_if="a repeated potassium is 3.0 mmol/L or more",
+        window="today",
+    )
+
+
+def _glucose(person: Person) -> Outcome:
+    """A glucose below 54 mg/dL of the last two weeks; one that cannot be read is only asked for where it may matter."""
+    for concept in GLUCOSE:
+        found = _now(person, concept, "mg/dL")
+        if found is None:
+            continue
+        lowering = person.taking(*LOWER_GLUCOSE)
+        if found.value is None and lowering:
+            yield _look(found, label(concept))
+        elif found.value is not None and found.value < LOW_GLUCOSE and found.bound != AT_LEAST:
+            yield _low_glucose(found, concept, lowering)
+
+
+def _low_glucose(found: Now, concept: str, lowering: tuple[Medicine, ...]) -> Draft:
+    names = joined((m.ingredient for m in lowering), "and")
+    dose = f" Review {names} today." if names else " No medicine that lowers glucose is known: look for the cause."
+    return Draft(
+        guideline="ada-hypoglycaemia",
+        action="refer",
+        target="hypoglycaemia",
+        tier="urgent",
+        order=2,
+        text=f"Glucose {found.value:.0f} mg/dL on {found.reading.day}: hypoglycaemia that asks for immediate action "
+        f"(level 2). Reach the person today, and measure again.{dose}",
+        patient_text="Your blood sugar was very low. If you feel shaky, sweaty or confused, take sugar now and call "
+        "for help. Please call your doctor's office today.",
+        strength=Strength(Grade.STRONG),
+        citation=cite("ada-hypoglycaemia"),
+        basis=found.basis(label(concept)) + total(map(of_medicine, lowering)),
+        changes_if="a repeated glucose is 70 mg/dL or more and the cause is settled",
         window="today",
     )
 

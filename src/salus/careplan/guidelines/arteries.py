@@ -14,6 +14,7 @@ from salus.careplan.guidelines.common import (
 )
 from salus.careplan.safety import check
 from salus.findings.strength import Grade, Strength
+from salus.person.medicines import Medicine
 from salus.person.person import Person
 
 ASKED = ("active-bleeding", "intracranial-haemorrhage", "hypersensitivity-to-aspirin")
@@ -36,7 +37,10 @@ def propose(person: Person) -> Outcome:
 def _two(person: Person, found: Event) -> Outcome:
     """Within a year of an acute coronary syndrome two platelet inhibitors are the default."""
     aspirin, other = person.taking("aspirin"), person.taking("p2y12-inhibitor")
+    if any(m.sure for m in aspirin) and any(m.sure for m in other):
+        return
     if aspirin and other:
+        yield _doubtful(found, tuple(m for m in (*aspirin, *other) if not m.sure))
         return
     taken = (*aspirin, *other)
     missing = "a P2Y12 inhibitor" if aspirin else "aspirin" if other else "aspirin and a P2Y12 inhibitor"
@@ -61,6 +65,29 @@ def _two(person: Person, found: Event) -> Outcome:
         changes_if="the second one turns out to be taken, or was ended on purpose, or the stent was elective and 6 "
         "months have passed",
         window="within days",
+        topic="platelet-inhibitor",
+    )
+
+
+def _doubtful(found: Event, taken: tuple[Medicine, ...]) -> Draft:
+    """Both are on the list, but not both are known to be taken now."""
+    names = joined((m.ingredient for m in taken), "and")
+    why = joined(dict.fromkeys(d for m in taken for d in m.doubts), "and")
+    return Draft(
+        guideline="acc-aha-acs-2025",
+        action="review",
+        target="two-platelet-inhibitors",
+        tier="medicines",
+        order=11,
+        text=f"Ask this week whether {names} is taken now ({why}): the acute coronary event or stent is less than 12 "
+        "months old, and two platelet inhibitors are the default.",
+        patient_text=f"Do you take {names} now? After your heart event two medicines against clots are usual for a "
+        "year. Please tell your heart doctor's office this week, and keep taking all your medicines.",
+        strength=Strength(Grade.RECOMMENDED),
+        citation=cite("acs-2025", "ccd-2023"),
+        basis=found.basis + total(map(of_medicine, taken)),
+        changes_if=f"{names} turns out to be taken, or was ended on purpose",
+        window="this week",
         topic="platelet-inhibitor",
     )
 

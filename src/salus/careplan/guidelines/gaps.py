@@ -23,19 +23,21 @@ def _age_unknown(person: Person) -> Outcome:
     """Without an age no risk, kidney function or home average can be told: it is asked for first."""
     if person.age is not None:
         return
-    source = person.patient.source
+    source, doubt = person.patient.source, person.age_doubt
+    verb, why = ("Correct", f" {doubt[:1].upper()}{doubt[1:]}.") if doubt else ("Record", "")
+    place = Evidence(source, {"path": "birthDate"}, digest=source.digest, label="person")
     yield Draft(
         guideline="salus-identity",
         action="review",
         target="date-of-birth",
         tier="missing-data",
         order=5,
-        text="Record the full date of birth: kidney function, risk and the average at home cannot be told without the "
-        "age.",
+        text=f"{verb} the full date of birth: kidney function, risk and the average at home cannot be told without the "
+        f"age.{why}",
         patient_text="Your full date of birth is missing. Please tell it to your doctor's office.",
         strength=Strength(Grade.NEEDED_INPUT),
         citation="rule of salus: nothing that depends on age is computed without it",
-        basis=Basis((NO_AGE,), (), (Evidence(source, {"path": "birthDate"}, digest=source.digest, label="person"),)),
+        basis=Basis((doubt or NO_AGE,), (), (place,)),
         changes_if="the date of birth is recorded",
         window="now",
     )

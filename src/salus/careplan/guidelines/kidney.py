@@ -13,12 +13,15 @@ from salus.careplan.draft import (
     of_finding,
     of_measured,
     of_medicine,
+    of_statement,
     said,
     total,
 )
 from salus.careplan.guidelines.common import egfr, joined, may_be_pregnant, number
+from salus.careplan.guidelines.filtration import kidney_function
 from salus.careplan.model import Dropped
 from salus.careplan.safety import Check, check
+from salus.careplan.starts import reactions, shown_as
 from salus.findings.model import Finding
 from salus.findings.strength import Grade, Strength
 from salus.person.answer import day
@@ -63,13 +66,13 @@ def _ras(person: Person, stage: Finding) -> Outcome:
         yield Dropped(key, text, reason, cite("ras-cautions"))
         return
     sure = person.surely_without(*RAS) and (potassium.value is not None or not potassium.recorded or potassium.too_old)
-    swelling = next(c for c in checks if c.name == "angio-oedema")
-    drug = "an ARB (not an ACE inhibitor: angio-oedema)" if swelling.verdict == "barred" else "an ACE inhibitor or ARB"
+    drug, offers, reacted = _blocker(person, next(c for c in checks if c.name == "angio-oedema"))
     yield Draft(
         guideline="kdigo-2024-ckd",
         action="start" if sure else "review",
         target="ras-inhibitor",
-        begins="An ACE inhibitor or ARB",
+        begins="An ACE inhibitor or ARB" if len(offers) > 1 else "An ARB",
+        offers=offers,
         tier="disease-control",
         order=10,
         text=(f"Start {drug}" if sure else f"Settle whether {drug} is due")
@@ -79,13 +82,33 @@ def _ras(person: Person, stage: Finding) -> Outcome:
             "You will need blood tests before and after."
         ),
         strength=strength,
-        citation=cite("kdigo-2024", *(("blood-pressure-2025",) if pressure.positive else ()), "ras-cautions"),
+        citation=cite("kdigo-2024", *(("blood-pressure-2025",) if pressure.positive else ()), "ras-cautions",
+                      *(("ace-cough",) if reacted.words else ())),
         basis=of_finding(stage) + (of_answer(pressure) if pressure.positive else Basis()) + _cleared(checks)
-        + _potassium(potassium),
+        + reacted + _potassium(potassium),
         changes_if="potassium rises above 5.0 mmol/L, creatinine rises by more than 30 % after the start, or "
         "albuminuria is not confirmed",
         window="creatinine and potassium 1 to 2 weeks after the start",
     )  # fmt: skip
+
+
+SPARED = {"cough": "cough", "angioedema": "angio-oedema", "anaphylaxis": "anaphylaxis"}
+"""Reactions to an ACE inhibitor that come back with every other one and leave an ARB to be offered."""
+
+
+def _blocker(person: Person, swelling: Check) -> tuple[str, tuple[str, ...], Basis]:
+    """Which class is offered, in words and by name, and the reactions for which it is not an ACE inhibitor.
+
+    Another reaction, or one to an ARB, leaves both open: it holds the start back (:mod:`salus.careplan.starts`).
+    """
+    statements = reactions(person, ("ace-inhibitor",))
+    shown = shown_as(person, statements)
+    barred = swelling.verdict == "barred"
+    if (shown is not None and shown <= frozenset(SPARED) and (shown or barred)) or (barred and not statements):
+        names = dict.fromkeys([SPARED[name] for name in sorted(shown or ())] + (["angio-oedema"] if barred else []))
+        why = total(of_statement(s) for s in statements)
+        return f"an ARB (not an ACE inhibitor: {joined(names, 'and')})", ("arb",), why
+    return "an ACE inhibitor or ARB", ("ace-inhibitor", "arb"), Basis()
 
 
 def _first(person: Person, checks: list[Check], potassium: Measured, sure: bool) -> str:
@@ -167,6 +190,7 @@ def _sglt2(person: Person, stage: Finding) -> Outcome:
         action="start" if sure else "review",
         target="sglt2-inhibitor",
         begins="An SGLT2 inhibitor",
+        offers=("sglt2-inhibitor",),
         tier="disease-control",
         order=12,
         text=f"{'Start an SGLT2 inhibitor' if sure else 'Settle whether an SGLT2 inhibitor is due'} to slow kidney "
@@ -187,7 +211,7 @@ def _one_at_a_time(person: Person, stage: Finding) -> str:
 
 
 def _harmful(person: Person) -> Outcome:
-    kidney = egfr(person)
+    kidney = kidney_function(person)
     low = kidney is not None and kidney[0] < LOW_GFR
     for medicine in person.taking("nsaid"):
         if not low or kidney is None:
@@ -215,7 +239,7 @@ def _harmful(person: Person) -> Outcome:
 
 
 def _metformin(person: Person) -> Outcome:
-    kidney = egfr(person)
+    kidney = kidney_function(person)
     for medicine in person.taking("metformin"):
         if kidney is None or kidney[0] >= 45:
             continue

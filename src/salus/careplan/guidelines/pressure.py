@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from salus.careplan.draft import (
@@ -23,6 +23,7 @@ from salus.findings.strength import Grade, Strength
 from salus.person.measurements import Reading
 from salus.person.medicines import Medicine
 from salus.person.person import Person
+from salus.risk.plausible import IMPOSSIBLE_PAIR, impossible, together
 
 CLINIC_SETTINGS = (None, "clinic", "office")
 """Readings from home have rules of their own."""
@@ -75,6 +76,8 @@ class Clinic:
 
 def propose(person: Person) -> Outcome:
     """Raise treatment, leave it, or measure at home first. In pregnancy other limits hold."""
+    wrong = tuple(_reversed(person))
+    yield from wrong
     if person.pregnancy.state == "present":
         yield from _expecting(person)
         return
@@ -87,7 +90,7 @@ def propose(person: Person) -> Outcome:
         return  # a week of measurements at home would be waiting
     if average is not None and mean is not None:
         yield from _home(person, average, mean)
-    else:
+    elif not wrong or _clinic(person) is not None:
         yield from _clinic_only(person)
 
 
@@ -213,6 +216,8 @@ def _treat(person: Person, average: Finding, risk: Basis | None, limit: tuple[fl
         action="change" if taken else "start" if known else "review",
         target="blood-pressure-treatment",
         begins="Treatment of blood pressure",
+        offers=LOWERING,
+        swaps=True,
         tier="disease-control",
         order=5,
         text=f"{verb} blood pressure treatment{goal}{first}: the home average is {limit[0]:.0f}/{limit[1]:.0f} mmHg or "
@@ -280,29 +285,51 @@ def _white_coat(average: Finding, clinic: Clinic, verb: str) -> Draft:
     )
 
 
-def _clinic(person: Person) -> Clinic | None:
-    """The newest pressure of the clinic: of a panel, or of two observations of one moment."""
+def _newest(person: Person, wanted: Callable[[Clinic], bool]) -> Clinic | None:
+    """The newest wanted pressure of the clinic: of a panel, or of two observations of one moment."""
     readings = [person.readings(name, "mm[Hg]", settings=CLINIC_SETTINGS) for name in ("systolic-bp", "diastolic-bp")]
-    pairs = [
+    every = [
         Clinic(upper, lower)
         for upper in readings[0]
         for lower in readings[1]
-        if upper.value is not None and lower.value is not None and _together(upper, lower)
+        if upper.value is not None and lower.value is not None and together(upper, lower)
     ]
+    pairs = [pair for pair in every if wanted(pair)]
     return max(pairs, key=lambda pair: (pair.upper.span.start, pair.upper.observation.source.ref), default=None)
 
 
-def _together(upper: Reading, lower: Reading) -> bool:
-    """Whether two readings are one measurement: of one panel, or two observations of one moment without panels."""
-    if upper.span != lower.span:
-        return False
-    return upper.observation == lower.observation or not (upper.observation.places or lower.observation.places)
+def _clinic(person: Person) -> Clinic | None:
+    """The newest pressure of the clinic that can be one."""
+    return _newest(person, lambda pair: not impossible(pair.upper, pair.lower))
+
+
+def _reversed(person: Person) -> Outcome:
+    """A pair that cannot be a pressure is named and measured again; nothing rests on it."""
+    wrong = _newest(person, lambda pair: impossible(pair.upper, pair.lower))
+    if wrong is None or person.within(wrong.upper.span, SEVERE_DAYS) is False:
+        return
+    words = f"a blood pressure of {wrong.upper.day} cannot be right: {IMPOSSIBLE_PAIR}"
+    yield Draft(
+        guideline="salus-blood-pressure",
+        action="measure",
+        target="blood-pressure",
+        tier="missing-data",
+        order=15,
+        text=f"Measure blood pressure again: that of {wrong.upper.day} is not used, since {IMPOSSIBLE_PAIR}.",
+        patient_text="One of your blood pressure values was written down wrongly. Please have it measured again.",
+        strength=Strength(Grade.NEEDED_INPUT),
+        citation="rule of salus: what cannot be right is measured again and decides nothing",
+        basis=wrong.basis(words),
+        changes_if="the entry is corrected",
+    )
 
 
 def _clinic_only(person: Person) -> Outcome:
     clinic = _clinic(person)
     if clinic is None:
-        reason = said("no blood pressure is recorded")
+        asked = person.newest("systolic-bp", "mm[Hg]", settings=CLINIC_SETTINGS)
+        unread = asked.recorded and asked.value is None
+        reason = said(asked.problem if unread else "no blood pressure is recorded")
     elif clinic.reaches(HIGH_RISK):
         reason = clinic.basis(f"clinic {clinic.words} on {clinic.upper.day}, and no usable average at home")
     else:

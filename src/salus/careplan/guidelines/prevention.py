@@ -20,7 +20,7 @@ from salus.careplan.draft import (
     total,
 )
 from salus.careplan.guidelines import statins
-from salus.careplan.guidelines.common import egfr, positive, statin_needed, value_of
+from salus.careplan.guidelines.common import BLEEDING_IN_BRAIN, egfr, positive, statin_needed, value_of
 from salus.careplan.guidelines.statin_choice import GUIDELINE as CPIC
 from salus.careplan.guidelines.statin_choice import high_choices
 from salus.careplan.model import Dropped
@@ -54,7 +54,9 @@ def propose(person: Person) -> Outcome:
 
 def premature(person: Person) -> tuple[Statement, ...]:
     """Statements of a heart attack or stroke in a parent, brother, sister or child before 55 (men) or 65 (women)."""
-    return tuple(relative.statement for relative in person.family(*HEART) if relative.premature)
+    bleeding = frozenset(BLEEDING_IN_BRAIN)
+    found = (r for r in person.family(*HEART) if r.premature and not bleeding & r.concepts)
+    return tuple(relative.statement for relative in found)
 
 
 def _statin(person: Person, risk: Finding | None, early: tuple[Statement, ...]) -> Outcome:
@@ -88,6 +90,8 @@ def _statin(person: Person, risk: Finding | None, early: tuple[Statement, ...]) 
         action="start" if sure else "review",
         target="statin",
         begins="A statin",
+        offers=("statin",),
+        swaps=True,
         tier="prevention",
         order=10,
         text="",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from salus.careplan.draft import Basis, Draft, Outcome, cite, of_answer, said, total
-from salus.careplan.guidelines.common import joined
+from collections.abc import Sequence
+
+from salus.careplan.draft import Basis, Draft, Outcome, cite, of_answer, of_medicine, said, total
+from salus.careplan.guidelines.common import BLEEDING_IN_BRAIN, joined, may_be_pregnant
 from salus.careplan.safety import check
 from salus.findings.strength import Grade, Strength
+from salus.person.answer import Answer
+from salus.person.medicines import Medicine
 from salus.person.person import Person
 
 POINTS = (
@@ -17,25 +21,106 @@ POINTS = (
 )
 OLD, AGED = 65, 75
 VALVES = ("mechanical-heart-valve", "mitral-stenosis")
+OTHER = ("heparin", "direct-thrombin-inhibitor", "fondaparinux", "certoparin", "tinzaparin")
+"""Anticoagulants that are not taken for good: heparins and the like, by class and by name."""
 ASKED = ("active-bleeding", "intracranial-haemorrhage")
 
 
 def propose(person: Person) -> Outcome:
     """One item where the score asks for an anticoagulant and none is known to be taken."""
     rhythm = person.about("atrial-fibrillation-or-flutter")
-    if rhythm.state != "present" or person.taking("anticoagulant"):
+    taken = person.taking("anticoagulant")
+    if rhythm.state != "present" or any(m.sure for m in taken):
         return
     score, reasons = _score(person)
     female = person.patient.sex == "female"
     if person.age is None or score < (3 if female else 2):
         return
-    valves = person.about(*VALVES)
-    sure = person.surely_without("anticoagulant")
-    which = (
-        "warfarin rather than a direct one (mechanical valve or mitral stenosis)"
-        if valves.positive
-        else "a direct one (DOAC) before warfarin"
+    other = person.taking(*OTHER)
+    if taken:
+        yield _doubtful(taken, score, of_answer(rhythm) + reasons)
+    elif other:
+        yield _other(other, score, of_answer(rhythm) + reasons)
+    elif person.pregnancy.state == "present":
+        yield _expecting(person, score, of_answer(rhythm) + reasons)
+    else:
+        yield _begin(person, rhythm, score, reasons)
+
+
+def _doubtful(taken: Sequence[Medicine], score: int, reasons: Basis) -> Draft:
+    """One that is on hold or that nobody confirmed protects only if it is taken."""
+    names = joined((m.ingredient for m in taken), "and")
+    return Draft(
+        guideline="acc-aha-af-2023",
+        action="review",
+        target="anticoagulant",
+        tier="medicines",
+        order=8,
+        text=f"Ask whether {names} is taken now ({joined(dict.fromkeys(d for m in taken for d in m.doubts), 'and')}): "
+        f"atrial fibrillation with CHA2DS2-VASc {score} asks for an anticoagulant.",
+        patient_text=f"Do you take {names} now? Please tell your doctor's office: it protects you from a stroke.",
+        strength=Strength(Grade.RECOMMENDED, "class 1"),
+        citation=cite("af-2023"),
+        basis=reasons + total(map(of_medicine, taken)),
+        changes_if=f"{names} turns out to be taken",
+        window="within days",
     )
+
+
+def _other(taken: Sequence[Medicine], score: int, reasons: Basis) -> Draft:
+    """A heparin thins the blood already: nothing is begun beside it; what follows it is asked."""
+    names = joined((m.ingredient for m in taken), "and")
+    return Draft(
+        guideline="acc-aha-af-2023",
+        action="review",
+        target="anticoagulant",
+        tier="medicines",
+        order=8,
+        text=f"Find out what {names} is given for, at which dose and for how long, and what follows it: atrial "
+        f"fibrillation with CHA2DS2-VASc {score} asks for lasting anticoagulation, and two anticoagulants are not "
+        "taken together.",
+        patient_text=f"You have {names} against clots. Ask your doctor how long you need it and what comes after it.",
+        strength=Strength(Grade.RECOMMENDED, "class 1"),
+        citation=cite("af-2023"),
+        basis=reasons + total(map(of_medicine, taken)),
+        changes_if=f"{names} turns out not to be taken",
+        window="within days",
+    )
+
+
+def _expecting(person: Person, score: int, reasons: Basis) -> Draft:
+    return Draft(
+        guideline="acc-aha-af-2023",
+        action="review",
+        target="anticoagulant",
+        tier="medicines",
+        order=8,
+        text="Ask cardiology and obstetrics this week about a heparin: atrial fibrillation with CHA2DS2-VASc "
+        f"{score} in pregnancy. Direct anticoagulants are not recommended in pregnancy, and warfarin can harm the "
+        "unborn child.",
+        patient_text="Your heart rhythm can let clots form. Please call your doctor's office this week: some medicines "
+        "against clots are right in pregnancy, others are not.",
+        strength=Strength(Grade.RECOMMENDED),
+        citation=cite("af-2023", "af-pregnancy"),
+        basis=reasons + of_answer(person.pregnancy),
+        changes_if="there is no pregnancy, or an anticoagulant turns out to be taken",
+        window="this week",
+    )
+
+
+def _which(person: Person, valves: Answer) -> tuple[str, tuple[str, ...]]:
+    """The kind of anticoagulant, in words and by class."""
+    if valves.positive:
+        return "warfarin rather than a direct one (mechanical valve or mitral stenosis)", ("vitamin-k-antagonist",)
+    if person.breastfeeding.state == "present":
+        return "warfarin or a heparin rather than a direct one (breast-feeding)", ("vitamin-k-antagonist",)
+    return "a direct one (DOAC) before warfarin", ("doac",)
+
+
+def _begin(person: Person, rhythm: Answer, score: int, reasons: Basis) -> Draft:
+    valves = person.about(*VALVES)
+    sure = person.surely_without("anticoagulant", *OTHER)
+    which, offers = _which(person, valves)
     checks = [check(person, name) for name in ASKED]
     barred = [c.name for c in checks if c.verdict == "barred"]
     open_ = [c.name for c in checks if c.verdict == "confirm"]
@@ -44,11 +129,15 @@ def propose(person: Person) -> Outcome:
     begin = (
         "Begin an anticoagulant" if sure and not barred else "Find out whether an anticoagulant is taken, or why not"
     )
-    yield Draft(
+    ask = may_be_pregnant(person) and check(person, "pregnancy").verdict != "clear"
+    first += " Neither warfarin nor a direct one in pregnancy: ask first." if ask else ""
+    feeding = person.breastfeeding if person.breastfeeding.state == "present" else None
+    return Draft(
         guideline="acc-aha-af-2023",
         action="start" if sure and not barred else "review",
         target="anticoagulant",
         begins="An anticoagulant",
+        offers=offers,
         tier="medicines",
         order=8,
         text=f"{begin}: atrial fibrillation with CHA2DS2-VASc {score}; {which}. Aspirin does not replace it.{first}",
@@ -57,18 +146,19 @@ def propose(person: Person) -> Outcome:
             "talk with your doctor about it soon."
         ),
         strength=Strength(Grade.RECOMMENDED, "class 1"),
-        citation=cite("af-2023"),
-        basis=of_answer(rhythm) + reasons + (of_answer(valves) if valves.positive else Basis()),
+        citation=cite("af-2023", *(("af-pregnancy",) if ask or feeding else ())),
+        basis=of_answer(rhythm) + reasons + (of_answer(valves) if valves.positive else Basis())
+        + (of_answer(feeding) if feeding else Basis()),
         changes_if="an anticoagulant turns out to be taken, bleeding comes up, or the left atrial appendage is closed",
         window="within weeks",
-    )
+    )  # fmt: skip
 
 
 def _score(person: Person) -> tuple[int, Basis]:
     """CHA2DS2-VASc from what is recorded: what is not recorded gives no point, so the score is a lower bound."""
     points, reasons = 0, []
     for concepts, worth, _ in POINTS:
-        answer = person.about(*concepts)
+        answer = person.about(*concepts, but=BLEEDING_IN_BRAIN)
         if answer.positive:
             points += worth
             reasons.append(of_answer(answer))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from salus.careplan.draft import Draft
-from salus.careplan.guidelines.common import egfr
+from salus.careplan.guidelines.filtration import kidney_function
 from salus.careplan.safety import interactions
 from salus.person.person import Person
 from salus.terminology import classes
@@ -60,7 +60,7 @@ def _limits(person: Person, drafts: Sequence[Draft], name: str, highest: int) ->
     for hit in interactions(person):
         if hit.entry.get("rule") == "statins" and name in hit.of:
             cap = 0 if hit.bars else min(cap, int(hit.entry["of_above_mg"]))
-    kidney = egfr(person)
+    kidney = kidney_function(person)
     if name == "rosuvastatin" and kidney is None:
         cautions.append("kidney function is not known, which limits its dose")
     if name == "rosuvastatin" and kidney and kidney[0] < RENAL:

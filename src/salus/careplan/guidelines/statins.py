@@ -127,7 +127,7 @@ def _judged(person: Person, medicine: Medicine, need: Need | None, offered: list
         citation="; ".join(dict.fromkeys(r.citation for r in reasons)),
         basis=of_medicine(medicine) + total(r.basis for r in reasons) + _course(person),
         changes_if="muscle symptoms appear, the genotype is not confirmed, or kidney function or medicines change",
-        window=_window(need, "today" if against else "at the next visit"),
+        window=_window(person, need, "today" if against else "at the next visit"),
         topic=f"medicine:{name}",
         finish=partial(_changed, person, medicine, need, wanted == "high", changing, against),
     )
@@ -233,8 +233,31 @@ def _ask_dose(medicine: Medicine, need: Need) -> Draft:
     )
 
 
+def _ask_whether(medicine: Medicine, need: Need) -> Draft:
+    """A statin that the list leaves in doubt protects nobody surely."""
+    name = medicine.ingredient
+    return Draft(
+        guideline=need.guideline,
+        action="review",
+        target=name,
+        tier="medicines",
+        order=12,
+        text=f"Find out whether {name} is taken: a high-intensity statin is recommended here, and the record leaves it "
+        f"in doubt.",
+        patient_text=f"Do you take {name} every day? Please tell your doctor's office, or bring the box to your visit.",
+        strength=need.strength,
+        citation=need.citation,
+        basis=of_medicine(medicine) + need.basis,
+        changes_if="it is recorded whether it is taken, and at which dose",
+        window="at the next contact",
+        topic=f"medicine:{name}",
+    )
+
+
 def _continue(medicine: Medicine, need: Need) -> Draft:
     """What is taken is what is recommended: said, so that silence is not taken for it."""
+    if not medicine.sure:
+        return _ask_whether(medicine, need)
     name, mg = medicine.ingredient, medicine.daily_mg
     return Draft(
         guideline=need.guideline,
@@ -258,7 +281,7 @@ def _continue(medicine: Medicine, need: Need) -> Draft:
 def _non_statin(person: Person, taken: Sequence[Medicine], need: Need) -> Outcome:
     """On a statin of high intensity, LDL of 70 mg/dL or more asks for a further medicine."""
     ldl = person.newest("ldl-cholesterol", "mg/dL", within=LDL_VALID)
-    high = [m for m in taken if classes.statin_intensity(m.ingredient, m.daily_mg) == "high"]
+    high = [m for m in taken if m.sure and classes.statin_intensity(m.ingredient, m.daily_mg) == "high"]
     if not high or ldl.value is None or ldl.value < LDL_GOAL or not person.surely_without(*NON_STATINS):
         return
     yield Draft(
@@ -266,6 +289,8 @@ def _non_statin(person: Person, taken: Sequence[Medicine], need: Need) -> Outcom
         action="start",
         target="non-statin",
         begins="A further medicine that lowers cholesterol",
+        offers=NON_STATINS,
+        swaps=True,
         tier="medicines",
         order=16,
         text=f"Add a non-statin (ezetimibe first): LDL is {ldl.value:.0f} mg/dL on a statin of high intensity. First "
@@ -291,10 +316,12 @@ def _forbidden(name: str, other: str) -> str:
     )
 
 
-def _window(need: Need | None, when: str) -> str:
+def _window(person: Person, need: Need | None, when: str) -> str:
     """When, and what is looked at after the change."""
     if need is None:
         return when
+    if person.taking(*NON_STATINS):
+        return f"{when}; lipids 4 to 8 weeks after"
     return f"{when}; lipids 4 to 8 weeks after: with LDL of {LDL_GOAL} mg/dL or more add a non-statin"
 
 
@@ -337,6 +364,8 @@ def _begin(person: Person, need: Need) -> Draft:
         action="start",
         target="statin",
         begins="A statin of high intensity",
+        offers=("statin",),
+        swaps=True,
         tier="medicines",
         order=14,
         text="",
@@ -345,7 +374,7 @@ def _begin(person: Person, need: Need) -> Draft:
         citation=need.citation,
         basis=need.basis + said("no statin is on the medicine list") + _genes(person) + _course(person),
         changes_if="a statin turns out to be taken, was not tolerated before, or a stroke was a bleed",
-        window=_window(need, "at the next visit"),
+        window=_window(person, need, "at the next visit"),
         topic="medicine:statin",
         finish=partial(_begun, person),
     )
