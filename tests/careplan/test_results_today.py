@@ -153,3 +153,8 @@ def test_a_bound_is_read_in_the_wanted_unit() -> None:
     told = measured("glucose", 2, "mmol/L", "2026-05-30")
     told["valueQuantity"] |= {"comparator": "<", "value": Decimal(2)}
     assert "Glucose 36 mg/dL" in need(plan([told]), "hypoglycaemia").text
+
+
+def test_a_potassium_of_this_month_may_be_of_yesterday() -> None:
+    assert need(plan([potassium("6.9", when="2026-05")]), "hyperkalaemia").tier == "urgent"
+    assert item(plan([potassium("6.9", when="2026-03")]), "hyperkalaemia") is None

@@ -118,8 +118,8 @@ def _now(person: Person, concept: str, unit: str) -> Now | None:
     """
     found = person.newest(concept, unit, within=ACUTE)
     last = found.reading
-    if last is None or found.too_old or _never_made(last):
-        return None
+    if last is None or last.span.end < person.now - ACUTE or _never_made(last):
+        return None  # of a month only, it may be of yesterday
     bound = _BOUNDS.get((last.quantity.comparator or "") if last.quantity else "", "")
     value = _bounded(last, unit, concept) if bound else last.value
     same = [r for r in person.readings(concept, unit) if r.span.start == last.span.start and r.value is not None]
