@@ -48,6 +48,7 @@ def main() -> None:
     write(HOME / "terminology.sqlite", shipped, [o for o in sources if not o.pack])
     (HOME / "NOTICE.md").write_text(notice(o for o in sources if not o.pack), "utf-8")
     medicines.write_classes(folder / "medicines", HOME / "classes.tsv")
+    medicines.write_class_codes(folder / "medicines", HOME / "class_codes.tsv")
     print({name: len(rows) for name, rows in shipped.rows().items()})
     print(
         (HOME / "terminology.sqlite").stat().st_size,

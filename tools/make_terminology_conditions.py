@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from make_terminology_measures import concept_lines
-from make_terminology_read import Table, fold, read, write
+from make_terminology_read import Table, fold, key, read, write
 
 from salus.fhir.codes import Code
 from salus.terminology.codes import with_broader
@@ -142,6 +142,18 @@ GENERIC = frozenset(
         "social",
         "contact",
         "victim",
+        "laparoscopic",
+        "wound",
+        "situ",
+        "open",
+        "insertion",
+        "surgery",
+        "operation",
+        "present",
+        "place",
+        "seasonal",
+        "allergies",
+        "heat",
     ]
 )
 
@@ -205,6 +217,30 @@ def kept(concept: str, term: str, aspect: str, sources: str, words: Words) -> bo
 def dropped() -> Any:
     """What is left out, and why."""
     return tomllib.loads(Path(__file__).with_name("make_terminology_dropped.toml").read_text("utf-8"))
+
+
+@cache
+def own() -> Any:
+    """Concepts and codes of make_terminology_own.toml."""
+    return tomllib.loads(Path(__file__).with_name("make_terminology_own.toml").read_text("utf-8"))
+
+
+def owned(shipped: Table) -> None:
+    """The rows of our own concepts, and the codes that are known to mean none."""
+    for concept, entry in own()["concept"].items():
+        for system in ("icd10cm", "icd10", "icd9cm"):
+            for prefix in entry.get(system, ()):
+                bare = prefix.replace(".", "")
+                shipped.prefixes.add((system, bare, concept, "include", "", ""))
+                for broader in entry.get("instead-of", ()):
+                    shipped.prefixes.add((system, bare, broader, "exclude", "", ""))
+        for sctid in entry.get("snomed", ()):
+            shipped.code("d", "snomed", sctid, [concept])
+        match = entry["match"]
+        shipped.rules[concept] = (match, entry.get("unless", ""), "|".join(sorted(letters(match))))
+    for sctid in own()["none"]["snomed"]:
+        if ("d", "snomed", key(sctid)) not in shipped.codes:
+            shipped.code("d", "snomed", sctid, [])
 
 
 def vocabulary(folder: Path, shipped: Table) -> None:
@@ -333,6 +369,7 @@ def build(folder: Path, shipped: Table, pack: Table) -> None:
     listed(folder, shipped)
     vocabulary(folder, shipped)
     rules(folder, shipped)
+    owned(shipped)
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / "rules.sqlite"
         write(path, shipped, ())
@@ -360,6 +397,10 @@ def write_concepts(folder: Path, target: Path) -> None:
         lines.append(
             "\t".join((row["concept"], row["display"], broader, preferred.get(row["concept"], ""), row["aspect"]))
         )
+    lines += [
+        "\t".join((name, entry["display"], entry.get("parents", ""), f"snomed|{entry['snomed'][0]}", entry["nature"]))
+        for name, entry in own()["concept"].items()
+    ]
     lines += concept_lines(folder / "labs")
     target.write_text("\n".join(lines) + "\n", "utf-8")
 

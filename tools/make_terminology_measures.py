@@ -6,7 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from make_terminology_read import Table, fold, read
+from make_terminology_read import Table, fold, key, read
 
 RENAMED = {"egfr": "laboratory-egfr", "oxygen-flow": "inhaled-oxygen-flow", "fio2": "inhaled-oxygen-concentration"}
 """Names that salus had before, or that would be taken for one of its findings."""
@@ -32,6 +32,9 @@ def build(folder: Path, shipped: Table, pack: Table) -> None:
             shipped.words.setdefault(word, 0)
         if row["name"]:
             found.setdefault(fold(row["name"]), set()).add(concept)
+    for loinc in other_codes():
+        if ("m", "loinc", key(loinc)) not in shipped.codes and loinc not in own["dropped"]:
+            shipped.code("m", "loinc", loinc, [])
     for row in read(folder, "snomed_analyte"):
         international = len(row["sctid"]) <= 9 or row["sctid"][-3] == "0"
         (shipped if international else pack).code("m", "snomed", row["sctid"], [name_of(row["analyte"])])
@@ -47,6 +50,13 @@ def build(folder: Path, shipped: Table, pack: Table) -> None:
         own["words"]["general"].split()
     ):
         shipped.words[word] = shipped.words.get(word, 0) | OF_MEASURE
+
+
+def other_codes() -> list[str]:
+    """LOINC codes that are known to be none of the measurements."""
+    path = Path(__file__).with_name("make_terminology_loinc_other.tsv")
+    lines = [line for line in path.read_text("utf-8").splitlines() if not line.startswith("#")]
+    return [line.split("\t")[0] for line in lines[1:]]
 
 
 def concept_lines(folder: Path) -> list[str]:

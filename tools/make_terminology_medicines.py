@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from make_terminology_read import Table, fold, key, read, write
 
@@ -141,6 +143,11 @@ def products(folder: Path, shipped: Table, pack: Table, words: Reader) -> None:
         table.products[("ndc9", key(row["ndc9"]))] = (canonical(row["ingredients"]), "", 0)
 
 
+def toml(part: str) -> Any:
+    """One of our own tables beside this script."""
+    return tomllib.loads(Path(__file__).with_name(f"make_terminology_{part}.toml").read_text("utf-8"))
+
+
 def names(folder: Path, shipped: Table) -> None:
     """Names of substances ("i") and of products ("b"). A name of several sets of ingredients means "?"."""
     brands = _brands(folder)
@@ -189,7 +196,8 @@ def _brands(folder: Path) -> dict[str, set[str]]:
     """The sets of ingredients of every brand. Of two sets the one that RxNorm's own brand has counts, where it has more
     products than the other."""
     counts: dict[str, dict[str, int]] = {}
-    for row in (*read(folder, "brands"), *read(folder, "brands_intl_manual")):
+    own = [{"brand": name, "ingredients": ingredients} for name, ingredients in toml("brands")["brands"].items()]
+    for row in (*read(folder, "brands"), *read(folder, "brands_intl_manual"), *own):
         held = counts.setdefault(fold(row["brand"]), {})
         held[canonical(row["ingredients"])] = held.get(canonical(row["ingredients"]), 0) + int(row.get("n") or 1)
     for row in read(folder, "rxnorm"):
@@ -253,6 +261,18 @@ def write_classes(folder: Path, target: Path) -> None:
                 if member not in UNSURE_KIND.get(name, ()):
                     found.setdefault(CLASS_NAMES.get(name, name), set()).add(member)
     lines = ["class\tingredients", *(f"{name}\t{'|'.join(sorted(found[name]))}" for name in sorted(found))]
+    target.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def write_class_codes(folder: Path, target: Path) -> None:
+    """``class_codes.tsv``: codes of whole classes and of adverse effects; every code that begins so is meant."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for row in read(folder, "atc_class"):
+        found.setdefault(("atc", row["atc_prefix"]), set()).add(CLASS_NAMES.get(row["class"], row["class"]))
+    for system, codes in toml("class_codes").items():
+        for code, classes in codes.items():
+            found.setdefault((system, code.replace(".", "")), set()).update(classes)
+    lines = ["system\tprefix\tclasses", *(f"{s}\t{c}\t{'|'.join(sorted(found[s, c]))}" for s, c in sorted(found))]
     target.write_text("\n".join(lines) + "\n", "utf-8")
 
 

@@ -285,3 +285,107 @@ def test_letters_without_sense_mean_nothing(text: str) -> None:
 def test_hostile_words_take_bounded_time() -> None:
     assert read(text="no history of " * 10_000).basis in ("unknown", "outside", "text")
     assert read(text="(" * 50_000).basis == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("coded", "text", "concepts"),
+    [
+        ((SNOMED, "195967001"), "Myocardial infarction 2018", {"asthma", "myocardial-infarction"}),
+        ((CM, "E11.9"), "Diabetes", {"diabetes-type-2"}),
+        ((CM, "I25.10"), "Ischaemic heart disease", {"coronary-atherosclerosis"}),
+        ((CM, "J45.909"), "Family history of stroke", {"asthma"}),
+        ((CM, "J45.909"), "Possible stroke", {"asthma", "stroke"}),
+    ],
+)
+def test_words_of_an_unrelated_disease_are_not_lost_beside_a_code(
+    coded: tuple[str, str], text: str, concepts: set[str]
+) -> None:
+    found = read(coded, text=text)
+    assert concepts <= found.narrow
+    assert bool(found.notes) is ({"asthma"} < concepts)
+    assert {"stroke", "myocardial-infarction"} & found.concepts == {"stroke", "myocardial-infarction"} & concepts
+    assert found.basis in ("code", "prefix")
+    assert found.aspect == ("possible" if "Possible" in text else "family" if "Family" in text else found.aspect)
+
+
+def test_words_beside_a_code_of_none_of_ours_count_unless_they_are_its_display() -> None:
+    sprain = Code(CM, "S93.401A")
+    found = shipped().diagnosis([sprain], "Stroke 2019")
+    assert (found.narrow, found.basis) == ({"stroke"}, "text")
+    assert shipped().diagnosis([sprain], "Ankle sprain").basis == "outside"
+    displayed = Code(sprain.system, sprain.code, "Stroke 2019")
+    assert shipped().diagnosis([displayed], "Stroke 2019").basis == "outside"
+
+
+@pytest.mark.parametrize(
+    ("text", "concept"),
+    [
+        ("3-vessel CAD, on medical therapy", "coronary-heart-disease"),
+        ("Nonobstructive CAD on CT angiography", "coronary-heart-disease"),
+        ("Infarction, myocardial, old", "myocardial-infarction-old"),
+        ("Z.n. Myokardinfarkt 2011", "myocardial-infarction"),
+        ("Antécédent d'infarctus du myocarde", "myocardial-infarction"),
+        ("Stent LAD 2019", "coronary-stent"),
+        ("DM II", "diabetes-type-2"),
+        ("Diabete mellito tipo 2", "diabetes-type-2"),
+        ("Permanentes Vorhofflimmern", "atrial-fibrillation"),
+        ("Schwangerschaft, 20. SSW", "pregnancy"),
+        ("HLD", "hyperlipidaemia"),
+        ("Swelling of tongue and lips", "angioedema"),
+        ("Lip swelling", "angioedema"),
+        ("Facial oedema", "angioedema"),
+    ],
+)
+def test_words_as_problem_lists_write_them(text: str, concept: str) -> None:
+    assert concept in shipped().diagnosis([], text).narrow
+
+
+@pytest.mark.parametrize(
+    "text", ["Swelling of ankle", "Dental abscess with facial swelling", "Swollen lymph gland of throat"]
+)
+def test_other_swellings_are_no_angio_oedema(text: str) -> None:
+    assert "angioedema" not in shipped().diagnosis([], text).concepts
+
+
+@pytest.mark.parametrize("text", ["Heat stroke", "Seasonal allergies", "Viral URI", "No current problems"])
+def test_common_words_that_are_none_of_ours(text: str) -> None:
+    assert shipped().diagnosis([], text).basis == "outside"
+
+
+@pytest.mark.parametrize("code", ["15771004", "52072009", "160903007", "195662009", "314529007"])
+def test_codes_that_are_known_to_mean_none(code: str) -> None:
+    assert shipped().diagnosis([Code(SNOMED, code)]).basis == "outside"
+
+
+@pytest.mark.parametrize(
+    ("codes", "text"),
+    [
+        ([Code(SNOMED, "17369002")], ""),
+        ([Code(CM, "O03.9")], ""),
+        ([Code(CM, "O00.109")], ""),
+        ([Code(CM, "Z33.2")], ""),
+        ([Code(WHO, "O36.4")], ""),
+        ([Code(CM, "Z37.1")], ""),
+        ([], "Miscarriage"),
+        ([], "Missed abortion"),
+        ([], "Termination of pregnancy"),
+        ([], "Stillbirth"),
+    ],
+)
+def test_the_end_of_a_pregnancy_is_no_pregnancy(codes: list[Code], text: str) -> None:
+    found = shipped().diagnosis(codes, text)
+    assert found.narrow == {"pregnancy-loss"}
+    assert found.aspect == "active"
+
+
+@pytest.mark.parametrize(
+    ("codes", "text"),
+    [
+        ([], "Threatened miscarriage"),
+        ([], "Recurrent miscarriage"),
+        ([Code(CM, "O20.0")], ""),
+        ([Code(CM, "Z37.0")], ""),
+    ],
+)
+def test_what_threatens_or_recurs_ends_no_pregnancy(codes: list[Code], text: str) -> None:
+    assert "pregnancy-loss" not in shipped().diagnosis(codes, text).concepts

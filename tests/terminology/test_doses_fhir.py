@@ -317,3 +317,12 @@ def test_an_as_needed_line_leaves_the_whole_as_needed():
 )  # fmt: skip
 def test_bounds_say_how_long(more, days):
     assert read_fhir([amount(40) | repeat(**DAILY | more)]).duration_days == days
+
+
+@pytest.mark.parametrize("more", [{}, DAILY, {"frequency": 2, "period": 1, "periodUnit": "d"}])
+def test_one_dose_in_all_is_no_daily_dose(more):
+    found = read_fhir([{**amount(80), **repeat(count=1, **more)}])
+    assert not found.understood
+    assert found.daily_low is None
+    assert "one dose" in found.why
+    assert read_fhir([{**amount(80), **repeat(count=14, **DAILY)}]).understood

@@ -82,13 +82,11 @@ def test_names(text: str, unit: str | None, concept: str) -> None:
 @pytest.mark.parametrize(
     ("text", "unit"),
     [
-        ("Potassium", "mg/dL"),
+        ("Potassium", "kg"),
         ("K", None),
+        ("K", "mg/dL"),
         ("Na", None),
-        ("Creatinine, Urine", "mmol/L"),
-        ("Urine creatinine", "mg/dL"),
-        ("Potassium, Urine", "mmol/L"),
-        ("Cholesterol/HDL ratio", "{ratio}"),
+        ("Urine albumin zxqv", "mg/L"),
         ("Glucose", "zxqv"),
         ("Zxqv", None),
         ("PCR", "mg/L"),
@@ -103,7 +101,7 @@ def test_names_that_are_not_sure_are_unknown(text: str, unit: str | None) -> Non
 
 def test_a_name_beside_a_local_code_is_read_and_beside_an_unknown_loinc_code_is_not() -> None:
     assert read(("urn:local", "4711", "Potassium"), unit="mmol/L").concepts == {"potassium"}
-    assert read((LOINC, "2161-8", "Creatinine"), unit="mmol/L").basis == "unknown"
+    assert read((LOINC, "38483-2", "Creatinine"), unit="mmol/L").basis == "unknown"
 
 
 def test_a_loinc_name_of_something_else_is_outside() -> None:
@@ -112,6 +110,54 @@ def test_a_loinc_name_of_something_else_is_outside() -> None:
     assert read((LOINC, "33052-3", "Leukocytes [Presence] in Urine")).basis == "unknown"
     assert read((LOINC, "33052-2", "Leukozyten im Zxqv")).basis == "unknown"
     assert read((LOINC, "33052-2")).basis == "unknown"
+
+
+@pytest.mark.parametrize("code", ["2161-8", "2828-2", "9830-1", "770-8", "736-9", "33037-3", "13458-5", "27353-2"])
+def test_codes_of_something_else_are_understood_as_none_of_ours_whatever_is_displayed(code: str) -> None:
+    found = read((LOINC, code, "Creatinine"), unit="mg/dL")
+    assert (found.basis, found.understood, found.concepts) == ("outside", True, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("VLDL", "mg/dL"),
+        ("CSF glucose", "mg/dL"),
+        ("Creatinine, Urine", "mmol/L"),
+        ("Urine creatinine", "mg/dL"),
+        ("Potassium, Urine", "mmol/L"),
+        ("Cholesterol, pleural fluid", "mg/dL"),
+        ("Cholesterol/HDL ratio", "{ratio}"),
+        ("Pulmonary artery pressure", "mm[Hg]"),
+        ("Intraocular pressure right eye", "mm[Hg]"),
+        ("HbA1c target", "%"),
+        ("BMI goal", "kg/m2"),
+        ("Lymphocytes %", "%"),
+        ("Anion gap", "mmol/L"),
+        ("Estimated average glucose", "mg/dL"),
+    ],
+)
+def test_words_of_another_specimen_place_goal_or_substance_are_none_of_ours(text: str, unit: str) -> None:
+    found = read(text=text, unit=unit)
+    assert (found.basis, found.understood, found.concepts) == ("outside", True, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "concept"),
+    [
+        ("Albumin/Kreatinin-Quotient (Urin)", "mg/g", "urine-albumin-creatinine-ratio"),
+        ("Urine albumin", "mg/L", "urine-albumin"),
+        ("Venous blood glucose", "mmol/L", "glucose"),
+    ],
+)
+def test_such_a_word_in_the_name_of_one_of_ours_changes_nothing(text: str, unit: str, concept: str) -> None:
+    assert concept in read(text=text, unit=unit).concepts
+
+
+def test_a_name_stands_with_a_concentration_that_is_not_its_own_and_not_with_another_unit() -> None:
+    assert read(text="BUN", unit="mg/dL").concepts == {"urea"}
+    assert read(text="Potassium", unit="mg/dL").concepts == {"potassium"}
+    assert not read(text="Potassium", unit="%").concepts
 
 
 def test_two_names_of_different_measurements_are_no_measurement() -> None:

@@ -135,7 +135,7 @@ def test_words(text: str, ingredients: str) -> None:
         "Ramipril comp",
         "Ramipril plus",
         "Candesartan plus",
-        "Concor plus",
+        "Beloc plus",
         "Amlodipine/zxqv",
         "Lisinopril and something",
         "amlodipine zxqvbrand",
@@ -413,3 +413,45 @@ def test_hostile_words_take_bounded_time() -> None:
     assert read(text="aspirin / " * 20_000).ingredients in ((), ("aspirin",))
     assert read(text="(" * 40_000 + ")" * 40_000).ingredients == ()
     assert read(text="1" * 100_000 + " mg").ingredients == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "ingredients"),
+    [
+        ("Atozet", "atorvastatin+ezetimibe"),
+        ("Klacid", "clarithromycin"),
+        ("CoDiovan 160/12.5", "hydrochlorothiazide+valsartan"),
+        ("Atacand plus 16/12.5 mg", "candesartan+hydrochlorothiazide"),
+        ("Delix 5 plus", "hydrochlorothiazide+ramipril"),
+        ("Delix 2,5 mg plus", "hydrochlorothiazide+ramipril"),
+        ("Aspirin Cardio 100", "aspirin"),
+        ("Baby aspirin", "aspirin"),
+    ],
+)
+def test_brands_with_a_number_or_plus(text: str, ingredients: str) -> None:
+    assert "+".join(read(text=text).ingredients) == ingredients
+
+
+@pytest.mark.parametrize("text", ["Lipitor 5 plus", "Zxqv 5 plus", "Delix 5 plus zxqv"])
+def test_a_number_before_plus_makes_no_brand(text: str) -> None:
+    assert not read(text=text).ingredients
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Atorvastatin 80 mg (patient not taking)",
+        "Atorvastatin 80 mg - STOPPED",
+        "Atorvastatin (declined)",
+        "Atorvastatin 80 mg, no longer taking",
+        "Atorvastatin 80 mg [on hold]",
+    ],
+)
+def test_an_entry_whose_own_words_say_that_it_is_not_taken_is_not_read(text: str) -> None:
+    found = read(text=text)
+    assert (found.ingredients, found.understood) == ((), False)
+    assert "not taken" in found.notes[0]
+
+
+def test_an_allergy_may_say_that_the_medicine_was_stopped() -> None:
+    assert shipped().substance([], "Lisinopril (discontinued)").ingredients == ("lisinopril",)

@@ -7,7 +7,10 @@ level"). Words of another specimen or of a ratio are never taken away: "creatini
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
 
 from salus.errors import UnitError
 from salus.fhir.codes import Code
@@ -39,6 +42,8 @@ _ELSEWHERE = re.compile(
 _SHORT = 2
 """Letters of a name that counts only with a unit of its measurement: "K", "Na", "Mg", "Ca"."""
 
+_CONCENTRATIONS = {"mass-concentration", "substance-concentration"}
+
 
 class Analytes:
     """Reads the codes of observations by the tables."""
@@ -58,10 +63,16 @@ class Analytes:
                 (used if concepts else unread).append(code)
         if found:
             return Measure(registry.with_broader(found), "code", tuple(used), tuple(unread))
+        other = tuple(code for code in codes if self._known_other(code))
+        if other:
+            return Measure(basis="outside", used=other, unread=tuple(code for code in unread if code not in other))
         phrases = tuple(dict.fromkeys(p for p in (text, *(c.display for c in codes)) if p.strip()))
         named = {concept for phrase in phrases for concept in self._named(phrase, unit)}
         if len(named) == 1 and not self._other_loinc(codes):
             return Measure(registry.with_broader(named), "text", (), tuple(unread))
+        mistyped = any(system_of(code.system) == "loinc" and not _is_loinc(code) for code in unread)
+        if not named and not mistyped and phrases and all(_of_another_thing(fold(phrase), unit) for phrase in phrases):
+            return Measure(basis="outside", unread=tuple(unread))
         if any(map(_is_loinc, unread)) and phrases and all(map(self._other, phrases)):
             return Measure(basis="outside", unread=tuple(unread))
         return Measure(basis="unknown" if unread or phrases else "empty", unread=tuple(unread))
@@ -82,6 +93,11 @@ class Analytes:
         own = registry.names((Code(registry.SYSTEMS.get(system, code.system), code.code.strip()),))
         return frozenset(exact[0] if exact else ()) | own
 
+    def _known_other(self, code: Code) -> bool:
+        """Whether the tables know a code as that of something else ("creatinine in urine")."""
+        system = system_of(code.system)
+        return bool(system) and self._tables.code("m", system, code.code) == ((), "")
+
     def _other_loinc(self, codes: Sequence[Code]) -> bool:
         """Whether a LOINC code says exactly what was measured, and the tables do not know it: its display is then a
         shortened name of something else as often as of the analyte."""
@@ -93,6 +109,22 @@ class Analytes:
             if concept and _fits(name, concept, unit):
                 return (concept,)
         return ()
+
+
+@cache
+def _others() -> Mapping[str, re.Pattern[str]]:
+    table = tomllib.loads(files("salus.terminology").joinpath("data", "measure_words.toml").read_text("utf-8"))
+    return {name: re.compile(entry["match"]) for name, entry in table.items()}
+
+
+def _of_another_thing(name: str, unit: str | None) -> bool:
+    """Whether a folded name says that it is of another specimen, place or substance, or a goal and no result."""
+    rules = _others()
+    if unit == "%" and rules["share"].search(f"{name} %"):
+        return True
+    if any(rules[kind].search(name) for kind in ("goal", "place", "substance", "share")):
+        return True
+    return rules["specimen"].search(name) is not None and rules["perhaps"].search(name) is None
 
 
 def _is_loinc(code: Code) -> bool:
@@ -116,12 +148,20 @@ def _forms(name: str) -> Iterator[str]:
 
 
 def _fits(name: str, concept: str, unit: str | None) -> bool:
-    """Whether a value in this unit can be this measurement. A name of one or two letters counts only with its unit."""
+    """Whether a value in this unit can be this measurement. A name of one or two letters counts only with its unit.
+
+    A concentration that the measurement is not given in ("urea" in mg/dL may be its nitrogen) leaves the name standing:
+    what was measured is known, its value is not.
+    """
     if not unit:
         return len(re.sub(r"[^a-z]", "", name)) > _SHORT
     if not units.known(concept):
         return True
     try:
-        return units.compatible(unit, concept)
+        if units.compatible(unit, concept):
+            return True
+        own = units.dimension(units.canonical_unit_of(concept))
     except UnitError:
         return len(re.sub(r"[^a-z]", "", name)) > _SHORT
+    written = units.dimension(unit)
+    return len(re.sub(r"[^a-z]", "", name)) > _SHORT and {own, written} <= _CONCENTRATIONS

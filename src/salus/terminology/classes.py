@@ -11,7 +11,16 @@ from typing import Any, Literal
 
 from salus.terminology.words import fold
 
-__all__ = ["Intensity", "class_of", "classes_of", "high_doses", "is_class", "members", "statin_intensity"]
+__all__ = [
+    "Intensity",
+    "class_of",
+    "classes_by_code",
+    "classes_of",
+    "high_doses",
+    "is_class",
+    "members",
+    "statin_intensity",
+]
 
 Intensity = Literal["high", "moderate", "low"]
 
@@ -65,6 +74,26 @@ def is_class(name: str) -> bool:
 def class_of(name: str) -> str | None:
     """The class that a name of a class means ("statins" -> "statin"); None where it is no such name."""
     return _aliases().get(fold(name))
+
+
+@cache
+def _by_code() -> Mapping[tuple[str, str], frozenset[str]]:
+    lines = files("salus.terminology").joinpath("data", "class_codes.tsv").read_text("utf-8").splitlines()[1:]
+    rows = (line.split("\t") for line in lines)
+    return {(system, prefix): frozenset(names.split("|")) for system, prefix, names in rows}
+
+
+def classes_by_code(system: str, code: str) -> frozenset[str]:
+    """The classes that a code of a whole class means: an ATC group (the narrowest that holds the code), a SNOMED CT
+    substance, or an adverse effect in ICD-10-CM (T36-T50). Empty where the tables know none."""
+    bare = code.strip().upper().replace(".", "")
+    if system == "snomed":
+        return _by_code().get((system, bare), frozenset())
+    for length in range(len(bare), 2, -1):
+        found = _by_code().get((system, bare[:length]))
+        if found:
+            return found
+    return frozenset()
 
 
 def members(name: str) -> tuple[str, ...]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from salus.fhir.codes import Code
 from salus.terminology.codes import concepts, with_broader
-from salus.terminology.diagnosis_words import Words
+from salus.terminology.diagnosis_words import Words, plain_words
 from salus.terminology.meaning import Aspect, Basis, Diagnosis
+from salus.terminology.statements import statement
 from salus.terminology.systems import system_of
 from salus.terminology.tables import Tables
 
@@ -36,6 +37,8 @@ _SHAPE = {
 _CERTAINTY: dict[str, Aspect] = {"G": "active", "V": "possible", "Z": "history", "A": "denied"}
 """The letter that German coders put behind a code: gesichert, Verdacht auf, Zustand nach, ausgeschlossen."""
 _CAUTION: tuple[Aspect, ...] = ("active", "history", "resolved", "possible", "family", "denied")
+
+DISAGREE = "its code and its words name different things; both were taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +82,50 @@ class Conditions:
         phrases = tuple(dict.fromkeys(phrase for phrase in (text, *(c.display for c in codes)) if phrase.strip()))
         if mapped:
             stated = self._words.stated_aspect(text) if text else "active"
-            return _diagnosis(
+            read = _diagnosis(
                 frozenset().union(*(r.concepts for _, r in mapped)),
                 most_cautious([stated, *(r.aspect for _, r in mapped)]),
                 "code" if any(r.basis == "code" for _, r in mapped) else "prefix",
                 tuple(code for code, _ in mapped),
                 unread,
             )
+            return self._with_words(read, codes, text, procedure=procedure)
         if outside:
-            return Diagnosis(basis="outside", used=tuple(code for code, _ in outside), unread=unread)
+            read = Diagnosis(basis="outside", used=tuple(code for code, _ in outside), unread=unread)
+            return self._with_words(read, codes, text, procedure=procedure)
+        if statement(codes, phrases) == "no-problem":
+            return Diagnosis(basis="outside", unread=unread)
         if not phrases:
             return Diagnosis(basis="unknown" if codes else "empty", unread=unread)
         named, aspect, known = self._words.read(phrases, procedure=procedure)
         if named:
             return _diagnosis(named, aspect, "text", (), unread)
         return Diagnosis(aspect=aspect, basis="outside" if known else "unknown", unread=unread)
+
+    def _with_words(self, read: Diagnosis, codes: Sequence[Code], text: str, *, procedure: bool) -> Diagnosis:
+        """What the codes say, and the diseases of the element's own words that have nothing to do with it.
+
+        Words that only repeat a code's display say nothing more, and a code of something denied or of a relative is not
+        turned into a statement on the person.
+        """
+        if not text.strip() or plain_words(text) in {plain_words(code.display) for code in codes}:
+            return read
+        if read.aspect in ("denied", "family"):
+            return read
+        named, aspect, _ = self._words.read((text,), procedure=procedure)
+        other = frozenset(name for name in named if not with_broader((name,)) & read.concepts)
+        if not other or aspect in ("denied", "family") or (aspect == "possible" and not read.narrow):
+            return read  # the code of an encounter ("screening for ...") is understood: its words make nobody ill
+        narrow = read.narrow | other
+        return Diagnosis(
+            with_broader(narrow),
+            narrow,
+            most_cautious((read.aspect, aspect)),
+            read.basis if read.narrow else "text",
+            read.used,
+            read.unread,
+            (DISAGREE,),
+        )
 
     def coding(self, code: Code, *, procedure: bool = False) -> Reading | None:
         """What one coding means; None where no table knows it."""
@@ -144,14 +176,12 @@ class Conditions:
 
 def _left_by(read: Diagnosis) -> Diagnosis:
     """What a procedure leaves: the concepts that are a state of the person. Where its code names a disease only
-    ("repair of aortic aneurysm"), the person had it; words that name one ("diabetes education") say nothing."""
+    ("repair of aortic aneurysm"), the person had it. Of its words only the states and the vessels are read at all."""
     left = frozenset(name for name in read.narrow if concepts()[name].nature == "status")
-    if not read.narrow or left == read.narrow:
+    if not read.narrow or left == read.narrow or read.basis == "text":
         return read
     if left:
-        return _diagnosis(left, read.aspect, read.basis, read.used, read.unread)
-    if read.basis == "text":
-        return Diagnosis(aspect=read.aspect, basis="outside", used=read.used, unread=read.unread)
+        return replace(_diagnosis(left, read.aspect, read.basis, read.used, read.unread), notes=read.notes)
     return _diagnosis(read.narrow, most_cautious((read.aspect, "history")), read.basis, read.used, read.unread)
 
 

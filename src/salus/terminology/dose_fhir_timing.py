@@ -104,6 +104,8 @@ def _repeat(repeat: Mapping[str, Any]) -> Timing:
         raise Unreadable("its timing is not known")
     said = Said()
     numbers = {name: _number(repeat, name) for name in ("frequency", "frequencyMax", "period", "periodMax", "count")}
+    if numbers["count"] == 1:
+        raise Unreadable("it is one dose in all")
     period = _period(repeat, numbers)
     if period is not None:
         low = Fraction(1) if numbers["frequency"] is None else numbers["frequency"]

@@ -22,6 +22,13 @@ _OPTIONAL_END = re.compile(r"(?<=[A-Za-z])\((?:s|n|en|e|es)\)")
 _DECIMAL = r"\d+(?:[.,]\d+)*"
 _NUMBER = rf"(?:{_DECIMAL}/{_DECIMAL}|{_DECIMAL}|[.,]\d+)"
 _SCHEME = re.compile(rf"(?<![\w/.,+-]){_NUMBER}(?:\s?[-+]\s?{_NUMBER}){{2,3}}(?![\w/+-]|[.,]\d)")
+_SLASHED = re.compile(r"(?<![\w/.,+-])[0-4](?:\s?/\s?[0-4]){2,3}(?![\w/+-]|[.,]\d)")
+"""A scheme with slashes ("1/0/1"); a nought in it tells it from a date or a row of strengths."""
+_WEEKDAYS = re.compile(r"\b(?:Mo|Di|Mi|Do|Fr|Sa|So)\b\.?(?:\s?(?:,|/|\+|und|u\.)?\s?\b(?:Mo|Di|Mi|Do|Fr|Sa|So)\b\.?)+")
+_DAY_NAMES = {
+    "Mo": "montag", "Di": "dienstag", "Mi": "mittwoch", "Do": "donnerstag", "Fr": "freitag", "Sa": "samstag",
+    "So": "sonntag",
+}  # fmt: skip
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?|\d{1,2}([./])\d{1,2}\1(?:\d{4}|\d\d)(?![\d/])")
 _CLOCK = re.compile(r"(?:[01]?\d|2[0-3])[:.][0-5]\d(?=\s?(?:uhr|h\b|am\b|pm\b)|(?<=:[0-5]\d))", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?")
@@ -29,6 +36,9 @@ _COMPOUND = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)+")
 _VITAMIN = re.compile(r"(?<![A-Za-z\d])[A-PR-WYZ]\d{1,2}(?![\w.,/-]|\s*(?:x|times)\b)")
 _PLAIN = re.compile(_NUMBER)
 _ROMAN = {"i": 1, "ii": 2, "iii": 3}
+
+_AFTER_ROMAN = ("po", "qd", "bd", "bid", "tds", "tid", "qds", "qid", "qhs", "nocte", "mane", "prn")
+"""What follows a Roman number that begins an instruction and counts doses ("i po qd")."""
 
 
 class Unreadable(Exception):
@@ -62,6 +72,7 @@ def fold(text: str) -> str:
         text = text.replace(sign, f" {plain} ")
     text = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
     text = _DOTTED.sub(lambda m: m[0].replace(".", ""), text)
+    text = _WEEKDAYS.sub(lambda m: " ".join(_DAY_NAMES[day] for day in re.findall(r"[A-Z][a-z]", m[0])), text)
     text = _GLUED_TIMES.sub(" x ", _OPTIONAL_END.sub("", text))
     text = re.sub(r"(?<=[a-z])-(?=(?:half|quarter|quarts?|times?|daily|weekly)\b)", " ", text, flags=re.IGNORECASE)
     return re.sub(r"\bb/d\b", "bd", text, flags=re.IGNORECASE)
@@ -89,6 +100,9 @@ def _token(text: str, at: int, english: bool) -> tuple[Token | None, int]:
         match = pattern.match(text, at)
         if match and not (at and text[at - 1].isdigit()):
             return Token(kind, match[0]), match.end()
+    match = _SLASHED.match(text, at)
+    if match and "0" in match[0] and not any(fraction in match[0] for fraction in _FRACTIONS):
+        return Token("scheme", match[0].replace("/", "-")), match.end()
     match = _PLAIN.match(text, at)
     if match:
         if "/" in match[0] and match[0] not in _FRACTIONS:
@@ -170,6 +184,8 @@ def _written_numbers(found: list[Token]) -> list[Token]:
 def _written_number(found: list[Token], at: int) -> tuple[int, Fraction]:
     beside = [t.text for t in (*found[max(at - 1, 0) : at], *found[at + 1 : at + 2])]
     if found[at].text in _ROMAN and any(units().get(text, "").startswith("{") for text in beside):
+        return 1, Fraction(_ROMAN[found[at].text])
+    if at == 0 and found[at].text in _ROMAN and beside and beside[0] in _AFTER_ROMAN:
         return 1, Fraction(_ROMAN[found[at].text])
     if found[at].text in ("a", "an") and units().get(found[at + 1].text if len(found) > at + 1 else "", "")[:1] == "{":
         return 1, Fraction(1)

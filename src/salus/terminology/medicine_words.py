@@ -32,6 +32,7 @@ _DUAL = re.compile(
     r"(?! ?(?:ml|l\b|%|/|\d|hr|h\b|actuat|dose))"
 )
 _BRACKETS = re.compile(r"[(\[]([^()\[\]{}]*)[)\]]")
+_NUMBERED = re.compile(rf"([a-z][a-z-]+) ({_NUMBER}(?: ?/ ?{_NUMBER})?(?: ?mg)?) (plus|comp|hct|forte|cardio)(?![a-z])")
 _COMPANY = re.compile(
     r"\b(?:ltd|limited|plc|inc|gmbh|s\.?a\.?|b\.?v\.?|ab|a/s|healthcare|pharma\w*|laborator\w+|labs|imported|waymade)\b"
 )
@@ -165,7 +166,7 @@ class Reader:
         return None
 
     def _phrase(self, phrase: str) -> Named:
-        phrase = squash(_GLUED.sub(r"\1 ", _QUOTED.sub(" ", phrase))).strip(" ,;:-.")
+        phrase = self._numbered(squash(_GLUED.sub(r"\1 ", _QUOTED.sub(" ", phrase))).strip(" ,;:-."))
         whole = self._whole(phrase)
         if whole:
             return whole
@@ -183,6 +184,13 @@ class Reader:
             return Named(classes=frozenset({cls})) if cls else Named(why="no name of a medicine", barred=barred)
         return self._judge(phrase, tokens, matches)
 
+    def _numbered(self, phrase: str) -> str:
+        """ "Delix 5 plus": the strength within a brand's name set behind it, where the tables know the name."""
+        found = _NUMBERED.match(phrase)
+        if found is None or not self._tables.names(_KINDS, (f"{found[1]} {found[3]}",)):
+            return phrase
+        return f"{found[1]} {found[3]} {found[2]}{phrase[found.end() :]}"
+
     def _matches(self, phrase: str, tokens: Sequence[_Token]) -> list[_Match]:
         """The names in a text, from the left, the longest first."""
         spans = {
@@ -196,9 +204,11 @@ class Reader:
         place = 0
         while place < len(tokens):
             for stop in range(min(place + LONGEST_NAME, len(tokens)), place, -1):
-                named = known.get(spans.get((place, stop), ""))
+                text = spans.get((place, stop), "")
+                named = known.get(text)
                 if named and not (stop == place + 1 and _no_name(tokens, place, found)):
-                    found.append(_Match(place, stop, named[0], frozenset(named[1].split("+"))))
+                    kind = "i" if "/" in text else named[0]  # "sitagliptin/metformin" is no brand
+                    found.append(_Match(place, stop, kind, frozenset(named[1].split("+"))))
                     place = stop
                     break
             else:
@@ -235,7 +245,7 @@ class Reader:
         alone = next(iter(matches[0].names)) if len(matches) == 1 and substances and len(matches[0].names) == 1 else ""
         for place in range(len(tokens)):
             word = tokens[place].word
-            if word in ("plus", "+") and not self._goes_on(tokens, place, taken):
+            if place not in taken and word in ("plus", "+") and not self._goes_on(tokens, place, taken):
                 return word, True
             if (
                 place not in taken

@@ -21,6 +21,14 @@ __all__ = ["Medicines"]
 
 _STRENGTH = re.compile(r"(?<![\d./,])(\d{1,4}(?:[.,]\d{1,3})?) ?(mg|mcg|ug|micrograms?|g)\b(?! ?/)")
 _UNITS = {"mg": Decimal(1), "mcg": Decimal("0.001"), "ug": Decimal("0.001"), "g": Decimal(1000)}
+_NOT_TOLERATED = re.compile(r"allerg|intoleran|hypersensitiv|adverse (?:reaction|effect|drug)|anaphyla")
+_NOT_TAKEN = re.compile(
+    r"\b(?:not (?:been |yet )?(?:taking|taken|using|used|started|tolerated)|no longer (?:taking|takes|on|using)|never "
+    r"(?:started|taken|filled)|stopped|discontinued|ceased|declined|refused|on hold|(?<!hand[- ])held|withheld|"
+    r"abgesetzt|pausiert)\b"
+)
+"""What the name of an entry of a medicine list, or a bracket beside it, may say against the entry itself."""
+_HEAD = re.compile(r" - |[:;,(]| (?:due to|with|causing|on) (?!.*\b(?:allerg|intoleran))")
 _INERT = frozenset({"inert ingredients"})
 _SUBSTANCE_SYSTEMS = ("unii",)
 Ingredients = Sequence[tuple[Sequence[Code], str]]
@@ -47,7 +55,13 @@ class Medicines:
         return Reader(self._tables)
 
     def read(self, codes: Sequence[Code], text: str, form: str, ingredients: Ingredients) -> Medicine:
-        """The meaning of one medicine."""
+        """The meaning of one medicine of a list; nothing is read where its own words say that it is not taken."""
+        said = fold(" ; ".join((text, *(code.display for code in codes))))
+        if _NOT_TAKEN.search(said):
+            return Medicine(basis="unknown", unread=tuple(codes), notes=("its own words say that it is not taken",))
+        return self._read(codes, text, form, ingredients)
+
+    def _read(self, codes: Sequence[Code], text: str, form: str, ingredients: Ingredients) -> Medicine:
         phrases = tuple(dict.fromkeys(p for p in (text, *(c.display for c in codes)) if p.strip()))
         coded = [found for found in map(self.coding, codes) if found]
         unread = tuple(c for c in codes if c.code.strip() and not any(found.code is c for found in coded))
@@ -83,9 +97,8 @@ class Medicines:
         grouped = {code: found for code in codes if (found := _classes_of(code))}
         if grouped and not coded and not any(name.ingredients or name.barred for name in named):
             left = tuple(code for code in unread if code not in grouped)
-            return Medicine(
-                classes=frozenset().union(*grouped.values()), basis="code", used=tuple(grouped), unread=left, notes=notes
-            )
+            found = frozenset().union(*grouped.values())
+            return Medicine(classes=found, basis="code", used=tuple(grouped), unread=left, notes=notes)
         whole = frozenset().union(*(name.classes for name in named))
         if whole and not coded and not any(name.ingredients or name.barred for name in named):
             return Medicine(classes=whole, basis="text", unread=unread, notes=notes)
@@ -104,7 +117,21 @@ class Medicines:
         stripped = tuple(Code(c.system, c.code, _without_allergy(c.display)) for c in codes)
         if phrases and any(is_allergen(_without_allergy(phrase)) for phrase in phrases):
             return Medicine(basis="outside", unread=tuple(c for c in codes if c.code.strip()))
-        return self.read(stripped, _without_allergy(text), "", ())
+        return self._read(stripped, _without_allergy(text), "", ())
+
+    def not_tolerated(self, codes: Sequence[Code], text: str) -> Medicine:
+        """What an entry that need not be of an allergy list says was not tolerated; nothing where it speaks of no such
+        thing. A code of an adverse effect (ICD-10-CM) says it by itself, words by "allergy" and the like."""
+        adverse = tuple(code for code in codes if system_of(code.system) == "icd10cm" and _classes_of(code))
+        if adverse:
+            return self.substance(adverse, "")
+        phrases = tuple(p for p in (text, *(c.display for c in codes)) if p.strip())
+        told = [p for p in phrases if _NOT_TOLERATED.search(fold(p)) and _without_allergy(p) != p]
+        for phrase in (part for whole in told for part in (whole, _HEAD.split(whole)[0])):
+            found = self.substance((), phrase)
+            if found.understood and (found.ingredients or found.classes):
+                return found
+        return Medicine()
 
     def coding(self, code: Code) -> _Coded | None:
         """What one coding means; None where no table knows it."""
@@ -242,8 +269,9 @@ def _strength(ingredients: frozenset[str], coded: Sequence[_Coded], phrases: Seq
 def _without_allergy(text: str) -> str:
     """The words of an allergy without what says that it is one."""
     words = re.sub(
-        r"(?i)\b(?:allergy|allergies|allergic(?: reaction)?|intolerance|hypersensitivity|adverse reaction|sensitivity|"
-        r"anaphylaxis)(?: disorder)?(?: (?:to|caused by|due to))?\b|"
+        r"(?i)\b(?:allergy|allergies|allergic(?: reaction)?|intolerance|intolerant|hypersensitivity|"
+        r"adverse (?:drug )?(?:reaction|effect)|sensitivity|"
+        r"anaphylaxis)(?: disorder)?(?: (?:to|caused by|due to|of))?\b|"
         r"\bsubstance with\b|\bproduct containing\b|\b(?:mechanism of action|structure)\b|"
         r"\((?:disorder|finding|substance|product|situation|medicinal product)\)",
         " ", text,

@@ -1,7 +1,8 @@
 """Values that no living adult has: a result beyond them has a wrong unit, a slipped decimal point or another name.
 
-``data/plausible.tsv`` holds the limits and where each comes from. They are wide: what has ever been measured in a living
-adult is possible, however rare. A concept without limits, and a unit that cannot be read, are never called impossible.
+``data/plausible.tsv`` holds the limits and where each comes from. They are wide: what has ever been measured in a
+living adult is possible, however rare. A concept without limits, and a unit that cannot be read, are never called
+impossible.
 """
 
 from __future__ import annotations

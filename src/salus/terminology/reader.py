@@ -43,11 +43,11 @@ class Terminology:
         return lru_cache(KEPT)(self._conditions.read)
 
     @cached_property
-    def _read_medicine(self) -> tuple[Callable[..., Medicine], Callable[..., Medicine]]:
+    def _read_medicine(self) -> tuple[Callable[..., Medicine], ...]:
         from salus.terminology.medicines import Medicines
 
         medicines = Medicines(self._tables)
-        return lru_cache(KEPT)(medicines.read), lru_cache(KEPT)(medicines.substance)
+        return tuple(lru_cache(KEPT)(ask) for ask in (medicines.read, medicines.substance, medicines.not_tolerated))
 
     @cached_property
     def _read_measure(self) -> Callable[..., Measure]:
@@ -83,6 +83,11 @@ class Terminology:
     def substance(self, codes: Iterable[Code], text: str = "") -> Medicine:
         """What an allergy names: an ingredient, a brand, a class, or that no allergy is known (``nothing``)."""
         return self._read_medicine[1](tuple(codes), text)
+
+    def not_tolerated(self, codes: Iterable[Code], text: str = "") -> Medicine:
+        """The medicine or class that an entry of a problem list says was not tolerated ("statin intolerance", "allergy
+        to penicillin", an adverse effect by ICD-10-CM T36-T50). Not understood where it says nothing of the kind."""
+        return self._read_medicine[2](tuple(codes), text)
 
     def measure(self, codes: Iterable[Code], text: str = "", unit: str | None = None) -> Measure:
         """What an observation measures or states."""
