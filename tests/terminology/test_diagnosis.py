@@ -182,7 +182,7 @@ def test_nothing_is_empty() -> None:
         ("V.a. Schlaganfall", "stroke", "possible"),
         ("?TIA", "transient-ischaemic-attack", "possible"),
         ("Rule out MI", "myocardial-infarction", "possible"),
-        ("Risk of stroke", "stroke", "possible"),
+        ("Risk of stroke", "stroke", "risk"),
         ("No diabetes", "diabetes", "denied"),
         ("Stroke excluded by MRI", "stroke", "denied"),
         ("Depression, in remission", "depression", "resolved"),

@@ -101,7 +101,7 @@ def condition(terminology: Terminology, row: Row) -> Outcome:
     codes, text, _ = parts(row)
     reading = terminology.diagnosis(codes, text)
     wanted = {NAMES.get(name, name) for name in row["expected"].split(",")} - {"-"}
-    theirs = reading.aspect in ("family", "denied", "possible")
+    theirs = reading.aspect in ("family", "denied", "possible", "risk")
     more = False
     given = frozenset() if theirs else reading.concepts
     if row["aspect"] in ("family", "negated", "suspected", "narrative"):

@@ -41,8 +41,12 @@ MENTIONING = tuple(_MENTIONS)
 def mentions(source: Source, body: Body) -> tuple[Mention, ...]:
     """The diagnoses that a resource names in passing."""
     found = []
-    if body.get("resourceType") == "Observation" and DIAGNOSIS not in {c.code for c in codings(body.get("code"))}:
-        return ()
+    if body.get("resourceType") == "Observation":
+        if body.get("valueBoolean") is True:
+            when, said = span_of(body, "effectiveDateTime", "effectivePeriod"), body.get("code")
+            return (Mention(source, "a statement among the results", codings(said), text_of(said), when),)
+        if DIAGNOSIS not in {c.code for c in codings(body.get("code"))}:
+            return ()
     for path, where in _MENTIONS.get(str(body.get("resourceType")), ()):
         element = body.get(path)
         for item in element if isinstance(element, list) else [element]:

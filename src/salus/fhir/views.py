@@ -322,17 +322,19 @@ def observation(source: Source, body: Body, names: Names = no_names) -> Observat
         text = _with_specimen(text, body.get("specimen"))
     components: dict[str, Value] = {}
     places: dict[str, int] = {}
+    unit = ""
     entries = body.get("component")
     for number, component in enumerate(entries if isinstance(entries, list) else ()):
         if isinstance(component, dict):
             part, element = value_of(component), component.get("code")
+            unit = unit or unit_of(part)  # by which a panel is known too: "BP" of values in mmHg
             for name in names("Observation", codings(element), text_of(element), unit_of(part)):
                 components[name] = part
                 places[name] = number
     device = body.get("device")
     return Observation(
         source=source,
-        concepts=names("Observation", found, text, unit_of(value)),
+        concepts=names("Observation", found, text, unit_of(value) or unit),
         codes=found,
         text=text,
         status=str(body.get("status", "")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -70,7 +70,19 @@ def recorded(chart: Chart) -> tuple[tuple[Allergy, ...], tuple[NotUnderstood, ..
             unread.append(NotUnderstood("allergy", name, why, answer.text_of(event.period), evidence))
         else:
             found.append(_allergy(chart, event, substance, name))
-    return tuple(found), tuple(unread)
+    return (*found, *_of_problems(chart)), tuple(unread)
+
+
+def _of_problems(chart: Chart) -> Iterator[Allergy]:
+    """Entries of the problem list that say that a medicine was not tolerated."""
+    for condition in chart.conditions():
+        substance = chart.terminology.not_tolerated(condition.codes, condition.text)
+        if condition.verification == "refuted" or not (substance.ingredients or substance.classes):
+            continue
+        name, when = name_of(condition.text, condition.codes), condition.onset or condition.recorded
+        evidence = (place(condition.source, label="problem list"),)
+        statement = Statement("past", f"{name} on the problem list{on(when)}", answer.text_of(when), evidence)
+        yield Allergy(substance, name, "", "", "", frozenset(), nothing=False, statement=statement)
 
 
 def noted(findings: Iterable[Finding]) -> tuple[tuple[frozenset[str], Statement], ...]:

@@ -47,6 +47,8 @@ def recorded(chart: Chart) -> tuple[tuple[Entry, ...], tuple[NotUnderstood, ...]
         meaning = chart.terminology.diagnosis(condition.codes, condition.text)
         if not meaning.understood:
             unread.append(_unread(condition, meaning))
+        elif meaning.aspect == "risk":
+            continue  # a risk, or a test for a disease, says nothing of the disease
         elif meaning.aspect != "denied" or meaning.concepts:
             entries.append(_of_condition(chart, condition, meaning))
     for procedure in (*chart.events("Procedure"), *chart.events("Device")):

@@ -165,7 +165,7 @@ def _of_event(chart: Chart, event: Event) -> Iterator[Relative]:
     for number, item in enumerate(dicts(event.body.get("condition"))):
         codes, text = codings(item.get("code")), text_of(item.get("code"))
         meaning = chart.terminology.diagnosis(codes, text)
-        if not meaning.concepts or meaning.aspect == "denied":
+        if not meaning.concepts or meaning.aspect in ("denied", "risk"):
             continue
         youngest, oldest = _onset(item)
         at = f", at {youngest} years" if youngest is not None and youngest == oldest else ""

@@ -35,7 +35,8 @@ def pregnancy(chart: Chart, entries: Iterable[Entry], noted: Iterable[Noted]) ->
     told += [n.statement for n in noted if "pregnancy" in n.concepts]
     told += _statuses(chart, "pregnancy-status", ("pregnant", "pregnancy"), "not-pregnant", "pregnancy status")
     told += _due(chart)
-    ended = max((s.when for e in entries if set(ENDS) & e.meaning.concepts and (s := e.statement).when), default=None)
+    ends = [e.statement for e in entries if set(ENDS) & e.meaning.concepts and e.meaning.aspect == "active"]
+    ended = max((s.when for s in ends if s.when), default=None)
     current = [s for s in told if _still(s, chart.now, ended)]
     newest = max((s.date for s in current if s.state in ("denied", "denied-now")), default="")
     # the newest word decides here: a pregnancy is no lasting diagnosis

@@ -36,7 +36,7 @@ _SHAPE = {
 }
 _CERTAINTY: dict[str, Aspect] = {"G": "active", "V": "possible", "Z": "history", "A": "denied"}
 """The letter that German coders put behind a code: gesichert, Verdacht auf, Zustand nach, ausgeschlossen."""
-_CAUTION: tuple[Aspect, ...] = ("active", "history", "resolved", "possible", "family", "denied")
+_CAUTION: tuple[Aspect, ...] = ("active", "history", "resolved", "possible", "family", "denied", "risk")
 
 DISAGREE = "its code and its words name different things; both were taken"
 
@@ -110,11 +110,11 @@ class Conditions:
         """
         if not text.strip() or plain_words(text) in {plain_words(code.display) for code in codes}:
             return read
-        if read.aspect in ("denied", "family"):
+        if read.aspect in ("denied", "family", "risk"):
             return read
         named, aspect, _ = self._words.read((text,), procedure=procedure)
         other = frozenset(name for name in named if not with_broader((name,)) & read.concepts)
-        if not other or aspect in ("denied", "family") or (aspect == "possible" and not read.narrow):
+        if not other or aspect in ("denied", "family", "risk") or (aspect == "possible" and not read.narrow):
             return read  # the code of an encounter ("screening for ...") is understood: its words make nobody ill
         narrow = read.narrow | other
         return Diagnosis(

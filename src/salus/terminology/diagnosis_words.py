@@ -79,7 +79,7 @@ class Words:
             if found:
                 rest = f"{phrase[: found.start()]} {phrase[found.end() :]}".strip(" :,;-.")
                 inner, rest = self.split(rest)
-                return (aspect if inner == "active" or aspect in ("family", "denied") else inner), rest
+                return (aspect if inner == "active" or aspect in ("family", "denied", "risk") else inner), rest
         return "active", phrase
 
     def read(self, phrases: Sequence[str], *, procedure: bool = False) -> tuple[frozenset[str], Aspect, bool]:
@@ -105,7 +105,7 @@ class Words:
                 concepts = self._in_the_past(concepts) if aspect == "history" else concepts
                 return concepts | treated, aspect, True
             if treated:
-                return treated, aspect if aspect in ("possible", "family", "denied") else "history", True
+                return treated, aspect if aspect in ("possible", "family", "denied", "risk") else "history", True
             stated = aspect if stated == "active" else stated
             known = known and self._outside(rest or plain, procedure=procedure)
         return frozenset(), stated, known

@@ -15,7 +15,7 @@ Basis = Literal["code", "prefix", "text", "outside", "unknown", "empty"]
 """What decided: an exact code; the longest prefix of a classification; words ("read from text"). "outside": understood,
 and none of salus's concepts. "unknown": not understood. "empty": neither code nor words were given."""
 
-Aspect = Literal["active", "history", "resolved", "possible", "family", "denied"]
+Aspect = Literal["active", "history", "resolved", "possible", "family", "denied", "risk"]
 """How the code itself speaks of the concept: as something there, as a past event, as over, as suspected, of a relative,
 as absent. The status elements of a resource say more; the more cautious of the two holds."""
 
