@@ -123,8 +123,10 @@ def products(folder: Path, shipped: Table, pack: Table, words: Reader) -> None:
         if row["preferred"] == "1":
             atc.setdefault(row["atc"], set()).add(row["ingredients"])
     for code, sets in atc.items():
-        if len(sets) == 1:  # a code for a group of medicines ("grass pollen") names none of them
-            add("atc", code, next(iter(sets)))
+        plain = min(sets, key=lambda names: (names.count("+"), names))
+        if len(sets) == 1 or ("+" not in plain and all(plain in other.split("+") for other in sets)):
+            add("atc", code, plain)  # ATC has codes of their own for combinations, which registers do not always use
+        # a code for a group of medicines ("grass pollen") names none of them
     for row in read(folder, "dmd"):
         sure = row["ingredients"] if row["kind"] == "vtm" else checked(row["name"], row["ingredients"], words)
         add("snomed", row["dmd_id"], sure, substance=row["kind"] == "vtm" and "+" not in row["ingredients"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from salus.errors import UnitError
@@ -28,6 +28,7 @@ UNDATED = "it has no date"
 STATUS = "its status does not say that it is a result"
 OTHER = "it speaks of somebody or something else"
 DAYS_A_MONTH = 365.25 / 12
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _ROUNDING = 0.005
 """Share by which two results of one moment may differ and be the same, rounded in two units."""
 
@@ -100,15 +101,15 @@ def readings(
     settings: Collection[str | None] | None = None,
 ) -> tuple[Reading, ...]:
     """Every result of ``concept``, oldest first, each in ``unit`` or with the reason why not."""
-    found = [_reading(concept, unit, o, o.value) for o in chart.observations(concept, since)]
-    found += [
-        _reading(concept, unit, o, o.components[concept])
+    told: list[tuple[Observation, Value]] = [(o, o.value) for o in chart.observations(concept, since)]
+    told += [
+        (o, o.components[concept])
         for o in chart.panels(concept)
         if (concept not in PANELS or PANELS[concept] in o.concepts)
         if since is None or (o.effective is not None and o.effective.start >= since)
     ]
-    wanted = [r for r in found if settings is None or r.observation.setting in settings]
-    return tuple(sorted(wanted, key=lambda r: (r.span.start, r.observation.source.ref)))
+    found = [_reading(concept, unit, o, value) for o, value in told if settings is None or o.setting in settings]
+    return tuple(sorted(found, key=lambda r: (r.span.start, r.observation.source.ref)))
 
 
 def _reading(concept: str, unit: str, observation: Observation, value: Value) -> Reading:
@@ -248,8 +249,15 @@ def not_understood(chart: Chart) -> Iterator[NotUnderstood]:
 
 def _unreadable(chart: Chart, concept: str, unit: str) -> str:
     """Why the newest result of ``concept`` has no value; "" where it has one, is a bound or is said in words."""
-    found = readings(chart, concept, unit)
-    last = found[-1] if found else None
+    newest = max(
+        [*chart.observations(concept)[-1:], *chart.panels(concept)[-1:]],
+        key=lambda o: o.effective.start if o.effective else _NEVER,
+        default=None,
+    )
+    last = None
+    if newest is not None and (concept in newest.concepts or concept in newest.components):
+        value = newest.value if concept in newest.concepts else newest.components[concept]
+        last = _reading(concept, unit, newest, value)
     if last is None or last.value is not None or last.observation.body.get("dataAbsentReason"):
         return ""
     bound = last.quantity is not None and last.quantity.comparator

@@ -58,6 +58,7 @@ class Person:
         self.age = None if self.age_doubt else self.patient.age(self.now)
         self.adult = None if self.age_doubt else _adult(self.patient.birth, self.now)
         self._given = findings is not None
+        self._unread: dict[tuple[str, ...], tuple[NotUnderstood, ...]] = {}
         self.asked: set[str] = set()
         """Concepts, medicines and measurements that were asked for: what is on record beside them no rule covers."""
         self.findings = tuple(sorted(findings or (), key=lambda f: (f.code, f.effective, f.id, f.sentence)))
@@ -227,6 +228,11 @@ class Person:
 
         Only the entries of these kinds are looked at: a question's read set holds no more than it needs.
         """
+        if kinds not in self._unread:
+            self._unread[kinds] = self._find_unread(kinds)
+        return self._unread[kinds]
+
+    def _find_unread(self, kinds: tuple[str, ...]) -> tuple[NotUnderstood, ...]:
         types = dict.fromkeys(name for kind in kinds for name in _SOURCES[kind])
         found = [u for source in dict.fromkeys(map(self._reader, kinds)) for u in source() if u.kind in kinds]
         found += [

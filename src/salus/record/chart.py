@@ -304,28 +304,41 @@ class Chart:
             if known and span is not None and span.start <= self._now:
                 yield observation, span
 
+    def _named(self) -> tuple[Mapping[str, list[Observation]], Mapping[str, list[Observation]]]:
+        """The usable observations by their own names and by those of their components, oldest first; sorted once."""
+        if "named" not in self._parsed:
+            own: dict[str, list[Observation]] = {}
+            parts: dict[str, list[Observation]] = {}
+            for observation, _ in sorted(self._usable(), key=lambda row: (row[1].start, row[0].source.ref)):
+                for name in observation.concepts:
+                    own.setdefault(name, []).append(observation)
+                for name in observation.components.keys() - observation.concepts:
+                    parts.setdefault(name, []).append(observation)
+            self._parsed["named"] = (own, parts)
+        own, parts = self._parsed["named"]
+        return own, parts
+
     def _find_observations(self, concept: str, since: str) -> tuple[Observation, ...]:
-        earliest = datetime.fromisoformat(since) if since else _EARLIEST
-        found = [(s.start, o.source.ref, o) for o, s in self._usable() if concept in o.concepts and earliest <= s.start]
-        return tuple(o for _, _, o in sorted(found, key=lambda row: row[:2]))
+        found = self._named()[0].get(concept, ())
+        if not since:
+            return tuple(found)
+        earliest = datetime.fromisoformat(since)
+        return tuple(o for o in found if _start(o.effective) >= earliest)
 
     def _find_panels(self, concept: str) -> tuple[Observation, ...]:
-        found = [
-            (s.start, o.source.ref, o)
-            for o, s in self._usable()
-            if concept in o.components and concept not in o.concepts
-        ]
-        return tuple(o for _, _, o in sorted(found, key=lambda row: row[:2]))
+        return tuple(self._named()[1].get(concept, ()))
 
     def _find_unread_observations(self) -> tuple[Observation, ...]:
-        found = [
-            o
-            for o in self._all("Observation", self._observation)
-            if o.status not in WITHOUT_RESULT
-            and self._past(o.effective)
-            and (o.status not in USABLE_STATUS or o.other or o.effective is None or not self._meant(o))
-        ]
-        return tuple(sorted(found, key=lambda o: (_start(o.effective), o.source.ref)))
+        if "unread" not in self._parsed:
+            found = [
+                o
+                for o in self._all("Observation", self._observation)
+                if o.status not in WITHOUT_RESULT
+                and self._past(o.effective)
+                and (o.status not in USABLE_STATUS or o.other or o.effective is None or not self._meant(o))
+            ]
+            self._parsed["unread"] = tuple(sorted(found, key=lambda o: (_start(o.effective), o.source.ref)))
+        return self._parsed["unread"]
 
     def _meant(self, observation: Observation) -> bool:
         """Whether anybody can say what was observed."""
@@ -335,8 +348,11 @@ class Chart:
         return self._terminology.measure(observation.codes, observation.text, unit).understood
 
     def _find_modified(self, kind: str) -> tuple[Unread, ...]:
-        entries = self._by_type.get(kind, ())
-        return tuple(views.unread(s, body) for s, body in entries if views.modified(body, self._find))
+        key = f"modified {kind}"
+        if key not in self._parsed:
+            entries = self._by_type.get(kind, ())
+            self._parsed[key] = tuple(views.unread(s, b) for s, b in entries if views.modified(b, self._find))
+        return self._parsed[key]
 
     def _find_latest(self, concept: str) -> tuple[Observation, ...]:
         return self._find_observations(concept, "")[-1:]

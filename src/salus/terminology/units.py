@@ -23,6 +23,8 @@ from salus.fhir.quantity import Quantity, decimal, exact, fraction, from_base, t
 from salus.fhir.quantity import convert as physical
 from salus.fhir.ucum import Unit
 
+SPELLINGS = 4096
+"""Spellings of units that are kept as read: those of records come without end."""
 SHOWN = 30
 """Characters of an unknown unit that an error repeats."""
 FARTHEST = 6
@@ -176,6 +178,7 @@ def _table(analyte: str) -> _Analyte:
     return _analytes()[_GENERIC.get(analyte, analyte)]
 
 
+@lru_cache(SPELLINGS)
 def _link(unit: str, analyte: str) -> _Link | None:
     found = _analytes().get(_GENERIC.get(analyte, analyte))
     parsed = ucum.parse(unit)
@@ -216,6 +219,7 @@ def _meant(analyte: str, unit: str) -> str:
     return ratio if analyte == "creatinine" and not compatible(unit, analyte) and compatible(unit, ratio) else analyte
 
 
+@lru_cache(SPELLINGS)
 def _fitting(unit: str, analyte: str) -> str:
     """The one reading of ``unit`` in which ``analyte`` is given."""
     found = [u for u in readings(unit) if _link(u, analyte)]

@@ -55,4 +55,4 @@ def expand(phrase: str, *, numbers: bool = True) -> Iterator[tuple[str, ...]]:
         options = [word(option) for option in options] if numbers else options
         choices.append([*options, ""] if optional else options)
     for combination in product(*choices):
-        yield tuple(option for option in combination if option)
+        yield tuple(filter(None, combination))

@@ -30,7 +30,10 @@ class TokenTrie(Generic[T]):
             raise ValueError("an empty phrase matches everywhere")
         node = self._root
         for word in phrase:
-            node = node.children.setdefault(word, _Node())
+            child = node.children.get(word)
+            if child is None:
+                child = node.children[word] = _Node()
+            node = child
         if value not in node.values:
             node.values.append(value)
 
