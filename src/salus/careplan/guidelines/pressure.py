@@ -200,7 +200,7 @@ def _treat(person: Person, average: Finding, risk: Basis | None, limit: tuple[fl
     ras = any(person.taking(name) for name in ("ace-inhibitor", "arb"))
     first = ", first by the ACE inhibitor or ARB that the kidneys need" if albumin and not ras else ""
     known = bool(taken) or person.surely_without(*LOWERING)
-    verb = "Step up" if taken else "Start" if known else "Find out which medicines are taken, then start or step up"
+    verb = "Step up" if taken else "Start" if known else "Find out which medicines are taken, and settle"
     trend = person.one("home-bp-trend")
     rising = of_finding(trend) if trend is not None and trend.details.get("direction") == "rising" else Basis()
     clinic = _clinic(person)
