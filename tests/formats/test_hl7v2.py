@@ -149,6 +149,14 @@ def test_an_encoding_holds_only_where_the_message_names_none():
         hl7v2.parse(HEAD + b"||||||UNICODE UTF-8\rPID|||Zo\xeb", "latin-1")
 
 
+def test_an_encoding_does_not_hold_for_a_message_in_utf8():
+    data = HEAD + "\rPID|||Zo\u00eb".encode()
+    assert hl7v2.parse(data, "latin-1").first("PID").text(3) == "Zo\u00eb"
+    assert hl7v2.parse(data.replace(b"P|2.5", b"P|2.5||||||8859/1"), "").first("PID").text(3) == "Zo\u00c3\u00ab"
+    with pytest.raises(InputError, match="not known"):
+        hl7v2.parse(data, "klingon")
+
+
 @given(
     st.text(st.characters(exclude_categories=("Cs",), exclude_characters="MBF\ufeff\r\n\x0b\x1c"), max_size=30),
     st.sampled_from(["\r", "\n", "\r\n"]),

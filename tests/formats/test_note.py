@@ -91,3 +91,33 @@ def test_too_large_is_refused_before_it_is_decoded() -> None:
 
 def test_empty_is_empty() -> None:
     assert read_note(b"").text == ""
+
+
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+def test_what_is_utf8_by_its_bytes_stays_so_whatever_is_named(mark: bytes) -> None:
+    note = read_note(mark + "Müller, 37 °C".encode(), "latin-1")
+    assert (note.text, note.encoding) == ("Müller, 37 °C", "utf-8")
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "windows-1251", "koi8-r", "cp1253"])
+@given(text=st.text("абвгдежзиклмнопрстуфхäöüßéèñçαβγδε .,", min_size=4))
+def test_text_of_a_named_encoding_is_read_in_it(encoding: str, text: str) -> None:
+    data = text.encode(encoding, errors="ignore")
+    assert read_note(data, encoding).text == data.decode(encoding)
+
+
+def test_ascii_alone_is_read_in_the_named_encoding() -> None:
+    note = read_note("痛み".encode("iso2022_jp"), "iso2022_jp")
+    assert (note.text, note.encoding) == ("痛み", "iso2022_jp")
+
+
+def test_an_unknown_encoding_is_refused_for_utf8_too() -> None:
+    with pytest.raises(InputError, match="encoding"):
+        read_note("Müller".encode(), "klingon")
+
+
+def test_two_bytes_each_with_a_nul_are_no_utf8() -> None:
+    text = "\u80c3 a"  # its bytes in UTF-16 are valid UTF-8 with three NULs
+    data = text.encode("utf-16-le")
+    assert b"\0" in data
+    assert read_note(data, "utf-16-le").text == text

@@ -6,6 +6,7 @@ import random
 import pytest
 
 from salus.app.intake import Intake
+from salus.app.intake_shared import ELSEWHERE, HELD, SEVERAL
 from salus.app.session import Session
 from salus.fhir import json
 from salus.fhir.views import CATEGORIES, PERSON
@@ -106,6 +107,114 @@ def test_medicines_in_files_of_their_own_are_kept_with_the_prescription(ward):
         lay(ward, {"Medication.ndjson": [medicine], "MedicationRequest.ndjson": [order], "Patient.json": person()}),
     )
     assert held(ward)["Medication", "x1"]["code"] == {"text": "warfarin"}
+
+
+ORDER = {
+    "resourceType": "MedicationRequest", "id": "m", "status": "active", "subject": {"reference": "Patient/p1"},
+    "medicationReference": {"reference": "Medication/x1/_history/2"},
+}  # fmt: skip
+MEDICINE = {"resourceType": "Medication", "id": "x1", "code": {"text": "warfarin"}}
+HOME = "https://one.example/fhir"
+
+
+def from_server(base, *resources):
+    entries = [{"fullUrl": f"{base}/{r['resourceType']}/{r['id']}", "resource": r} for r in resources]
+    return {"resourceType": "Bundle", "type": "searchset", "entry": entries}
+
+
+@pytest.mark.parametrize("others", [[], [person("p2")]])
+@pytest.mark.parametrize("name", ["late/m.json", "late/m.ndjson"])
+def test_a_medicine_of_a_later_run_goes_to_the_record_that_refers_to_it(ward, others, name):
+    run(ward, ward.write("1.json", bundle(person(), ORDER)), ward.write("3.json", person("p3")))
+    paths = [ward.write(name, MEDICINE), *(ward.write(f"late/{p['id']}.json", p) for p in others)]
+    for _ in range(2):
+        taken = run(ward, *paths)
+        assert [t.error or t.losses for t in taken] == [()] * len(paths)
+        assert [t.patient for t in taken] == [*(p["id"] for p in others), "p1"]
+    assert held(ward)["Medication", "x1"]["code"] == {"text": "warfarin"}
+    for patient in ("p2", "p3") if others else ("p3",):
+        assert set(held(ward, patient)) == {("Patient", patient)}
+    assert not ward.house.verify().problems
+
+
+def test_what_a_later_run_brings_is_followed_step_by_step_and_the_rest_is_still_said(ward):
+    asserter = {"asserter": {"reference": "PractitionerRole/r1"}}
+    run(ward, ward.write("1.json", bundle(person(), condition("p1", **asserter))))
+    run(ward, ward.write("2.json", bundle(person("p2"), condition("p2", asserter={"reference": "Practitioner/d2"}))))
+    role = {"resourceType": "PractitionerRole", "id": "r1", "practitioner": {"reference": "Practitioner/d1"}}
+    taken = run(ward, lay(ward, {"1.ndjson": [doctor("d1"), doctor("d2"), doctor("d3")], "2.ndjson": [role]}))
+    assert {k for k in held(ward) if "Practitioner" in k[0]} == {("PractitionerRole", "r1"), ("Practitioner", "d1")}
+    assert {k for k in held(ward, "p2") if "Practitioner" in k[0]} == {("Practitioner", "d2")}
+    assert [t.losses for t in taken if not t.patient] == [
+        ("1 Practitioner not taken: about nobody, and no record refers to it",)
+    ]
+
+
+def test_nothing_is_put_in_the_place_of_what_a_record_holds_without_the_word_of_its_server(ward):
+    other = {**MEDICINE, "code": {"text": "insulin"}}
+    run(ward, ward.write("1.json", from_server(HOME, person(), ORDER, MEDICINE)))
+    before = held(ward)
+    (taken,) = run(ward, ward.write("late/a.json", other))
+    assert (taken.patient, taken.losses) == ("", (f"1 Medication {HELD}",))
+    (taken,) = run(ward, ward.write("late/b.json", from_server("https://two.example/fhir", other)))
+    assert (taken.patient, taken.losses) == ("", (f"1 Medication {ELSEWHERE}",))
+    assert held(ward) == before
+    newer = {**other, "meta": {"lastUpdated": "2026-03-01T10:00:00Z"}}
+    (taken,) = run(ward, ward.write("late/c.json", from_server(HOME, newer)))
+    assert taken.patient == "p1"
+    assert held(ward)["Medication", "x1"]["code"] == {"text": "insulin"}
+
+
+def test_a_medicine_of_another_server_does_not_fill_a_gap(ward):
+    run(ward, ward.write("1.json", from_server(HOME, person(), ORDER)))
+    (taken,) = run(ward, ward.write("late/b.json", from_server("https://two.example/fhir", MEDICINE)))
+    assert taken.losses == (f"1 Medication {ELSEWHERE}",)
+    assert ("Medication", "x1") not in held(ward)
+
+
+def test_of_two_of_one_id_none_is_chosen(ward):
+    run(ward, ward.write("1.json", bundle(person(), ORDER)))
+    two = [ward.write("late/a.json", MEDICINE), ward.write("late/b.json", {**MEDICINE, "code": {"text": "insulin"}})]
+    assert [t.losses for t in run(ward, *two)] == [(f"1 Medication {SEVERAL}",)] * 2
+    assert ("Medication", "x1") not in held(ward)
+
+
+def test_a_reference_of_one_server_is_not_filled_by_another_that_knows_the_person_too(ward):
+    two = "https://two.example/fhir"
+    run(ward, ward.write("1.json", from_server(HOME, person(), ORDER)))
+    run(ward, ward.write("2.json", from_server(two, person())))
+    (taken,) = run(ward, ward.write("late/b.json", from_server(two, MEDICINE)))
+    assert taken.losses == (f"1 Medication {ELSEWHERE}",)
+    (taken,) = run(ward, ward.write("late/c.json", from_server(HOME, MEDICINE)))
+    assert (taken.patient, held(ward)["Medication", "x1"]["code"]) == ("p1", {"text": "warfarin"})
+
+
+def test_the_medicine_of_a_second_server_is_found_under_the_id_that_it_has_here(ward):
+    two, other = "https://two.example/fhir", {**MEDICINE, "code": {"text": "insulin"}}
+    order = {**ORDER, "medicationReference": {"reference": "Medication/x1"}}
+    run(ward, ward.write("1.json", from_server(HOME, person(), order, MEDICINE)))
+    run(ward, ward.write("2.json", from_server(two, person(), {**order, "id": "m2"})))
+    (taken,) = run(ward, ward.write("late/b.json", from_server(two, other)))
+    assert taken.patient == "p1"
+    record = held(ward)
+    for name, text in (("m", "warfarin"), ("m2", "insulin")):
+        named = record["MedicationRequest", name]["medicationReference"]["reference"]
+        assert record[tuple(named.split("/"))]["code"] == {"text": text}
+
+
+def test_the_only_patient_of_a_run_gets_a_newer_version_of_what_the_record_holds(ward):
+    old = {**MEDICINE, "meta": {"lastUpdated": "2026-02-01T10:00:00Z"}}
+    run(ward, ward.write("1.json", bundle(person(), ORDER, old)))
+    newer = {**MEDICINE, "code": {"text": "insulin"}, "meta": {"lastUpdated": "2026-03-01T10:00:00Z"}}
+    run(ward, ward.write("late/a.json", person()), ward.write("late/b.json", newer))
+    assert held(ward)["Medication", "x1"]["code"] == {"text": "insulin"}
+
+
+def test_the_records_are_not_looked_through_where_nothing_is_left(ward, monkeypatch):
+    run(ward, ward.write("1.json", bundle(person(), ORDER)))
+    monkeypatch.setattr(ward.house.store, "search", lambda *_: pytest.fail("looked through"))
+    run(ward, ward.write("late/a.json", MEDICINE), ward.write("late/b.json", {**ORDER, "id": "m2"}))
+    assert ("Medication", "x1") in held(ward)
 
 
 def test_a_document_keeps_its_binary(ward):

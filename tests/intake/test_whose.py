@@ -1,5 +1,7 @@
 """Sources that contradict the patient never get in; what agrees is attributed; nothing is taken in twice."""
 
+import re
+
 import pytest
 
 from salus.app.intake import Intake
@@ -91,6 +93,99 @@ def test_two_patients_in_one_folder_leave_what_names_nobody_out(ward):
     taken = {entry.name: entry for entry in run(ward, folder)}
     assert taken["a.json"].error is taken["b.json"].error is None
     assert "names nobody" in taken["n.nii"].error.what
+
+
+def message(id, patient, name="Doe^Jane"):
+    return (
+        f"MSH|^~\\&|LAB|HOSP|||20260302081500+0100||ORU^R01^ORU_R01|{id}|P|2.5.1\r"
+        f"PID|1||{patient}^^^HOSP^MR||{name}||19570402|F\r"
+        f"OBR|1|O{id}|F{id}|24323-8^Panel^LN|||20260302080000+0100||||||||||||||||||F\r"
+        "OBX|1|NM|2160-0^Creatinine^LN|1|1.1|mg/dL^^UCUM|||||F|||20260302080000+0100\r"
+    ).encode()
+
+
+NOBODYS = b"2026-03-02\nNo chest pain.\n"
+
+
+def test_a_stored_patient_whom_the_run_refers_to_counts_as_much_as_one_whom_it_brings(ward):
+    run(ward, ward.write("first.json", bundle(person())))
+    data = json.dumps(creatinine("1.1", "2026-03-02", "o1"))
+    found = {"b.json": data, "c.json": json.dumps(person("p2")), "a.txt": NOBODYS}
+    taken = {entry.name: entry for entry in run(ward, lay(ward.folder / "two", found))}
+    assert (taken["b.json"].patient, taken["c.json"].patient) == ("p1", "p2")
+    assert "names nobody, and what came with it is about several people" in taken["a.txt"].error.what
+    assert taken["a.txt"].quarantine
+
+
+@pytest.mark.parametrize("name", ["0.txt", "b.txt", "z.txt"])
+@pytest.mark.parametrize("twice", [False, True])
+def test_what_names_nobody_waits_for_every_message(ward, name, twice):
+    found = {"a.hl7": message("C1", "V40"), name: NOBODYS, "c.hl7": message("C2", "V41")}
+    folder = lay(ward.folder / "two", found)
+    for _ in range(2 if twice else 1):
+        taken = {entry.name: entry for entry in run(ward, folder)}
+        assert taken["a.hl7"].error is taken["c.hl7"].error is None
+        assert taken["a.hl7"].patient != taken["c.hl7"].patient
+        assert "several people" in taken[name].error.what
+        assert not taken[name].patient
+
+
+def test_a_folder_of_several_people_taken_in_again_gives_nobody_what_names_nobody(ward):
+    lines = b"\n".join(json.dumps(value) for value in (person("p1"), person("p2")))
+    found = {"a.ndjson": lines, "b.json": json.dumps(creatinine("1", "2026-01-01", "o", "p2")), "n.txt": NOBODYS}
+    folder = lay(ward.folder / "two", found)
+    for _ in range(2):
+        (refused,) = [entry for entry in run(ward, folder) if entry.error]
+        assert refused.name == "n.txt"
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_what_names_nobody_is_the_only_ones_of_whom_the_run_speaks(ward, dry_run):
+    run(ward, ward.write("first.json", bundle(person())))
+    found = {"b.json": json.dumps(creatinine("1.1", "2026-03-02", "o1")), "a.txt": NOBODYS}
+    taken = {entry.name: entry for entry in run(ward, lay(ward.folder / "one", found), dry_run=dry_run)}
+    assert (taken["a.txt"].patient, taken["a.txt"].attribution) == ("p1", "by operator")
+    found = {"a.hl7": message("C1", "V40"), "b.txt": NOBODYS, "c.hl7": message("C2", "V40")}
+    taken = run(ward, lay(ward.folder / "messages", found), dry_run=dry_run)
+    assert len({entry.patient for entry in taken}) == 1
+    assert [entry.error for entry in taken] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("z.json", json.dumps(bundle(person("p2")))[:-9]),
+        ("z.json", json.dumps(bundle(person("p2"), person("p3")))),
+        ("z.json", json.dumps(creatinine("1", "2026-01-01", "o", "p2"))),
+        ("z.hl7", message("C1", "V40").replace(b"|P|", b"|T|")),
+        ("z.txt", made.note(mrn="MRN-p2")),
+        ("z.txt", made.note(mrn="", born="1970-01-01")),
+    ],
+)
+def test_where_another_may_be_meant_by_what_was_refused_what_names_nobody_is_nobodys(ward, name, other):
+    found = {"a.json": made.fhir("p1"), "b.nii": made.nifti(), "c.txt": made.note(), name: other}
+    taken = {entry.name: entry for entry in run(ward, lay(ward.folder / "mixed", found))}
+    assert taken["a.json"].error is taken["c.txt"].error is None
+    assert taken[name].error
+    assert re.search("names nobody, and .*(not all could|several people)", taken["b.nii"].error.what)
+    assert "--patient" in taken["b.nii"].error.remedy
+
+
+def test_what_is_of_no_kind_that_names_people_casts_no_doubt(ward):
+    found = {"a.json": made.fhir("p1"), "b.nii": made.nifti(), "c.pdf": b"%PDF-1.7\n"}
+    taken = {entry.name: entry for entry in run(ward, lay(ward.folder / "one", found))}
+    assert taken["c.pdf"].error
+    assert taken["b.nii"].patient == "p1"
+
+
+def test_identifiers_tell_which_of_several_people_is_meant(ward):
+    letters = {f"{p}.txt": made.note(mrn=f"MRN-{p}") for p in ("p1", "p2", "p3")}
+    found = {**letters, "a.json": made.fhir("p1"), "b.json": made.fhir("p2")}
+    taken = {entry.name: entry for entry in run(ward, lay(ward.folder / "two", found))}
+    assert {n: taken[n].patient for n in letters} == {"p1.txt": "p1", "p2.txt": "p2", "p3.txt": ""}
+    assert "several people" in taken["p3.txt"].error.what
+    word = run(ward, lay(ward.folder / "vouched", {**found, "p3.txt": made.note(mrn="X")}), accept_identifiers=["X"])
+    assert [entry.name for entry in word if entry.error] == ["p3.txt"]
 
 
 def test_a_later_patient_resource_that_drops_its_identifiers_does_not_open_the_door(ward):

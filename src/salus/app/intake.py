@@ -9,6 +9,7 @@ from typing import Any
 
 from salus.app import hl7v2
 from salus.app.intake_age import newer
+from salus.app.intake_shared import divided
 from salus.app.session import Session
 from salus.errors import InputError, SalusError
 from salus.fhir.views import category_of
@@ -27,10 +28,14 @@ from salus.intake.attribute import (
 from salus.intake.batch import Batch, Clues, Read, Unreadable
 from salus.intake.fhir_links import id_for
 from salus.intake.read import Options, files_below, pieces, read
+from salus.intake.recognise import recognise
 from salus.intake.relabel import at_home, relabelled
 from salus.record.store import Change, Written
 from salus.trust import quarantine
 from salus.trust.gate import Grant
+
+_NAMING = frozenset({"fhir", "ndjson", "hl7v2"})
+"""Kinds of files that say whom they are about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +72,14 @@ class Intake:
         self._accepted = frozenset(accept_identifiers)
         self._dry_run = dry_run
         self._incoming: dict[str, dict[str, Any]] = {}
+        self._people: dict[str, None] = {}
+        self._doubt = False
 
     def run(self, paths: Sequence[Path], progress: Callable[[str], None] = lambda _: None) -> list[Taken]:
-        """Take in everything below ``paths``, FHIR first, so that the patient is known when the rest comes."""
+        """Take in everything below ``paths``.
+
+        What names nobody comes last: only when the whole run was read is it known of how many people it speaks.
+        """
         self._session.house.gate.custodian(self._session.actor, self._patient or "*")
         if not files_below(paths):
             raise InputError("nothing to take in", where=str(paths[0]), remedy="name files or a folder with files")
@@ -81,14 +91,18 @@ class Intake:
                 waiting.append(item)
             else:
                 taken.append(self._take(item))
-        taken.extend(self._take(item) for item in sorted(waiting, key=lambda batch: batch.shared))
-        return taken
+        for item in sorted((b for b in waiting if not b.shared), key=_turn):
+            taken.append(self._take(item))
+        shared = [b for b in waiting if b.shared]
+        if not self._patient:
+            shared = divided(self._house, shared, self._sole())
+        return [*taken, *(self._take(item) for item in shared)]
 
     def _must_wait(self, batch: Batch) -> bool:
-        """True for what belongs to a patient who may still come: files of one export stand in any order."""
+        """True for what names nobody, and for what is of a patient who may still come: files stand in any order."""
         if batch.patient is not None or hl7v2.is_message(batch):
             return False
-        owner = self._owner(batch)
+        owner = self._known_as(batch.clues) if batch.clues.reference else self._patient
         return batch.shared or owner is None or self._stored_patient(owner) is None
 
     def take(self, batch: Batch, content: bytes) -> Taken:
@@ -102,12 +116,39 @@ class Intake:
     # ----
 
     def _owner(self, batch: Batch) -> str | None:
-        """The patient whom the batch is for: the one it names, else the operator's, else the folder's only one."""
+        """The patient whom the batch is for: the one it names, else the operator's, else the one the run is about.
+
+        Identifiers tell which of several people of the run is meant; without them everything has to be about one.
+        """
         if batch.clues.reference:
             return self._known_as(batch.clues)
         if self._patient:
             return self._patient
-        return next(iter(self._incoming)) if len(self._incoming) == 1 else None
+        if batch.clues.identifiers and len(self._people) > 1:
+            agreeing = [person for person in self._people if self._agrees(batch, person)]
+            return agreeing[0] if len(agreeing) == 1 else None
+        return None if self._doubt and not (batch.shared or batch.clues.identifiers) else self._sole()
+
+    def _sole(self) -> str | None:
+        """The one person of whom the run speaks; None where it speaks of nobody or of several."""
+        return next(iter(self._people)) if len(self._people) == 1 else None
+
+    def _agrees(self, batch: Batch, person: str) -> bool:
+        """True where the identifiers of the batch are the person's, and nothing contradicts."""
+        stored = self._stored_patient(person)
+        try:
+            return stored is not None and bool(attribute(batch.clues, Known.of(stored, self._accepted), batch.kind))
+        except InputError:
+            return False
+
+    def _nobody(self) -> InputError:
+        """Why it is not known whose a source is that names nobody."""
+        why = ""
+        if len(self._people) > 1:
+            why = ", and what came with it is about several people"
+        elif self._doubt:
+            why = ", and of what came with it not all could be read and attributed"
+        return InputError(f"the source names nobody{why}", remedy="say whose it is: --patient ID")
 
     def _known_as(self, clues: Clues) -> str:
         """The id that the named patient has here: another than on the own server where that id was taken."""
@@ -117,10 +158,12 @@ class Intake:
     def _take(self, item: Read) -> Taken:
         name = _name(item)
         if isinstance(item, Unreadable):
+            self._doubt = self._doubt or _may_name_somebody(item)
             return self._refuse(name, "unreadable", item.sources, item.error)
         try:
             return self._file(item, name)
         except InputError as error:
+            self._doubt = self._doubt or item.clues != Clues()
             return self._refuse(name, item.kind, item.sources, error.at(name))
 
     def _file(self, batch: Batch, name: str) -> Taken:
@@ -130,9 +173,11 @@ class Intake:
         if batch.shared and (not batch.resources or owner is None or self._stored_patient(owner) is None):
             return Taken(name, batch.kind, losses=(*batch.losses, *_nobodys(batch)))
         if owner is None:
-            raise InputError("the source names nobody", remedy="say whose it is: --patient ID")
+            raise self._nobody()
         batch = self._placed(batch, owner)
         owner = batch.clues.reference or owner
+        if not batch.shared:
+            self._people[owner] = None
         if self._patient and owner != self._patient:
             raise InputError("the source names another patient than --patient")
         how = self._attribute(batch, owner)
@@ -239,6 +284,19 @@ def _nobodys(batch: Batch) -> list[str]:
     if not batch.resources:
         return [] if batch.losses else ["it holds nothing that can be taken in"]
     return [f"{n} {kind} not taken: about nobody, and no record refers to it" for kind, n in batch.counts.items()]
+
+
+def _turn(batch: Batch) -> tuple[bool, bool, bool]:
+    """What names somebody most surely comes first, so that all of it is known when what names nobody has its turn."""
+    return not batch.clues.reference, not batch.clues.identifiers, batch.clues == Clues()
+
+
+def _may_name_somebody(item: Unreadable) -> bool:
+    """True for an unread file of a kind that names people: it may be about another person than the rest of the run."""
+    try:
+        return any(recognise(path) in _NAMING for path in item.sources if not path.is_symlink())
+    except OSError:
+        return True
 
 
 def _name(item: Read) -> str:

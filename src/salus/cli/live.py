@@ -30,7 +30,7 @@ TICK = 10.0
     "--readings", type=click.File("rb"), help="Take readings, one JSON object a line, from a file (- : stdin)."
 )
 @click.option("--time-zone", metavar="NAME", help="The HL7 senders' zone, for times without an offset (Europe/Paris).")
-@click.option("--encoding", metavar="NAME", help="The HL7 senders' encoding, for messages that name none.")
+@click.option("--encoding", metavar="NAME", help="Encoding of messages that name none and are no valid UTF-8.")
 @click.option("--max-bytes", default=4 << 20, show_default=True, help="The largest HL7 message that is read.")
 @click.option("--idle", default=300.0, show_default=True, help="Seconds of silence after which MLLP closes.")
 @acting

@@ -30,7 +30,9 @@ PATH = click.Path(path_type=Path)
 @click.option("--patient", help="Whose the sources are that name nobody.")
 @click.option("--dry-run", is_flag=True, help="Show kind, patient, counts and losses; store nothing.")
 @click.option("--sample", help="Which sample of a VCF is the patient.")
-@click.option("--encoding", help="Encoding of notes and HL7 v2 messages that name none and are not in UTF-8.")
+@click.option(
+    "--encoding", help="Encoding of notes and HL7 v2 messages that name none; what is valid UTF-8 is read so."
+)
 @click.option(
     "--accept-identifier", "accepted", multiple=True, help="An identifier that you vouch is the patient's too."
 )

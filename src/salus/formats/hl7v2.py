@@ -7,11 +7,13 @@ with line feeds: what ends MSH ends the other segments of that message too.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from salus.errors import InputError
+from salus.formats.note import is_utf8
 
 MAX_BYTES = 16 << 20
 """Of one message."""
@@ -141,7 +143,7 @@ class Message:
 
 
 def parse(data: bytes, encoding: str = "") -> Message:
-    """One message; ``encoding`` (a Python codec) is the sender's where MSH-18 names none, else it is UTF-8.
+    """One message; ``encoding`` (a Python codec) is the sender's where MSH-18 names none and the bytes are not UTF-8.
 
     Raises :class:`InputError` naming segment and field when it is none, or too large.
     """
@@ -176,16 +178,18 @@ def _delimiters(content: str) -> Delimiters:
 
 
 def _decoded(data: bytes, encoding: str) -> str:
-    """The text in the character set that MSH-18 names; without one the sender's usual one, else UTF-8."""
+    """The text in the character set that MSH-18 names; without one UTF-8 where it is that, else the sender's."""
     first = _FIRST_END.split(data[:65536].decode("latin-1"), maxsplit=1)[0]
     fields = first.split(first[3:4]) if len(first) > 3 else []
     repetition = fields[1][1:2] if len(fields) > 1 else ""
     named = fields[17] if len(fields) > 17 else ""
     name = (named.split(repetition)[0] if repetition else named).strip().upper()
-    codec = encoding if encoding and not name else _CHARACTER_SETS.get(name)
+    usual = bool(encoding) and not name
+    codec = encoding if usual and not is_utf8(data) else _CHARACTER_SETS.get(name)
     if codec is None:
         raise InputError("a character set that is not read", where="MSH-18", remedy="send UNICODE UTF-8")
     try:
+        codecs.lookup(encoding if usual else codec)
         return data.decode(codec)
     except LookupError as error:
         raise InputError("an encoding that is not known", remedy="--encoding latin-1, for example") from error

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from salus.errors import InputError
 from salus.fhir import dates, json
 from salus.fhir.dates import Span
+from salus.intake.attribute import ORIGIN
 
 Order = Literal["same", "newer", "older", "unknown"]
 _STATED = ("issued", "dateAsserted", "recordedDate", "recorded", "authoredOn", "date")
@@ -27,12 +28,12 @@ def order(stored: Mapping[str, Any], incoming: Mapping[str, Any]) -> Order:
 
     The same content is "newer" where its mark is, lest a version in between should take its place later.
     """
-    if _content(stored) == _content(incoming):
-        return "newer" if _by_mark(stored, incoming) == "newer" else "same"
+    if same_content(stored, incoming):
+        return "newer" if by_mark(stored, incoming) == "newer" else "same"
     if _undoes(stored, incoming):
         by_issue = _by_span(stored, incoming, "issued")
         return "newer" if by_issue == "newer" else "older"
-    answer = _by_mark(stored, incoming)
+    answer = by_mark(stored, incoming)
     return answer if answer != "unknown" else _by_statement(stored, incoming)
 
 
@@ -46,12 +47,27 @@ def newest(resources: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
+def same_content(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """True for two versions that say the same."""
+    return _content(one) == _content(other)
+
+
 def _content(body: Mapping[str, Any]) -> bytes:
-    """The resource without the marks of its version."""
+    """The resource without the marks of its version and of the servers that know it."""
     meta = body.get("meta")
     kept = {k: v for k, v in meta.items() if k not in ("lastUpdated", "versionId")} if isinstance(meta, dict) else meta
-    rest = {k: v for k, v in body.items() if k != "meta"}
+    kept = _without_origins(kept) if isinstance(kept, dict) else kept
+    rest = _without_origins({k: v for k, v in body.items() if k != "meta"})
     return json.dumps({**rest, **({"meta": kept} if kept else {})}, canonical=True)
+
+
+def _without_origins(element: Mapping[str, Any]) -> dict[str, Any]:
+    """A resource or its ``meta`` without the addresses under which servers know it."""
+    held = element.get("extension")
+    others = [e for e in (held if isinstance(held, list) else ()) if not isinstance(e, dict) or e.get("url") != ORIGIN]
+    if not isinstance(held, list) or len(others) == len(held):
+        return dict(element)
+    return {k: v for k, v in element.items() if k != "extension"} | ({"extension": others} if others else {})
 
 
 def _undoes(stored: Mapping[str, Any], incoming: Mapping[str, Any]) -> bool:
@@ -72,7 +88,8 @@ def _meta(body: Mapping[str, Any], name: str) -> Any:
     return meta.get(name) if isinstance(meta, Mapping) else None
 
 
-def _by_mark(stored: Mapping[str, Any], incoming: Mapping[str, Any]) -> Order:
+def by_mark(stored: Mapping[str, Any], incoming: Mapping[str, Any]) -> Order:
+    """What the marks of the server tell: ``meta.lastUpdated``, then ``meta.versionId``."""
     answer = _by_updated(stored, incoming)
     return answer if answer != "unknown" else _by_version(stored, incoming)
 

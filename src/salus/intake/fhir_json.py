@@ -21,6 +21,7 @@ from salus.intake.batch import Batch, Clues
 from salus.intake.fhir_bundle import NOT_READ, Found, found_in
 from salus.intake.fhir_links import Address, Linked, address, linked
 from salus.intake.fhir_sift import sifted, subject_elements, subject_identifiers
+from salus.intake.servers import with_origins
 
 KIND = "fhir"
 _DATE_KEYS = frozenset(
@@ -105,10 +106,15 @@ def _source(path: Path, found: Found, digest: str) -> Source:
 
 
 def _with_origin(each: Linked) -> Linked:
-    """A Patient remembers the address under which its server knows the person."""
+    """Every resource remembers its address on its server; where it tells none, its subject's server is taken for it.
+
+    A Patient remembers in an extension of its own under which address its server knows the person.
+    """
     body = each.resource
+    there = each.address or next((f"{s.base}/{body['resourceType']}/{body['id']}" for s in _told(body)), "")
+    body = with_origins(body, [there]) if there else body
     if body["resourceType"] != "Patient" or not each.base:
-        return each
+        return replace(each, resource=body)
     held = body.get("extension")
     others = [e for e in (held if isinstance(held, list) else ()) if not isinstance(e, dict) or e.get("url") != ORIGIN]
     origin = {"url": ORIGIN, "valueUri": f"{each.base}/Patient/{body['id']}"}
@@ -126,6 +132,12 @@ def subjects_of(resource: Mapping[str, Any]) -> set[str]:
 def subject_of(resource: Mapping[str, Any]) -> str:
     """The id of the Patient of this record that a resource names as its subject, else ""."""
     return min(subjects_of(resource), default="")
+
+
+def _told(resource: Mapping[str, Any]) -> list[Address]:
+    """The subject of a resource where it is one of a server that is told."""
+    found = [s for s in _subjects(resource) if s.base]
+    return found if len(found) == 1 else []
 
 
 def _subjects(resource: Mapping[str, Any]) -> set[Address]:

@@ -23,6 +23,8 @@ _LITERAL = re.compile(
     r"(?:(?P<base>[A-Za-z][\w+.-]*:[^?#|\s]+)/)?(?P<kind>[A-Z][A-Za-z]{2,40})/(?P<id>[^/?#|\s]{1,1024})\Z"
 )
 _VERSION = re.compile(r"/_history/[^/]+\Z")
+_UNIDENTIFIED = frozenset({"Binary", "Provenance"})
+"""Types without the element ``identifier``."""
 _ANOTHER = "lies on another server too: the one that came second has an id of its own here"
 
 
@@ -45,6 +47,8 @@ class Linked:
     resource: dict[str, Any]
     base: str = ""
     homes: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    address: str = ""
+    """Where the resource lies on that server."""
 
 
 def address(reference: str) -> Address | None:
@@ -75,6 +79,8 @@ class Names:
 
     urls: dict[str, str] = field(default_factory=dict)
     local: dict[str, dict[str, str]] = field(default_factory=dict)
+    addresses: dict[int, str] = field(default_factory=dict)
+    """Where each resource lies on its own server."""
     remarks: dict[str, int] = field(default_factory=dict)
 
     def remark(self, what: str) -> None:
@@ -113,7 +119,10 @@ def linked(entries: Sequence[Entry], own_base: str = "") -> tuple[list[Linked], 
     retired = _retired(named, names)
     kept = [(r, base) for r, base in named if id(r) not in retired]
     homes = {f"Patient/{r['id']}": base for r, base in kept if r["resourceType"] == "Patient"}
-    found = [Linked(_relinked(r, partial(_resolved, names, own_base, base)), base, homes) for r, base in kept]
+    found = [
+        Linked(relinked(r, partial(_resolved, names, own_base, base)), base, homes, names.addresses.get(id(r), ""))
+        for r, base in kept
+    ]
     told = tuple(what if count == 1 else f"{what} ({count} times)" for what, count in names.remarks.items())
     return found, told
 
@@ -129,23 +138,28 @@ def _named(entries: Iterable[Entry], names: Names) -> list[tuple[dict[str, Any],
     for entry in entries:
         kind, old, base = entry.resource["resourceType"], entry.resource["id"], base_of(entry)
         new = legal_id(old)
+        there = f"{base}/{kind}/{new}" if base else ""
         if new != old:
             names.remark(f"{kind}: the id is not one that FHIR allows; another follows from it, the old one is kept")
         holder = taken.setdefault((kind, new), base)
         if base and holder and base != holder:
             names.remark(f"{kind}: a resource of the same id {_ANOTHER}")
-            new = id_for(entry.url)
+            new = id_for(there)
         if entry.url:
             names.urls[_VERSION.sub("", entry.url)] = f"{kind}/{new}"
         names.local.setdefault(f"{kind}/{old}", {}).setdefault(base, f"{kind}/{new}")
-        found.append((_under(entry.resource, old, new), base))
+        body = under(entry.resource, old, new)
+        names.addresses[id(body)] = there
+        found.append((body, base))
     return found
 
 
-def _under(resource: dict[str, Any], old: str, new: str) -> dict[str, Any]:
-    """The resource under its new id; the old one is kept among its identifiers."""
+def under(resource: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    """The resource under its new id; the old one is kept among its identifiers, where its type has any."""
     if old == new:
         return resource
+    if resource["resourceType"] in _UNIDENTIFIED:
+        return {**resource, "id": new}
     held = resource.get("identifier")
     kept = held if isinstance(held, list) else [held] if isinstance(held, dict) else []
     return {**resource, "id": new, "identifier": [*kept, {"use": "old", "value": old}]}
@@ -200,15 +214,15 @@ def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
             )
 
 
-def _relinked(value: Any, resolve: Callable[[str], str]) -> Any:
+def relinked(value: Any, resolve: Callable[[str], str]) -> Any:
     """``value`` with every Reference, and every attachment that is a Binary, resolved."""
     if isinstance(value, dict):
         return {
             k: resolve(v) if isinstance(v, str) and (k == "reference" or (k == "url" and _is_binary(v))) else
-            _relinked(v, resolve)
+            relinked(v, resolve)
             for k, v in value.items()
         }  # fmt: skip
-    return [_relinked(item, resolve) for item in value] if isinstance(value, list) else value
+    return [relinked(item, resolve) for item in value] if isinstance(value, list) else value
 
 
 def _is_binary(url: str) -> bool:

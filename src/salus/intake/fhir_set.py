@@ -2,13 +2,14 @@
 
 Bulk exports write one file a type, and practitioners, places and medicines in files of their own (FHIR Bulk Data
 Access, "Export": references are resolved within the file set). Nothing of a patient waits here: only what is about
-nobody is held until the last file is read.
+nobody is held until the last file is read. Of what nothing in the run refers to, :mod:`salus.app.intake_shared` asks
+the record.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,10 @@ class FileSet:
         yield from self._batches([*bundles, *fhir_json.by_subject(single)])
 
     def rest(self) -> Iterator[Batch]:
-        """What is about nobody: a batch for each file and patient that refers to it, and one for what is left."""
+        """What is about nobody: a batch for each file and patient that refers to it, and one for what is left.
+
+        Whether records of earlier runs refer to what is left, the store has to tell.
+        """
         pool = {_name(each): each for group in self._nobodys.values() for each in group}
         wanted = {person: _closure(owner, pool) for person, owner in self._owners.items()}
         for path, group in self._nobodys.items():
@@ -137,5 +141,10 @@ def _targets(provenance: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _shared(path: Path, group: list[Linked], clues: Clues) -> Batch:
-    digest = hashlib.sha256(b"".join(json.dumps(each.resource, canonical=True) for each in group)).hexdigest()
-    return replace(fhir_json.batch_of(Source(path, tuple(group), (), digest)), clues=clues, shared=True)
+    source = Source(path, tuple(group), (), digest_of(each.resource for each in group))
+    return replace(fhir_json.batch_of(source), clues=clues, shared=True)
+
+
+def digest_of(resources: Iterable[Mapping[str, Any]]) -> str:
+    """The SHA-256 of resources that came in a file together with others, in hex."""
+    return hashlib.sha256(b"".join(json.dumps(each, canonical=True) for each in resources)).hexdigest()

@@ -20,7 +20,8 @@ from salus.intake.recognise import begins_with_patient, is_skipped, recognise
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the operator said. ``sample`` names the VCF sample that is the patient; ``time_zone`` is the one in which an
-    HL7 v2 sender gives times without an offset; ``encoding`` holds for notes and HL7 v2 messages that name none."""
+    HL7 v2 sender gives times without an offset; ``encoding`` holds for notes and HL7 v2 messages that name none
+    and that are not valid UTF-8."""
 
     sample: str | None = None
     encoding: str | None = None
