@@ -90,6 +90,11 @@ def test_another_statin_may_be_begun_where_one_was_not_tolerated_and_that_is_sai
     assert "Simvastatin (Muscle pain)" in found.text
 
 
+def test_no_statin_is_begun_where_none_was_tolerated() -> None:
+    found = need(plan([STENT, OTHER, charts.allergy("Statins", reaction="Muscle pain", id="a")]), "statin")
+    assert found.action == "review"
+
+
 def test_an_alternative_that_was_not_tolerated_is_taken_away() -> None:
     pair = [medicine("omeprazole 20 mg", "20 mg daily"), medicine("clopidogrel 75 mg", "75 mg daily")]
     assert need(plan(pair), "omeprazole").alternatives == ("pantoprazole",)
