@@ -283,3 +283,10 @@ def test_a_note_that_could_not_be_read_is_named_and_keeps_every_negative_open():
     assert not person.surely_without("statin")
     other = finding("note-problem", **REFUSED, details={})
     assert known(medicine("paracetamol"), findings=(other,)).surely_without("statin")
+
+
+def test_a_prescription_of_a_release_that_nobody_reads_keeps_the_list_open():
+    old = {"resourceType": "MedicationPrescription", "status": "active", "medication": {"display": "Atorvastatin"}}
+    person = known(old)
+    assert not person.surely_without("statin")
+    assert [u.why for u in person.not_understood] == ["its type is of a FHIR release that is not read"]

@@ -21,7 +21,7 @@ from salus.person.conditions import Entry, Noted
 from salus.person.measurements import Measured, Reading
 from salus.person.medicines import Listed, Medicine
 from salus.person.relatives import Relative
-from salus.record.chart import Chart
+from salus.record.chart import OUTDATED, Chart
 from salus.terminology import classes
 
 ADULT = 18
@@ -32,13 +32,20 @@ _SOURCES: Mapping[str, tuple[str, ...]] = {
     "diagnosis": ("Condition",),
     "procedure": ("Procedure",),
     "device": ("Device",),
-    "medicine": ("MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration"),
+    "medicine": (
+        "MedicationRequest",
+        "MedicationStatement",
+        "MedicationDispense",
+        "MedicationAdministration",
+        *OUTDATED,
+    ),
     "dose": (),
     "relative": ("FamilyMemberHistory",),
     "result": ("Observation",),
     "note": (),
 }
 """What may stay unread, and the resource types it stands in."""
+RELEASE = "its type is of a FHIR release that is not read"
 MODIFIER = "an element that may turn its meaning round is not known"
 
 
@@ -237,6 +244,8 @@ class Person:
         found = [u for source in dict.fromkeys(map(self._reader, kinds)) for u in source() if u.kind in kinds]
         found += [
             NotUnderstood("modifier", u.text or u.kind, MODIFIER, "", (place(u.source, "modifierExtension"),))
+            if name not in OUTDATED
+            else NotUnderstood("medicine", u.text or u.kind, RELEASE, "", (place(u.source, "medication"),))
             for name in types
             for u in self.chart.modified(name)
         ]

@@ -69,6 +69,8 @@ _EVENTS = (
     "QuestionnaireResponse",
 )  # fmt: skip
 _MEDICATIONS = ("MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration")
+OUTDATED = ("MedicationPrescription",)
+"""Types of before FHIR DSTU2, which nobody reads: whatever stands in them is not understood."""
 _EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -351,7 +353,9 @@ class Chart:
         key = f"modified {kind}"
         if key not in self._parsed:
             entries = self._by_type.get(kind, ())
-            self._parsed[key] = tuple(views.unread(s, b) for s, b in entries if views.modified(b, self._find))
+            self._parsed[key] = tuple(
+                views.unread(s, b) for s, b in entries if kind in OUTDATED or views.modified(b, self._find)
+            )
         return self._parsed[key]
 
     def _find_latest(self, concept: str) -> tuple[Observation, ...]:
