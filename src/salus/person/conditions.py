@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from salus.fhir.codes import Code
+from salus.fhir.mentions import Mention
 from salus.fhir.views import Condition, Event
 from salus.findings.model import Finding
 from salus.person.answer import Kind, NotUnderstood, State, Statement, on, place, span_of, text_of
@@ -41,9 +42,21 @@ class Entry:
 
 def recorded(chart: Chart) -> tuple[tuple[Entry, ...], tuple[NotUnderstood, ...]]:
     """Every diagnosis and procedure that could be read, and those that could not."""
+    done = (*chart.events("Procedure"), *chart.events("Device"))
+    told = (chart.conditions(), done, chart.future(), chart.mentions(), chart.patient, chart.now)
+    return chart.kept("diagnoses", lambda: _read(chart, *told[:4]))
+
+
+def _read(
+    chart: Chart,
+    conditions: Sequence[Condition],
+    done: Sequence[Event],
+    future: Sequence[Condition],
+    mentions: Sequence[Mention],
+) -> tuple[tuple[Entry, ...], tuple[NotUnderstood, ...]]:
     entries: list[Entry] = []
     unread: list[NotUnderstood] = []
-    for condition in chart.conditions():
+    for condition in conditions:
         meaning = chart.terminology.diagnosis(condition.codes, condition.text)
         if not meaning.understood:
             unread.append(_unread(condition, meaning))
@@ -51,7 +64,7 @@ def recorded(chart: Chart) -> tuple[tuple[Entry, ...], tuple[NotUnderstood, ...]
             continue  # a risk, or a test for a disease, says nothing of the disease
         elif meaning.aspect != "denied" or meaning.concepts:
             entries.append(_of_condition(chart, condition, meaning))
-    for procedure in (*chart.events("Procedure"), *chart.events("Device")):
+    for procedure in done:
         meaning = chart.terminology.procedure(procedure.codes, procedure.text)
         if procedure.status in _NOT_DONE:
             continue
@@ -61,13 +74,13 @@ def recorded(chart: Chart) -> tuple[tuple[Entry, ...], tuple[NotUnderstood, ...]
             continue  # a cuff or a pump tells of no disease
         else:
             entries.append(_of_procedure(procedure, meaning))
-    unread += [replace(_unread(c, chart.terminology.diagnosis(c.codes, c.text)), why=FUTURE) for c in chart.future()]
-    return (*entries, *_in_passing(chart)), tuple(unread)
+    unread += [replace(_unread(c, chart.terminology.diagnosis(c.codes, c.text)), why=FUTURE) for c in future]
+    return (*entries, *_in_passing(chart, mentions)), tuple(unread)
 
 
-def _in_passing(chart: Chart) -> Iterator[Entry]:
+def _in_passing(chart: Chart, mentions: Sequence[Mention]) -> Iterator[Entry]:
     """Diagnoses that stand beside something else: nobody put them on the list, so each is only possible."""
-    for mention in chart.mentions():
+    for mention in mentions:
         meaning = chart.terminology.diagnosis(mention.codes, mention.text)
         if meaning.concepts and meaning.aspect in ("active", "history", "resolved", "possible"):
             name = name_of(mention.text, mention.codes)

@@ -126,7 +126,8 @@ class Person:
     @cached_property
     def listed(self) -> tuple[Listed, ...]:
         """Every entry of the medicine list, read."""
-        return medicines.listed(self.chart.medications(), self.chart.terminology)
+        entries, terminology = self.chart.medications(), self.chart.terminology
+        return self.chart.kept("medicines", lambda: medicines.listed(entries, terminology))
 
     @cached_property
     def medicines(self) -> tuple[Medicine, ...]:

@@ -62,6 +62,7 @@ class Read:
 
 
 Entry = tuple[Source, Body]
+K = TypeVar("K")
 V = TypeVar("V", Patient, Observation, Condition, Medication, Event, Blob)
 
 _EVENTS = (
@@ -231,6 +232,15 @@ class Chart:
                 earlier = found.get(name)
                 if earlier is None or earlier.effective is None or earlier.effective.start <= span.start:
                     found[name] = observation
+        return found
+
+    def kept(self, name: str, make: Callable[[], K]) -> K:
+        """What ``make`` gives, made once for the snapshot, whoever asks (not part of a read set: the caller reads what
+        it rests on, each time)."""
+        key = f"kept {name}"
+        if key not in self._parsed:
+            self._parsed[key] = (make(),)
+        found: K = self._parsed[key][0]
         return found
 
     # ---- the read set
