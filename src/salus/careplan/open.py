@@ -11,11 +11,11 @@ from typing import Any
 from salus.careplan.cautions import asked_of
 from salus.careplan.draft import Draft
 from salus.careplan.guidelines.common import joined
+from salus.fhir.quantity import unit_words
 from salus.findings.model import Finding
 from salus.person.answer import NotUnderstood, day
 from salus.person.measurements import label
 from salus.person.person import Person
-from salus.risk.engine import UNIT_WORDS
 
 COVERED = frozenset(
     {
@@ -97,5 +97,5 @@ def _outside(person: Person, name: str) -> str:
     low, high = row.get("low"), row.get("high")
     if (low is None or newest.value >= low) and (high is None or newest.value <= high):
         return ""
-    unit = UNIT_WORDS.get(row["unit"], row["unit"])
+    unit = unit_words(row["unit"])
     return f"{label(name)} {newest.value:g} {unit} ({day(newest.date)})"

@@ -29,6 +29,14 @@ class Quantity:
         return f"{self.comparator or ''}{self.value} {self.unit}"
 
 
+_WORDS = {"a": "years", "mm[Hg]": "mmHg", "mL/min/{1.73_m2}": "mL/min/1.73 m2"}
+
+
+def unit_words(unit: str) -> str:
+    """A UCUM unit as people write it."""
+    return _WORDS.get(unit, unit)
+
+
 def canonical_unit(unit: str) -> str:
     """The UCUM spelling of ``unit``. Raises :class:`UnitError` for a unit that salus does not know."""
     known = ucum.settings()["aliases"].get(unit, unit)

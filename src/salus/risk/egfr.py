@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
-from salus.fhir.quantity import Quantity
+from salus.fhir.quantity import Quantity, unit_words
 from salus.findings.method import Context
 from salus.findings.model import Finding, Interval, MediaItem, Proposal
 from salus.findings.strength import Grade, Strength
@@ -19,7 +19,7 @@ from salus.risk import kidney
 from salus.risk.creatinine import MEASURE_CREATININE, EgfrValue, Series, excluded, instead, refusal, series
 
 UNIT = "mL/min/{1.73_m2}"
-UNIT_WORDS = "mL/min/1.73 m2"
+UNIT_WORDS = unit_words(UNIT)
 KDIGO = "KDIGO 2024 CKD guideline, Kidney Int 2024;105(4S):S117-S314"
 INKER = "Inker LA et al. N Engl J Med 2021;385:1737-1749 (CKD-EPI 2021), doi:10.1056/NEJMoa2102953"
 

@@ -17,9 +17,7 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from salus.errors import MethodError
-
-UNIT_WORDS = {"a": "years", "mm[Hg]": "mmHg", "mL/min/{1.73_m2}": "mL/min/1.73 m2"}
-"""How a UCUM unit is written for readers."""
+from salus.fhir.quantity import unit_words
 
 Kind = Literal["missing", "type", "range", "unit", "category"]
 Inputs = Mapping[str, Any]
@@ -175,7 +173,7 @@ def _inside(spec: Input, value: float) -> bool:
 def _check_range(spec: Input, value: float) -> Problem | None:
     if _inside(spec, value):
         return None
-    unit_word = UNIT_WORDS.get(str(spec.unit), str(spec.unit))
+    unit_word = unit_words(str(spec.unit))
     allowed = f"{spec.minimum:g} to {spec.maximum:g} {unit_word}"
     for unit, factor in spec.other_units:
         if _inside(spec, value / factor):

@@ -17,7 +17,7 @@ from salus.findings.model import Evidence
 from salus.person.answer import day
 from salus.person.measurements import Measured, Reading, aged, label
 from salus.person.person import Person
-from salus.risk.plausible import IMPOSSIBLE_PAIR, impossible, together
+from salus.person.pressure import IMPOSSIBLE_PAIR, impossible, together
 
 LOOK_BACK_DAYS = 730
 """How old a value may be. Set by salus (PREVENT names no limit); the parameter ``look_back_days`` changes it."""

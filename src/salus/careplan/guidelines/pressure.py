@@ -23,7 +23,7 @@ from salus.findings.strength import Grade, Strength
 from salus.person.measurements import Reading
 from salus.person.medicines import Medicine
 from salus.person.person import Person
-from salus.risk.plausible import IMPOSSIBLE_PAIR, impossible, together
+from salus.person.pressure import IMPOSSIBLE_PAIR, impossible, together
 
 CLINIC_SETTINGS = (None, "clinic", "office")
 """Readings from home have rules of their own."""
