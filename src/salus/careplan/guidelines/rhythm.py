@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from salus.careplan.draft import Basis, Draft, Outcome, cite, of_answer, of_medicine, said, total
 from salus.careplan.guidelines.common import BLEEDING_IN_BRAIN, joined, may_be_pregnant
@@ -47,70 +49,69 @@ def propose(person: Person) -> Outcome:
         yield _begin(person, rhythm, score, reasons)
 
 
-def _doubtful(taken: Sequence[Medicine], score: int, reasons: Basis) -> Draft:
-    """One that is on hold or that nobody confirmed protects only if it is taken."""
-    names = joined((m.ingredient for m in taken), "and")
-    return Draft(
+def _question(text: str, patient_text: str, basis: Basis, changes_if: str, **other: Any) -> Draft:
+    """What is settled before an anticoagulant is begun, or instead of beginning one."""
+    draft = Draft(
         guideline="acc-aha-af-2023",
         action="review",
         target="anticoagulant",
         tier="medicines",
         order=8,
-        text=f"Ask whether {names} is taken now ({joined(dict.fromkeys(d for m in taken for d in m.doubts), 'and')}): "
-        f"atrial fibrillation with CHA2DS2-VASc {score} asks for an anticoagulant.",
-        patient_text=f"Do you take {names} now? Please tell your doctor's office: it protects you from a stroke.",
+        text=text,
+        patient_text=patient_text,
         strength=Strength(Grade.RECOMMENDED, "class 1"),
         citation=cite("af-2023"),
-        basis=reasons + total(map(of_medicine, taken)),
-        changes_if=f"{names} turns out to be taken",
+        basis=basis,
+        changes_if=changes_if,
         window="within days",
+    )
+    return replace(draft, **other)
+
+
+def _doubtful(taken: Sequence[Medicine], score: int, reasons: Basis) -> Draft:
+    """One that is on hold or that nobody confirmed protects only if it is taken."""
+    names = joined((m.ingredient for m in taken), "and")
+    doubts = joined(dict.fromkeys(d for m in taken for d in m.doubts), "and")
+    return _question(
+        f"Ask whether {names} is taken now ({doubts}): atrial fibrillation with CHA2DS2-VASc {score} asks for an "
+        "anticoagulant.",
+        f"Do you take {names} now? Please tell your doctor's office: it protects you from a stroke.",
+        reasons + total(map(of_medicine, taken)),
+        f"{names} turns out to be taken",
     )
 
 
 def _other(taken: Sequence[Medicine], score: int, reasons: Basis) -> Draft:
     """A heparin thins the blood already: nothing is begun beside it; what follows it is asked."""
     names = joined((m.ingredient for m in taken), "and")
-    return Draft(
-        guideline="acc-aha-af-2023",
-        action="review",
-        target="anticoagulant",
-        tier="medicines",
-        order=8,
-        text=f"Find out what {names} is given for, at which dose and for how long, and what follows it: atrial "
+    return _question(
+        f"Find out what {names} is given for, at which dose and for how long, and what follows it: atrial "
         f"fibrillation with CHA2DS2-VASc {score} asks for lasting anticoagulation, and two anticoagulants are not "
         "taken together.",
-        patient_text=f"You have {names} against clots. Ask your doctor how long you need it and what comes after it.",
-        strength=Strength(Grade.RECOMMENDED, "class 1"),
-        citation=cite("af-2023"),
-        basis=reasons + total(map(of_medicine, taken)),
-        changes_if=f"{names} turns out not to be taken",
-        window="within days",
+        f"You have {names} against clots. Ask your doctor how long you need it and what comes after it.",
+        reasons + total(map(of_medicine, taken)),
+        f"{names} turns out not to be taken",
     )
 
 
 def _expecting(person: Person, score: int, reasons: Basis) -> Draft:
-    return Draft(
-        guideline="acc-aha-af-2023",
-        action="review",
-        target="anticoagulant",
-        tier="medicines",
-        order=8,
-        text="Ask cardiology and obstetrics this week about a heparin: atrial fibrillation with CHA2DS2-VASc "
+    return _question(
+        "Ask cardiology and obstetrics this week about a heparin: atrial fibrillation with CHA2DS2-VASc "
         f"{score} in pregnancy. Direct anticoagulants are not recommended in pregnancy, and warfarin can harm the "
         "unborn child.",
-        patient_text="Your heart rhythm can let clots form. Please call your doctor's office this week: some medicines "
+        "Your heart rhythm can let clots form. Please call your doctor's office this week: some medicines "
         "against clots are right in pregnancy, others are not.",
+        reasons + of_answer(person.pregnancy),
+        "there is no pregnancy, or an anticoagulant turns out to be taken",
         strength=Strength(Grade.RECOMMENDED),
         citation=cite("af-2023", "af-pregnancy"),
-        basis=reasons + of_answer(person.pregnancy),
-        changes_if="there is no pregnancy, or an anticoagulant turns out to be taken",
         window="this week",
     )
 
 
-def _which(person: Person, valves: Answer) -> tuple[str, tuple[str, ...]]:
+def _which(person: Person, valves: Answer | None) -> tuple[str, tuple[str, ...]]:
     """The kind of anticoagulant, in words and by class."""
-    if valves.positive:
+    if valves:
         return "warfarin rather than a direct one (mechanical valve or mitral stenosis)", ("vitamin-k-antagonist",)
     if person.breastfeeding.state == "present":
         return "warfarin or a heparin rather than a direct one (breast-feeding)", ("vitamin-k-antagonist",)
@@ -118,7 +119,8 @@ def _which(person: Person, valves: Answer) -> tuple[str, tuple[str, ...]]:
 
 
 def _begin(person: Person, rhythm: Answer, score: int, reasons: Basis) -> Draft:
-    valves = person.about(*VALVES)
+    known = person.about(*VALVES)
+    valves = known if known.positive else None
     sure = person.surely_without("anticoagulant", *OTHER)
     which, offers = _which(person, valves)
     checks = [check(person, name) for name in ASKED]
@@ -132,26 +134,18 @@ def _begin(person: Person, rhythm: Answer, score: int, reasons: Basis) -> Draft:
     ask = may_be_pregnant(person) and check(person, "pregnancy").verdict != "clear"
     first += " Neither warfarin nor a direct one in pregnancy: ask first." if ask else ""
     feeding = person.breastfeeding if person.breastfeeding.state == "present" else None
-    return Draft(
-        guideline="acc-aha-af-2023",
+    return _question(
+        f"{begin}: atrial fibrillation with CHA2DS2-VASc {score}; {which}. Aspirin does not replace it.{first}",
+        "Your heart rhythm can let clots form, which can cause a stroke. A medicine can lower that risk. Please talk "
+        "with your doctor about it soon.",
+        of_answer(rhythm) + reasons + total(of_answer(a) for a in (valves, feeding) if a is not None),
+        "an anticoagulant turns out to be taken, bleeding comes up, or the left atrial appendage is closed",
         action="start" if sure and not barred else "review",
-        target="anticoagulant",
         begins="An anticoagulant",
         offers=offers,
-        tier="medicines",
-        order=8,
-        text=f"{begin}: atrial fibrillation with CHA2DS2-VASc {score}; {which}. Aspirin does not replace it.{first}",
-        patient_text=(
-            "Your heart rhythm can let clots form, which can cause a stroke. A medicine can lower that risk. Please "
-            "talk with your doctor about it soon."
-        ),
-        strength=Strength(Grade.RECOMMENDED, "class 1"),
         citation=cite("af-2023", *(("af-pregnancy",) if ask or feeding else ())),
-        basis=of_answer(rhythm) + reasons + (of_answer(valves) if valves.positive else Basis())
-        + (of_answer(feeding) if feeding else Basis()),
-        changes_if="an anticoagulant turns out to be taken, bleeding comes up, or the left atrial appendage is closed",
         window="within weeks",
-    )  # fmt: skip
+    )
 
 
 def _score(person: Person) -> tuple[int, Basis]:

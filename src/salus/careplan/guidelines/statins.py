@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 
@@ -13,14 +12,16 @@ from salus.careplan.draft import (
     Draft,
     Outcome,
     cite,
-    of_answer,
     of_finding,
     of_measured,
     of_medicine,
     said,
     total,
 )
+from salus.careplan.guidelines import non_statin
+from salus.careplan.guidelines import statin_questions as questions
 from salus.careplan.guidelines.common import Need, joined, may_be_pregnant, statin_needed
+from salus.careplan.guidelines.non_statin import LDL_GOAL, NON_STATINS
 from salus.careplan.guidelines.statin_choice import GUIDELINE, Choice, high_choices
 from salus.careplan.model import Dropped
 from salus.careplan.safety import Hit, check, interactions
@@ -36,11 +37,6 @@ TOLERATED = "CPIC: what was taken for a year or more without muscle symptoms may
 muscle symptoms is high, four weeks where it is moderate; the longer time is used for both."""
 AGED = 75
 """Years above which moderate intensity is as good a choice as high (2018 guideline, disease of the vessels)."""
-LDL_GOAL = 70
-"""LDL in mg/dL from which the 2025 guideline adds a non-statin on the highest tolerated statin."""
-LDL_VALID = timedelta(days=365)
-"""How old an LDL may be to decide on a further medicine. salus's own choice: lipids are measured yearly at least."""
-NON_STATINS = ("ezetimibe", "pcsk9-inhibitor", "bempedoic-acid", "inclisiran")
 
 _PATIENT = (
     "Another tablet for cholesterol may suit you better. Keep taking {name} until your doctor gives you a new plan. "
@@ -53,7 +49,6 @@ _PATIENT_TODAY = (
 _PATIENT_START = (
     "A medicine that lowers cholesterol can lower your risk of a heart attack or stroke. Ask your doctor about it."
 )
-_PATIENT_ASK = "Do you take a tablet for high cholesterol? Tell your doctor and bring it to your next visit."
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +80,16 @@ def propose(person: Person) -> Outcome:
     for medicine in taken:
         yield from _judged(person, medicine, need, [(p, f) for p, f in offered if medicine.drug.is_a(p.target)])
     if need:
-        yield from _non_statin(person, taken, need)
+        yield from non_statin.propose(person, taken, need)
 
 
 def _untaken(person: Person, need: Need) -> Draft | Dropped:
     """What follows where high intensity is needed and no statin is known to be taken."""
     if not person.surely_without("statin"):
-        return _ask(need, person)
+        return questions.which(need, person)
     intolerant = statin_intolerance(person)
     if intolerant:
-        return _instead(need, intolerant)
+        return questions.instead(need, intolerant)
     return expecting(person, need.guideline) or _begin(person, need)
 
 
@@ -106,7 +101,7 @@ def _judged(person: Person, medicine: Medicine, need: Need | None, offered: list
     reasons.sort(key=lambda r: (r.strength.rank, not r.safety, r.guideline))
     if not reasons:
         if need:
-            yield _ask_dose(medicine, need) if _dose_decides(medicine) else _continue(medicine, need)
+            yield questions.dose(medicine, need) if _dose_decides(medicine) else _continue(medicine, need)
         for proposal, _ in offered:
             yield Dropped(proposal.key, proposal.text, "the dose that is taken is within what it advises", "")
         return
@@ -211,53 +206,10 @@ def _intensity_reasons(medicine: Medicine, need: Need) -> list[Reason]:
     return [Reason(need.guideline, need.strength, need.citation, said(words) + need.basis, safety=False)]
 
 
-def _ask_dose(medicine: Medicine, need: Need) -> Draft:
-    """Nothing is changed on a dose that is not known: it is asked for."""
-    name, (low, high) = medicine.ingredient, classes.high_doses()[medicine.ingredient]
-    return Draft(
-        guideline=need.guideline,
-        action="review",
-        target=name,
-        tier="medicines",
-        order=13,
-        text=f"Find out the daily dose of {name}: a high-intensity statin is recommended here, which is {low} to "
-        f"{high} mg of {name} a day.",
-        patient_text=f"How much {name} do you take each day? Please tell your doctor or bring the box to your next "
-        f"visit.",
-        strength=need.strength,
-        citation=need.citation,
-        basis=of_medicine(medicine) + need.basis + said(f"the daily dose of {name} is not known"),
-        changes_if="the dose is recorded",
-        window="at the next visit",
-        topic=f"medicine:{name}",
-    )
-
-
-def _ask_whether(medicine: Medicine, need: Need) -> Draft:
-    """A statin that the list leaves in doubt protects nobody surely."""
-    name = medicine.ingredient
-    return Draft(
-        guideline=need.guideline,
-        action="review",
-        target=name,
-        tier="medicines",
-        order=12,
-        text=f"Find out whether {name} is taken: a high-intensity statin is recommended here, and the record leaves it "
-        f"in doubt.",
-        patient_text=f"Do you take {name} every day? Please tell your doctor's office, or bring the box to your visit.",
-        strength=need.strength,
-        citation=need.citation,
-        basis=of_medicine(medicine) + need.basis,
-        changes_if="it is recorded whether it is taken, and at which dose",
-        window="at the next contact",
-        topic=f"medicine:{name}",
-    )
-
-
 def _continue(medicine: Medicine, need: Need) -> Draft:
     """What is taken is what is recommended: said, so that silence is not taken for it."""
     if not medicine.sure:
-        return _ask_whether(medicine, need)
+        return questions.whether(medicine, need)
     name, mg = medicine.ingredient, medicine.daily_mg
     return Draft(
         guideline=need.guideline,
@@ -275,34 +227,6 @@ def _continue(medicine: Medicine, need: Need) -> Draft:
         basis=of_medicine(medicine) + need.basis,
         changes_if="muscle symptoms appear, or a medicine is begun that raises its level",
         topic=f"medicine:{name}",
-    )
-
-
-def _non_statin(person: Person, taken: Sequence[Medicine], need: Need) -> Outcome:
-    """On a statin of high intensity, LDL of 70 mg/dL or more asks for a further medicine."""
-    ldl = person.newest("ldl-cholesterol", "mg/dL", within=LDL_VALID)
-    high = [m for m in taken if m.sure and classes.statin_intensity(m.ingredient, m.daily_mg) == "high"]
-    if not high or ldl.value is None or ldl.value < LDL_GOAL or not person.surely_without(*NON_STATINS):
-        return
-    yield Draft(
-        guideline=need.guideline,
-        action="start",
-        target="non-statin",
-        begins="A further medicine that lowers cholesterol",
-        offers=NON_STATINS,
-        swaps=True,
-        tier="medicines",
-        order=16,
-        text=f"Add a non-statin (ezetimibe first): LDL is {ldl.value:.0f} mg/dL on a statin of high intensity. First "
-        "make sure that the statin is taken every day.",
-        patient_text="Your cholesterol is still too high. A second tablet may help. Ask your doctor about it.",
-        strength=Strength(Grade.RECOMMENDED),
-        citation=cite("acs-2025", "dyslipidaemia-2026"),
-        basis=total(map(of_medicine, high))
-        + of_measured(ldl, f"LDL {ldl.value:.0f} mg/dL on {day(ldl.date)}, at or above {LDL_GOAL}")
-        + need.basis,
-        changes_if=f"LDL measured again is below {LDL_GOAL} mg/dL, or the statin was not taken",
-        window="at the next visit; lipids 4 to 8 weeks after",
     )
 
 
@@ -398,25 +322,6 @@ def statin_intolerance(person: Person) -> Answer | None:
     return muscles if muscles.positive else None
 
 
-def _instead(need: Need, why: Answer) -> Draft:
-    return Draft(
-        guideline=need.guideline,
-        action="review",
-        target="statin",
-        tier="medicines",
-        order=14,
-        text="No statin is proposed, since an intolerance is recorded: clarify it, and ask a lipid clinic about "
-        "medicines that lower cholesterol in other ways.",
-        patient_text="Your record says that you did not tolerate a cholesterol tablet. Ask your doctor what else "
-        "helps.",
-        strength=need.strength,
-        citation=need.citation,
-        basis=need.basis + of_answer(why),
-        changes_if="it turns out that a statin was not the cause",
-        topic="medicine:statin",
-    )
-
-
 def pregnancy_words(person: Person) -> str:
     """A statin is not begun in pregnancy: where it may be, that is asked first."""
     if not may_be_pregnant(person) or check(person, "pregnancy").verdict == "clear":
@@ -431,25 +336,6 @@ def expecting(person: Person, guideline: str) -> Dropped | None:
         return None
     reason = f"not in most pregnancies nor while breastfeeding: {'; '.join(found.words)}"
     return Dropped(f"{guideline}:start:statin", "Begin a statin.", reason, cite("statin-pregnancy-fda-2021"))
-
-
-def _ask(need: Need, person: Person) -> Draft:
-    unread = "; ".join(u.sentence for u in person.unread("medicine"))
-    why = f"read but not understood: {unread}" if unread else ""
-    return Draft(
-        guideline=need.guideline,
-        action="review",
-        target="statin",
-        tier="medicines",
-        order=14,
-        text="Find out whether a statin is taken, which and at what dose: high intensity is recommended here.",
-        patient_text=_PATIENT_ASK,
-        strength=need.strength,
-        citation=need.citation,
-        basis=need.basis + said(why or "what was looked at does not tell which statin is taken, if any"),
-        changes_if="a medicine list is recorded that can be read whole",
-        topic="medicine:statin",
-    )
 
 
 def _genes(person: Person) -> Basis:
