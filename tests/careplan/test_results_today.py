@@ -158,3 +158,22 @@ def test_a_bound_is_read_in_the_wanted_unit() -> None:
 def test_a_potassium_of_this_month_may_be_of_yesterday() -> None:
     assert need(plan([potassium("6.9", when="2026-05")]), "hyperkalaemia").tier == "urgent"
     assert item(plan([potassium("6.9", when="2026-03")]), "hyperkalaemia") is None
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        charts.result("loinc|82810-3", None) | {"id": "s", "valueCodeableConcept": {"text": "zxqv"}},
+        {"resourceType": "Encounter", "id": "e", "status": "finished",
+         "reasonCode": [charts.concept("snomed|77386006")], "period": {"start": "2026-05-01"}},
+    ],
+    ids=["status that cannot be read", "reason of a visit"],
+)  # fmt: skip
+def test_a_pregnancy_left_open_is_settled_today_where_a_medicine_harms(told: dict[str, Any]) -> None:
+    enalapril = medicine("enalapril 10 mg", "10 mg daily")
+    young, old = (charts.patient(birth, "female") for birth in ("1994-03-03", "1950-03-03"))
+    found = need(plan([enalapril, told], who=young), "pregnancy")
+    assert (found.action, found.tier, found.window) == ("review", "urgent", "today")
+    assert "enalapril" in found.text
+    assert item(plan([medicine("cetirizine 10 mg", "10 mg daily"), told], who=young), "pregnancy") is None
+    assert item(plan([enalapril, told], who=old), "pregnancy") is None

@@ -57,7 +57,8 @@ class Reading:
 class Measured:
     """The answer to "what is the newest ...?". Without a value ``problem`` says why, as a clause.
 
-    ``too_old`` where only results before the accepted age exist; ``recorded`` tells whether anything is recorded.
+    ``too_old`` where only results before the accepted age exist, ``differing`` where two of the newest moment say
+    different things; ``recorded`` tells whether anything is recorded.
     """
 
     concept: str
@@ -66,6 +67,7 @@ class Measured:
     reading: Reading | None
     problem: str = ""
     too_old: bool = False
+    differing: bool = False
     recorded: bool = True
     evidence: tuple[Evidence, ...] = ()
 
@@ -179,7 +181,7 @@ def newest(
         )
     if _differing(found):
         problem = f"two results of {name} of one moment ({last.day}) differ"
-        return Measured(concept, unit, None, last, problem, evidence=proof)
+        return Measured(concept, unit, None, last, problem, differing=True, evidence=proof)
     hidden = _hidden(chart, concept, last.span.start)
     if hidden:
         problem = f"{hidden} was not understood and may be a newer {name}"

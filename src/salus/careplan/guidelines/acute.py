@@ -16,7 +16,7 @@ from salus.careplan.draft import (
     of_medicine,
     total,
 )
-from salus.careplan.guidelines.common import joined
+from salus.careplan.guidelines.common import FERTILE, joined
 from salus.errors import UnitError
 from salus.fhir.quantity import Quantity
 from salus.findings.model import Evidence
@@ -122,8 +122,7 @@ def _now(person: Person, concept: str, unit: str) -> Now | None:
         return None  # of a month only, it may be of yesterday
     bound = _BOUNDS.get((last.quantity.comparator or "") if last.quantity else "", "")
     value = _bounded(last, unit, concept) if bound else last.value
-    same = [r for r in person.readings(concept, unit) if r.span.start == last.span.start and r.value is not None]
-    if found.value is None and len({r.value for r in same}) > 1 and "differ" in found.problem:
+    if found.differing:
         value = None
     return Now(value, bound, last.problem or found.problem, last, unit)
 
@@ -306,13 +305,37 @@ def _of_readings(*readings: Reading) -> Basis:
 
 
 def _unborn(person: Person) -> Outcome:
-    """Medicines that harm an unborn child are settled today."""
+    """Medicines that harm an unborn child are settled today; whether there is one, where that is in doubt."""
+    if person.pregnancy.state == "possible":
+        yield from _perhaps(person)
     if person.pregnancy.state != "present":
         return
     for medicine in person.taking(*HARMFUL):
         yield _replace(person, medicine, "lisinopril-label", Strength(Grade.STRONG, "boxed warning"), "today")
     for medicine in person.taking("statin"):
         yield _replace(person, medicine, "statin-pregnancy-fda-2021", Strength(Grade.RECOMMENDED), "within days")
+
+
+def _perhaps(person: Person) -> Outcome:
+    """A pregnancy that is named in passing, cannot be read or contradicts the record is settled first."""
+    taken = person.taking(*HARMFUL)
+    if taken and (person.age is None or person.age < FERTILE):
+        names = joined((m.ingredient for m in taken), "and")
+        yield Draft(
+            guideline="pregnancy-ras",
+            action="review",
+            target="pregnancy",
+            tier="urgent",
+            order=4,
+            text=f"Find out today whether there is a pregnancy: the record leaves it open, and {names} can harm an "
+            "unborn child.",
+            patient_text=f"Could you be pregnant? Please call your doctor's office today, since you take {names}.",
+            strength=Strength(Grade.STRONG),
+            citation=cite("lisinopril-label"),
+            basis=of_answer(person.pregnancy) + total(map(of_medicine, taken)),
+            changes_if="it is recorded whether there is a pregnancy",
+            window="today",
+        )
 
 
 def _replace(person: Person, medicine: Medicine, source: str, strength: Strength, window: str) -> Draft:

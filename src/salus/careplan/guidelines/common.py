@@ -20,6 +20,8 @@ OTHER_VESSELS = (
 )  # fmt: skip
 BLEEDING_IN_BRAIN = ("intracranial-haemorrhage",)
 """A stroke of this kind is no disease of narrowed arteries."""
+FERTILE = 55
+"""Completed years from which a pregnancy is not asked about. salus's own choice."""
 DAYS_OF_DAPT = 365
 """Default time on two platelet inhibitors after an acute coronary syndrome (2025 guideline: at least 12 months)."""
 
@@ -62,7 +64,7 @@ def may_be_pregnant(person: Person) -> bool:
     if person.pregnancy.state == "present":
         return True
     return person.pregnancy.state != "denied" and person.patient.sex != "male" and (
-        person.age is None or person.age < 55
+        person.age is None or person.age < FERTILE
     )  # fmt: skip
 
 
