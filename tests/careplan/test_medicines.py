@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from salus.fhir import views
+from salus.fhir import medications
 from salus.fhir.views import Source
 from salus.findings.model import Finding
 from salus.person.medicines import Listed, listed, reconcile
@@ -19,7 +19,7 @@ from tests.careplan.people import (
 
 
 def _listed(*bodies: dict[str, object]) -> tuple[Listed, ...]:
-    return listed([views.medication(Source(f"M/{n}", 1, "0" * 64), b) for n, b in enumerate(bodies)], shipped())
+    return listed([medications.medication(Source(f"M/{n}", 1, "0" * 64), b) for n, b in enumerate(bodies)], shipped())
 
 
 def test_record_and_note_are_one_line() -> None:

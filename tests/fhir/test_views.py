@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from salus.fhir import blobs, views
+from salus.fhir import blobs, medications, views
 from salus.fhir.blobs import BLOB_SCHEME, EXT_META, EXT_SHA256
 from salus.fhir.views import CATEGORIES, PERSON, TAG_KIND, TAG_SETTING, Source
 from salus.record.chart import Chart
@@ -53,7 +53,7 @@ def test_no_view_raises_for_a_malformed_element(body, kind):
     observation = views.observation(SOURCE, body)
     assert observation.quantity is None or observation.quantity.unit
     assert views.condition(SOURCE, body).active in (True, False)
-    assert isinstance(views.medication(SOURCE, body).dose, str)
+    assert isinstance(medications.medication(SOURCE, body).dose, str)
     assert views.event(SOURCE, body).kind == kind
     blob = blobs.blob(SOURCE, body, lambda address: address.encode())
     assert blob is None or blob.read_all() is not None
@@ -157,7 +157,7 @@ def test_a_condition_whose_clinical_status_is_not_active_or_not_readable_is_not_
 )
 def test_a_forbidden_or_merely_proposed_medicine_is_not_being_taken(more, current):
     body = {"resourceType": "MedicationRequest", "status": "active", **more}
-    assert views.medication(SOURCE, body).current is current
+    assert medications.medication(SOURCE, body).current is current
 
 
 @pytest.mark.parametrize(

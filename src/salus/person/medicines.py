@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from salus.fhir import dates
-from salus.fhir.views import Medication, dicts
+from salus.fhir.medications import Medication
+from salus.fhir.views import dicts
 from salus.findings.model import Evidence, Finding
 from salus.person.answer import NotUnderstood, place, text_of
 from salus.terminology import classes, doses

@@ -16,6 +16,7 @@ from salus.errors import IntegrityError, MethodError
 from salus.fhir import blobs, views
 from salus.fhir.blobs import Blob
 from salus.fhir.dates import Span
+from salus.fhir.medications import Medication, Unread, medication, modified, unread
 from salus.fhir.mentions import MENTIONING, Mention, mentions
 from salus.fhir.views import (
     CATEGORIES,
@@ -23,11 +24,9 @@ from salus.fhir.views import (
     Body,
     Condition,
     Event,
-    Medication,
     Observation,
     Patient,
     Source,
-    Unread,
 )
 from salus.terminology.naming import names_by
 from salus.terminology.reader import Terminology, shipped
@@ -281,7 +280,7 @@ class Chart:
     def _all(self, kind: str, view: Callable[[Source, Body], V]) -> tuple[V, ...]:
         if kind not in self._parsed:
             # a modifier that is not known may turn the meaning round: such an entry is kept, but not read
-            entries = (e for e in self._by_type.get(kind, ()) if not views.modified(e[1], self._find))
+            entries = (e for e in self._by_type.get(kind, ()) if not modified(e[1], self._find))
             self._parsed[kind] = tuple(view(source, body) for source, body in entries)
         return self._parsed[kind]
 
@@ -298,7 +297,7 @@ class Chart:
         return views.event(source, body, names_by(self._terminology))
 
     def _medication(self, source: Source, body: Body) -> Medication:
-        return views.medication(source, body, self._find)
+        return medication(source, body, self._find)
 
     def _past(self, span: Span | None) -> bool:
         return span is None or span.start <= self._now
@@ -363,9 +362,7 @@ class Chart:
         key = f"modified {kind}"
         if key not in self._parsed:
             entries = self._by_type.get(kind, ())
-            self._parsed[key] = tuple(
-                views.unread(s, b) for s, b in entries if kind in OUTDATED or views.modified(b, self._find)
-            )
+            self._parsed[key] = tuple(unread(s, b) for s, b in entries if kind in OUTDATED or modified(b, self._find))
         return self._parsed[key]
 
     def _find_latest(self, concept: str) -> tuple[Observation, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from salus.careplan.report.words import moment, value_words
-from salus.fhir import views
+from salus.fhir import medications, views
 from salus.fhir.views import Body, Source
 from salus.terminology.naming import names_by
 
@@ -54,7 +54,7 @@ def title(source: Source, body: Body) -> str:
 def _about(source: Source, body: Body) -> str:
     kind = body.get("resourceType")
     if kind in ("MedicationRequest", "MedicationStatement"):
-        return views.medication(source, body).text
+        return medications.medication(source, body).text
     if kind == "FamilyMemberHistory":
         return f"{views.text_of(body.get('relationship'))} {views.event(source, body).text}".strip()
     return views.text_of(body.get("code"))
@@ -70,7 +70,7 @@ def summary(source: Source, body: Body, *, named: bool = True) -> str:
         since = condition.onset or condition.recorded
         return _joined(condition.text, condition.clinical, condition.verification, since.text if since else "")
     if kind in ("MedicationRequest", "MedicationStatement"):
-        medicine = views.medication(source, body)
+        medicine = medications.medication(source, body)
         confirmed = medicine.confirmed
         return _joined(medicine.text, medicine.dose, medicine.status, confirmed.text if confirmed else "")
     event = views.event(source, body)
