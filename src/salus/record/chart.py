@@ -7,7 +7,7 @@ one on a later chart gives another digest, what the finding was drawn from has c
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
@@ -28,12 +28,10 @@ from salus.fhir.views import (
     Patient,
     Source,
 )
+from salus.record.results import Results
 from salus.terminology.naming import names_by
 from salus.terminology.reader import Terminology, shipped
 
-USABLE_STATUS = frozenset({"final", "amended", "corrected", "preliminary"})
-WITHOUT_RESULT = frozenset({"registered", "specimen-in-process", "cancelled", "entered-in-error"})
-"""Statuses of an observation that has no result. One of any other status has one that nobody vouches for."""
 TAG_FINDING = "urn:salus:finding"
 
 
@@ -225,13 +223,7 @@ class Chart:
 
     def recorded(self) -> dict[str, Observation]:
         """The newest usable observation of every concept (not part of a read set: for what no rule covers)."""
-        found: dict[str, Observation] = {}
-        for observation, span in self._usable():
-            for name in (*observation.concepts, *observation.components):
-                earlier = found.get(name)
-                if earlier is None or earlier.effective is None or earlier.effective.start <= span.start:
-                    found[name] = observation
-        return found
+        return self._results.newest
 
     def kept(self, name: str, make: Callable[[], K]) -> K:
         """What ``make`` gives, made once for the snapshot, whoever asks (not part of a read set: the caller reads what
@@ -308,62 +300,31 @@ class Chart:
             return (replace(found[0], deceased=False),)  # the chart speaks of a moment before the death
         return found
 
-    def _usable(self) -> Iterator[tuple[Observation, Span]]:
-        for observation in self._all("Observation", self._observation):
-            span = observation.effective
-            known = observation.status in USABLE_STATUS and not observation.other
-            if known and span is not None and span.start <= self._now:
-                yield observation, span
-
-    def _named(self) -> tuple[Mapping[str, list[Observation]], Mapping[str, list[Observation]]]:
-        """The usable observations by their own names and by those of their components, oldest first; sorted once."""
-        if "named" not in self._parsed:
-            own: dict[str, list[Observation]] = {}
-            parts: dict[str, list[Observation]] = {}
-            for observation, _ in sorted(self._usable(), key=lambda row: (row[1].start, row[0].source.ref)):
-                for name in observation.concepts:
-                    own.setdefault(name, []).append(observation)
-                for name in observation.components.keys() - observation.concepts:
-                    parts.setdefault(name, []).append(observation)
-            self._parsed["named"] = (own, parts)
-        own, parts = self._parsed["named"]
-        return own, parts
+    @property
+    def _results(self) -> Results:
+        read = self._all("Observation", self._observation)
+        return self.kept("results", lambda: Results(read, self._now, self._terminology))
 
     def _find_observations(self, concept: str, since: str) -> tuple[Observation, ...]:
-        found = self._named()[0].get(concept, ())
+        found = self._results.own.get(concept, ())
         if not since:
             return tuple(found)
         earliest = datetime.fromisoformat(since)
         return tuple(o for o in found if _start(o.effective) >= earliest)
 
     def _find_panels(self, concept: str) -> tuple[Observation, ...]:
-        return tuple(self._named()[1].get(concept, ()))
+        return tuple(self._results.parts.get(concept, ()))
 
     def _find_unread_observations(self) -> tuple[Observation, ...]:
-        if "unread" not in self._parsed:
-            found = [
-                o
-                for o in self._all("Observation", self._observation)
-                if o.status not in WITHOUT_RESULT
-                and self._past(o.effective)
-                and (o.status not in USABLE_STATUS or o.other or o.effective is None or not self._meant(o))
-            ]
-            self._parsed["unread"] = tuple(sorted(found, key=lambda o: (_start(o.effective), o.source.ref)))
-        return self._parsed["unread"]
-
-    def _meant(self, observation: Observation) -> bool:
-        """Whether anybody can say what was observed."""
-        if observation.concepts or (observation.components and observation.codes):
-            return True
-        unit = views.unit_of(observation.value) or None
-        return self._terminology.measure(observation.codes, observation.text, unit).understood
+        return self._results.unread
 
     def _find_modified(self, kind: str) -> tuple[Unread, ...]:
-        key = f"modified {kind}"
-        if key not in self._parsed:
-            entries = self._by_type.get(kind, ())
-            self._parsed[key] = tuple(unread(s, b) for s, b in entries if kind in OUTDATED or modified(b, self._find))
-        return self._parsed[key]
+        entries = self._by_type.get(kind, ())
+
+        def make() -> tuple[Unread, ...]:
+            return tuple(unread(s, b) for s, b in entries if kind in OUTDATED or modified(b, self._find))
+
+        return self.kept(f"modified {kind}", make)
 
     def _find_latest(self, concept: str) -> tuple[Observation, ...]:
         return self._find_observations(concept, "")[-1:]
@@ -386,10 +347,9 @@ class Chart:
         return tuple(sorted(found, key=lambda c: c.source.ref))
 
     def _find_mentions(self) -> tuple[Mention, ...]:
-        if "mentions" not in self._parsed:
-            entries = (e for kind in MENTIONING for e in self._by_type.get(kind, ()) if _stands(e[1]))
-            self._parsed["mentions"] = tuple(m for source, body in entries for m in mentions(source, body))
-        return tuple(m for m in self._parsed["mentions"] if self._past(m.period))
+        entries = [e for kind in MENTIONING for e in self._by_type.get(kind, ()) if _stands(e[1])]
+        found = self.kept("mentions", lambda: tuple(m for source, body in entries for m in mentions(source, body)))
+        return tuple(m for m in found if self._past(m.period))
 
     def _find_medications(self) -> tuple[Medication, ...]:
         found = [m for kind in _MEDICATIONS for m in self._all(kind, self._medication)]
