@@ -60,6 +60,8 @@ def _data(name: str) -> str:
 
 
 def _words(name: str) -> tuple[str, ...]:
+    if name.isascii() and name.isalpha():
+        return (name.lower(),)  # as tokenize has it: most of the tables' words are of this kind
     return tuple(token.norm for token in tokenize(name))
 
 

@@ -3,39 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 Accept = Callable[[int, int, T], bool]
 
 
-@dataclass(slots=True)
-class _Node(Generic[T]):
-    children: dict[str, _Node[T]] = field(default_factory=dict)
-    values: list[T] = field(default_factory=list)
+_Node = dict[str, Any]
+"""The nodes that follow by their word, and under :data:`_VALUES` the values of the phrase that ends here. Plain: the
+tables hold tens of thousands of them, and are laid down in every process that reads a note."""
+_VALUES = ""
 
 
 class TokenTrie(Generic[T]):
     """Phrases (sequences of normalised tokens), each with one or more values."""
 
     def __init__(self, entries: Iterable[tuple[Sequence[str], T]] = ()) -> None:
-        self._root: _Node[T] = _Node()
+        self._root: _Node = {}
         for phrase, value in entries:
             self.add(phrase, value)
 
     def add(self, phrase: Sequence[str], value: T) -> None:
-        """Add a phrase. Raises ValueError on an empty one."""
-        if not phrase:
+        """Add a phrase of words that are not empty. Raises ValueError for any other."""
+        if not all(phrase) or not phrase:
             raise ValueError("an empty phrase matches everywhere")
         node = self._root
         for word in phrase:
-            child = node.children.get(word)
+            child = node.get(word)
             if child is None:
-                child = node.children[word] = _Node()
+                child = node[word] = {}
             node = child
-        if value not in node.values:
-            node.values.append(value)
+        values = node.setdefault(_VALUES, [])
+        if value not in values:
+            values.append(value)
 
     def longest(self, words: Sequence[str], at: int, accept: Accept[T] | None = None) -> tuple[int, list[T]] | None:
         """The longest phrase that begins at ``words[at]``: its length in tokens and its values, else None.
@@ -44,13 +44,13 @@ class TokenTrie(Generic[T]):
         """
         node, best = self._root, None
         for position in range(at, len(words)):
-            following = node.children.get(words[position])
+            following = node.get(words[position])
             if following is None and words[position].isdigit():
-                following = node.children.get("#")
+                following = node.get("#")
             if following is None:
                 break
             node = following
-            values = node.values
+            values: list[T] | None = node.get(_VALUES)
             if values and accept is not None:
                 values = [value for value in values if accept(at, position + 1, value)]
             if values:
@@ -59,7 +59,7 @@ class TokenTrie(Generic[T]):
 
     def matches(self, words: Sequence[str], accept: Accept[T] | None = None) -> Iterator[tuple[int, int, list[T]]]:
         """Leftmost-longest matches that do not overlap: (first token, one past the last token, values)."""
-        at, openings = 0, self._root.children
+        at, openings = 0, self._root
         while at < len(words):
             if words[at] not in openings and not words[at].isdigit():
                 at += 1
