@@ -126,15 +126,16 @@ def _settling(gene: Gene, sites: Sequence[Site], pairs: Sequence[Pair]) -> tuple
     """A small set of unknown positions (greedy) whose genotypes would make the phenotype unique, and whether phase
     would be needed besides."""
     phenotypes = [gene.phenotype(one.name, other.name) or UNASSIGNED for one, other in pairs]
-    unknown = [index for index, site in enumerate(sites) if site.bases is None]
+    columns = _columns(pairs, [index for index, site in enumerate(sites) if site.bases is None])
+    unknown = list(columns)
     cells = [0] * len(pairs)
     chosen: list[int] = []
     open_now = _unsettled(cells, phenotypes)
     while open_now:
-        best = min(unknown, key=lambda i: _unsettled(_split(cells, pairs, i), phenotypes), default=None)
+        best = min(unknown, key=lambda i: _unsettled(_split(cells, columns[i]), phenotypes), default=None)
         if best is None:
             return chosen, True
-        split = _split(cells, pairs, best)
+        split = _split(cells, columns[best])
         left = _unsettled(split, phenotypes)
         if left == open_now:
             return chosen, True
@@ -144,15 +145,22 @@ def _settling(gene: Gene, sites: Sequence[Site], pairs: Sequence[Pair]) -> tuple
     return chosen, False
 
 
-def _split(cells: Sequence[int], pairs: Sequence[Pair], index: int) -> list[int]:
-    """Number the cells anew so that two pairs share one only if they also have the same genotype at ``index``."""
-    numbers: dict[tuple[int, str, str], int] = {}
-    found = []
-    for cell, (one, other) in zip(cells, pairs, strict=True):
-        first, second = one.bases[index], other.bases[index]
-        key = (cell, first, second) if first <= second else (cell, second, first)
-        found.append(numbers.setdefault(key, len(numbers)))
-    return found
+def _columns(pairs: Sequence[Pair], unknown: Sequence[int]) -> dict[int, tuple[int, ...]]:
+    """The genotype of each pair, numbered, at each of the ``unknown`` positions. Of positions that tell the same pairs
+    apart only the first is kept: the others settle nothing that it does not."""
+    found: dict[tuple[int, ...], int] = {}
+    for index in unknown:
+        numbers: dict[tuple[str, str], int] = {}
+        bases = ((one.bases[index], other.bases[index]) for one, other in pairs)
+        genotypes = ((a, b) if a <= b else (b, a) for a, b in bases)
+        found.setdefault(tuple(numbers.setdefault(g, len(numbers)) for g in genotypes), index)
+    return {index: column for column, index in found.items()}
+
+
+def _split(cells: Sequence[int], column: Sequence[int]) -> list[int]:
+    """Number the cells anew so that two pairs share one only if they also have the same genotype in ``column``."""
+    numbers: dict[tuple[int, int], int] = {}
+    return [numbers.setdefault(key, len(numbers)) for key in zip(cells, column, strict=True)]
 
 
 def _unsettled(cells: Sequence[int], phenotypes: Sequence[str]) -> int:

@@ -24,7 +24,7 @@ def word(token: str, before_year: int | None = None) -> str:
     if token in _ZEROS:
         return ZERO
     if not token.isdigit():
-        return token.translate(_HYPHENS)
+        return token if token.isascii() else token.translate(_HYPHENS)
     is_past_year = before_year is not None and _YEAR.match(token) is not None and int(token) < before_year
     return YEAR if is_past_year else "#"
 
