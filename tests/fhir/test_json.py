@@ -145,3 +145,11 @@ def test_nesting_is_bounded_also_where_a_library_lifted_pythons_limit():
         assert json.loads(b"[" * 60 + b"]" * 60)
     finally:
         sys.setrecursionlimit(before)
+
+
+def test_every_object_of_a_value_is_found_at_any_depth():
+    deep = {"n": 3}
+    for _ in range(5000):
+        deep = {"x": [deep, "y", None]}
+    assert sum(1 for _ in json.objects(deep)) == 5001
+    assert list(json.objects(["a", 1])) == []

@@ -116,24 +116,11 @@ def _check_references(pairs: list[tuple[str, dict[str, Any]]]) -> None:
     """Refuse what a reference cannot be resolved to: a transaction with a loose end is refused whole."""
     names = {name for name, _ in pairs}
     for _, resource in pairs:
-        for reference in _references(resource):
+        for reference in (r for o in json.objects(resource) if isinstance(r := o.get("reference"), str)):
             if reference.startswith("urn:") and reference not in names:
                 raise Unprocessable("a reference to no entry of the transaction", where=resource["resourceType"])
             if "?" in reference:
                 raise Unsupported("conditional references are not supported", where=resource["resourceType"])
-
-
-def _references(value: Any) -> list[str]:
-    found: list[str] = []
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, list):
-            waiting += item
-        elif isinstance(item, dict):
-            found += [item["reference"]] if isinstance(item.get("reference"), str) else []
-            waiting += item.values()
-    return found
 
 
 def _file(session: Session, value: dict[str, Any], expected: int, own_base: str) -> list[Created]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -158,6 +159,18 @@ def check_depth(value: Any) -> None:
             for child in (item.values() if isinstance(item, dict) else item)
             if isinstance(child, dict | list)
         ]
+
+
+def objects(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Every object in a value, itself included, in no order that means anything; no recursion, since input may be deep."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, list):
+            waiting += item
+        elif isinstance(item, Mapping):
+            yield item
+            waiting += item.values()
 
 
 def _fragment(value: Any) -> Any:

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from salus.errors import InputError
+from salus.fhir import json
 from salus.intake.fhir_bundle import Entry
 
 _NAMESPACE = uuid.UUID("5d9d8a56-0e1d-5b0b-8f6a-8d1d0c0b7f51")
@@ -232,13 +233,7 @@ def _is_binary(url: str) -> bool:
 
 def references(value: Any) -> Iterator[str]:
     """Every literal reference in a resource, those of attachments too."""
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, list):
-            waiting += item
-        elif isinstance(item, dict):
-            for k, v in item.items():
-                if isinstance(v, str) and (k == "reference" or (k == "url" and _is_binary(v))):
-                    yield v
-            waiting += item.values()
+    for item in json.objects(value):
+        for k, v in item.items():
+            if isinstance(v, str) and (k == "reference" or (k == "url" and _is_binary(v))):
+                yield v

@@ -7,10 +7,11 @@ far as it goes, so that whoever keeps it can name it; nobody may read it as true
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from salus.fhir import json
 from salus.fhir.releases import special  # noqa: F401 - adds its verbs to the table
 from salus.fhir.releases.fit import fit
 from salus.fhir.releases.recognise import R4, release_of, stated
@@ -66,20 +67,8 @@ def _check_modifiers(run: Run, resource: Mapping[str, Any]) -> None:
     """No modifierExtension and no implicit rules are known: with any the meaning is open."""
     if resource.get("implicitRules"):
         run.refuse("implicitRules", "rules that are not known")
-    if any(_modifiers(resource)):
+    if any(item.get("modifierExtension") for item in json.objects(resource)):
         run.refuse("modifierExtension", "carries a modifierExtension that is not known")
-
-
-def _modifiers(value: Any) -> Iterator[Any]:
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, list):
-            waiting += item
-        elif isinstance(item, Mapping):
-            if item.get("modifierExtension"):
-                yield item["modifierExtension"]
-            waiting += item.values()
 
 
 def _check_status(run: Run, body: Mapping[str, Any]) -> None:

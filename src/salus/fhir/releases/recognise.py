@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+from salus.fhir import json
 from salus.fhir.releases.tables import is_common, tables
 
 R4 = "R4"
@@ -61,17 +62,8 @@ def release_of(resource: Mapping[str, Any], said: str = "") -> str:
 
 
 def _has_old_system(value: Any) -> bool:
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, list):
-            waiting += item
-        elif isinstance(item, Mapping):
-            system = item.get("system")
-            if isinstance(system, str) and (system.startswith(_OLD_SYSTEMS) or system in tables().renamed_systems):
-                return True
-            waiting += item.values()
-    return False
+    systems = (item.get("system") for item in json.objects(value))
+    return any(isinstance(s, str) and (s.startswith(_OLD_SYSTEMS) or s in tables().renamed_systems) for s in systems)
 
 
 def _walk(node: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, str, Any]]:
