@@ -244,7 +244,13 @@ def test_what_is_unresolved_stays_in_sight() -> None:
 
 def test_missing_inputs_of_one_guideline_are_one_item() -> None:
     asked = [
-        proposed(action="measure", target=f"t{n}", tier="missing-data", text=f"To know more: measure {n}.")
+        proposed(
+            action="measure",
+            target=f"t{n}",
+            tier="missing-data",
+            text=f"To know more: measure {n}.",
+            details={"purpose": "To know more", "step": f"measure {n}"},
+        )
         for n in range(4)
     ]
     found = plan([], asked)
@@ -256,7 +262,13 @@ def test_the_item_on_missing_inputs_says_each_thing_once() -> None:
     long = "Not assessable: age is not known; height is not known; weight is not known."
     asked = [
         replace(
-            proposed(action="measure", target=name, tier="missing-data", indication=f"{name} is not known"),
+            proposed(
+                action="measure",
+                target=name,
+                tier="missing-data",
+                indication=f"{name} is not known",
+                details={"unknown": name},
+            ),
             sentence=long,
         )
         for name in ("height", "weight", "smoking")

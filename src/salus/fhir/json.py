@@ -162,7 +162,7 @@ def check_depth(value: Any) -> None:
 
 
 def objects(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Every object in a value, itself included, in no order that means anything; no recursion, since input may be deep."""
+    """Every object in a value, itself included, in no order that means anything. Depth costs no recursion."""
     waiting = [value]
     while waiting:
         item = waiting.pop()

@@ -172,7 +172,8 @@ def _refused(equation: Equation, inputs: Inputs, problems: tuple[Problem, ...]) 
     if barred:
         return replace(base, details=details)
     spread = possible_range(equation, inputs.values, [p.input for p in missing])
-    proposals = tuple(_obtain(equation.input(p.input), p) for p in missing if p.input not in ("age", "sex"))
+    wanted = [p for p in missing if p.input not in ("age", "sex")]
+    proposals = tuple(_obtain(equation.input(p.input), p, bare=not inputs.found[p.input].why) for p in wanted)
     if spread is None:
         return replace(base, details=details, proposals=proposals)
     low, high, decides = spread
@@ -186,17 +187,22 @@ def _refused(equation: Equation, inputs: Inputs, problems: tuple[Problem, ...]) 
     return replace(base, sentence=sentence, interval=interval, details=details, proposals=proposals)
 
 
-def _obtain(spec: Input, problem: Problem) -> Proposal:
+PURPOSE = "To predict cardiovascular risk"
+
+
+def _obtain(spec: Input, problem: Problem, *, bare: bool) -> Proposal:
+    """The step that obtains an input; ``bare``: nothing more is known of it than that it is missing."""
     return Proposal(
         guideline="aha-prevent-2024",
         action="measure",
         target=spec.name.replace("_", "-"),
-        text=f"To predict cardiovascular risk: {spec.obtain}.",
+        text=f"{PURPOSE}: {spec.obtain}.",
         indication=problem.text,
         strength=Strength(Grade.NEEDED_INPUT),
         citation=KHAN,
         tier="missing-data",
         patient_text=f"To judge your risk of heart disease one fact is missing: {spec.label}.",
+        details={"purpose": PURPOSE, "step": spec.obtain, **({"unknown": spec.label} if bare else {})},
     )
 
 

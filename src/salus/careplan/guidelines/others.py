@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import replace
 
 from salus.careplan.draft import Draft, Outcome, of_finding, of_medicine, said, total
@@ -19,7 +19,6 @@ ORDERS = {"kidney-function-decline": 3}
 """Targets that come before what depends on them: the cause of a fall is looked for before medicines are begun."""
 ENOUGH = 3
 TOGETHER = "missing-inputs"
-UNKNOWN = " is not known"
 SAME_TEST = {"egfr": "creatinine"}
 """Inputs that are obtained by the test of another target."""
 GAPS = (
@@ -35,13 +34,15 @@ def propose(person: Person) -> Outcome:
             if proposal.guideline not in HANDLED:
                 made.setdefault(proposal.key, []).append((proposal, finding))
     drafts = [_judged(person, [p for p, _ in made[key]], [f for _, f in made[key]]) for key in sorted(made)]
-    yield from _bundled(drafts, frozenset(f.sentence for f in person.findings))
+    asked = {key: proposals[0][0] for key, proposals in made.items()}
+    yield from _bundled(drafts, frozenset(f.sentence for f in person.findings), asked)
 
 
-def _bundled(drafts: list[Draft | Dropped], told: frozenset[str]) -> Outcome:
+def _bundled(drafts: list[Draft | Dropped], told: frozenset[str], asked: Mapping[str, Proposal]) -> Outcome:
     """Three or more missing inputs of one guideline become one item: one visit can obtain them.
 
-    ``told`` are the sentences of the findings, which say of all inputs together what each reason says of one.
+    ``told`` are the sentences of the findings, which say of all inputs together what each reason says of one; ``asked``
+    holds the proposals by key.
     """
     groups: dict[str, list[Draft]] = {}
     for draft in drafts:
@@ -61,7 +62,7 @@ def _bundled(drafts: list[Draft | Dropped], told: frozenset[str]) -> Outcome:
         if not isinstance(draft, Draft) or len(group) < ENOUGH or draft not in group:
             yield draft
         elif draft is group[0]:
-            yield _one_of(group, told, joining.get(draft.guideline, []))
+            yield _one_of(group, told, joining.get(draft.guideline, []), asked)
 
 
 def _asking_too(draft: Draft | Dropped, bundles: list[list[Draft]]) -> list[Draft] | None:
@@ -77,32 +78,31 @@ def _test(draft: Draft) -> str:
     return SAME_TEST.get(draft.target, draft.target)
 
 
-def _one_of(group: list[Draft], told: frozenset[str], joining: list[Draft]) -> Draft:
-    first = group[0]
-    purpose, colon, _ = first.text.partition(": ")
-    shared = bool(colon) and all(d.text.startswith(f"{purpose}: ") for d in group)
-    steps = dict.fromkeys((d.text.removeprefix(f"{purpose}: ") if shared else d.text).rstrip(".") for d in group)
-    opening = f"{purpose}: " if shared else ""
+def _one_of(group: list[Draft], told: frozenset[str], joining: list[Draft], asked: Mapping[str, Proposal]) -> Draft:
+    """Several missing inputs as one item. What is asked stands in each proposal's ``details``: a common "purpose", the
+    "step" that obtains the input, and under "unknown" the input of which no more is to be said than that."""
+    first, proposals = group[0], [asked[d.key] for d in group]
+    purposes = {p.details.get("purpose") for p in proposals}
+    purpose = purposes.pop() if len(purposes) == 1 else None
+    steps = [
+        p.details.get("step", d.text.rstrip(".")) if purpose else d.text.rstrip(".")
+        for p, d in zip(proposals, group, strict=True)
+    ]
+    bare = [p for p in proposals if "unknown" in p.details]
     together = total(d.basis for d in (*group, *joining))
+    others = [w for w in together.words if w not in told and w not in {p.indication for p in bare}]
+    unknown = [f"not known: {'; '.join(str(p.details['unknown']) for p in bare)}"] if bare else []
     citations = dict.fromkeys(d.citation for d in (first, *joining))
     return replace(
         first,
         target=TOGETHER,
-        text=f"{opening}{'; '.join(steps)}.",
+        text=f"{f'{purpose}: ' if purpose else ''}{'; '.join(dict.fromkeys(steps))}.",
         patient_text=GAPS,
         citation="; ".join(citations),
-        basis=replace(together, words=_missing(w for w in together.words if w not in told)),
+        basis=replace(together, words=(*unknown, *others) or ("inputs are missing",)),
         changes_if="these are recorded",
         window="at the next visit",
     )
-
-
-def _missing(words: Iterable[str]) -> tuple[str, ...]:
-    """Reasons that all say "... is not known" as one; others as they are."""
-    listed = list(words)
-    bare = [w.removesuffix(UNKNOWN) for w in listed if w.endswith(UNKNOWN)]
-    others = tuple(w for w in listed if not w.endswith(UNKNOWN))
-    return (f"not known: {'; '.join(bare)}", *others) if bare else others or ("inputs are missing",)
 
 
 def _judged(person: Person, proposals: list[Proposal], findings: list[Finding]) -> Draft | Dropped:
