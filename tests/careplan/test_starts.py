@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from salus.careplan.guidelines.non_statin import NON_STATINS
+from salus.terminology import classes
 from tests.careplan.people import (
     condition,
     egfr,
@@ -93,6 +95,15 @@ def test_another_statin_may_be_begun_where_one_was_not_tolerated_and_that_is_sai
 def test_no_statin_is_begun_where_none_was_tolerated() -> None:
     found = need(plan([STENT, OTHER, charts.allergy("Statins", reaction="Muscle pain", id="a")]), "statin")
     assert found.action == "review"
+
+
+def test_a_further_medicine_of_which_none_was_tolerated_is_not_begun() -> None:
+    taken = [STENT, medicine("atorvastatin 80 mg", "80 mg daily"), measured("ldl-cholesterol", 150, "mg/dL")]
+    members = sorted({name for group in NON_STATINS for name in classes.members(group)})
+    known = [charts.allergy(name, reaction="Rash", id=f"a{n}") for n, name in enumerate(members)]
+    assert need(plan(taken), "non-statin").action == "start"
+    assert need(plan([*taken, *known[1:]]), "non-statin").action == "start"
+    assert need(plan([*taken, *known]), "non-statin").action == "review"
 
 
 def test_an_alternative_that_was_not_tolerated_is_taken_away() -> None:
