@@ -262,3 +262,23 @@ def test_the_sender_of_a_message_is_no_server_of_ids():
     assert servers.source({"meta": {"source": "urn:hl7v2:sender:LAB:H"}}) == ""
     assert servers.source({"meta": {"source": "https://a.example#1"}}) == "https://a.example"
     assert servers.source({"meta": 7}) == ""
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_resources_that_refer_to_each_other_in_a_circle_move_together(ward, order):
+    for base in order:
+        met = {
+            "resourceType": "Encounter", "id": "e", "status": "finished", "class": {"code": "AMB"},
+            "subject": {"reference": "Patient/p1"}, "diagnosis": [{"condition": {"reference": "Condition/c"}}],
+        }  # fmt: skip
+        found = {"resourceType": "Condition", "id": "c", "subject": {"reference": "Patient/p1"},
+                 "code": {"text": ALLERGIES[base]}, "encounter": {"reference": "Encounter/e"}}  # fmt: skip
+        run(ward, ward.write(f"{len(base)}{base[-3:]}.json", served(base, person(), met, found)))
+    bodies = held(ward)
+    conditions = {f"Condition/{name}": b for (kind, name), b in bodies.items() if kind == "Condition"}
+    encounters = {f"Encounter/{name}": b for (kind, name), b in bodies.items() if kind == "Encounter"}
+    assert sorted(b["code"]["text"] for b in conditions.values()) == ["Latex", "Penicillin"]
+    assert len(encounters) == 2
+    for name, body in encounters.items():
+        (diagnosis,) = body["diagnosis"]
+        assert conditions[diagnosis["condition"]["reference"]]["encounter"]["reference"] == name
