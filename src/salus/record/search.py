@@ -239,12 +239,17 @@ def _date_matches(element: Any, wanted: Moment, _: str) -> bool:
 
 def _string_matches(element: Any, wanted: str, modifier: str) -> bool:
     if isinstance(element, Mapping):
-        return any(_string_matches(part, wanted, modifier) for part in element.values())
+        parts = (part for name, part in element.items() if name not in _NO_TEXT)
+        return any(_string_matches(part, wanted, modifier) for part in parts)
     if isinstance(element, list):
         return any(_string_matches(part, wanted, modifier) for part in element)
     if not isinstance(element, str):
         return False
     return element == wanted if modifier == "exact" else _folded(element).startswith(_folded(wanted))
+
+
+_NO_TEXT = frozenset({"use", "type", "period", "id", "extension"})
+"""What a HumanName or Address holds besides its words: nobody is called "official", nothing lies in "2019"."""
 
 
 def _folded(text: str) -> str:
