@@ -13,13 +13,13 @@ import tomllib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import Any, Literal
 
 from salus.text import marks
 from salus.text.document import Span, Token, tokenize
-from salus.text.phrases import expand, normal
+from salus.text.phrases import expand, normal, openings
 from salus.text.trie import TokenTrie
 from salus.text.wordlists import words
 
@@ -141,9 +141,14 @@ def _tries(language: str) -> dict[str, TokenTrie[Rule]]:
     for row in table["rule"]:
         rule = _rule(row)
         for phrase in row["phrases"]:
-            for sequence in expand(phrase):
-                tries[rule.axis].add(sequence, rule)
+            sequences = partial(_sequences, phrase, rule)
+            for opening in openings(phrase):
+                tries[rule.axis].defer(opening, sequences)
     return tries
+
+
+def _sequences(phrase: str, rule: Rule) -> Iterator[tuple[tuple[str, ...], Rule]]:
+    return ((sequence, rule) for sequence in expand(phrase))
 
 
 class Sentence:

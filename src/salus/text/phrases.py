@@ -48,11 +48,27 @@ def expand(phrase: str, *, numbers: bool = True) -> Iterator[tuple[str, ...]]:
 
     With ``numbers`` digits and number words become "#", any number.
     """
-    choices: list[list[str]] = []
+    for combination in product(*_choices(phrase, numbers)):
+        yield tuple(filter(None, combination))
+
+
+def openings(phrase: str, *, numbers: bool = True) -> list[str]:
+    """The first words of the sequences that :func:`expand` gives, each once.
+
+    Raises ValueError for a phrase of which every word may be missing.
+    """
+    found: list[str] = []
+    for options in _choices(phrase, numbers):
+        found.extend(option for option in options if option and option not in found)
+        if "" not in options:
+            return found
+    raise ValueError(f"every word of {phrase!r} may be missing")
+
+
+def _choices(phrase: str, numbers: bool) -> Iterator[list[str]]:
+    """The words that may stand at each place; "" where the place may stay empty."""
     for part in phrase.split():
         optional = len(part) > 1 and part.endswith("?")
         options = part.rstrip("?").split("|") if len(part) > 1 else [part]
         options = [word(option) for option in options] if numbers else options
-        choices.append([*options, ""] if optional else options)
-    for combination in product(*choices):
-        yield tuple(filter(None, combination))
+        yield [*options, ""] if optional else options

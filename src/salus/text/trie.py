@@ -1,4 +1,8 @@
-"""Longest match of token sequences: one pass, bounded by the longest phrase."""
+"""Longest match of token sequences: one pass, bounded by the longest phrase.
+
+The tables stand for tens of thousands of phrases, of which a note meets a few. So a phrase can be filed by its first
+word and is laid down only when that word is met (:meth:`TokenTrie.defer`).
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,24 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 Accept = Callable[[int, int, T], bool]
-
+Phrases = Callable[[], Iterable[tuple[Sequence[str], T]]]
 
 _Node = dict[str, Any]
-"""The nodes that follow by their word, and under :data:`_VALUES` the values of the phrase that ends here. Plain: the
-tables hold tens of thousands of them, and are laid down in every process that reads a note."""
+"""The nodes that follow by their word, and under :data:`_VALUES` the values of the phrase that ends here."""
 _VALUES = ""
+
+
+def _lay_down(node: _Node, phrase: Sequence[str], value: object) -> None:
+    if not all(phrase) or not phrase:
+        raise ValueError("an empty phrase matches everywhere")
+    for word in phrase:
+        child = node.get(word)
+        if child is None:
+            child = node[word] = {}
+        node = child
+    values = node.setdefault(_VALUES, [])
+    if value not in values:
+        values.append(value)
 
 
 class TokenTrie(Generic[T]):
@@ -20,36 +36,47 @@ class TokenTrie(Generic[T]):
 
     def __init__(self, entries: Iterable[tuple[Sequence[str], T]] = ()) -> None:
         self._root: _Node = {}
+        self._deferred: dict[str, list[Phrases[T]]] = {}
         for phrase, value in entries:
             self.add(phrase, value)
 
     def add(self, phrase: Sequence[str], value: T) -> None:
         """Add a phrase of words that are not empty. Raises ValueError for any other."""
-        if not all(phrase) or not phrase:
-            raise ValueError("an empty phrase matches everywhere")
-        node = self._root
-        for word in phrase:
-            child = node.get(word)
-            if child is None:
-                child = node[word] = {}
-            node = child
-        values = node.setdefault(_VALUES, [])
-        if value not in values:
-            values.append(value)
+        _lay_down(self._root, phrase, value)
+
+    def defer(self, word: str, phrases: Phrases[T]) -> None:
+        """File phrases under their first word: ``phrases`` is asked when ``word`` is first met, and what it gives that
+        begins with another word is left aside. Raises ValueError where phrases of that word are laid down already."""
+        if word in self._root:
+            raise ValueError(f"phrases that begin with {word!r} are laid down already")
+        self._deferred.setdefault(word, []).append(phrases)
+
+    def _opening(self, word: str) -> _Node | None:
+        """The node of a first word. It is hung in when it is whole, so that other threads never see half of it."""
+        node: _Node | None = self._root.get(word)
+        if node is None and word in self._deferred:
+            laid: _Node = {}
+            for phrases in self._deferred[word]:
+                for phrase, value in phrases():
+                    if phrase[0] == word:
+                        _lay_down(laid, phrase, value)
+            node = self._root[word] = laid.get(word, {})
+        return node
 
     def longest(self, words: Sequence[str], at: int, accept: Accept[T] | None = None) -> tuple[int, list[T]] | None:
         """The longest phrase that begins at ``words[at]``: its length in tokens and its values, else None.
 
         "#" in a phrase stands for any number. ``accept`` (first token, one past the last, value) may turn values down.
         """
-        node, best = self._root, None
+        step: Callable[[str], Any] = self._opening
+        best = None
         for position in range(at, len(words)):
-            following = node.get(words[position])
-            if following is None and words[position].isdigit():
-                following = node.get("#")
-            if following is None:
+            node = step(words[position])
+            if node is None and words[position].isdigit():
+                node = step("#")
+            if node is None:
                 break
-            node = following
+            step = node.get
             values: list[T] | None = node.get(_VALUES)
             if values and accept is not None:
                 values = [value for value in values if accept(at, position + 1, value)]
@@ -59,9 +86,10 @@ class TokenTrie(Generic[T]):
 
     def matches(self, words: Sequence[str], accept: Accept[T] | None = None) -> Iterator[tuple[int, int, list[T]]]:
         """Leftmost-longest matches that do not overlap: (first token, one past the last token, values)."""
-        at, openings = 0, self._root
+        at, laid, deferred = 0, self._root, self._deferred
         while at < len(words):
-            if words[at] not in openings and not words[at].isdigit():
+            word = words[at]
+            if word not in laid and word not in deferred and not word.isdigit():
                 at += 1
                 continue
             found = self.longest(words, at, accept)
