@@ -1,6 +1,7 @@
 """What is released without identifiers holds none of them, and what is not known to be safe is left out."""
 
 import json as plain
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -46,9 +47,14 @@ def released(*more, notes=(), patient=PATIENT):
     return safe_harbor.release([patient, DOCTOR, *more], notes, NOW)
 
 
+def written(told):
+    """Everything that leaves, but the random names of resources: they may hold three digits of a secret by chance."""
+    return re.sub(r"\b[0-9a-f]{16}\b", "", plain.dumps([*told.resources, *told.notes], default=str, ensure_ascii=False))
+
+
 def test_no_identifier_is_left_and_the_values_are():
     told = released(LAB, notes=["Seen by Dr. Okafor. Kowalczyk lives at 12 Cedar Lane, Springfield. MRN-778812."])
-    everything = plain.dumps([*told.resources, *told.notes], default=str, ensure_ascii=False)
+    everything = written(told)
     for secret in (
         "Kowal",
         "Bronis",
@@ -224,7 +230,7 @@ def test_identifiers_in_odd_places_do_not_survive():
         },
         patient=OLD_PATIENT,
     )
-    everything = plain.dumps(told.resources, default=str, ensure_ascii=False).lower()
+    everything = written(told).lower()
     for secret in ("1931", "1910", "03-14", "3/14", "8812", "jos", "brien", "rensen", "zoltan", "kovacs", "gudrun"):
         assert secret not in everything, secret
     for secret in ("kassel", "341", "8f1c", "123456789", "4711", "example.org"):
