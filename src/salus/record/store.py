@@ -49,19 +49,15 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One version of one resource as it lies in the store."""
+    """One version of one resource as it lies in the store; ``body`` is ``data`` parsed, numbers with their digits."""
 
     source: Source
     updated: str
     deleted: bool
     data: bytes
+    body: Any
     categories: frozenset[str]
     mac: bytes
-
-    @property
-    def body(self) -> Any:
-        """The parsed resource (numbers with their digits)."""
-        return json.loads(self.data)
 
 
 @dataclass(slots=True)
@@ -323,7 +319,7 @@ class Store:
             raise IntegrityError("a stored body is not the one that was logged", where=f"{kind} version {version}")
         body = json.loads(data) if data else {}
         source = Source(ref, version, digest.hexdigest(), category_of(body))
-        return Stored(source, updated, bool(deleted), data, categories_of(body), mac)
+        return Stored(source, updated, bool(deleted), data, body, categories_of(body), mac)
 
     def blob(self, scope: Scope, address: str) -> bytes:
         """A blob's bytes. Raises IntegrityError when a chunk is missing or changed."""

@@ -60,7 +60,7 @@ class Vault:
         self._names = _derive(master, "names")
         self._index = _derive(master, "index")
         self._ciphers: dict[str, tuple[AESGCM, bytes]] = {SYSTEM: _cipher(_derive(master, "system"))}
-        self._files: dict[str, tuple[str, tuple[int, int] | None]] = {}
+        self._files: dict[str, tuple[Path, tuple[int, int] | None]] = {}
         self.house = Ed25519PrivateKey.from_private_bytes(_read_key(folder / "house.key"))
 
     @classmethod
@@ -170,14 +170,14 @@ class Vault:
         if found is None:
             path = self._path(patient)
             try:
-                identity = _identity(str(path))
+                identity = _identity(path)
                 key = aes_key_unwrap(self._wrap, path.read_bytes())
             except FileNotFoundError as error:
                 raise IntegrityError("a patient's key is missing", remedy="restore the key folder") from error
             except (InvalidUnwrap, ValueError) as error:
                 raise IntegrityError("a patient's key was changed", remedy="restore the key folder") from error
             found = self._ciphers[patient] = _cipher(key)
-            self._files[patient] = (str(path), identity)
+            self._files[patient] = (path, identity)
         return found
 
 
@@ -185,10 +185,10 @@ def _cipher(key: bytes) -> tuple[AESGCM, bytes]:
     return AESGCM(_derive(key, "seal")), _derive(key, "mac")
 
 
-def _identity(path: str) -> tuple[int, int] | None:
+def _identity(path: Path) -> tuple[int, int] | None:
     """What tells a key file from one that took its place; None where there is none."""
     try:
-        found = Path(path).stat()
+        found = path.stat()
     except FileNotFoundError:
         return None
     return found.st_ino, found.st_mtime_ns
