@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -25,6 +25,7 @@ _INT64 = range(-(1 << 63), 1 << 64)
 """Whole numbers that the writer takes as they are; longer ones become Decimal."""
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?(?:\d[\d.eE+-]*|Infinity|NaN)', re.DOTALL | re.ASCII)
 _BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_CONTAINERS = (dict, list)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -101,7 +102,8 @@ def loads(data: bytes) -> Any:
         raise InputError(
             f"nested deeper than {MAX_DEPTH} levels", remedy="no FHIR resource is: export it again"
         ) from error
-    check_depth(value)
+    if text.count("{") + text.count("[") > MAX_DEPTH:
+        check_depth(value)
     if _SURROGATE.search(text):
         _check_text(value)
     return value
@@ -155,22 +157,22 @@ def check_depth(value: Any) -> None:
         level = [
             child
             for item in level
-            if isinstance(item, dict | list)
+            if isinstance(item, _CONTAINERS)
             for child in (item.values() if isinstance(item, dict) else item)
-            if isinstance(child, dict | list)
+            if isinstance(child, _CONTAINERS)
         ]
 
 
-def objects(value: Any) -> Iterator[Mapping[str, Any]]:
+def objects(value: Any) -> Iterator[dict[str, Any]]:
     """Every object in a value, itself included, in no order that means anything. Depth costs no recursion."""
     waiting = [value]
     while waiting:
         item = waiting.pop()
-        if isinstance(item, list):
-            waiting += item
-        elif isinstance(item, Mapping):
+        if isinstance(item, dict):
             yield item
-            waiting += item.values()
+            waiting += [child for child in item.values() if isinstance(child, _CONTAINERS)]
+        elif isinstance(item, list):
+            waiting += [child for child in item if isinstance(child, _CONTAINERS)]
 
 
 def _fragment(value: Any) -> Any:

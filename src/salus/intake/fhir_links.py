@@ -219,21 +219,24 @@ def relinked(value: Any, resolve: Callable[[str], str]) -> Any:
     """``value`` with every Reference, and every attachment that is a Binary, resolved."""
     if isinstance(value, dict):
         return {
-            k: resolve(v) if isinstance(v, str) and (k == "reference" or (k == "url" and _is_binary(v))) else
-            relinked(v, resolve)
+            k: relinked(v, resolve) if not isinstance(v, str) else resolve(v) if _is_link(k, v) else v
             for k, v in value.items()
-        }  # fmt: skip
+        }
     return [relinked(item, resolve) for item in value] if isinstance(value, list) else value
 
 
-def _is_binary(url: str) -> bool:
-    found = address(url)
+def _is_link(name: str, text: str) -> bool:
+    """True for the reference of a Reference, and for the address of an attachment that is a Binary."""
+    if name != "url":
+        return name == "reference"
+    found = address(text)
     return found is not None and found.kind == "Binary"
 
 
 def references(value: Any) -> Iterator[str]:
     """Every literal reference in a resource, those of attachments too."""
     for item in json.objects(value):
-        for k, v in item.items():
-            if isinstance(v, str) and (k == "reference" or (k == "url" and _is_binary(v))):
-                yield v
+        for name in ("reference", "url"):
+            written = item.get(name)
+            if isinstance(written, str) and _is_link(name, written):
+                yield written

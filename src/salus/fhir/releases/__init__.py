@@ -42,12 +42,14 @@ def to_r4(resource: Mapping[str, Any], release: str | None = None) -> Converted:
     found = release_of(resource, stated(release or ""))
     kind = named(str(resource.get("resourceType")))
     run = Run(kind, found)
-    body: dict[str, Any] = _copy(dict(resource))
+    common = tables().steps.get(("common", kind), ())
+    other = found not in (R4, "R4B")
+    body: dict[str, Any] = _copy(dict(resource)) if common or other else dict(resource)
     _check_modifiers(run, resource)
-    run_steps(run, body, tables().steps.get(("common", kind), ()))
+    run_steps(run, body, common)
     if kind != resource.get("resourceType"):
         body["resourceType"] = kind
-    if found not in (R4, "R4B"):
+    if other:
         run_steps(run, body, tables().steps.get((found, kind), ()))
         body = _moved_systems(body)
         if not run.refusals:

@@ -19,6 +19,7 @@ _PREFERRED = (R4, "STU3", "DSTU2", "R5")
 _PREFERRED_BEFORE = ("STU3", "DSTU2", R4, "R5")
 """The same for a resource with a code system that has another address since R4."""
 _OLD_SYSTEMS = ("http://hl7.org/fhir/v2/", "http://hl7.org/fhir/v3/")
+_FORMS: dict[type, str] = {bool: "b", int: "n", float: "n", Decimal: "n", list: "l", dict: "o", str: "s"}
 MAX_DEPTH = 8
 
 
@@ -72,16 +73,13 @@ def _walk(node: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator
         if is_common(name):
             continue
         yield prefix + name, form_of(value), value
+        if isinstance(value, str) or depth >= MAX_DEPTH:
+            continue
         for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, Mapping) and depth < MAX_DEPTH:
+            if isinstance(item, dict):
                 yield from _walk(item, f"{prefix}{name}.", depth + 1)
 
 
 def form_of(value: Any) -> str:
     """The letter of a JSON value's form, as in the element table; "?" for null."""
-    if isinstance(value, bool):
-        return "b"
-    if isinstance(value, int | float | Decimal):
-        return "n"
-    forms: dict[type, str] = {list: "l", dict: "o", str: "s"}
-    return forms.get(type(value), "?")
+    return _FORMS.get(type(value), "?")

@@ -27,7 +27,10 @@ class Table:
 
     def releases(self, path: str, form: str, value: Any) -> list[str]:
         """The releases in which an element of this form may stand there; of a status only those that know its code."""
-        found = [release for release, own in self.forms.get(path, {}).items() if own == form]
+        known = self.forms.get(path)
+        if known is None:
+            return []
+        found = [release for release, own in known.items() if own == form]
         if path == "status" and isinstance(value, str):
             return [r for r in found if r not in self.status or value in self.status[r]]
         return found
