@@ -105,6 +105,7 @@ class Chart:
         self._findings = tuple(findings)
         self._terminology = terminology or shipped()
         self._parsed: dict[str, tuple[Any, ...]] = {}
+        self._answers: dict[tuple[str, tuple[str, ...]], tuple[tuple[Any, ...], Read]] = {}
         self._reads: dict[tuple[str, tuple[str, ...]], Read] = {}
 
     @classmethod
@@ -240,7 +241,7 @@ class Chart:
         """The same snapshot with an empty read set (and other findings, where given)."""
         twin = object.__new__(Chart)
         twin._by_type, twin._now, twin._loader = self._by_type, self._now, self._loader
-        twin._parsed, twin._terminology = self._parsed, self._terminology
+        twin._parsed, twin._answers, twin._terminology = self._parsed, self._answers, self._terminology
         twin._findings = self._findings if findings is None else tuple(findings)
         twin._reads = {}
         return twin
@@ -254,20 +255,28 @@ class Chart:
         """True when the same call on this chart still gives what it gave then."""
         if read.accessor == "now":
             return read.digest == self._now.isoformat()
-        return _digest(self._call(read.accessor, read.arguments)) == read.digest
+        return self._answer(read.accessor, read.arguments)[1].digest == read.digest
 
     def resources(self) -> tuple[Entry, ...]:
         """Every resource in the snapshot with its source (not part of a read set: for reports and exports)."""
         return tuple(entry for entries in self._by_type.values() for entry in entries)
 
     def _recall(self, accessor: str, arguments: tuple[str, ...]) -> Any:
-        result = self._call(accessor, arguments)
-        touched = frozenset(c for item in result for c in _categories(item)) or frozenset({_DEFAULT_CATEGORY[accessor]})
-        self._reads.setdefault((accessor, arguments), Read(accessor, arguments, _digest(result), touched))
+        result, read = self._answer(accessor, arguments)
+        self._reads.setdefault((accessor, arguments), read)
         return result
 
-    def _call(self, accessor: str, arguments: tuple[str, ...]) -> tuple[Any, ...]:
-        return _ACCESSORS[accessor](self, *arguments)
+    def _answer(self, accessor: str, arguments: tuple[str, ...]) -> tuple[tuple[Any, ...], Read]:
+        """What a question gives, and the read it is. All but findings is of the snapshot, and is worked out once."""
+        known = self._answers.get((accessor, arguments))
+        if known is not None:
+            return known
+        result = _ACCESSORS[accessor](self, *arguments)
+        touched = frozenset(c for item in result for c in _categories(item)) or frozenset({_DEFAULT_CATEGORY[accessor]})
+        answer = result, Read(accessor, arguments, _digest(result), touched)
+        if accessor != "findings":
+            self._answers[accessor, arguments] = answer
+        return answer
 
     def _all(self, kind: str, view: Callable[[Source, Body], V]) -> tuple[V, ...]:
         if kind not in self._parsed:
@@ -279,8 +288,14 @@ class Chart:
     def _find(self, reference: str) -> Entry | None:
         """The resource that a relative reference leads to. A reference with a server's address is never ours."""
         kind, _, rest = reference.partition("/")
-        wanted = f"{kind}/{rest.partition('/')[0]}"
-        return next((e for e in self._by_type.get(kind, ()) if e[0].ref == wanted), None)
+        by_reference = self.kept(f"references {kind}", lambda: self._by_reference(kind))
+        return by_reference.get(f"{kind}/{rest.partition('/')[0]}")
+
+    def _by_reference(self, kind: str) -> dict[str, Entry]:
+        found: dict[str, Entry] = {}
+        for entry in self._by_type.get(kind, ()):
+            found.setdefault(entry[0].ref, entry)
+        return found
 
     def _observation(self, source: Source, body: Body) -> Observation:
         return views.observation(source, body, names_by(self._terminology))
