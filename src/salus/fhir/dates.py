@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
 from salus.errors import InputError
 
@@ -51,9 +52,20 @@ def parse(text: str) -> Span:
 
     Raises :class:`InputError` for anything else, also for impossible dates such as 2023-02-30.
     """
-    match = _DATE.match(text) if isinstance(text, str) else None
+    if not isinstance(text, str):
+        raise _no_date()
+    return _parsed(text)
+
+
+def _no_date() -> InputError:
+    return InputError("not a FHIR date", remedy="write YYYY, YYYY-MM, YYYY-MM-DD or a full timestamp")
+
+
+@lru_cache(maxsize=4096)  # what was done at one visit bears one time
+def _parsed(text: str) -> Span:
+    match = _DATE.match(text)
     if match is None:
-        raise InputError("not a FHIR date", remedy="write YYYY, YYYY-MM, YYYY-MM-DD or a full timestamp")
+        raise _no_date()
     part = match.groupdict()
     unit = next(u for u in ("second", "minute", "day", "month", "year") if part[u])
     micro = int((part["fraction"] or "0").ljust(6, "0")[:6])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,7 @@ class Tables:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.files = tuple(File(path) for path in paths)
+        self._codes = lru_cache(maxsize=4096)(self._code)  # a record says the same in few codes, many times
 
     @property
     def origins(self) -> tuple[Origin, ...]:
@@ -97,6 +99,9 @@ class Tables:
 
     def code(self, kind: str, system: str, code: str) -> tuple[tuple[str, ...], str] | None:
         """The concepts of an exact code and its aspect. ``kind``: "d" diagnosis or procedure, "m" measurement."""
+        return self._codes(kind, system, code)
+
+    def _code(self, kind: str, system: str, code: str) -> tuple[tuple[str, ...], str] | None:
         row = self._last(
             "SELECT names, aspect FROM code JOIN meaning ON meaning.id = code.meaning "
             "WHERE kind = ? AND system = ? AND code = ?", kind, system, key(code),
