@@ -56,6 +56,13 @@ def test_components_repetitions_and_escapes():
     assert message.control_id == "ID1"
 
 
+@pytest.mark.parametrize("end", [b"", b"\r", b"\r\n \r", b"\x1c\r", b"\r\x1c\r\n "])
+def test_a_blank_at_the_end_is_the_last_fields_and_the_frame_is_nobodys(end):
+    message = hl7v2.parse(b"\x0b \r\n" + HEAD + b"\rPID|1| " + end)
+    assert [s.name for s in message.segments] == ["MSH", "PID"]
+    assert message.first("PID").fields[1] == (((" ",),),)
+
+
 def test_the_explicit_null_is_no_text():
     assert hl7v2.parse(HEAD + b'\rPID|||""').first("PID").text(3) == ""
 

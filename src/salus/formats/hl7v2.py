@@ -149,7 +149,7 @@ def parse(data: bytes, encoding: str = "") -> Message:
     """
     if len(data) > MAX_BYTES:
         raise InputError(f"a message of more than {MAX_BYTES:,} bytes", remedy="send images and scans by other ways")
-    data = data.removeprefix(b"\xef\xbb\xbf").strip(b"\x0b\x1c\r\n \t")
+    data = _without_frame(data.removeprefix(b"\xef\xbb\xbf"))
     if not data.startswith(b"MSH"):
         raise InputError("not an HL7 v2 message: it does not begin with MSH", where="segment 1")
     content = _decoded(data, encoding)
@@ -158,6 +158,14 @@ def parse(data: bytes, encoding: str = "") -> Message:
     if len(lines) > MAX_SEGMENTS:
         raise InputError(f"more than {MAX_SEGMENTS:,} segments", remedy="split the message")
     return Message(tuple(_segment(n, line, delimiters) for n, line in enumerate(lines, 1)), delimiters)
+
+
+def _without_frame(data: bytes) -> bytes:
+    """The bytes without the frame and empty lines about them. Blanks in the last line belong to its last field."""
+    blank = b"\x0b\x1c\r\n \t"
+    kept = data.rstrip(blank)
+    blanks = data[len(kept) :]
+    return (kept + blanks[: len(blanks) - len(blanks.lstrip(b" \t"))]).lstrip(blank)
 
 
 def _ends(content: str) -> re.Pattern[str]:
