@@ -22,11 +22,13 @@ from salus.intake.attribute import (
     is_another,
     nothing_lost,
     origin_of,
+    origins,
     same_person,
     with_origins,
 )
 from salus.intake.batch import Batch, Clues, Read, Unreadable
 from salus.intake.fhir_links import id_for
+from salus.intake.joined import joined
 from salus.intake.read import Options, files_below, pieces, read
 from salus.intake.recognise import recognise
 from salus.intake.relabel import at_home, relabelled
@@ -100,9 +102,9 @@ class Intake:
 
     def _must_wait(self, batch: Batch) -> bool:
         """True for what names nobody, and for what is of a patient who may still come: files stand in any order."""
-        if batch.patient is not None or hl7v2.is_message(batch):
+        if hl7v2.is_message(batch) or (batch.patient is not None and not self._joins(batch)):
             return False
-        owner = self._known_as(batch.clues) if batch.clues.reference else self._patient
+        owner = self._known_as(batch) if batch.clues.reference else self._patient
         return batch.shared or owner is None or self._stored_patient(owner) is None
 
     def take(self, batch: Batch, content: bytes) -> Taken:
@@ -121,7 +123,7 @@ class Intake:
         Identifiers tell which of several people of the run is meant; without them everything has to be about one.
         """
         if batch.clues.reference:
-            return self._known_as(batch.clues)
+            return self._known_as(batch)
         if self._patient:
             return self._patient
         if batch.clues.identifiers and len(self._people) > 1:
@@ -150,10 +152,25 @@ class Intake:
             why = ", and of what came with it not all could be read and attributed"
         return InputError(f"the source names nobody{why}", remedy="say whose it is: --patient ID")
 
-    def _known_as(self, clues: Clues) -> str:
+    def _known_as(self, batch: Batch) -> str:
         """The id that the named patient has here: another than on the own server where that id was taken."""
+        if self._patient and self._joins(batch):
+            return self._patient
+        clues = batch.clues
         other = id_for(origin_of(clues)) if clues.base else ""
         return other if other and self._stored_patient(other) is not None else clues.reference
+
+    def _joins(self, batch: Batch) -> bool:
+        """True where the operator says that the patient of another server is the one of ``--patient``.
+
+        The word is that patient's address, given now or at an earlier time; or ``--patient`` for the export of that
+        person's own device, which lists the file.
+        """
+        address = origin_of(batch.clues)
+        if not self._patient or not batch.clues.reference or not address or batch.clues.reference == self._patient:
+            return False
+        known = origins(self._stored_patient(self._patient) or {})
+        return batch.listed is not None or address in self._accepted or address in known
 
     def _take(self, item: Read) -> Taken:
         name = _name(item)
@@ -174,13 +191,17 @@ class Intake:
             return Taken(name, batch.kind, losses=(*batch.losses, *_nobodys(batch)))
         if owner is None:
             raise self._nobody()
-        batch = self._placed(batch, owner)
+        joins = self._joins(batch)
+        batch = self._joined(batch, owner) if joins else self._placed(batch, owner)
         owner = batch.clues.reference or owner
         if not batch.shared:
             self._people[owner] = None
         if self._patient and owner != self._patient:
-            raise InputError("the source names another patient than --patient")
-        how = self._attribute(batch, owner)
+            raise InputError(
+                "the source names another patient than --patient",
+                remedy="if you know it to be the same person: --accept-identifier ADDRESS of that patient",
+            )
+        how = "by operator" if joins else self._attribute(batch, owner)
         if batch.clues.absolute:  # it is ours: the address of the server says no more
             batch = at_home(batch)
         if batch.patient is not None:
@@ -203,6 +224,18 @@ class Intake:
             return with_origins(relabelled(batch, owner), known)
         return relabelled(batch, owner) if batch.clues.reference else batch
 
+    def _joined(self, batch: Batch, owner: str) -> Batch:
+        """The batch of a patient whom the operator says to be ``owner``, held against what the record knows."""
+        stored = self._stored_patient(owner)
+        if stored is None:
+            raise _no_such_patient()
+        known = Known.of(stored, self._accepted)
+        if batch.listed is not None:
+            attribute(batch.listed, known)
+        found = joined(batch, stored, known)
+        attribute(found.clues, known if found.patient is None else Known.of(found.patient, self._accepted), batch.kind)
+        return found
+
     def _attribute(self, batch: Batch, owner: str) -> str:
         stored = self._stored_patient(owner)
         if batch.patient is not None:
@@ -213,7 +246,7 @@ class Intake:
                 nothing_lost(batch.patient, Known.of(stored))
             return "by identifier"
         if stored is None:
-            raise InputError("no such patient in the store", remedy="take in the patient's FHIR record first")
+            raise _no_such_patient()
         return attribute(batch.clues, Known.of(stored, self._accepted), batch.kind)
 
     def _stored_patient(self, owner: str) -> dict[str, Any] | None:
@@ -277,6 +310,10 @@ def _subject(resource: dict[str, Any], owner: str) -> dict[str, Any]:
     if resource["resourceType"] == "Observation" and "subject" not in resource:
         return {**resource, "subject": {"reference": f"Patient/{owner}"}}
     return resource
+
+
+def _no_such_patient() -> InputError:
+    return InputError("no such patient in the store", remedy="take in the patient's FHIR record first")
 
 
 def _nobodys(batch: Batch) -> list[str]:

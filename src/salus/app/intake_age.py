@@ -78,7 +78,15 @@ def _order(held: Mapping[str, Any], resource: dict[str, Any]) -> age.Order:
     if not person and servers.relation(held, resource) == "another":
         return "same"  # only what says the same is placed under another server's id
     answer = age.order(held, resource)
+    if person and answer == "unknown" and _adds(held, resource):
+        return "newer"
     return "newer" if answer == "same" and not _addresses(resource) <= _addresses(held) else answer
+
+
+def _adds(held: Mapping[str, Any], resource: Mapping[str, Any]) -> bool:
+    """True for a Patient who is the one held, with further identifiers."""
+    rest = [{k: v for k, v in each.items() if k != "identifier"} for each in (held, resource)]
+    return age.same_content(*rest) and all(i in resource["identifier"] for i in held.get("identifier", ()))
 
 
 def _addresses(resource: Mapping[str, Any]) -> frozenset[str]:

@@ -27,14 +27,17 @@ PATH = click.Path(path_type=Path)
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=PATH)
 @acting
-@click.option("--patient", help="Whose the sources are that name nobody.")
+@click.option("--patient", help="Whose the sources are that name nobody, and the export of whose own phone it is.")
 @click.option("--dry-run", is_flag=True, help="Show kind, patient, counts and losses; store nothing.")
 @click.option("--sample", help="Which sample of a VCF is the patient.")
 @click.option(
     "--encoding", help="Encoding of notes and HL7 v2 messages that name none; what is valid UTF-8 is read so."
 )
 @click.option(
-    "--accept-identifier", "accepted", multiple=True, help="An identifier that you vouch is the patient's too."
+    "--accept-identifier",
+    "accepted",
+    multiple=True,
+    help="An identifier, or the address of a patient on another server, that you vouch is the patient's too.",
 )
 @click.option("--accept-apple-dtd", is_flag=True, help="Accept the plain DTD that Apple's own exports begin with.")
 @click.pass_context

@@ -26,6 +26,8 @@ from salus.errors import InputError, UnitError
 from salus.fhir.quantity import Quantity, canonical_unit, convert
 from salus.formats.types import Reading
 
+CHARACTERISTIC = "HKCharacteristicTypeIdentifier"
+"""Begins the names of what the export says of its owner."""
 CHUNK = 1 << 16
 MAX_TOKEN = 1 << 22
 """Bytes that one tag, comment or text may have."""
@@ -161,7 +163,7 @@ class AppleHealthExport:
         elif where == "ExportDate":
             self.export_date = attributes.get("value")
         elif where == "Me":
-            self.me = {key.removeprefix("HKCharacteristicTypeIdentifier"): value for key, value in attributes.items()}
+            self.me = {key.removeprefix(CHARACTERISTIC): value for key, value in attributes.items()}
         elif len(self._path) == 2:
             self._lose(name[:100])
 

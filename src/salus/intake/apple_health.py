@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from salus.errors import InputError
 from salus.fhir import dates, quantity
 from salus.fhir.quantity import Quantity
 from salus.fhir.views import TAG_KIND, TAG_SETTING
-from salus.formats.apple_health import CHUNK, AppleHealthExport
+from salus.formats.apple_health import CHARACTERISTIC, CHUNK, AppleHealthExport
 from salus.formats.content import File
 from salus.formats.types import Reading
 from salus.intake.batch import Attachment, Batch, Clues, Document
@@ -25,6 +26,10 @@ TAKEN = frozenset({"blood-pressure", "body-weight", "body-height", "body-tempera
 """Concepts of which each reading becomes an Observation. Beat-by-beat rates and steps stay in the file."""
 MAX_RECORDS = 1_000_000
 """Clinical records that one export may tell of."""
+
+
+KEPT = "kept in the file, not read"
+_LEFT = {"ClinicalRecord": "the files that they name are read where they lie beside the export"}
 
 
 def read(path: Path, accept_plain_dtd: bool) -> Iterator[Batch]:
@@ -40,7 +45,7 @@ def read(path: Path, accept_plain_dtd: bool) -> Iterator[Batch]:
                 left[reading.code] = left.get(reading.code, 0) + 1
     content = File(path)
     losses = [f"{count} readings of {name}: kept in the file, not read one by one" for name, count in left.items()]
-    losses += [f"{count} records of {kind}: kept in the file, not read" for kind, count in export.losses.items()]
+    losses += [f"{count} records of {kind}: {_LEFT.get(kind, KEPT)}" for kind, count in export.losses.items()]
     document = Document(
         kind="signal",
         format="apple-health",
@@ -52,9 +57,7 @@ def read(path: Path, accept_plain_dtd: bool) -> Iterator[Batch]:
     yield Batch(
         kind="apple-health",
         sources=(path,),
-        clues=Clues(
-            birth_date=_day(export.me.get("DateOfBirth", "")), sex=_SEX.get(export.me.get("BiologicalSex", ""), "")
-        ),
+        clues=_owner(export.me),
         resources=tuple(unique.values()),
         documents=(document,),
         losses=tuple(losses),
@@ -63,16 +66,18 @@ def read(path: Path, accept_plain_dtd: bool) -> Iterator[Batch]:
 
 
 def clinical_records(path: Path) -> dict[Path, Origin]:
-    """What the export tells of the health records that lie beside it: where each was fetched, and its FHIR release.
+    """What the export tells of the health records that lie beside it: where each was fetched, its FHIR release, and who
+    owns the device.
 
     Only the attributes of ClinicalRecord elements are looked at, in bounded memory; an entity ends the look. A file
     that is damaged gives what came before the damage: reading the export itself says what is wrong with it.
     """
     found: dict[Path, Origin] = {}
+    me: dict[str, str] = {}
     parser = expat.ParserCreate()
     parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
     parser.EntityDeclHandler = _no_entity
-    parser.StartElementHandler = lambda name, attributes: _note_record(found, path.parent, name, attributes)
+    parser.StartElementHandler = lambda name, attributes: _note_record(found, me, path.parent, name, attributes)
     try:
         with path.open("rb") as stream:
             while chunk := stream.read(CHUNK):
@@ -80,15 +85,24 @@ def clinical_records(path: Path) -> dict[Path, Origin]:
                 if len(found) > MAX_RECORDS:
                     break
     except (expat.ExpatError, InputError, OSError):
-        return found  # the reader of the export raises it, with its place
-    return found
+        pass  # the reader of the export raises it, with its place
+    return {place: replace(origin, owner=_owner(me)) for place, origin in found.items()}
+
+
+def _owner(me: Mapping[str, str]) -> Clues:
+    """Whose device it is, by the characteristics that the export tells."""
+    return Clues(birth_date=_day(me.get("DateOfBirth", "")), sex=_SEX.get(me.get("BiologicalSex", ""), ""))
 
 
 def _no_entity(*_: object) -> None:
     raise InputError("the file declares an entity", remedy="entities are never read")
 
 
-def _note_record(found: dict[Path, Origin], folder: Path, name: str, attributes: Mapping[str, str]) -> None:
+def _note_record(
+    found: dict[Path, Origin], me: dict[str, str], folder: Path, name: str, attributes: Mapping[str, str]
+) -> None:
+    if name == "Me":
+        me.update((key.removeprefix(CHARACTERISTIC), value) for key, value in attributes.items())
     place = attributes.get("resourceFilePath", "").lstrip("/")
     if name == "ClinicalRecord" and place and ".." not in Path(place).parts:
         found[folder / place] = Origin(attributes.get("sourceURL", ""), attributes.get("fhirVersion", ""))

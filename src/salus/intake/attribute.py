@@ -38,6 +38,8 @@ class Known:
     sex: str
     origins: frozenset[str] = frozenset()
     """The addresses under which servers know the person."""
+    joined: tuple[dict[str, Any], ...] = ()
+    """The person's identifiers on other servers, which an operator joined with the record."""
 
     @classmethod
     def of(cls, patient: dict[str, Any], accepted: frozenset[str] = frozenset()) -> Known:
@@ -48,18 +50,29 @@ class Known:
             birth_date=str(patient.get("birthDate", "")),
             sex=str(patient.get("gender", "")),
             origins=origins(patient),
+            joined=tuple(i for i in _listed(patient, "identifier") if isinstance(i, dict) and _origin(i)),
         )
 
 
 def origins(patient: dict[str, Any]) -> frozenset[str]:
     """The addresses under which servers know the person of a Patient resource."""
-    entries = patient.get("extension")
-    found = (
-        e.get("valueUri")
-        for e in (entries if isinstance(entries, list) else ())
-        if isinstance(e, dict) and e.get("url") == ORIGIN
-    )
-    return frozenset(address for address in found if isinstance(address, str))
+    return frozenset(_origin(patient))
+
+
+def _origin(element: dict[str, Any]) -> list[str]:
+    """The addresses on servers that the extensions of an element tell."""
+    found = [e.get("valueUri") for e in _listed(element, "extension") if isinstance(e, dict) and e.get("url") == ORIGIN]
+    return [address for address in found if isinstance(address, str)]
+
+
+def _listed(element: dict[str, Any], name: str) -> list[Any]:
+    held = element.get(name)
+    return held if isinstance(held, list) else []
+
+
+def from_server(element: dict[str, Any], address: str) -> dict[str, Any]:
+    """A Patient or an identifier that remembers under which address a server knows the person."""
+    return {**element, "extension": [*_listed(element, "extension"), {"url": ORIGIN, "valueUri": address}]}
 
 
 def origin_of(clues: Clues) -> str:
@@ -76,26 +89,23 @@ def is_another(clues: Clues, known: Known) -> bool:
 
 
 def with_origins(batch: Batch, known: Known) -> Batch:
-    """The batch with its Patient under every address that was known before, too."""
-    patient = batch.patient
-    lacking = known.origins - origins(patient) if patient is not None else ()
-    if patient is None or not lacking:
+    """The batch with its Patient under every address and joined identifier that was known before, too."""
+    if batch.patient is None:
         return batch
-    held = patient.get("extension")
-    added = [{"url": ORIGIN, "valueUri": address} for address in sorted(lacking)]
-    fuller = {**patient, "extension": [*(held if isinstance(held, list) else []), *added]}
-    resources = tuple(fuller if r is patient else r for r in batch.resources)
+    fuller = batch.patient
+    for address in sorted(known.origins - origins(fuller)):
+        fuller = from_server(fuller, address)
+    lacking = [i for i in known.joined if i not in _listed(fuller, "identifier")]
+    if lacking:
+        fuller = {**fuller, "identifier": [*_listed(fuller, "identifier"), *lacking]}
+    resources = tuple(fuller if r is batch.patient else r for r in batch.resources)
     return replace(batch, patient=fuller, resources=resources)
 
 
 def identifiers(patient: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     """The identifiers of a Patient resource as (system, value), the system "" where none is given."""
-    entries = patient.get("identifier")
-    return tuple(
-        (str(e.get("system", "")), str(e["value"]))
-        for e in (entries if isinstance(entries, list) else ())
-        if isinstance(e, dict) and e.get("value")
-    )
+    entries = (e for e in _listed(patient, "identifier") if isinstance(e, dict) and e.get("value"))
+    return tuple((str(e.get("system", "")), str(e["value"])) for e in entries)
 
 
 def attribute(clues: Clues, known: Known, kind: str = "") -> How:

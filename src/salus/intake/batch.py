@@ -57,7 +57,8 @@ class Batch:
     """All that one source gives for one person. ``patient`` is the Patient resource, where it brings one.
 
     ``shared`` are resources that name nobody (practitioners, medicines, places) and that ``clues`` say who refers to;
-    where they name nobody either, it is told of them that no record refers to them.
+    where they name nobody either, it is told of them that no record refers to them. ``listed``: what the
+    export of a person's own device, which lists the file, says of that person.
     """
 
     kind: str
@@ -69,6 +70,7 @@ class Batch:
     patient: dict[str, Any] | None = None
     sha256: str = ""
     shared: bool = False
+    listed: Clues | None = None
 
     @property
     def counts(self) -> dict[str, int]:

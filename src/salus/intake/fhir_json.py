@@ -34,10 +34,12 @@ _DATE_KEYS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What is known of a file from elsewhere: where its resource was fetched, and the FHIR release it is in."""
+    """What is known of a file from elsewhere: where its resource was fetched, the FHIR release it is in, and on whose
+    device it lay."""
 
     url: str = ""
     release: str = ""
+    owner: Clues | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,9 @@ class FileSet:
 
     def read(self, path: Path) -> Iterator[Batch]:
         """The batches of one JSON file. Raises InputError like :func:`salus.intake.fhir_json.read`."""
-        yield from self._batches([fhir_json.source_of(path, self._origins.get(path))])
+        origin = self._origins.get(path)
+        for batch in self._batches([fhir_json.source_of(path, origin)]):
+            yield replace(batch, listed=origin.owner) if origin else batch
 
     def read_lines(self, path: Path) -> Iterator[Batch]:
         """The batches of one file of lines."""
