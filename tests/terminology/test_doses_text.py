@@ -108,6 +108,8 @@ def test_forms_of_the_grammar(sig, low, per_day, daily):
         ("10 mg every other day", None, "5"), ("2 x 20 mg tablets daily", None, "40"),
         ("two 40 mg tablets daily", None, "80"),
         ("furosemide 40 mg 2 tabs daily", "40", "80"), ("20 mg 1-0-1", None, "40"),
+        ("20 mg-0-20 mg", None, "40"), ("500mg-0-500mg", None, "1000"), ("20mg - 10mg - 20mg - 0", None, "50"),
+        ("0-0-2 Tabl", "10", "20"), ("20 mg-0-20 ml", None, None), ("10 mg-0-20", None, None),
         ("5 mg daily Mon-Fri", None, "3.571428571428571428571428571"),
         ("1 g daily in 4 divided doses", None, "1000"), ("12 units at bedtime", "10", None),
         ("1-2 tablets (20 mg) daily", "20", None),

@@ -30,6 +30,8 @@ def converted(value, unit, target, analyte=None):
         ("kg/m²", "kg/m2"), ("Kg", "kg"), ("lbs", "[lb_av]"), ("g%", "g/dL"), ("mg%", "mg/dL"), ("years", "a"),
         ("PG", "pg"), ("cells/µL", "/uL"), ("mm/hr", "mm/h"), ("U/l", "U/L"), ("ng/mL FEU", "ng/mL{FEU}"),
         ("mg/mmol creat", "mg/mmol"), ("MG/G CREAT", "mg/g"), (" mg/dL ", "mg/dL"),
+        ("mmol/ltr", "mmol/L"), ("g/Litre", "g/L"), ("ug/mg creat", "ug/mg"), ("mg/mmol Cr", "mg/mmol"),
+        ("mg/g (creatinine)", "mg/g"), ("mg/gCr", "mg/g"), ("mg/mmol of creatinine", "mg/mmol"),
     ],
 )  # fmt: skip
 def test_a_spelling_stands_for_one_unit(spelling, code):

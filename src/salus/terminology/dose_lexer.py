@@ -22,6 +22,9 @@ _OPTIONAL_END = re.compile(r"(?<=[A-Za-z])\((?:s|n|en|e|es)\)")
 _DECIMAL = r"\d+(?:[.,]\d+)*"
 _NUMBER = rf"(?:{_DECIMAL}/{_DECIMAL}|{_DECIMAL}|[.,]\d+)"
 _SCHEME = re.compile(rf"(?<![\w/.,+-]){_NUMBER}(?:\s?[-+]\s?{_NUMBER}){{2,3}}(?![\w/+-]|[.,]\d)")
+_UNIT_EACH = re.compile(
+    rf"(?<![\w/.,+-]){_NUMBER}(?:\s?[A-Za-z]{{1,9}})?(?:\s?-\s?{_NUMBER}(?:\s?[A-Za-z]{{1,9}})?){{2,3}}(?![\w/+-]|[.,]\d)"
+)
 _SLASHED = re.compile(r"(?<![\w/.,+-])[0-4](?:\s?/\s?[0-4]){2,3}(?![\w/+-]|[.,]\d)")
 """A scheme with slashes ("1/0/1"); a nought in it tells it from a date or a row of strengths."""
 _WEEKDAYS = re.compile(r"\b(?:Mo|Di|Mi|Do|Fr|Sa|So)\b\.?(?:\s?(?:,|/|\+|und|u\.)?\s?\b(?:Mo|Di|Mi|Do|Fr|Sa|So)\b\.?)+")
@@ -75,7 +78,19 @@ def fold(text: str) -> str:
     text = _WEEKDAYS.sub(lambda m: " ".join(_DAY_NAMES[day] for day in re.findall(r"[A-Z][a-z]", m[0])), text)
     text = _GLUED_TIMES.sub(" x ", _OPTIONAL_END.sub("", text))
     text = re.sub(r"(?<=[a-z])-(?=(?:half|quarter|quarts?|times?|daily|weekly)\b)", " ", text, flags=re.IGNORECASE)
-    return re.sub(r"\bb/d\b", "bd", text, flags=re.IGNORECASE)
+    text = re.sub(r"\bb/d\b", "bd", text, flags=re.IGNORECASE)
+    return _UNIT_EACH.sub(_unit_once, text)
+
+
+def _unit_once(scheme: re.Match[str]) -> str:
+    """ "20 mg-0-20 mg" as "20-0-20 mg": a scheme whose amounts each bear one and the same unit."""
+    parts = [re.fullmatch(rf"\s?({_NUMBER})\s?([A-Za-z]*)\s?", part) for part in scheme[0].split("-")]
+    amounts = [(part[1], part[2]) for part in parts if part]
+    written = {unit for amount, unit in amounts if amount != "0" or unit}
+    unit = min(written, default="")
+    if len(amounts) != len(parts) or len(written) != 1 or unit.lower() not in units():
+        return scheme[0]
+    return f"{'-'.join(amount for amount, _ in amounts)} {unit}"
 
 
 def tokens(text: str) -> list[Token]:

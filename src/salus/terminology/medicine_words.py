@@ -207,7 +207,8 @@ class Reader:
                 text = spans.get((place, stop), "")
                 named = known.get(text)
                 if named and not (stop == place + 1 and _no_name(tokens, place, found)):
-                    kind = "i" if "/" in text else named[0]  # "sitagliptin/metformin" is no brand
+                    # "sitagliptin/metformin" is no brand, nor is "chondroitin" one of chondroitin sulfates
+                    kind = "i" if "/" in text or named[1].startswith(text) else named[0]
                     found.append(_Match(place, stop, kind, frozenset(named[1].split("+"))))
                     place = stop
                     break

@@ -33,12 +33,17 @@ _IN_USE = ("mg/dL", "mg/mL", "ug/mL", "pg/mL", "ng/L", "mmol/L", "nmol/L", "pmol
 _GENERIC = {"cholesterol": "total-cholesterol"}
 _SPACES = re.compile(r"\s+")
 _INNER_SPACE = re.compile(r"(?<!\d) | (?!\d)")
+_PER_CREATININE = re.compile(
+    r"(/(?:mg|g|u?mol|mmol))\W{0,2}(?:of )?(?:urinary )?(?:cr|kre|[ck]rea(?:t(?:inine?)?)?)\W{0,2}$", re.IGNORECASE
+)
 _REWRITES = (
     (re.compile(r"[×*x]?\s*10\s*(?:\^|\*\*|\*|e|hoch)\s*(\d{1,2})\s*/", re.IGNORECASE), r"10*\1/"),
     (re.compile(r"\{?1[.,]73\s*(?:m\^?2|sq\.?\s*m|qm|_m2)?\}?$", re.IGNORECASE), "{1.73_m2}"),
     (re.compile(r"\s*/\s*"), "/"),
     (re.compile(r"(?<=[A-Za-z])\^(?=\d)"), ""),
     (re.compile(r"\bmc(?=(?:g|mol|l|kat)\b)", re.IGNORECASE), "u"),
+    (re.compile(r"(?<![a-z])(?:lit(?:re|er)s?|ltrs?)(?![a-z])", re.IGNORECASE), "L"),
+    (_PER_CREATININE, r"\1"),
 )
 _SIGNS = str.maketrans({"µ": "u", "μ": "u", "²": "2", "³": "3", "⁶": "^6", "⁹": "^9", "·": "."})
 
