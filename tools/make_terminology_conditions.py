@@ -398,11 +398,16 @@ def write_concepts(folder: Path, target: Path) -> None:
             "\t".join((row["concept"], row["display"], broader, preferred.get(row["concept"], ""), row["aspect"]))
         )
     lines += [
-        "\t".join((name, entry["display"], entry.get("parents", ""), f"snomed|{entry['snomed'][0]}", entry["nature"]))
+        "\t".join((name, entry["display"], entry.get("parents", ""), _first_code(entry), entry["nature"]))
         for name, entry in own()["concept"].items()
     ]
     lines += concept_lines(folder / "labs")
     target.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def _first_code(entry: Any) -> str:
+    """The code that stands for one of our own concepts, where one is given."""
+    return f"snomed|{entry['snomed'][0]}" if entry.get("snomed") else ""
 
 
 def _preferred(folder: Path) -> dict[str, str]:
