@@ -230,6 +230,24 @@ def test_the_age_of_a_relative_in_words_and_bounds(told, ages):
     assert (found.youngest, found.oldest) == ages
 
 
+@pytest.mark.parametrize(
+    ("died", "onset", "oldest", "words"),
+    [
+        ({"deceasedAge": {"value": 48, "unit": "a"}}, {}, 48, ", died at 48 years"),
+        ({"deceasedString": "before 60"}, {}, 59, ", died by 59 years"),
+        ({"deceasedRange": {"high": {"value": 50, "unit": "a"}}}, {"onsetString": "after 40"}, 50, "died by 50 years"),
+        ({"deceasedAge": {"value": 80, "unit": "a"}}, {"onsetAge": {"value": 48, "unit": "a"}}, 48, ", at 48 years"),
+        ({"deceasedBoolean": True}, {}, None, MI.partition("|")[2]),
+    ],
+)
+def test_what_a_relative_died_with_began_before_the_death(died, onset, oldest, words):
+    body = relative("role|FTH", MI, **died)
+    body["condition"][0].update(onset)
+    (found,) = known(body).family("myocardial-infarction")
+    assert found.oldest == oldest
+    assert found.statement.words.endswith(words)
+
+
 def test_a_relative_is_known_by_the_code_of_the_person_too():
     (found,) = known(relative("snomed|66839005", MI, age=50)).family("myocardial-infarction")
     assert (found.kin.role, found.premature) == ("father", True)
@@ -245,6 +263,27 @@ def test_a_pregnancy_status_in_words_counts_and_one_that_cannot_be_read_leaves_i
     told = result("loinc|82810-3", None)
     assert known(told | {"valueCodeableConcept": {"text": "Pregnant"}}, sex="female").pregnancy.state == "present"
     assert known(told | {"valueCodeableConcept": {"text": "zxqv"}}, sex="female").pregnancy.state == "possible"
+
+
+def test_care_in_a_pregnancy_leaves_it_open_until_it_must_be_over():
+    scan = {"resourceType": "Procedure", "status": "completed", "code": {"text": "Antenatal ultrasound scan"}}
+    woman = {"sex": "female"}
+    assert known(scan | {"performedDateTime": "2026-05-25"}, **woman).pregnancy.state == "possible"
+    assert known(scan | {"performedDateTime": "2025-05-25"}, **woman).pregnancy.state == "not-recorded"
+    assert known(scan, **woman).pregnancy.state == "not-recorded"
+    birth = condition("snomed|169763008", onset="2026-05-28")
+    assert known(scan | {"performedDateTime": "2026-05-25"}, birth, **woman).pregnancy.state == "not-recorded"
+
+
+@pytest.mark.parametrize(("status", "state"), [("active", "past"), ("intended", "not-recorded")])
+def test_a_device_in_use_tells_of_what_it_was_put_in_for(status, state):
+    used = {"resourceType": "DeviceUseStatement", "status": status, "device": {"display": "Coronary stent"}}
+    assert known(used | {"timingDateTime": "2025-02-01"}).about("cardiovascular-disease").state == state
+
+
+def test_a_device_in_use_that_nobody_knows_is_named():
+    used = {"resourceType": "DeviceUseStatement", "status": "active", "device": {"display": "Zyxq graft"}}
+    assert [u.words for u in known(used).not_understood] == ["Zyxq graft"]
 
 
 def test_a_pregnancy_beside_the_sex_male_has_to_be_settled():

@@ -330,12 +330,14 @@ def _certainty(element: Any) -> str:
 
 
 DATES = (
-    "period", "performedDateTime", "performedPeriod", "occurrenceDateTime", "recordedDate", "date", "authored",
+    "period", "performedDateTime", "performedPeriod", "occurrenceDateTime", "timingDateTime", "timingPeriod",
+    "recordedDate", "recordedOn", "date", "authored",
 )  # fmt: skip
 _EVENT_CODE = {
     "Encounter": ("class", "type"),
     "Procedure": ("code",),
     "Device": ("type",),
+    "DeviceUseStatement": ("device",),
     "AllergyIntolerance": ("code",),
     "FamilyMemberHistory": ("condition",),
     "Immunization": ("vaccineCode",),
@@ -354,7 +356,7 @@ def event(source: Source, body: Body, names: Names = no_names) -> Event:
             if kind == "Encounter" and name == "class" and isinstance(item, dict) and item.get("code"):
                 found.append(Code(str(item.get("system", "")), str(item["code"]), str(item.get("display", ""))))
                 continue
-            inner = item.get("code") if kind == "FamilyMemberHistory" and isinstance(item, dict) else item
+            inner = _named_by(kind, item) if isinstance(item, dict) else item
             found.extend(codings(inner))
             words.append(text_of(inner))
     return Event(
@@ -367,6 +369,13 @@ def event(source: Source, body: Body, names: Names = no_names) -> Event:
         period=span_of(body, *DATES),
         body=body,
     )
+
+
+def _named_by(kind: str, item: dict[str, Any]) -> Any:
+    """The CodeableConcept that names what an event is of; a device in use is referred to, by its name."""
+    if kind == "DeviceUseStatement":
+        return {"text": item.get("display")}
+    return item.get("code") if kind == "FamilyMemberHistory" else item
 
 
 def _event_status(body: Body) -> str:

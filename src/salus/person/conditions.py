@@ -23,7 +23,8 @@ _ASSERTIONS: dict[str, State] = {"present": "present", "historical": "past", "po
 _OVER = ("inactive", "remission", "resolved")
 """What says that a problem is over. A status that cannot be read says nothing of the kind."""
 _DONE = ("completed", "in-progress", "active", "")
-_NOT_DONE = ("preparation", "not-done", "entered-in-error", "inactive")
+_DONE_KINDS = ("Procedure", "Device", "DeviceUseStatement")
+_NOT_DONE = ("preparation", "not-done", "entered-in-error", "inactive", "intended")
 ACUTE_DAYS = 28
 """Four weeks, within which ICD-10 calls an infarction acute (I21)."""
 _CERTAINTY: dict[str, State] = {"G": "present", "Z": "past", "V": "possible", "A": "denied"}
@@ -42,7 +43,7 @@ class Entry:
 
 def recorded(chart: Chart) -> tuple[tuple[Entry, ...], tuple[NotUnderstood, ...]]:
     """Every diagnosis and procedure that could be read, and those that could not."""
-    done = (*chart.events("Procedure"), *chart.events("Device"))
+    done = tuple(event for kind in _DONE_KINDS for event in chart.events(kind))
     told = (chart.conditions(), done, chart.future(), chart.mentions(), chart.patient, chart.now)
     return chart.kept("diagnoses", lambda: _read(chart, *told[:4]))
 
@@ -70,7 +71,7 @@ def _read(
             continue
         if not meaning.understood:
             unread.append(_unread(procedure, meaning))
-        elif procedure.kind == "Device" and not meaning.concepts:
+        elif procedure.kind != "Procedure" and not meaning.concepts:
             continue  # a cuff or a pump tells of no disease
         else:
             entries.append(_of_procedure(procedure, meaning))
@@ -194,7 +195,7 @@ def _state(chart: Chart, condition: Condition, meaning: Diagnosis) -> State:
 def _of_procedure(procedure: Event, meaning: Diagnosis) -> Entry:
     evidence = (place(procedure.source, label="procedure"),)
     name = name_of(procedure.text, procedure.codes)
-    device = procedure.kind == "Device"
+    device = procedure.kind != "Procedure"
     done = procedure.status in _DONE
     when = "" if device and procedure.period is None else on(procedure.period)
     words = f"{'device' if device else 'procedure'}: {name}{when}"

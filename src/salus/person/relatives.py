@@ -162,28 +162,33 @@ def not_understood(chart: Chart) -> tuple[NotUnderstood, ...]:
 def _of_event(chart: Chart, event: Event) -> Iterator[Relative]:
     kin = kin_of(event.body.get("relationship"), event.body.get("sex"))
     who = called(event.body.get("relationship"))
+    earliest, died = _ages_of(event.body, "deceased")
     for number, item in enumerate(dicts(event.body.get("condition"))):
         codes, text = codings(item.get("code")), text_of(item.get("code"))
         meaning = chart.terminology.diagnosis(codes, text)
         if not meaning.concepts or meaning.aspect in ("denied", "risk"):
             continue
-        youngest, oldest = _onset(item)
+        youngest, oldest = _ages_of(item, "onset")
         at = f", at {youngest} years" if youngest is not None and youngest == oldest else ""
+        if died is not None and (oldest is None or died < oldest):
+            oldest = died  # whatever it was, it began in life
+            at = f", died {'at' if earliest == died else 'by'} {died} years"
         words = f"family history: {who}, {name_of(text, codes)}{at}"
         evidence = (place(event.source, f"condition[{number}].code", "family history"),)
         statement = Statement("present", words, answer.text_of(event.period), evidence)
         yield Relative(kin, meaning.concepts, youngest, oldest, statement)
 
 
-def _onset(item: Mapping[str, Any]) -> tuple[int | None, int | None]:
-    """The youngest and oldest age in completed years at which it may have begun; None where that is not told."""
-    age, bound = _years(item.get("onsetAge")), _comparator(item.get("onsetAge"))
+def _ages_of(item: Mapping[str, Any], what: str) -> tuple[int | None, int | None]:
+    """The youngest and oldest age in completed years that an "onset" or a death ("deceased") may have been at; None
+    where that is not told."""
+    age, bound = _years(item.get(f"{what}Age")), _comparator(item.get(f"{what}Age"))
     if age is not None:
         return {"<": (None, age - 1), "<=": (None, age), ">": (age + 1, None), ">=": (age, None)}.get(bound, (age, age))
-    bounds = item.get("onsetRange")
+    bounds = item.get(f"{what}Range")
     if isinstance(bounds, dict):
         return _years(bounds.get("low")), _years(bounds.get("high"))
-    text = item.get("onsetString")
+    text = item.get(f"{what}String")
     return _ages(text.strip()) if isinstance(text, str) else (None, None)
 
 

@@ -31,7 +31,7 @@ def pregnancy(chart: Chart, entries: Iterable[Entry], noted: Iterable[Noted]) ->
 
     A statement counts for 43 weeks, its end (a birth) ends what was said before, a denial counts for 30 days.
     """
-    told = [s for e in entries if "pregnancy" in e.meaning.concepts and not e.family for s in (e.statement,)]
+    told = [_cared_for(e) for e in entries if "pregnancy" in e.meaning.concepts and not e.family]
     told += [n.statement for n in noted if "pregnancy" in n.concepts]
     told += _statuses(chart, "pregnancy-status", ("pregnant", "pregnancy"), "not-pregnant", "pregnancy status")
     told += _due(chart)
@@ -48,6 +48,13 @@ def pregnancy(chart: Chart, entries: Iterable[Entry], noted: Iterable[Noted]) ->
     if chart.patient.sex == "male":
         kept = [_contradicted(s) for s in kept]
     return settle("pregnancy", kept)
+
+
+def _cared_for(entry: Entry) -> Statement:
+    """What an entry says of a pregnancy. A dated procedure of antenatal care leaves it open whether it goes on."""
+    statement = entry.statement
+    source = statement.evidence[0].source.ref
+    return replace(statement, state="possible") if source.startswith("Procedure/") and statement.when else statement
 
 
 def _contradicted(statement: Statement) -> Statement:

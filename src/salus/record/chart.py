@@ -63,8 +63,8 @@ K = TypeVar("K")
 V = TypeVar("V", Patient, Observation, Condition, Medication, Event, Blob)
 
 _EVENTS = (
-    "Encounter", "Procedure", "Device", "AllergyIntolerance", "FamilyMemberHistory", "Immunization",
-    "QuestionnaireResponse",
+    "Encounter", "Procedure", "Device", "DeviceUseStatement", "AllergyIntolerance", "FamilyMemberHistory",
+    "Immunization", "QuestionnaireResponse",
 )  # fmt: skip
 _MEDICATIONS = ("MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration")
 OUTDATED = ("MedicationPrescription",)
@@ -190,8 +190,8 @@ class Chart:
         return tuple(self._recall("medications", ()))
 
     def events(self, kind: str) -> tuple[Event, ...]:
-        """Resources of one of the kinds Encounter, Procedure, Device, AllergyIntolerance, FamilyMemberHistory,
-        Immunization, QuestionnaireResponse."""
+        """Resources of one of the kinds Encounter, Procedure, Device, DeviceUseStatement, AllergyIntolerance,
+        FamilyMemberHistory, Immunization, QuestionnaireResponse."""
         return tuple(self._recall("events", (kind,)))
 
     def mentions(self) -> tuple[Mention, ...]:
