@@ -71,8 +71,16 @@ ADDED = {
     "hcz": "hydrochlorothiazide", "vitamin d": "vitamin d", "tylenol 3": "acetaminophen+codeine",
     "tylenol #3": "acetaminophen+codeine", "tylenol no.3": "acetaminophen+codeine",
     "tylenol 4": "acetaminophen+codeine", "tylenol #4": "acetaminophen+codeine", "procaine penicillin": "penicillin g",
+    "humaninsulin": "insulin human", "insulin isophan": "insulin human", "insulina humana nph": "insulin human",
+    "cotrimoxazol": "sulfamethoxazole+trimethoprim", "bempedoinsaure": "bempedoic acid", "pankreatin": "pancreatin",
+    "natriumchlorid": "sodium chloride", "methylprednisolonaceponat": "methylprednisolone aceponate",
+    "clavulanico": "clavulanate", "acido clavulanico": "clavulanate", "butylscopolamin": "butylscopolamine",
+    "butylscopolamine": "butylscopolamine", "hyoscine butylbromide": "butylscopolamine",
+    "scopolamine butylbromide": "butylscopolamine", "dimetinden": "dimethindene", "dimethindene": "dimethindene",
+    "canrenone": "canrenone",
 }  # fmt: skip
-"""Names that RxNorm's products use and no row of the tables explains (RxNorm: "glycopyrrolate 1 MG Oral Tablet")."""
+"""Names that RxNorm's products use and no row of the tables explains (RxNorm: "glycopyrrolate 1 MG Oral Tablet"), and
+German, Spanish and Italian ones of the catalogues in make_terminology_brands.toml."""
 
 
 def canonical(ingredients: str) -> str:
@@ -175,10 +183,38 @@ def names(folder: Path, shipped: Table) -> None:
             found.setdefault(fold(row["name"]), {canonical(row["ingredients"])})
     for row in read(folder, "inn_variants"):
         found.setdefault(fold(row["name"]), {canonical(row["ingredient"])})
+    for name, sets in list(found.items()):
+        for spelled in _romance(name) - found.keys() - brands.keys() if len(sets) == 1 and name.isalpha() else ():
+            shipped.names["i", spelled] = next(iter(sets))
     brands = {name: sets for name, sets in brands.items() if name not in found}
     for kind, names in (("i", found), ("b", brands)):
         for name, sets in _with_short(names).items():
             shipped.names[(kind, name)] = next(iter(sets)) if len(sets) == 1 else "?"
+
+
+_ENDINGS = (
+    ("sartan", "sartana"), ("xaban", "xabana"), ("gatran", "gatrana"), ("profen", "profeno"), ("oxen", "oxeno"),
+    ("enac", "enaco"), ("olac", "olaco"), ("tropium", "tropio"), ("zetimibe", "zetimiba"), ("tinib", "tinibe"),
+    ("mab", "mabe"), ("actone", "attone"),
+)  # fmt: skip
+_BEGINNINGS = (
+    ("spir", "espir"), ("strept", "estrept"), ("simva", "sinva"), ("amlodipin", "anlodipin"), ("warf", "varf"),
+    ("ketor", "cetor"), ("ketoc", "cetoc"), ("ketop", "cetop"),
+)  # fmt: skip
+
+
+def _romance(name: str) -> set[str]:
+    """How Portuguese, Spanish and Italian spell the name of a substance where they differ by rule: "losartana",
+    "espironolactona", "ibuprofeno". Read in lists of medicines of Brazil, Spain and Italy; a made name may be used by
+    nobody, and none takes the place of one that a table holds.
+    """
+    found = {name}
+    found |= {name.removesuffix(end) + other for end, other in _ENDINGS if name.endswith(end)}
+    found |= {
+        other + each.removeprefix(start) for each in found for start, other in _BEGINNINGS if each.startswith(start)
+    }
+    found |= {each.replace("ll", "l") for each in found}
+    return found - {name}
 
 
 def brands_of_dmd(folder: Path, shipped: Table, words: Reader) -> None:

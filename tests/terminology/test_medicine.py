@@ -455,3 +455,27 @@ def test_an_entry_whose_own_words_say_that_it_is_not_taken_is_not_read(text: str
 
 def test_an_allergy_may_say_that_the_medicine_was_stopped() -> None:
     assert shipped().substance([], "Lisinopril (discontinued)").ingredients == ("lisinopril",)
+
+
+@pytest.mark.parametrize(
+    ("text", "ingredients"),
+    [
+        ("Bisoprololfumarat 5 mg", "bisoprolol"), ("Bisoprololhemifumarat", "bisoprolol"),
+        ("Metforminhydrochlorid 1000 mg Filmtabletten", "metformin"), ("Tiotropiumbromid", "tiotropium"),
+        ("Losartankalium", "losartan"), ("Atorvastatincalcium", "atorvastatin"), ("enalaprilmaleaat", "enalapril"),
+        ("natriumvalproaat", "valproate"), ("Testosteronundecanoat", "testosterone"), ("Ibuprofen-Lysin", "ibuprofen"),
+        ("Bisoprololfumarat/Hydrochlorothiazid 5/12,5", "bisoprolol+hydrochlorothiazide"),
+        ("losartana potássica 50 mg", "losartan"), ("sinvastatina 20mg", "simvastatin"), ("varfarina", "warfarin"),
+        ("besilato de anlodipino 5 mg comprimido", "amlodipine"), ("espironolactona", "spironolactone"),
+        ("maleato de enalapril + hidroclorotiazida", "enalapril+hydrochlorothiazide"), ("ibuprofeno", "ibuprofen"),
+        ("alopurinol", "allopurinol"), ("ezetimiba", "ezetimibe"), ("rivaroxabana", "rivaroxaban"),
+        ("losartan potassico", "losartan"), ("amoxicilina clavulánico", "amoxicillin+clavulanate"),
+        ("spironolattone", "spironolactone"), ("Catapresan", "clonidine"), ("Dianben 850 mg", "metformin"),
+        ("METFORMINE ACC 1000MG CPR", "metformin"), ("glucosamine chondroitin", "chondroitin sulfates+glucosamine"),
+        # a metal that may be an ingredient of its own, and a salt without a name
+        ("Calciumacetat", ""), ("Zinksulfat", ""), ("Amlodipincalcium", ""), ("phosphate", ""),
+        ("besilato de xyzzy", ""), ("besilato anlodipino xyzzy", ""),
+    ],
+)  # fmt: skip
+def test_salts_in_one_word_and_before_the_name(text: str, ingredients: str) -> None:
+    assert "+".join(read(text=text).ingredients) == ingredients

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
@@ -200,6 +200,7 @@ class Reader:
             for last in range(first, min(first + LONGEST_NAME, len(tokens)))
         }
         known = self._tables.names(_KINDS, spans.values())
+        known |= self._glued({text for text in spans.values() if text.isalpha() and text not in known})
         found: list[_Match] = []
         place = 0
         while place < len(tokens):
@@ -207,13 +208,25 @@ class Reader:
                 text = spans.get((place, stop), "")
                 named = known.get(text)
                 if named and not (stop == place + 1 and _no_name(tokens, place, found)):
-                    # "sitagliptin/metformin" is no brand, nor is "chondroitin" one of chondroitin sulfates
-                    kind = "i" if "/" in text or named[1].startswith(text) else named[0]
-                    found.append(_Match(place, stop, kind, frozenset(named[1].split("+"))))
+                    names = frozenset(named[1].split("+"))
+                    found.append(_Match(place, stop, "i" if _is_descriptive(text, names) else named[0], names))
                     place = stop
                     break
             else:
                 place += 1
+        return found
+
+    def _glued(self, words: Collection[str]) -> dict[str, tuple[str, str]]:
+        """What words name that are an ingredient and its salt in one, as German and Dutch write them
+        ("bisoprololfumarat", "natriumvalproaat")."""
+        parts = {word: dict(_parts(word)) for word in words}
+        pairs = {pair for cut in parts.values() for base, pair in cut.items() for pair in (base, pair) if pair}
+        known = self._tables.names(("i",), pairs) if pairs else {}
+        found = {}
+        for word, cut in parts.items():
+            named = {known[base][1] for base, pair in cut.items() if base in known and _agrees(known, base, pair)}
+            if len(named) == 1 and "+" not in min(named):
+                found[word] = ("i", min(named))
         return found
 
     def _judge(self, phrase: str, tokens: Sequence[_Token], matches: Sequence[_Match]) -> Named:
@@ -258,7 +271,7 @@ class Reader:
                 continue
             if word in lists["marks"]:
                 return word, True
-            if word in lists["harmless"] or (word in lists["salts"] and _behind_name(tokens, place, taken)):
+            if word in lists["harmless"] or (word in lists["salts"] and _beside_name(tokens, place, taken)):
                 continue
             if word in lists["metals"] and _behind_name(tokens, place, taken) and self._is_salt(tokens, place, matches):
                 continue
@@ -295,6 +308,30 @@ class Reader:
         return len(word) <= 3 and not any(fold(partner).startswith(word) for partner in partners)
 
 
+def _parts(word: str) -> Iterator[tuple[str, str]]:
+    """An ingredient's name that a word may begin or end with, the rest being a salt; and the name of the pair in the
+    tables where it needs to be there, since the metal may be an ingredient of its own."""
+    lists = _lists()
+    for salt in (*lists["salts"], *lists["metals"]):
+        short = salt.removesuffix("e")  # "hemifumarat"
+        base = word.removesuffix(salt if word.endswith(salt) else short)
+        if base == word or len(short) < _SHORTEST or len(base) < _SHORTEST:
+            continue
+        metal = lists["metals"].get(salt, "")
+        for name in (base, f"{base}e"):
+            yield name, f"{name} {metal}" if metal and metal not in _ONLY_SALTS else ""
+    for metal, english in lists["metals"].items():
+        if english in _ONLY_SALTS and len(metal) >= _SHORTEST and word.startswith(metal):
+            yield word.removeprefix(metal), ""
+
+
+def _agrees(known: Mapping[str, tuple[str, str]], base: str, pair: str) -> bool:
+    """True where no pair is needed, or the tables know it under the one ingredient."""
+    return not pair or (pair in known and known[pair][1] == known[base][1])
+
+
+_SHORTEST = 4
+"""Letters of a salt and of a name that are looked for in one word."""
 _KINDS = ("i", "b")
 _ONLY_SALTS = ("sodium", "potassium")
 """Metals that beside an ingredient are its salt; calcium, magnesium and zinc may be an ingredient of their own."""
@@ -328,6 +365,11 @@ _AROUND_A_CLASS = (
 )
 
 
+def _is_descriptive(text: str, names: Collection[str]) -> bool:
+    """True for the name of a product that is no brand: "sitagliptin-metformin", "chondroitin" of the sulfates."""
+    return "/" in text or all(name in text or name.startswith(text) for name in names)
+
+
 def _no_name(tokens: Sequence[_Token], place: int, found: Sequence[_Match]) -> bool:
     """A single word that is a form, or a salt behind an ingredient, and only by chance also a name."""
     lists = _lists()
@@ -341,6 +383,7 @@ def _no_name(tokens: Sequence[_Token], place: int, found: Sequence[_Match]) -> b
     return behind and (word in lists["salts"] or word in lists["metals"])
 
 
+_OF = ("de", "di", "do", "da", "del")
 _ALSO_NAMES = ("hct", "hctz", "hzt", "hcz")
 """Short names of hydrochlorothiazide, which stand for it behind another ingredient."""
 
@@ -353,6 +396,12 @@ def _behind_name(tokens: Sequence[_Token], place: int, taken: set[int]) -> bool:
         if tokens[before].word in _FIRM and not tokens[before].amount:
             return False
     return False
+
+
+def _beside_name(tokens: Sequence[_Token], place: int, taken: set[int]) -> bool:
+    """Whether a salt stands behind a name, or before one as Romance languages put it ("besilato de anlodipino")."""
+    of = place + 1 < len(tokens) and tokens[place + 1].word in _OF
+    return _behind_name(tokens, place, taken) or (of and place + 2 in taken)
 
 
 def _is_suffix(tokens: Sequence[_Token], place: int, taken: set[int]) -> bool:
