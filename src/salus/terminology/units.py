@@ -45,6 +45,7 @@ _REWRITES = (
     (re.compile(r"(?<![a-z])(?:lit(?:re|er)s?|ltrs?)(?![a-z])", re.IGNORECASE), "L"),
     (_PER_CREATININE, r"\1"),
 )
+_MEGA = re.compile(r"M(?=[a-z])")
 _SIGNS = str.maketrans({"µ": "u", "μ": "u", "²": "2", "³": "3", "⁶": "^6", "⁹": "^9", "·": "."})
 
 
@@ -93,6 +94,7 @@ def _folded() -> dict[str, frozenset[str]]:
         known.setdefault(spelling.casefold(), set()).update(units)
     used = [analyte.canonical.code for analyte in _analytes().values()]
     used += [link.linked.code for analyte in _analytes().values() for link in analyte.links.values()]
+    used += [unit for meant in _spellings().values() for unit in meant]
     for unit in (*used, *ucum.settings()["kind"].values(), *_IN_USE):
         known.setdefault(unit.casefold(), set()).add(ucum.parse(unit).code)
     return {spelling: frozenset(units) for spelling, units in known.items()}
@@ -131,7 +133,10 @@ def readings(unit: str) -> tuple[str, ...]:
 def _with_other_case(code: str) -> tuple[str, ...]:
     """A UCUM unit, and where nobody uses it the unit that differs in case only: "Mmol/L" may be meant for "mmol/L"."""
     other = _folded().get(code.casefold(), frozenset())
-    return (code,) if code in other or len(code) < 2 else tuple(sorted({code, *other}))
+    if code in other or len(code) < 2:
+        return (code,)
+    milli = _parsed(_MEGA.sub("m", code))  # no laboratory reports megamoles, nor megagrams
+    return tuple(sorted({code, *other, *([milli] if milli else [])}))
 
 
 def canonical(unit: str, analyte: str | None = None) -> str:
