@@ -214,8 +214,9 @@ def test_no_text_breaks_the_reader(text):
         assert ucum.parse(unit).code == unit
 
 
-@given(st.sampled_from(sorted(units._folded())), st.sampled_from([str.upper, str.lower, str.title, str]))
-def test_case_never_gives_a_unit_of_another_size(spelling, change):
-    found = units.readings(change(spelling))
-    if len(found) == 1 and found[0] != change(spelling):  # "S" is siemens, whatever "s" is
-        assert found[0] in units._folded().get(spelling, frozenset(found)) or found[0] in units.readings(spelling)
+@pytest.mark.parametrize("change", [str.upper, str.lower, str.title, str])
+def test_case_never_gives_a_unit_of_another_size(change):
+    for spelling in units._folded():
+        found = units.readings(change(spelling))
+        if len(found) == 1 and found[0] != change(spelling):  # "S" is siemens, whatever "s" is
+            assert found[0] in units._folded()[spelling] or found[0] in units.readings(spelling)
