@@ -13,8 +13,6 @@ from salus.formats.types import Volume
 
 Plane = Literal["axial", "coronal", "sagittal"]
 _AXIS: dict[Plane, int] = {"axial": 0, "coronal": 1, "sagittal": 2}
-LETTERS = (("R", "L"), ("A", "P"), ("F", "H"))
-"""The two ends of each LPS axis, low end first: right-left, anterior-posterior, foot-head."""
 
 
 def has_geometry(volume: Volume) -> bool:

@@ -117,6 +117,7 @@ _REFUSALS = {
     "empty": ("the file is empty", "export it again"),
     "wfdb-companion": ("a signal or annotation file without its WFDB header", "take in the .hea file with it"),
     "table": ("a table of values, not a note", "tables (CSV, TSV, raw genotype files) are not read yet"),
+    "cda": ("a CDA document: not read yet", "export the record as FHIR JSON"),
     "xml": ("XML of a kind that is not read", "of XML, Apple Health's export.xml is read"),
     "pdf": ("a PDF: not read yet", "export the text"),
     "rtf": ("an RTF document: not read yet", "save it as plain text"),

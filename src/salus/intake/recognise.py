@@ -58,7 +58,7 @@ def recognise(path: Path) -> str:
     """What a file is.
 
     One of those that are read (fhir, ndjson, vcf, dicom, nifti, wfdb, apple-health, hl7v2, note) or that are refused by
-    name (wfdb-companion, xml, table, pdf, rtf, zip, office, gzip-dicom, gzip-note, empty, unknown).
+    name (wfdb-companion, cda, xml, table, pdf, rtf, zip, office, gzip-dicom, gzip-note, empty, unknown).
     """
     raw = _first_bytes(path)
     head = _unpacked(raw)
@@ -83,7 +83,7 @@ def _by_content(path: Path, head: bytes) -> str:
     if _JSON.match(text):
         return _json(path, text)
     if text.startswith(b"<"):
-        return "apple-health" if b"HealthData" in text else "xml"
+        return "apple-health" if b"HealthData" in text else "cda" if b"<ClinicalDocument" in text else "xml"
     return ""
 
 
