@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -67,17 +67,24 @@ def _has_old_system(value: Any) -> bool:
     return any(isinstance(s, str) and (s.startswith(_OLD_SYSTEMS) or s in tables().renamed_systems) for s in systems)
 
 
-def _walk(node: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, str, Any]]:
+def _walk(resource: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
     """Every element with its dotted path, its JSON form and its value."""
-    for name, value in node.items():
-        if is_common(name):
-            continue
-        yield prefix + name, form_of(value), value
-        if isinstance(value, str) or depth >= MAX_DEPTH:
-            continue
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, dict):
-                yield from _walk(item, f"{prefix}{name}.", depth + 1)
+    found: list[tuple[str, str, Any]] = []
+    waiting: list[tuple[Mapping[str, Any], str, int]] = [(resource, "", 0)]
+    while waiting:
+        node, prefix, depth = waiting.pop()
+        for name, value in node.items():
+            if is_common(name):
+                continue
+            path = prefix + name
+            found.append((path, form_of(value), value))
+            if depth >= MAX_DEPTH:
+                continue
+            if isinstance(value, dict):
+                waiting.append((value, f"{path}.", depth + 1))
+            elif isinstance(value, list):
+                waiting += [(item, f"{path}.", depth + 1) for item in value if isinstance(item, dict)]
+    return found
 
 
 def form_of(value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -24,13 +24,12 @@ class Table:
 
     forms: Mapping[str, Mapping[str, str]]
     status: Mapping[str, frozenset[str]]
+    fitting: Mapping[tuple[str, str], Sequence[str]]
+    """The releases by path and form."""
 
-    def releases(self, path: str, form: str, value: Any) -> list[str]:
+    def releases(self, path: str, form: str, value: Any) -> Sequence[str]:
         """The releases in which an element of this form may stand there; of a status only those that know its code."""
-        known = self.forms.get(path)
-        if known is None:
-            return []
-        found = [release for release, own in known.items() if own == form]
+        found = self.fitting.get((path, form), ())
         if path == "status" and isinstance(value, str):
             return [r for r in found if r not in self.status or value in self.status[r]]
         return found
@@ -83,7 +82,11 @@ def _table(entry: Mapping[str, str], status: Mapping[str, list[str]], releases: 
     forms = {
         path: {r: form for r, form in zip(releases, row, strict=True) if form != "-"} for path, row in entry.items()
     }
-    return Table(forms, {release: frozenset(codes) for release, codes in status.items()})
+    fitting: dict[tuple[str, str], list[str]] = {}
+    for path, known in forms.items():
+        for release, form in known.items():
+            fitting.setdefault((path, form), []).append(release)
+    return Table(forms, {release: frozenset(codes) for release, codes in status.items()}, fitting)
 
 
 @cache
