@@ -147,8 +147,8 @@ def _tries(language: str) -> dict[str, TokenTrie[Rule]]:
     return tries
 
 
-def _sequences(phrase: str, rule: Rule) -> Iterator[tuple[tuple[str, ...], Rule]]:
-    return ((sequence, rule) for sequence in expand(phrase))
+def _sequences(phrase: str, rule: Rule, opening: str) -> Iterator[tuple[tuple[str, ...], Rule]]:
+    return ((sequence, rule) for sequence in expand(phrase, first=opening.__eq__))
 
 
 class Sentence:

@@ -76,8 +76,8 @@ Found = Iterator[tuple[tuple[str, ...], Entry]]
 def _file(trie: TokenTrie[Entry], pattern: str, entry: Callable[[], Entry]) -> None:
     """File what a pattern stands for under each of its first words."""
 
-    def phrases() -> Found:
-        for sequence in expand(pattern, numbers=False):
+    def phrases(opening: str) -> Found:
+        for sequence in expand(pattern, numbers=False, first=lambda word: _tokens(word)[0] == opening):
             yield tuple(part for word in sequence for part in _tokens(word)), entry()
 
     for opening in {_tokens(word)[0] for word in openings(pattern, numbers=False)}:
@@ -124,7 +124,7 @@ def _first(name: str) -> str:
     return _words(opening)[0]
 
 
-def _listed(name: str, line: str) -> Found:
+def _listed(name: str, line: str, _: str) -> Found:
     """A name and the medicine of a line of ``medications.tsv``; a line of one column is an ingredient without code."""
     listed, *rest = line.split("\t")
     if not rest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 
 from salus.text.document import Token
@@ -43,13 +43,23 @@ def _in_decimal(text: str, token: Token) -> bool:
     return (after[:1] in (".", ",") and after[1:].isdigit()) or (before[1:] in (".", ",") and before[:1].isdigit())
 
 
-def expand(phrase: str, *, numbers: bool = True) -> Iterator[tuple[str, ...]]:
+def expand(
+    phrase: str, *, numbers: bool = True, first: Callable[[str], bool] | None = None
+) -> Iterator[tuple[str, ...]]:
     """All token sequences that a phrase of a table stands for: ``a|b`` alternatives, ``a?`` may be missing.
 
-    With ``numbers`` digits and number words become "#", any number.
+    With ``numbers`` digits and number words become "#", any number. ``first``: only those whose first word it accepts.
     """
-    for combination in product(*_choices(phrase, numbers)):
-        yield tuple(filter(None, combination))
+    choices = list(_choices(phrase, numbers))
+    if first is None:
+        yield from (tuple(filter(None, combination)) for combination in product(*choices))
+        return
+    for place, options in enumerate(choices):
+        opening = [option for option in options if option and first(option)]
+        for combination in product(opening, *choices[place + 1 :]) if opening else ():
+            yield tuple(filter(None, combination))
+        if "" not in options:
+            return
 
 
 def openings(phrase: str, *, numbers: bool = True) -> list[str]:

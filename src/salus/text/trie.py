@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 Accept = Callable[[int, int, T], bool]
-Phrases = Callable[[], Iterable[tuple[Sequence[str], T]]]
+Phrases = Callable[[str], Iterable[tuple[Sequence[str], T]]]
 
 _Node = dict[str, Any]
 """The nodes that follow by their word, and under :data:`_VALUES` the values of the phrase that ends here."""
@@ -45,8 +45,8 @@ class TokenTrie(Generic[T]):
         _lay_down(self._root, phrase, value)
 
     def defer(self, word: str, phrases: Phrases[T]) -> None:
-        """File phrases under their first word: ``phrases`` is asked when ``word`` is first met, and what it gives that
-        begins with another word is left aside. Raises ValueError where phrases of that word are laid down already."""
+        """File phrases under their first word: ``phrases`` is asked for those that begin with ``word`` when that is
+        first met. Raises ValueError where phrases of that word are laid down already."""
         if word in self._root:
             raise ValueError(f"phrases that begin with {word!r} are laid down already")
         self._deferred.setdefault(word, []).append(phrases)
@@ -57,9 +57,8 @@ class TokenTrie(Generic[T]):
         if node is None and word in self._deferred:
             laid: _Node = {}
             for phrases in self._deferred[word]:
-                for phrase, value in phrases():
-                    if phrase[0] == word:
-                        _lay_down(laid, phrase, value)
+                for phrase, value in phrases(word):
+                    _lay_down(laid, phrase, value)
             node = self._root[word] = laid.get(word, {})
         return node
 
