@@ -26,6 +26,7 @@ _CHOICE = re.compile(
 )
 _SEPARATORS = frozenset(":=|")
 _DASHES = frozenset("-–—")
+_OPENINGS = _SEPARATORS | _DASHES | frozenset({".", "…", "?", ">"})
 _ENDS = frozenset(",;)]|/(")
 _SPEAKERS = frozenset({"a", "pt", "patient", "answer", "ans"})
 _AFTER_QUESTION = frozenset(["", ")", ",", ";", ".", "/", '"', "'", "”", "’"])
@@ -68,7 +69,7 @@ class _Reader:
     def marks(self) -> Iterator[Mark]:
         at = 0
         while at < len(self.tokens):
-            found = self._answered(at) or self._unanswered(at)
+            found = (self._answered(at) or self._unanswered(at)) if self._may_begin(at) else None
             if found is None:
                 at += 1
                 continue
@@ -78,6 +79,13 @@ class _Reader:
         for choice in _CHOICE.finditer(self.text, self.span.start, self.span.end):
             place = Span(*choice.span())
             yield Mark(place, "answer", "unknown", Span(self._label(self.span.start, place.start), place.start))
+
+    def _may_begin(self, at: int) -> bool:
+        """Whether an answer, or what parts it from its label, may begin here: most words are neither."""
+        if self.tokens[at].norm in _OPENINGS or self.words[at] in _BARE:
+            return True
+        gap = self._before(at)
+        return gap not in ("", " ") and _WIDE.search(gap) is not None
 
     def _label(self, low: int, at: int) -> int:
         return label_start(self.text, low, at, answer_words("clause"))

@@ -186,7 +186,8 @@ class Sentence:
         self._stops: dict[str, list[_Hit]] = {}
         self._words = normal(text, self.tokens, before_year)
         for first, last in ((0, self._lead), (self._lead, len(self.tokens))):
-            self._find_triggers(language, first, last)
+            if first < last:
+                self._find_triggers(language, first, last)
         self._join_list()
         self._stop_edges: dict[tuple[str, str, str], tuple[list[int], list[int]]] = {}
 

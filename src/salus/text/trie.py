@@ -37,12 +37,14 @@ class TokenTrie(Generic[T]):
     def __init__(self, entries: Iterable[tuple[Sequence[str], T]] = ()) -> None:
         self._root: _Node = {}
         self._deferred: dict[str, list[Phrases[T]]] = {}
+        self._openings: set[str] = set()
         for phrase, value in entries:
             self.add(phrase, value)
 
     def add(self, phrase: Sequence[str], value: T) -> None:
         """Add a phrase of words that are not empty. Raises ValueError for any other."""
         _lay_down(self._root, phrase, value)
+        self._openings.add(phrase[0])
 
     def defer(self, word: str, phrases: Phrases[T]) -> None:
         """File phrases under their first word: ``phrases`` is asked for those that begin with ``word`` when that is
@@ -50,6 +52,7 @@ class TokenTrie(Generic[T]):
         if word in self._root:
             raise ValueError(f"phrases that begin with {word!r} are laid down already")
         self._deferred.setdefault(word, []).append(phrases)
+        self._openings.add(word)
 
     def _opening(self, word: str) -> _Node | None:
         """The node of a first word. It is hung in when it is whole, so that other threads never see half of it."""
@@ -85,10 +88,9 @@ class TokenTrie(Generic[T]):
 
     def matches(self, words: Sequence[str], accept: Accept[T] | None = None) -> Iterator[tuple[int, int, list[T]]]:
         """Leftmost-longest matches that do not overlap: (first token, one past the last token, values)."""
-        at, laid, deferred = 0, self._root, self._deferred
+        at, openings = 0, self._openings
         while at < len(words):
-            word = words[at]
-            if word not in laid and word not in deferred and not word.isdigit():
+            if words[at] not in openings and not words[at].isdigit():
                 at += 1
                 continue
             found = self.longest(words, at, accept)
