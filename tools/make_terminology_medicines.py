@@ -190,6 +190,9 @@ def names(folder: Path, shipped: Table) -> None:
     for kind, names in (("i", found), ("b", brands)):
         for name, sets in _with_short(names).items():
             shipped.names[(kind, name)] = next(iter(sets)) if len(sets) == 1 else "?"
+    for name in toml("brands")["ambiguous"]["names"]:
+        shipped.names.pop(("i", name), None)
+        shipped.names["b", name] = "?"
 
 
 _ENDINGS = (

@@ -172,10 +172,32 @@ def test_a_brand_with_unknown_words_is_not_its_base() -> None:
     assert read(text="Diovan comp zxq").ingredients == ()
 
 
-def test_a_short_code_of_a_maker_may_stand_beside_an_ingredient_that_it_does_not_abbreviate_a_partner_of() -> None:
-    assert read(text="Ramipril QXZ 5 mg").ingredients == ("ramipril",)
-    assert read(text="Valsartan AML 5 mg").ingredients == ()
-    assert read(text="Lipitor QXZ").ingredients == ()
+@pytest.mark.parametrize(
+    ("text", "ingredients"),
+    [
+        ("METFORMIN HEX FTBL 500MG", "metformin"), ("GLICLAZIDE ARW 30MG", "gliclazide"), ("Ramipril QXZ 5 mg", ""),
+        ("Valsartan AML 5 mg", ""), ("Rosuvastatin ASP 10", ""), ("Guaifenesin DM", ""), ("Furosemide A", ""),
+        ("Losartan HZ", ""), ("Telmisartan LN", ""), ("Glimepiride M1", ""), ("Amoxicillin CV 625", ""),
+        ("Lipitor QXZ", ""), ("Calcium D3", ""),
+    ],
+)  # fmt: skip
+def test_letters_beside_an_ingredient_are_a_makers_or_a_second_ingredients(text: str, ingredients: str) -> None:
+    assert "+".join(read(text=text).ingredients) == ingredients
+
+
+@pytest.mark.parametrize(
+    ("text", "ingredients"),
+    [
+        ("Losartan 50-12.5", ""), ("hydrocodone 5-325", ""), ("Diovan 160/12.5", ""), ("Zocor 10/40", ""),
+        ("Januvia 50/1000", ""), ("Exforge 5/160/12.5", ""), ("Amlodipine/Valsartan 10 mg/160 mg/25 mg", ""),
+        ("levodopa 100-25-200", ""), ("Exforge 5/160", "amlodipine+valsartan"), ("Losartan 50 mg 1-0-1", "losartan"),
+        ("Losartan 50 mg 1-1-1", "losartan"), ("Humalog Mix 75/25", "insulin lispro"),
+        ("Augmentin 875/125", "amoxicillin+clavulanate"), ("Amoxicillin 250 mg/5 ml", "amoxicillin"),
+        ("Ramipril 5 mg 01/06/2026", "ramipril"), ("Ramipril 5 mg 2026-06", "ramipril"),
+    ],
+)  # fmt: skip
+def test_more_strengths_than_ingredients_tell_of_one_that_is_not_named(text: str, ingredients: str) -> None:
+    assert "+".join(read(text=text).ingredients) == ingredients
 
 
 def test_the_fullest_of_nested_codings_is_taken_and_said() -> None:

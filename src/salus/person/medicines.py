@@ -9,7 +9,7 @@ contradicted; an entry whose supply has run out, or that nobody confirmed for tw
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,6 +17,7 @@ from decimal import Decimal
 from salus.fhir import dates
 from salus.fhir.medications import Medication
 from salus.fhir.views import dicts
+from salus.fhir.views import text_of as text_of_concept
 from salus.findings.model import Evidence, Finding
 from salus.person.answer import NotUnderstood, place, text_of
 from salus.terminology import classes, doses
@@ -81,6 +82,16 @@ class Medicine:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """A medicine that the record says was stopped or not taken, and why."""
+
+    name: str
+    status: str
+    reason: str
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
     """An entry of the record with what its codes and its dosages mean."""
 
@@ -119,6 +130,27 @@ def reconcile(entries: Sequence[Listed], noted: Sequence[Finding], now: datetime
         and not _means_one_of(drug_of_note(group[0]), found)
     ]
     return tuple(sorted(found, key=lambda m: (m.name.lower(), m.dose, m.last_confirmed)))
+
+
+def ended(entries: Sequence[Listed], names: Iterable[str]) -> tuple[Ended, ...]:
+    """What was stopped or not taken of ``names`` (ingredients or classes), where a reason is given."""
+    wanted = tuple(names)
+    found = []
+    for one in entries:
+        entry = one.entry
+        reason = "; ".join(_reasons(entry))
+        if entry.status in _DENIES and reason and any(one.drug.is_a(name) for name in wanted):
+            name = entry.text or ", ".join(c.display or c.code for c in entry.codes) or NO_NAME
+            found.append(Ended(name, entry.status, reason[:80], (_place(entry),)))
+    return tuple(found)
+
+
+def _reasons(entry: Medication) -> list[str]:
+    """What an entry says of why it has its status: its reason, else its notes."""
+    told = entry.body.get("statusReason")
+    words = [text_of_concept(each) for each in (told if isinstance(told, list) else [told])]
+    notes = (note.get("text") for note in dicts(entry.body.get("note")))
+    return [w for w in words if w] or [w for w in notes if isinstance(w, str) and w.strip()]
 
 
 def not_understood(entries: Sequence[Listed], noted: Sequence[Finding], now: datetime) -> tuple[NotUnderstood, ...]:
@@ -221,7 +253,12 @@ def _from_record(
 
 
 _STOPS = re.compile(
-    r"stop|discontinu|\bnot? (?:longer |being )?tak|no longer|ceas|declin|refus|never (?:took|start)|paus", re.I
+    r"stop|discontinu|\bnot? (?:longer |being )?tak|no longer|ceas|declin|refus|never (?:took|start|fill|pick)|paus|"
+    r"suspen|"
+    r"\b(?:not|n't|un)-? ?(?:fill|pick|start|adher)|non-?(?:adher|complian)|\b(?:held|hold)\b|intoleran|"
+    r"nicht (?:mehr |ein)?(?:genomm|nehm)|nimmt .{0,20}nicht|abgesetzt|gestopt|gestaakt|arret|interromp|ne prend p|"
+    r"no (?:lo |la )?toma|não toma|non (?:la |lo )?(?:assum|prende)",
+    re.I,
 )
 """Words in an entry's own note by which it may not be taken. They raise a doubt and take nothing off the list."""
 

@@ -19,7 +19,7 @@ from salus.person.allergies import Allergy
 from salus.person.answer import Answer, NotUnderstood, Statement, place, settle
 from salus.person.conditions import Entry, Noted
 from salus.person.measurements import Measured, Reading
-from salus.person.medicines import Listed, Medicine
+from salus.person.medicines import Ended, Listed, Medicine
 from salus.person.relatives import Relative
 from salus.record.chart import OUTDATED, Chart
 from salus.terminology import classes
@@ -145,8 +145,14 @@ class Person:
         return tuple(m for m in self.medicines if m.in_use and any(m.drug.is_a(name) for name in names))
 
     def surely_without(self, *names: str) -> bool:
-        """Whether a medicine list is known, could be read whole, and holds none of ``names``."""
-        return self.list_known and not self.unread("medicine", "note") and not self.taking(*names)
+        """Whether a medicine list is known, could be read whole, holds none of ``names``, and none was ended for a
+        reason that may speak against it."""
+        known = self.list_known and not self.unread("medicine", "note")
+        return known and not self.taking(*names) and not self.ended(*names)
+
+    def ended(self, *names: str) -> tuple[Ended, ...]:
+        """What was stopped or not taken of ``names``, where the record says why."""
+        return medicines.ended(self.listed, names)
 
     # ---- allergies
 

@@ -62,8 +62,15 @@ def classes_of(ingredients: Iterable[str]) -> frozenset[str]:
     for name in ingredients:
         found |= _by_ingredient().get(name, frozenset())
         if is_class(name):
-            found.add(_aliases()[fold(name)])
+            found |= with_broader(_aliases()[fold(name)])
     return frozenset(found)
+
+
+@cache
+def with_broader(cls: str) -> frozenset[str]:
+    """A class and every class that holds all of its members: a DOAC is an anticoagulant."""
+    own = set(members(cls))
+    return frozenset({cls, *(other for other, names in _members().items() if own <= set(names))})
 
 
 def is_class(name: str) -> bool:

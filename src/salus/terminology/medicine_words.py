@@ -11,7 +11,7 @@ from importlib.resources import files
 from itertools import pairwise
 from typing import Any
 
-from salus.terminology.classes import class_of
+from salus.terminology.classes import class_of, with_broader
 from salus.terminology.tables import Tables
 from salus.terminology.words import fold, squash
 
@@ -27,9 +27,9 @@ _AMOUNT = re.compile(
     rf"(?<![a-z0-9]){_NUMBER} ?{_UNIT}?(?: ?[/-] ?(?:{_NUMBER} ?{_UNIT}?|{_UNIT})(?![a-z]))*(?![a-z0-9])|"
     rf"(?<![a-z0-9]){_NUMBER} ?{_UNIT}(?![a-z])"
 )
-_DUAL = re.compile(
-    rf"(?<![\d/.,]){_NUMBER} ?(?:mg|mcg|ug|g)? ?/ ?{_NUMBER}(?: ?(?:mg|mcg|ug|g)\b)?"
-    r"(?! ?(?:ml|l\b|%|/|\d|hr|h\b|actuat|dose))"
+_STRENGTH = rf"{_NUMBER}(?: ?(?:mg|mcg|ug|g)\b)?"
+_STRENGTHS = re.compile(
+    rf"(?<![\w/.,-]){_STRENGTH}(?: ?[/-] ?{_STRENGTH})+(?! ?(?:ml|l\b|%|/|\d|hr|h\b|actuat|dose|unit|e\b|ie|iu|ui))"
 )
 _BRACKETS = re.compile(r"[(\[]([^()\[\]{}]*)[)\]]")
 _NUMBERED = re.compile(rf"([a-z][a-z-]+) ({_NUMBER}(?: ?/ ?{_NUMBER})?(?: ?mg)?) (plus|comp|hct|forte|cardio)(?![a-z])")
@@ -117,14 +117,14 @@ class Reader:
         self._tables = tables
 
     @cached_property
-    def _partners(self) -> Mapping[str, frozenset[str]]:
-        """The ingredients that are combined with an ingredient in any product of the tables."""
-        found: dict[str, set[str]] = {}
-        for names in self._tables.combinations():
-            parts = names.split("+")
-            for part in parts:
-                found.setdefault(part, set()).update(parts)
-        return {name: frozenset(parts - {name}) for name, parts in found.items()}
+    def _combined(self) -> frozenset[str]:
+        """The ingredients that any product of the tables holds together with another one."""
+        return frozenset(fold(name) for names in self._tables.combinations() for name in names.split("+"))
+
+    def _abbreviates_maker(self, word: str) -> bool:
+        """Three letters that begin a maker's name ("HEX", "SAN") and not that of a second ingredient ("ASP")."""
+        begins = len(word) == _CODE and any(maker.startswith(word) for maker in _lists()["makers"])
+        return begins and not any(name.startswith(word) for name in self._combined)
 
     def read(self, text: str) -> Named:
         """Everything that one text names."""
@@ -157,7 +157,7 @@ class Reader:
         """A text that is as a whole a name: of a class, a brand or a substance."""
         cls = class_of(words)
         if cls:
-            return Named(classes=frozenset({cls}))
+            return Named(classes=with_broader(cls))
         known = self._tables.names(_KINDS, (words,)).get(words)
         if known:
             if known[1] == "?":
@@ -181,7 +181,7 @@ class Reader:
         if not matches:
             cls = class_of(" ".join(t.word for t in tokens if t.word not in _AROUND_A_CLASS))
             barred = any(t.word in _lists()["marks"] for t in tokens)
-            return Named(classes=frozenset({cls})) if cls else Named(why="no name of a medicine", barred=barred)
+            return Named(classes=with_broader(cls)) if cls else Named(why="no name of a medicine", barred=barred)
         return self._judge(phrase, tokens, matches)
 
     def _numbered(self, phrase: str) -> str:
@@ -247,16 +247,14 @@ class Reader:
             total = max((substances, *brands), key=len)
             if not all(group <= total for group in (substances, *brands)):
                 return Named(why="brand and ingredient disagree", seen=seen, barred=True)
-        if _DUAL.search(phrase) and len(total) == 1 and not brands and not any("insulin" in name for name in total):
-            return Named(why="two strengths and one ingredient", seen=seen, barred=True)
+        if _strengths(phrase) > len(total) and not any("insulin" in name for name in total):
+            return Named(why="more strengths than ingredients", seen=seen, barred=True)
         return Named(total, seen=total)
 
     def _rest(self, tokens: Sequence[_Token], matches: Sequence[_Match]) -> tuple[str, bool]:
         """The first word that is neither a name nor harmless beside one, and whether it marks a combination."""
         lists = _lists()
         taken = {place for match in matches for place in range(match.start, match.stop)}
-        substances = all(match.kind == "i" for match in matches)
-        alone = next(iter(matches[0].names)) if len(matches) == 1 and substances and len(matches[0].names) == 1 else ""
         for place in range(len(tokens)):
             word = tokens[place].word
             if place not in taken and word in ("plus", "+") and not self._goes_on(tokens, place, taken):
@@ -271,13 +269,15 @@ class Reader:
                 continue
             if word in lists["marks"]:
                 return word, True
+            if word == "a" and not any(token.word.isalpha() for token in tokens[place + 1 : place + 2]):
+                return word, True  # no article: "Burinex A" holds amiloride
             if word in lists["harmless"] or (word in lists["salts"] and _beside_name(tokens, place, taken)):
                 continue
             if word in lists["metals"] and _behind_name(tokens, place, taken) and self._is_salt(tokens, place, matches):
                 continue
             if place and tokens[place - 1].word in _FIRM:
                 return word, True
-            if word in lists["makers"] or (alone and self._is_code(word, alone)) or _is_suffix(tokens, place, taken):
+            if word in lists["makers"] or self._abbreviates_maker(word) or _is_suffix(tokens, place, taken):
                 continue
             return word, False
         return "", False
@@ -302,10 +302,25 @@ class Reader:
                 return len(match.names) == 1 and any(frozenset({known[pair][1]}) == match.names for pair in known)
         return False
 
-    def _is_code(self, word: str, ingredient: str) -> bool:
-        """A short maker's code beside one ingredient, if it cannot stand for an ingredient that goes with this one."""
-        partners = self._partners.get(ingredient, ())
-        return len(word) <= 3 and not any(fold(partner).startswith(word) for partner in partners)
+
+def _strengths(phrase: str) -> int:
+    """How many strengths stand side by side ("50-12.5", "5 mg/160 mg/12.5 mg"); dates and "1-0-1" do not count."""
+    found = 0
+    for chain in _STRENGTHS.findall(phrase):
+        numbers = [number.replace(",", ".") for number in re.findall(_NUMBER, chain)]
+        is_date = any(_LEADING_NOUGHT.match(number) or float(number) >= _YEARS for number in numbers)
+        is_scheme = "/" not in chain and len(numbers) > 2 and all(float(number) <= _AT_ONCE for number in numbers)
+        if not is_date and not is_scheme and all(float(number) for number in numbers):
+            found = max(found, len(numbers))
+    return found
+
+
+_LEADING_NOUGHT = re.compile(r"0\d")
+_CODE = 3
+"""Letters of a maker's short name in the product names of Austria and France."""
+_YEARS = 1900
+_AT_ONCE = 4
+"""Tablets at one time of the day in a scheme."""
 
 
 def _parts(word: str) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 from salus.careplan.draft import Draft, Outcome, cite, of_medicine, said, total
 from salus.careplan.guidelines.common import joined
@@ -34,27 +35,39 @@ def propose(person: Person) -> Outcome:
             continue
         for medicine in person.medicines:
             concerned = any(medicine.drug.is_a(name) for name in hit.entry["of"])
-            if medicine.in_use and concerned and medicine != hit.other:
-                limit = hit.entry.get("of_above_mg")
-                small = limit is not None and medicine.daily_mg is not None and medicine.daily_mg <= limit
-                if medicine.drug.classes and not small:
-                    yield _pair(hit, medicine)
+            listed = medicine.in_use and bool(medicine.drug.classes)
+            if listed and concerned and medicine != hit.other and not _small(hit, medicine):
+                yield _pair(hit, medicine)
     for name, words in DOUBLED.items():
         taken = person.taking(name)
         if len({m.drug.ingredients for m in taken if m.drug.ingredients}) > 1:
             yield _doubled(name, words, taken)
 
 
+def _small(hit: Hit, medicine: Medicine) -> bool:
+    """Whether the dose is within the limit of the pair. Of an unknown one the strength tells."""
+    limit = hit.entry.get("of_above_mg")
+    mg = medicine.daily_mg if medicine.daily_mg is not None else _strength(medicine)
+    return limit is not None and mg is not None and mg <= limit
+
+
+def _strength(medicine: Medicine) -> Decimal | None:
+    return medicine.drug.strength if medicine.drug.strength is not None else medicine.daily.strength_mg
+
+
 def _pair(hit: Hit, medicine: Medicine) -> Draft:
     entry = hit.entry
     names = {"of": medicine.ingredient, "with": hit.other.ingredient}
+    text = str(entry["proposal"])
+    if "of_above_mg" in entry and medicine.daily_mg is None and _strength(medicine) is None:
+        text = "Find out which dose of {of} is taken: " + hit.text + "."
     return Draft(
         guideline=str(entry["guideline"]),
         action=entry["action"],
         target=medicine.ingredient,
         tier=entry["tier"],
         order=int(entry["order"]),
-        text=str(entry["proposal"]).format(**names),
+        text=text.format(**names),
         patient_text=_sentence(str(entry["patient"]).format(**names)),
         strength=Strength.of(entry["strength"]),
         citation=cite(str(entry["source"])),

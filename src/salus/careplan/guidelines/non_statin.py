@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from salus.careplan.draft import Draft, Outcome, cite, of_measured, of_medicine, total
 from salus.careplan.guidelines.common import Need
+from salus.careplan.guidelines.statin_questions import statin_mg, statin_of
 from salus.findings.strength import Grade, Strength
 from salus.person.answer import day
 from salus.person.medicines import Medicine
@@ -23,7 +24,7 @@ NON_STATINS = ("ezetimibe", "pcsk9-inhibitor", "bempedoic-acid", "inclisiran")
 def propose(person: Person, taken: Sequence[Medicine], need: Need) -> Outcome:
     """On a statin of high intensity, LDL of 70 mg/dL or more asks for a further medicine."""
     ldl = person.newest("ldl-cholesterol", "mg/dL", within=LDL_VALID)
-    high = [m for m in taken if m.sure and classes.statin_intensity(m.ingredient, m.daily_mg) == "high"]
+    high = [m for m in taken if m.sure and classes.statin_intensity(statin_of(m), statin_mg(m)) == "high"]
     if not high or ldl.value is None or ldl.value < LDL_GOAL or not person.surely_without(*NON_STATINS):
         return
     yield Draft(

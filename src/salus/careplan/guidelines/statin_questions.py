@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from decimal import Decimal
+
 from salus.careplan.draft import Basis, Draft, of_answer, of_medicine, said
 from salus.careplan.guidelines.common import Need
 from salus.person.answer import Answer
-from salus.person.medicines import Medicine
+from salus.person.medicines import Ended, Medicine
 from salus.person.person import Person
 from salus.terminology import classes
 
 
+def statin_of(medicine: Medicine) -> str:
+    """The statin of a medicine, which may hold something else too."""
+    found = (name for name in medicine.drug.ingredients if "statin" in classes.classes_of((name,)))
+    return next(found, medicine.ingredient)
+
+
+def statin_mg(medicine: Medicine) -> Decimal | None:
+    """The statin's daily dose in mg; None where it is not known: the dose of a combination is not the statin's."""
+    return medicine.daily_mg if len(medicine.drug.ingredients) == 1 else None
+
+
 def dose(medicine: Medicine, need: Need) -> Draft:
     """Nothing is changed on a dose that is not known: it is asked for."""
-    name, (low, high) = medicine.ingredient, classes.high_doses()[medicine.ingredient]
+    name = statin_of(medicine)
+    low, high = classes.high_doses()[name]
     return _question(
         need, name, 13,
         f"Find out the daily dose of {name}: a high-intensity statin is recommended here, which is {low} to {high} mg "
@@ -33,6 +48,19 @@ def whether(medicine: Medicine, need: Need) -> Draft:
         f"Do you take {name} every day? Please tell your doctor's office, or bring the box to your visit.",
         of_medicine(medicine) + need.basis,
         "it is recorded whether it is taken, and at which dose", "at the next contact",
+    )  # fmt: skip
+
+
+def why_ended(need: Need, ended: Sequence[Ended]) -> Draft:
+    """Nothing is begun again that was stopped for a reason: whether it speaks against a statin is asked."""
+    names = "; ".join(f"{one.name} ({one.status}: “{one.reason}”)" for one in ended)
+    return _question(
+        need, "statin", 14,
+        f"No statin is proposed before it is clear why it was ended: {names}. If a statin was not the cause or another "
+        "one may be tried, high intensity is recommended here.",
+        "A tablet for cholesterol was ended in the past. Tell your doctor why, and whether your muscles hurt.",
+        need.basis + said(f"a statin was ended: {names}"),
+        "it is recorded that statins were tolerated, or that none was",
     )  # fmt: skip
 
 

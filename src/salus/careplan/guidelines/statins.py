@@ -85,6 +85,9 @@ def propose(person: Person) -> Outcome:
 
 def _untaken(person: Person, need: Need) -> Draft | Dropped:
     """What follows where high intensity is needed and no statin is known to be taken."""
+    ended = person.ended("statin")
+    if ended:
+        return questions.why_ended(need, ended)
     if not person.surely_without("statin"):
         return questions.which(need, person)
     intolerant = statin_intolerance(person)
@@ -109,7 +112,8 @@ def _judged(person: Person, medicine: Medicine, need: Need | None, offered: list
     against = first.against
     urgent = first.strength.grade is Grade.CONTRAINDICATED
     changing = [p for p, _ in offered if p.action in ("change", "avoid")]
-    wanted = "high" if need else str(classes.statin_intensity(name, medicine.daily_mg) or "moderate")
+    taken = classes.statin_intensity(questions.statin_of(medicine), questions.statin_mg(medicine))
+    wanted = "high" if need else str(taken or "moderate")
     draft = Draft(
         guideline=first.guideline,
         action="change",
@@ -166,14 +170,14 @@ def _interaction_reasons(person: Person, medicine: Medicine) -> list[Reason]:
 
 
 def _within(hit: Hit, medicine: Medicine) -> bool:
-    limit = hit.entry.get("of_above_mg")
-    return limit is not None and medicine.daily_mg is not None and medicine.daily_mg <= limit
+    limit, mg = hit.entry.get("of_above_mg"), questions.statin_mg(medicine)
+    return limit is not None and mg is not None and mg <= limit
 
 
 def _gene_reasons(medicine: Medicine, offered: list[tuple[Proposal, Finding]]) -> list[Reason]:
     found = []
     for proposal, finding in offered:
-        if _satisfied(proposal, medicine.daily_mg):
+        if _satisfied(proposal, questions.statin_mg(medicine)):
             continue
         basis = of_finding(finding) + said(f"CPIC: {proposal.text}") + said(TOLERATED)
         found.append(Reason(proposal.guideline, proposal.strength, proposal.citation, basis))
@@ -194,14 +198,15 @@ def _satisfied(proposal: Proposal, mg: Decimal | None) -> bool:
 
 def _dose_decides(medicine: Medicine) -> bool:
     """Whether only the dose, which is not known, tells if the statin is of high intensity."""
-    return medicine.daily_mg is None and medicine.ingredient in classes.high_doses()
+    return questions.statin_mg(medicine) is None and questions.statin_of(medicine) in classes.high_doses()
 
 
 def _intensity_reasons(medicine: Medicine, need: Need) -> list[Reason]:
-    level = classes.statin_intensity(medicine.ingredient, medicine.daily_mg)
+    mg = questions.statin_mg(medicine)
+    level = classes.statin_intensity(questions.statin_of(medicine), mg)
     if level == "high" or _dose_decides(medicine):
         return []
-    dose = "whatever its dose" if medicine.daily_mg is None else f"at {medicine.daily_mg.normalize():f} mg a day"
+    dose = "whatever its dose" if mg is None else f"at {mg.normalize():f} mg a day"
     words = f"{medicine.ingredient} {dose} is not of high intensity" + (f" ({level} intensity)" if level else "")
     return [Reason(need.guideline, need.strength, need.citation, said(words) + need.basis, safety=False)]
 
