@@ -166,6 +166,8 @@ class Observation:
     setting: str | None
     device: str | None
     body: Body = field(repr=False, compare=False)
+    pair: tuple[Decimal, Decimal] | None = None
+    """Two numbers written as one value, "128/76", in mm[Hg] where a unit stands there."""
 
     @property
     def other(self) -> bool:
@@ -257,7 +259,8 @@ def observation(source: Source, body: Body, names: Names = no_names) -> Observat
         text = _with_specimen(text, body.get("specimen"))
     components: dict[str, Value] = {}
     places: dict[str, int] = {}
-    unit = ""
+    pair = None if body.get("component") else _pair(body)
+    unit = MMHG if pair else ""
     entries = body.get("component")
     for number, component in enumerate(entries if isinstance(entries, list) else ()):
         if isinstance(component, dict):
@@ -280,7 +283,25 @@ def observation(source: Source, body: Body, names: Names = no_names) -> Observat
         setting=next(iter(tags(body, TAG_SETTING)), None),
         device=text_of({"text": device.get("display")}) if isinstance(device, dict) and device.get("display") else None,
         body=body,
+        pair=pair,
     )
+
+
+MMHG = "mm[Hg]"
+_PAIR = re.compile(r"\s*(\d{2,3})\s*/\s*(\d{2,3})\s*(?:mm\s?\[?hg\]?)?\s*(?:\([hl]+\))?\s*", re.I)
+
+
+def _pair(body: Body) -> tuple[Decimal, Decimal] | None:
+    """The two numbers of a value such as "198/104 mmHg", in words or as a Ratio; None for any other value."""
+    ratio = body.get("valueRatio")
+    if isinstance(ratio, dict):
+        parts = [quantity.read(ratio.get(name)) for name in ("numerator", "denominator")]
+        upper, lower = parts
+        fits = upper is not None and lower is not None and {upper.unit, lower.unit} <= {MMHG, "mmHg", "mm Hg"}
+        return (upper.value, lower.value) if fits and upper and lower else None
+    written = body.get("valueString") or text_of(body.get("valueCodeableConcept"))
+    match = _PAIR.fullmatch(written) if isinstance(written, str) else None
+    return (Decimal(match[1]), Decimal(match[2])) if match else None
 
 
 def _with_specimen(text: str, specimen: Any) -> str:
@@ -309,7 +330,7 @@ def condition(source: Source, body: Body) -> Condition:
         source=source,
         codes=codings(body.get("code")),
         text=text_of(body.get("code")),
-        clinical=_status_code(body.get("clinicalStatus")),
+        clinical=_status_code(body.get("clinicalStatus")) or ("resolved" if _abated(body) else ""),
         verification=_status_code(body.get("verificationStatus")),
         onset=span_of(body, "onsetDateTime", "onsetPeriod"),
         abatement=span_of(body, "abatementDateTime", "abatementPeriod"),
@@ -317,6 +338,13 @@ def condition(source: Source, body: Body) -> Condition:
         certainty=_certainty(body.get("code")),
         body=body,
     )
+
+
+def _abated(body: Body) -> bool:
+    """True for a problem that ended, at an age or a time that is told in words."""
+    ended = body.get("abatementString")
+    by_age = any(isinstance(body.get(name), dict) for name in ("abatementAge", "abatementRange"))
+    return by_age or body.get("abatementBoolean") is True or (isinstance(ended, str) and bool(ended.strip()))
 
 
 def _certainty(element: Any) -> str:

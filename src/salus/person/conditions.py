@@ -74,7 +74,7 @@ def _read(
         elif procedure.kind != "Procedure" and not meaning.concepts:
             continue  # a cuff or a pump tells of no disease
         else:
-            entries.append(_of_procedure(procedure, meaning))
+            entries.append(_of_procedure(procedure, meaning, chart.now))
     unread += [replace(_unread(c, chart.terminology.diagnosis(c.codes, c.text)), why=FUTURE) for c in future]
     return (*entries, *_in_passing(chart, mentions)), tuple(unread)
 
@@ -192,16 +192,26 @@ def _state(chart: Chart, condition: Condition, meaning: Diagnosis) -> State:
     return "past" if over or meaning.aspect != "active" or certainty == "past" else "present"
 
 
-def _of_procedure(procedure: Event, meaning: Diagnosis) -> Entry:
+DIALYSIS_DAYS = 90
+"""How long a dialysis that was done tells that the person is on dialysis. salus's own choice, as for acute injury."""
+
+
+def _recently(procedure: Event, now: datetime) -> bool:
+    return procedure.period is not None and procedure.period.end >= now - timedelta(days=DIALYSIS_DAYS)
+
+
+def _of_procedure(procedure: Event, meaning: Diagnosis, now: datetime) -> Entry:
     evidence = (place(procedure.source, label="procedure"),)
     name = name_of(procedure.text, procedure.codes)
     device = procedure.kind != "Procedure"
     done = procedure.status in _DONE
+    lasting = "dialysis" in meaning.concepts and _recently(procedure, now)
     when = "" if device and procedure.period is None else on(procedure.period)
     words = f"{'device' if device else 'procedure'}: {name}{when}"
     words += "" if done else f", of which the record says “{procedure.status}”"
     date = text_of(procedure.period)
-    statement = Statement("past" if done else "possible", words, date, evidence, happened=date)
+    state: State = "possible" if not done else "present" if lasting else "past"
+    statement = Statement(state, words, date, evidence, happened=date)
     return Entry(meaning, statement, name, meaning.aspect == "family")
 
 

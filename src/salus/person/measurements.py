@@ -142,13 +142,19 @@ def _suspected(concept: str, told: Quantity) -> str:
     return "the unit, the decimal point or the name is wrong"
 
 
-_WRITTEN = re.compile(r"\s*(<=|>=|<|>)?\s*(\d{1,7}(?:\.\d{1,6})?)\s*([^\s\d].{0,19}?)\s*")
+_WRITTEN = re.compile(
+    r"\s*(<=|>=|<|>)?\s*(\d{1,7}(?:[.,]\d{1,6})?)\s*([^\s\d.,(].{0,19}?)\s*(?:\((?:[HL]{1,2}|high|low)\)|\*+|[↑↓])?\s*",
+    re.I,
+)
+_THOUSANDS = re.compile(r"\d{1,3},\d{3}")
 
 
 def _written(value: object) -> Quantity | None:
     """A number with its unit that was written as words ("6.6 mmol/L"); None for any other words."""
     match = _WRITTEN.fullmatch(value) if isinstance(value, str) else None
-    return Quantity(Decimal(match[2]), match[3], match[1]) if match else None
+    if match is None or _THOUSANDS.fullmatch(match[2]):  # "1,234" is a thousand, or a little more than one
+        return None
+    return Quantity(Decimal(match[2].replace(",", ".")), match[3], match[1])
 
 
 def newest(

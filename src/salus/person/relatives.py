@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -28,7 +29,10 @@ _DECADE = re.compile(
 )
 _PARTS = {"early": (0, 4), "mid": (3, 6), "late": (5, 9)}
 """Years of a decade."""
-_AGE = re.compile(r"(?:at )?(?:age|aged)? ?(\d{1,3}) ?(?:y|yr|yrs|yo|y/o|years?(?: old| of age)?)?")
+_AGE = re.compile(
+    r"(?:at |mit |a |à |con |op )?(?:age|aged)? ?(\d{1,3}) ?"
+    r"(?:y|yr|yrs|yo|y/o|years?(?: old| of age)?|jahren?|ans?|años|anni|anos|jaar|j\.)?"
+)
 _BOUND = re.compile(
     r"(before|under|younger than|<|after|over|>)(?: the)?(?: age)?(?: of)? ?(\d{1,3}) ?(?:y|yrs?|years?(?: of age)?)?"
 )
@@ -43,6 +47,7 @@ _YEARS = {
     "month": 1 / 12,
     "months": 1 / 12,
     "wk": 7 / 365.25,
+    **dict.fromkeys(("jahre", "jahr", "ans", "an", "años", "anni", "anos", "jaar"), 1.0),
 }
 
 
@@ -107,10 +112,16 @@ def kin_of(relationship: Any, sex: Any = None) -> Kin:
             return _sexed(by_code[code.code], sex)
     words = [text_of(relationship), *(c.display for c in codings(relationship))]
     for word in words:
-        found = by_word.get(" ".join(word.lower().replace("(person)", "").replace("’", "'").split()))
+        found = by_word.get(" ".join(_plain(word).replace("(person)", "").replace("’", "'").split()))
         if found:
             return _sexed(found, sex)
     return UNKNOWN_KIN
+
+
+def _plain(word: str) -> str:
+    """In small letters without accents."""
+    parts = unicodedata.normalize("NFD", word.lower().replace("œ", "oe"))
+    return "".join(c for c in parts if not unicodedata.combining(c))
 
 
 def called(relationship: Any) -> str:
@@ -194,9 +205,10 @@ def _ages_of(item: Mapping[str, Any], what: str) -> tuple[int | None, int | None
 
 def _years(element: Any) -> int | None:
     told = quantity.read(element)
-    if told is None or told.unit not in _YEARS:
+    unit = told.unit.lower() if told is not None else ""
+    if told is None or unit not in _YEARS:
         return None
-    years = float(told.value) * _YEARS[told.unit]
+    years = float(told.value) * _YEARS[unit]
     return int(years) if 0 <= years < 130 else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -35,6 +36,7 @@ def pregnancy(chart: Chart, entries: Iterable[Entry], noted: Iterable[Noted]) ->
     told += [n.statement for n in noted if "pregnancy" in n.concepts]
     told += _statuses(chart, "pregnancy-status", ("pregnant", "pregnancy"), "not-pregnant", "pregnancy status")
     told += _due(chart)
+    told += _tests(chart)
     ends = [e.statement for e in entries if set(ENDS) & e.meaning.concepts and e.meaning.aspect == "active"]
     ended = max((s.when for s in ends if s.when), default=None)
     current = [s for s in told if _still(s, chart.now, ended)]
@@ -156,6 +158,23 @@ def _of_entry(entry: Entry) -> Statement | None:
         return None
     over = entry.statement.state == "past" and state == "present"
     return Statement("past" if over else state, entry.statement.words, entry.statement.date, entry.statement.evidence)
+
+
+_POSITIVE = re.compile(r"\s*(?:pos(?:\.|itiv\w*)?|\+{1,4}|detected|reactive|yes|ja|oui|sí|si|sim)\s*", re.I)
+_NEGATIVE = re.compile(r"\s*(?:neg(?:\.|ativ\w*)?|-|not detected|non-?reactive|no|nein|non|não)\s*", re.I)
+
+
+def _tests(chart: Chart) -> Iterator[Statement]:
+    """What a pregnancy test says in words: a positive one makes it likely, a negative one denies it for its time."""
+    for observation in chart.observations("pregnancy-test"):
+        words = _words(observation)
+        state: State | None = (
+            "present" if _POSITIVE.fullmatch(words) else "denied" if _NEGATIVE.fullmatch(words) else None
+        )
+        if state is not None:
+            name = "pregnancy test"
+            proof = (Evidence.of_observation(observation, name),)
+            yield Statement(state, f"{name} of {_day(observation)}: {words}", text_of(observation.effective), proof)
 
 
 def _said(chart: Chart, observation: Observation) -> frozenset[str]:

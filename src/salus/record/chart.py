@@ -28,7 +28,7 @@ from salus.fhir.views import (
     Patient,
     Source,
 )
-from salus.record.results import Results
+from salus.record.results import Results, with_pressures
 from salus.terminology.naming import names_by
 from salus.terminology.reader import Terminology, shipped
 
@@ -298,7 +298,7 @@ class Chart:
         return found
 
     def _observation(self, source: Source, body: Body) -> Observation:
-        return views.observation(source, body, names_by(self._terminology))
+        return with_pressures(views.observation(source, body, names_by(self._terminology)))
 
     def _event(self, source: Source, body: Body) -> Event:
         return views.event(source, body, names_by(self._terminology))

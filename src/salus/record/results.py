@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 
 from salus.fhir import views
 from salus.fhir.dates import Span
+from salus.fhir.quantity import Quantity
 from salus.fhir.views import Observation
 from salus.terminology.reader import Terminology
 
@@ -16,6 +18,14 @@ WITHOUT_RESULT = frozenset({"registered", "specimen-in-process", "cancelled", "e
 """Statuses of an observation that has no result. One of any other status has one that nobody vouches for."""
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 Named = Mapping[str, Sequence[Observation]]
+
+
+def with_pressures(observation: Observation) -> Observation:
+    """A blood pressure that was written as one value ("198/104 mmHg") with its two parts."""
+    if observation.pair is None or "blood-pressure" not in observation.concepts:
+        return observation
+    upper, lower = (Quantity(value, views.MMHG) for value in observation.pair)
+    return replace(observation, value=None, components={"systolic-bp": upper, "diastolic-bp": lower})
 
 
 class Results:

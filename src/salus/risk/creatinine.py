@@ -109,8 +109,13 @@ def excluded(person: Person) -> str | None:
         return DIED
     if person.age is not None and person.age < ADULT:
         return "the equation is for adults of 18 years and older"
-    if person.about("dialysis").state == "present":
+    dialysis = person.about("dialysis")
+    if dialysis.state == "present":
         return CHANGING["dialysis"]
+    if dialysis.state == "possible":
+        return (
+            f"dialysis, in which creatinine does not reflect kidney function, is possible: {'; '.join(dialysis.words)}"
+        )
     if person.pregnancy.state == "present":
         return CHANGING["pregnancy"]
     if person.about("acute-kidney-injury", within=timedelta(days=AKI_DAYS)).state == "present":

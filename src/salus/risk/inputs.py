@@ -27,6 +27,7 @@ CLINIC_SETTINGS = (None, "clinic", "office")
 
 HBA1C_LIMIT, GLUCOSE_LIMIT = 6.5, 126.0
 """Diagnostic limits of the ADA (HbA1c in %, plasma glucose in mg/dL when fasting)."""
+from salus.risk.creatinine import CHANGING
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +230,7 @@ def kidney(person: Person, within: timedelta) -> Found:
     why = ""
     for finding in person.chart.findings("egfr"):
         if finding.status != "ok" or not isinstance(finding.value, Quantity):
-            why = finding.reason if finding.evidence else why
+            why = finding.reason if finding.evidence or finding.reason in CHANGING.values() else why
             continue
         if dates.instant(finding.effective[0]) >= person.now - within:
             value = finding.details.get("unrounded", finding.value.value)

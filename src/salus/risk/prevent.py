@@ -14,7 +14,7 @@ from salus.findings.model import Finding, Interval, Proposal
 from salus.findings.strength import Grade, Strength
 from salus.person.person import Person
 from salus.record.chart import Chart
-from salus.risk.creatinine import DIED, NOTHING, refusal
+from salus.risk.creatinine import CHANGING, DIED, NOTHING, instead, refusal
 from salus.risk.egfr import decimal
 from salus.risk.engine import Equation, Estimate, Evaluation, Input, Problem, evaluate, load
 from salus.risk.inputs import LOOK_BACK_DAYS, Inputs, gather
@@ -94,12 +94,29 @@ class Prevent:
             need = "whether this is a disease of heart or vessels"
             places = tuple(e for u in known.open for e in u.evidence)
             return [refusal("prevent-cvd-10y", reason, (need,), places)]
+        weak = _weak_heart(person)
+        if weak is not None:
+            return [weak]
         equation = load("prevent-base")
         inputs = gather(person, int(context.parameters.get("look_back_days", LOOK_BACK_DAYS)))
         result = evaluate(equation, inputs.values)
         if result.problems:
             return [_refused(equation, inputs, tuple(_explained(p, inputs) for p in result.problems))]
         return [_finding(estimate, code, inputs, inputs.newest_date) for estimate, code in _reported(result)]
+
+
+REDUCED_LVEF = 40.0
+"""Ejection fraction in % at or below which it is reduced (universal definition of heart failure, 2021)."""
+
+
+def _weak_heart(person: Person) -> Finding | None:
+    """A refusal where the newest ejection fraction is reduced: PREVENT is for people without heart failure."""
+    lvef = person.newest("lvef", "%")
+    if lvef.value is None or lvef.value > REDUCED_LVEF:
+        return None
+    told = f"an ejection fraction of {lvef.value:.0f} % is recorded"
+    reason = f"{told}: heart failure, for which PREVENT was not made, is likely"
+    return refusal("prevent-cvd-10y", reason, ("whether there is heart failure",), lvef.evidence)
 
 
 def _reported(result: Evaluation) -> Iterable[tuple[Estimate, str]]:
@@ -167,12 +184,15 @@ def _refused(equation: Equation, inputs: Inputs, problems: tuple[Problem, ...]) 
     missing = tuple(p for p in problems if p.kind == "missing")
     barred = tuple(p for p in problems if p.kind != "missing")
     reason = "; ".join(p.text for p in (barred or missing))
-    base = refusal("prevent-cvd-10y", reason, dict.fromkeys(p.obtain for p in problems), inputs.evidence)
+    # no creatinine helps while dialysis, a pregnancy or an acute injury lasts
+    idle = [p for p in problems if inputs.found[p.input].why in CHANGING.values()]
+    needs = [instead(inputs.found[p.input].why)[0] if p in idle else p.obtain for p in problems]
+    base = refusal("prevent-cvd-10y", reason, dict.fromkeys(needs), inputs.evidence)
     details: dict[str, Any] = {"missing": [p.input for p in missing], "inputs": _shown(inputs)}
     if barred:
         return replace(base, details=details)
     spread = possible_range(equation, inputs.values, [p.input for p in missing])
-    wanted = [p for p in missing if p.input not in ("age", "sex")]
+    wanted = [p for p in missing if p.input not in ("age", "sex") and p not in idle]
     proposals = tuple(_obtain(equation.input(p.input), p, bare=not inputs.found[p.input].why) for p in wanted)
     if spread is None:
         return replace(base, details=details, proposals=proposals)

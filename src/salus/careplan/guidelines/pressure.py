@@ -20,7 +20,7 @@ from salus.careplan.draft import (
 from salus.careplan.guidelines.common import BRAIN, CORONARY_EVENT, OTHER_VESSELS, event, number, positive, value_of
 from salus.findings.model import Evidence, Finding
 from salus.findings.strength import Grade, Strength
-from salus.person.measurements import Reading
+from salus.person.measurements import Reading, label
 from salus.person.medicines import Medicine
 from salus.person.person import Person
 from salus.person.pressure import IMPOSSIBLE_PAIR, impossible, together
@@ -96,10 +96,8 @@ def propose(person: Person) -> Outcome:
 
 def _expecting(person: Person) -> Outcome:
     """160/110 mmHg or more in pregnancy is an emergency; what is lower belongs to antenatal care."""
-    clinic = _clinic(person)
-    if clinic is None or not clinic.reaches(SEVERE_IN_PREGNANCY):
-        return
-    if person.within(clinic.upper.span, SEVERE_DAYS) is False:
+    basis = _reaching(person, SEVERE_IN_PREGNANCY)
+    if not basis.words:
         return
     yield Draft(
         guideline="acog-767",
@@ -115,7 +113,7 @@ def _expecting(person: Person) -> Outcome:
         ),
         strength=Strength(Grade.STRONG),
         citation=cite("acog-767"),
-        basis=clinic.basis(f"clinic {clinic.words} on {clinic.upper.day}") + of_answer(person.pregnancy),
+        basis=basis + of_answer(person.pregnancy),
         changes_if="the pressure measured again is below 160/110 mmHg",
         window="today",
     )
@@ -141,9 +139,7 @@ def _severe(person: Person, average: Finding | None, mean: tuple[float, float] |
     basis = Basis()
     if average is not None and mean is not None and (mean[0] >= SEVERE[0] or mean[1] >= SEVERE[1]):
         basis += of_finding(average)
-    clinic = _clinic(person)
-    if clinic and clinic.reaches(SEVERE) and person.within(clinic.upper.span, SEVERE_DAYS) is not False:
-        basis += clinic.basis(f"clinic {clinic.words} on {clinic.upper.day}")
+    basis += _reaching(person, SEVERE)
     if not basis.words:
         return None
     return Draft(
@@ -165,6 +161,35 @@ def _severe(person: Person, average: Finding | None, mean: tuple[float, float] |
         changes_if="the pressure measured again is below 180/120 mmHg",
         window="today",
     )
+
+
+def _reaching(person: Person, limit: tuple[float, float]) -> Basis:
+    """The newest pressure of the clinic where it reaches ``limit``, or a later single value that does."""
+    clinic = _clinic(person)
+    basis = Basis()
+    if clinic and clinic.reaches(limit) and person.within(clinic.upper.span, SEVERE_DAYS) is not False:
+        basis += clinic.basis(f"clinic {clinic.words} on {clinic.upper.day}")
+    for name, last, bound in zip(_PARTS, _alone(person), limit, strict=True):
+        if last is None or last.value is None or float(last.value) < bound:
+            continue
+        later = clinic is None or last.span.start > clinic.upper.span.start
+        if later and person.within(last.span, SEVERE_DAYS) is not False:
+            words = f"{label(name)} {last.value:.0f} mmHg on {last.day}, without the other value"
+            basis += Basis((words,), (), (Evidence.of_observation(last.observation, "clinic blood pressure", name),))
+    return basis
+
+
+_PARTS = ("systolic-bp", "diastolic-bp")
+
+
+def _alone(person: Person) -> list[Reading | None]:
+    """The newest systolic and the newest diastolic value of the clinic, where no other value stands beside it."""
+    uppers, lowers = (person.readings(name, "mm[Hg]", settings=CLINIC_SETTINGS) for name in _PARTS)
+    single = (
+        [r for r in uppers if not any(together(r, other) for other in lowers)],
+        [r for r in lowers if not any(together(other, r) for other in uppers)],
+    )
+    return [next((r for r in reversed(found) if r.value is not None), None) for found in single]
 
 
 def _mean(average: Finding) -> tuple[float, float] | None:
@@ -287,7 +312,7 @@ def _white_coat(average: Finding, clinic: Clinic, verb: str) -> Draft:
 
 def _newest(person: Person, wanted: Callable[[Clinic], bool]) -> Clinic | None:
     """The newest wanted pressure of the clinic: of a panel, or of two observations of one moment."""
-    readings = [person.readings(name, "mm[Hg]", settings=CLINIC_SETTINGS) for name in ("systolic-bp", "diastolic-bp")]
+    readings = [person.readings(name, "mm[Hg]", settings=CLINIC_SETTINGS) for name in _PARTS]
     every = [
         Clinic(upper, lower)
         for upper in readings[0]
