@@ -18,6 +18,7 @@ from salus.person.answer import day
 from salus.person.measurements import Measured, Reading, aged, label
 from salus.person.person import Person
 from salus.person.pressure import IMPOSSIBLE_PAIR, impossible, together
+from salus.risk.creatinine import CHANGING
 
 LOOK_BACK_DAYS = 730
 """How old a value may be. Set by salus (PREVENT names no limit); the parameter ``look_back_days`` changes it."""
@@ -27,7 +28,6 @@ CLINIC_SETTINGS = (None, "clinic", "office")
 
 HBA1C_LIMIT, GLUCOSE_LIMIT = 6.5, 126.0
 """Diagnostic limits of the ADA (HbA1c in %, plasma glucose in mg/dL when fasting)."""
-from salus.risk.creatinine import CHANGING
 
 
 @dataclass(frozen=True, slots=True)
