@@ -106,7 +106,8 @@ class Prevent:
 
 
 REDUCED_LVEF = 40.0
-"""Ejection fraction in % at or below which it is reduced (universal definition of heart failure, 2021)."""
+"""Ejection fraction in % at or below which it is reduced (Bozkurt 2021, universal definition of heart failure, as the
+American College of Cardiology sums it up)."""
 
 
 def _weak_heart(person: Person) -> Finding | None:
