@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salus.terminology.dose_lexer import Unreadable, number
+from salus.terminology.dose_lexer import Unreadable, number, tokens
+from salus.terminology.dose_table import table, vocabulary
 from salus.terminology.doses import daily_mg, on_day, read_fhir, read_text
+from salus.terminology.reader import shipped
 from validation.text.sig import judge, own
 
 CASES = list(own())
@@ -34,7 +36,6 @@ UNREAD = {
     "five every week",
     "1-0-1-0 Stück. Hinweis: Tablette nicht zerkauen. Bei Fieber über 39 Grad Arzt kontaktieren.",
     "alle 30 Minuten: je 1 Stück",
-    "1 comprimé à 7h, 12h 18h",
 }
 """Instructions of the table that have an answer and are not understood yet."""
 
@@ -131,7 +132,7 @@ def test_the_amount_of_a_day_is_exact_or_none(sig, strength, mg):
         ("stop 40 mg daily", "condition"),
         ("do not take 40 mg daily", "condition"), ("40 mg daily, increase weekly", "condition"),
         ("20 nocte", "no unit"),
-        ("lorazepam 1 nocte", "no unit"), ("Omega 3 daily", "no unit"), ("0.25 od", "no unit"),
+        ("lorazepam 1 nocte", "no unit"), ("Omega 3 daily", "not known"), ("0.25 od", "no unit"),
         ("1.000 mg 2x täglich", "two ways"),
         ("1.250 mg 2x tgl", "two ways"), ("2,500 IE täglich", "two ways"), ("1,5,5 mg daily", "two ways"),
         ("007 mg daily", "nought"),
@@ -248,6 +249,82 @@ def test_days_that_are_written_in_one_certain_way_bound_the_instruction(sig, sta
 )  # fmt: skip
 def test_the_route_is_read(sig, route):
     assert read_text(sig).route == route
+
+
+@pytest.mark.parametrize(
+    ("sig", "why"),
+    [
+        ("1 tablet daily and 1 at night", "same day"), ("1 tablet daily, 1 at night", "same day"),
+        ("1 daily + 1 at night", "same day"), ("1 bd and 1 at noon and 1 at night", "same day"),
+        ("40 mg daily, 20 mg lunch", "same day"), ("1000mcg 3 monthly", "every so many"),
+        ("12 weekly", "every so many"),
+        ("1 tablet and 2 a day", "number of times"), ("500 mg and half daily", "number of times"),
+        ("½ x tgl. 20 mg", "number of times"), ("mane 1 and 1/2 nocte", "two ways"), ("1 cp 1/2 jours", "two ways"),
+        ("ogni quarto giorno 1 cp", "fraction"), ("1 tab Mon-Wed-Fri", "list or a range"),
+        ("1 tablet for 2 weeks every month", "part of a period"), ("1 tab daily 8 days a week", "does not fit"),
+        ("1 tab 3 days a week Mon Wed", "two frequencies"), ("40 mg bd (100 mg daily)", "two amounts"),
+        ("1-20 mg = 2 tabs daily", "no range"), ("6x1", "in what period"), ("2x1 morgens", "two frequencies"),
+        ("1 tab for times daily", "not known"), ("Di 1 Tbl", "not known"),
+        ("Metformin metfrobnin 5 mg od", "not known"),
+        ("1-0-1 jeden 2. Tag Mo Mi Fr", "two frequencies"), ("3x500 mg", "how often"),
+        ("morgens 0, abends 0", "nought"), ("1 tab weekly x 3 days", "part of a period"),
+        ("1 tablet and 1 at night", "two amounts"), ("1 tablet, 1 at night", "two amounts"),
+        ("20 mg and 20 mg daily", "two amounts"), ("mañana 1 y media noche 1", "not known"),
+        ("1 comprimido a media noche", "not known"), ("today 10 mg daily", "not known"),
+        ("1 comprimido y medio dia", "not known"), ("1-0-1/7", "two ways"),
+        ("15 mg 1x/Mo", "not known"),
+    ],
+)  # fmt: skip
+def test_the_forms_that_were_misread_are_read_right_or_refused(sig, why):
+    dose = read_text(sig)
+    assert not dose.understood
+    assert why in dose.why
+
+
+HALVES = [
+    ("and a half", "1/2"), ("and half", "1/2"), ("and a quarter", "1/4"), ("y medio", "1/2"), ("y cuarto", "1/4"),
+    ("et demi", "1/2"), ("et demie", "1/2"), ("e mezzo", "1/2"), ("e meio", "1/2"), ("en een halve", "1/2"),
+]  # fmt: skip
+
+
+@given(
+    st.sampled_from([("1", 1), ("2", 2), ("one", 1), ("deux", 2), ("tres", 3)]),
+    st.sampled_from(["tablet", "comprimido", "compressa", "gélule", "puffs", ""]),
+    st.sampled_from(HALVES),
+    st.sampled_from(["daily", "al dia", "par jour", "al giorno", "at night", "la sera"]),
+)
+def test_a_half_behind_the_unit_adds_to_the_amount(number_of, unit, half, often):
+    dose = read_text(f"{number_of[0]} {unit} {half[0]} {often}")
+    wanted = number_of[1] + (Decimal("0.5") if half[1] == "1/2" else Decimal("0.25"))
+    assert dose.understood, dose.why
+    assert (dose.low, dose.per_day_low, dose.daily_low) == (wanted, 1, wanted)
+
+
+@given(st.text("abcdefghijklmnopqrstuvwxyzäöüéèñç", min_size=1, max_size=14))
+@settings(max_examples=300)
+def test_no_unknown_word_is_taken_for_a_name(word):
+    """A word before an amount is read only where the tables of medicines or of these words know it."""
+    dose = read_text(f"{word} 10 mg daily")
+    known = vocabulary() | set(table()["names"]["short"])
+    if dose.understood and not {token.text for token in tokens(word)} <= known:
+        assert shipped().medicine((), word).understood
+
+
+@pytest.mark.parametrize("name", ["Metformin", "L-Thyroxin", "vitamin D3", "folic acid", "Eliquis", "insulin glargine",
+                                  "Acetylsalicylsäure", "Paracétamol", "metoprolol succinate", "MTX"])  # fmt: skip
+def test_the_names_of_medicines_are_read_over(name):
+    assert read_text(f"{name} 10 mg daily").low == 10
+    assert not read_text(f"{name} evtl. 10 mg daily").understood
+    assert not read_text(f"vorher {name} 10 mg daily").understood
+
+
+@given(
+    st.sampled_from(table()["refuse"]["meant_otherwise"]),
+    st.sampled_from(["10 mg daily", "1 Tbl. tgl.", "1 comprimido al dia"]),
+)
+def test_no_word_of_doubt_or_past_stands_in_an_instruction_that_is_read(word, rest):
+    dose = read_text(f"{word} {rest}")
+    assert not dose.understood
 
 
 AMOUNTS = [

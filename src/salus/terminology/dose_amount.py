@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 
 from salus.terminology.dose_items import Item
 from salus.terminology.dose_lexer import Unreadable
@@ -50,6 +51,7 @@ def again(before: Dose) -> Span:
 def resolve(found: Sequence[Item], multiplier: Span | None = None) -> Amount:
     """The amount that the items of a part say. Raises :class:`Unreadable` where numbers compete."""
     numbers = _numbers(found)
+    _not_listed(found, numbers)
     masses = [n for n in numbers if n.unit == "mg"]
     liquids = [n for n in numbers if n.unit in _LIQUID]
     counts = [n for n in numbers if n.unit not in _LIQUID and n.unit != "mg"]
@@ -85,6 +87,14 @@ def _numbers(found: Sequence[Item]) -> list[_Number]:
     if any(n.span.low < 0 or n.span.high <= 0 for n in numbers):
         raise Unreadable("an amount in it is nought")
     return numbers
+
+
+def _not_listed(found: Sequence[Item], numbers: list[_Number]) -> None:
+    """Refuse "1 tablet and 1 at night": the same number twice in a list is not one number said twice."""
+    for one, other in pairwise(numbers):
+        between = {item.kind for item in found[one.at + 1 : other.at]}
+        if "and" in between or ("comma" in between and one.unit[:1] == other.unit[:1] == "{"):
+            raise Unreadable("it names two amounts")
 
 
 def _certain(item: Item, before: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from salus.terminology.dose_lexer import Token
 from salus.terminology.dose_model import Span
-from salus.terminology.dose_table import Form, forms, table, units
+from salus.terminology.dose_table import Form, forms, stop_words, units
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,10 @@ def _match(form: Form, found: Sequence[Token], at: int) -> tuple[int, Span | Non
     start, n = at, None
     for words, optional in form.elements:
         token = found[at] if at < len(found) else None
-        if token and ((token.kind in ("word", "sign") and token.text in words) or f"<{_key(token)}>" in words):
+        if token and (
+            (token.kind in ("word", "sign") and token.text in words and not _other_word(token))
+            or f"<{_key(token)}>" in words
+        ):
             n = token.value or n
             at += 1
         elif token and token.kind == "number" and token.text in words:
@@ -68,6 +71,11 @@ def _match(form: Form, found: Sequence[Token], at: int) -> tuple[int, Span | Non
         elif not optional:
             return 0, None
     return at - start, n
+
+
+def _other_word(token: Token) -> bool:
+    """A capital where the small letters are another word: "E" for units, "Di" for Tuesday, "Mo" for Monday."""
+    return (token.text in ("e", "di", "da") and token.raw != token.text) or token.raw == "Mo"
 
 
 def _key(token: Token) -> str:
@@ -81,7 +89,9 @@ def _item(entry: Mapping[str, Any], matched: Sequence[Token], n: Span | None) ->
         text=" ".join(t.raw or t.text for t in matched),
         n=Span.of(Fraction(fixed)) if fixed else n,
         unit=entry.get("slot", entry.get("route", "")),
-        factor=Fraction(entry.get("days", "1") if entry["kind"] in ("per", "rate") else entry.get("unit", "1")),
+        factor=Fraction(
+            entry.get("days", "1") if entry["kind"] in ("per", "rate", "dayshare") else entry.get("unit", "1")
+        ),
         names=tuple(entry.get("slots", ())) or ((entry["days"],) if entry["kind"] == "weekday" else ()),
     )
 
@@ -121,5 +131,5 @@ def _single(token: Token) -> Item:
         return Item(kind.get(token.text, "unknown"), token.text)
     if token.text in units():
         return Item("form", token.text, unit=units()[token.text])
-    refused = token.text in table()["refuse"]["words"]
+    refused = token.text in stop_words()
     return Item("refuse" if refused else "unknown", token.raw)

@@ -64,8 +64,31 @@ def _element(word: str) -> tuple[frozenset[str], bool]:
 
 
 @cache
+def stop_words() -> frozenset[str]:
+    """Words after which an instruction says something that a daily amount cannot hold."""
+    refuse = table()["refuse"]
+    return frozenset((*refuse["words"], *refuse["meant_otherwise"]))
+
+
+@cache
+def of_kind(*kinds: str) -> frozenset[str]:
+    """The single words that alone are a form of one of these kinds."""
+    found: set[str] = set()
+    for entry in table()["pattern"]:
+        if entry["kind"] in kinds:
+            found |= {text.split()[-1] for text in entry["forms"] if all("?" in word for word in text.split()[:-1])}
+    return frozenset(found)
+
+
+@cache
+def of_class(*names: str) -> frozenset[str]:
+    """The words of these classes."""
+    return frozenset(word for name in names for word in table()["class"][name].split("|"))
+
+
+@cache
 def vocabulary() -> frozenset[str]:
     """Every word that the table knows."""
     words = {word for forms in forms().values() for form in forms for names, _ in form.elements for word in names}
-    words |= {word for form in numbers() for word in form} | set(units()) | set(table()["refuse"]["words"])
+    words |= {word for form in numbers() for word in form} | set(units()) | stop_words()
     return frozenset(words | set(table()["range"]["words"]))

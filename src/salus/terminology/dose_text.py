@@ -10,12 +10,24 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import lru_cache
 
 from salus.terminology import dose_amount, dose_time
 from salus.terminology.dose_items import Item, items
 from salus.terminology.dose_lexer import Unreadable, fold, tokens
-from salus.terminology.dose_model import SOLID, Dose, Part, Span, combine, incomplete, refused, sequence
-from salus.terminology.dose_table import vocabulary
+from salus.terminology.dose_model import (
+    DAYS_A_MONTH,
+    SOLID,
+    Dose,
+    Part,
+    Span,
+    combine,
+    fraction_of,
+    incomplete,
+    refused,
+    sequence,
+)
+from salus.terminology.dose_table import of_class, table, vocabulary
 
 MOST_ITEMS = 80
 UNKNOWN_WORDS = ("a word or sign in it is not known",)
@@ -23,9 +35,13 @@ CHANGE = "it has a condition or a change that one amount cannot hold"
 _TIMES = dose_time.KINDS
 _AMOUNTS = ("amount", "bare", "scheme")
 _NAME_LETTERS = 3
+_NAME_WORDS = 6
+_SHORT_DURATIONS = {"7": Fraction(1), "52": Fraction(7), "12": DAYS_A_MONTH}
+"""The UK's short durations: 5/7 is five days, 2/52 two weeks, 3/12 three months."""
+_JOINED = re.compile(r"\b(?:and|et|y|e|en|und)\b")
+_PERIOD_WORDS = of_class("times", "hour", "day", "week", "month") - {"x", "h", "d", "j", "w", "mo", "die", "sem"}
+"""Words that belong to a frequency and are no reason for taking something ("for times daily")."""
 _ENDS = ("end", "until", "till", "to ", "bis", "jusqu", "stop")
-_ADVERB_ENDINGS = ("ly", "lich", "weise", "ment", "ing", "days", "nights", "mornings", "weeks", "stundig", "mal")
-"""An unknown word that ends so may say how often: it never passes for a name."""
 
 
 @dataclass(slots=True)
@@ -40,6 +56,7 @@ class _Clause:
     route: str = ""
     start: str = ""
     end: str = ""
+    total: Item | None = None
 
 
 def read(text: str) -> Dose:
@@ -109,8 +126,9 @@ def _in_turn(words: str, doses: list[Dose], steps: list[list[Item]]) -> Dose:
 
 def _clause(found: Sequence[Item]) -> _Clause:
     """The parts of one step, with what stands beside them taken out."""
-    kept = _counts_of_times(_without_names(_without_limits(_without_reasons(found))))
     clause = _Clause()
+    known = _without_total(clause, _short_durations(_with_equals(found)))
+    kept = _counts_of_times(_without_names(_without_limits(_without_reasons(known))))
     for index, item in enumerate(kept):
         match item.kind:
             case "refuse":
@@ -133,9 +151,59 @@ def _clause(found: Sequence[Item]) -> _Clause:
                 continue
             case _:
                 _place(clause, kept, index)
+    _not_in_part(clause, kept)
     meant = (*_TIMES, *_AMOUNTS, "form", "concentration")
     clause.parts = _with_strengths([part for part in clause.parts if any(i.kind in meant for i in part)])
     return clause
+
+
+def _with_equals(found: Sequence[Item]) -> list[Item]:
+    """ "10 mg = 2 tabs" as "10 mg (2 tabs)", "2 tabs = 10 mg" as "2 tabs (10 mg total)"."""
+    kept = list(found)
+    for at in range(len(found) - 2, 0, -1):
+        before, after = found[at - 1], found[at + 1]
+        if found[at].text == "=" and before.kind == after.kind == "amount":
+            counted = after.unit.startswith("{")
+            total = [] if counted else [Item("total", "total")]
+            kept[at : at + 2] = [Item("open", "("), after, *total, Item("close", ")")]
+    return kept
+
+
+def _short_durations(found: Sequence[Item]) -> list[Item]:
+    """ "1 tds 5/7", "30 mg od for 2/52": durations as written in the UK, behind how much and how often."""
+    kept: list[Item] = []
+    for item in found:
+        many, _, of = item.text.partition("/")
+        told = item.kind == "ratio" and many.isdigit() and of in _SHORT_DURATIONS
+        if told and any(i.kind in _AMOUNTS for i in kept) and any(i.kind in _TIMES for i in kept):
+            if kept[-1].text.lower() in ("for", "x") and kept[-1].kind in ("reason", "unknown"):
+                kept.pop()
+            kept.append(Item("duration", item.text, Span.of(Fraction(many)), factor=_SHORT_DURATIONS[of]))
+        else:
+            kept.append(item)
+    return kept
+
+
+def _without_total(clause: _Clause, found: list[Item]) -> list[Item]:
+    """The items without a day's total in brackets, which is held against what the rest comes to."""
+    for at in range(len(found) - 3):
+        group = found[at : at + 4]
+        if [item.kind for item in group] != ["open", "amount", "per", "close"] or group[2].factor != 1:
+            continue
+        rest = found[:at] + found[at + 4 :]
+        if any(item.kind in _TIMES for item in rest) and any(item.kind == "amount" for item in rest):
+            clause.total = group[1]
+            return rest
+    return found
+
+
+def _same_time(found: Sequence[Item]) -> None:
+    """Refuse "morgens 1 und 1/2 abends": the second number may be the evening's."""
+    kinds, slots = [item.kind for item in found], ("slot", "slots", "clock", "on", "weekday")
+    for at, item in enumerate(found):
+        joined = item.kind in ("amount", "bare") and _JOINED.search(item.text)
+        if joined and any(k in slots for k in kinds[:at]) and any(k in slots for k in kinds[at + 1 :]):
+            raise Unreadable("a number in it can be read in two ways")
 
 
 def _meal(found: Sequence[Item], index: int) -> None:
@@ -171,9 +239,20 @@ def _bound(clause: _Clause, item: Item) -> None:
         clause.start = day[0]
 
 
+def _not_in_part(clause: _Clause, found: Sequence[Item]) -> None:
+    """Refuse "for 2 weeks every month": the duration is a part of each period."""
+    for item in found:
+        if item.kind in ("per", "every") and clause.duration is not None:
+            period = item.factor * (item.n.low if item.kind == "every" and item.n else 1)
+            if period >= 7 and clause.duration < period * Fraction(9, 10):
+                raise Unreadable("it is taken for a part of a period only")
+
+
 def _set_duration(clause: _Clause, item: Item) -> None:
     if item.n is None or not item.n.exact:
         return
+    if item.n.low < 1:
+        raise Unreadable("a number in it can be read in two ways")  # "1/2 jours" may be every second day
     days = item.n.low * item.factor
     if clause.duration is not None and clause.duration != days:
         raise Unreadable("it names two durations")
@@ -192,7 +271,8 @@ def _place(clause: _Clause, found: Sequence[Item], index: int) -> None:
     has_amount = any(kind in _AMOUNTS for kind in kinds)
     has_time = any(kind in (*_TIMES, "scheme") for kind in kinds)
     time_first = has_amount and has_time and next(k for k in kinds if k in (*_TIMES, *_AMOUNTS)) in _TIMES
-    if has_amount and has_time:
+    multiplied = current and current[-1].kind == "times" and current[-1].text.lower().endswith("x")
+    if has_amount and has_time and not (multiplied and item.kind in _AMOUNTS):  # "500 mg 3x1"
         more = sum(1 for later in found[index:] if later.kind in _AMOUNTS)
         begins = item.kind in _TIMES and time_first and more > 0
         begins = begins or (item.kind in _AMOUNTS and not time_first and not _in_brackets(found, index))
@@ -234,6 +314,8 @@ def _end_of_reason(found: Sequence[Item], at: int) -> int:
     while at < len(found):
         item = found[at]
         more = at + 1 < len(found) and found[at + 1].kind == "unknown"
+        if item.text.lower() in _PERIOD_WORDS:
+            raise Unreadable(UNKNOWN_WORDS[0])
         choice = item.text.lower() in ("or", "ou", "oder", "of", "and") or item.kind in ("and", "of", "ignore", "comma")
         if item.kind not in ("unknown", "eye", "ear", "reason") and not (choice and more):
             return at
@@ -250,7 +332,7 @@ def _without_limits(found: Sequence[Item]) -> list[Item]:
         if found[at].kind != "max":
             kept.append(found[at])
         elif kinds[:1] in (["amount"], ["bare"]):
-            at += 2 if kinds[1:] in (["per"], ["window"]) else 1
+            at += 2 if kinds[1:] in (["per"], ["window"], ["every"]) else 1
         elif kinds[:1] in (["times"], ["rate"]):
             if any(item.kind in ("times", "rate", "per", "every", "slot", "slots") for item in kept):
                 at += 2 if kinds[1:] == ["per"] else 1
@@ -266,12 +348,23 @@ def _counts_of_times(found: Sequence[Item]) -> list[Item]:
     """A bare number before a period counts times where the amount is said already: "1 tablet 4 a day"."""
     kept: list[Item] = []
     for at, item in enumerate(found):
-        following = found[at + 1].kind if at + 1 < len(found) else ""
-        if item.kind == "bare" and following == "per" and _has_count(kept):
-            kept.append(replace(item, kind="times"))
-        else:
-            kept.append(item)
+        following = found[at + 1] if at + 1 < len(found) else None
+        if item.kind == "bare" and item.n and following and following.kind == "per":
+            _certain_count(item.n, following, kept)
+            if _has_count(kept):
+                kept.append(replace(item, kind="times"))
+                continue
+        kept.append(item)
     return kept
+
+
+def _certain_count(n: Span, period: Item, before: Sequence[Item]) -> None:
+    """Refuse what may be no count of times: "1 tablet and half a day"; "3 monthly" is every three months in the UK."""
+    if period.factor > 1 and " " not in period.text and not period.text.lower().startswith("q") and n != Span.of(1):
+        raise Unreadable("it says so many in a period, or every so many periods")
+    joined, broken = bool(before) and before[-1].kind == "and", n.low.denominator != 1 or n.high.denominator != 1
+    if (joined and broken) or (_has_count(before) and (joined or broken)):
+        raise Unreadable("a number in it is an amount or a number of times")
 
 
 def _has_count(kept: Sequence[Item]) -> bool:
@@ -283,29 +376,51 @@ def _has_count(kept: Sequence[Item]) -> bool:
 def _without_names(found: Sequence[Item]) -> list[Item]:
     """The items without the name of the medicine, where one may stand: before the amount, or after "of" or a number."""
     kept: list[Item] = []
-    for item in found:
-        if item.kind in ("unknown", "ratio") and _name_may_stand(kept):
-            if item.kind == "unknown" and not _may_be_name(item.text):
+    at = 0
+    while at < len(found):
+        end = at
+        while end < len(found) and found[end].kind in ("unknown", "ratio"):
+            end += 1
+        if end > at and _name_may_stand(kept):
+            words = " ".join(item.text for item in found[at:end] if item.kind == "unknown")
+            if end - at > _NAME_WORDS or (words and not _may_be_name(words)):
                 raise Unreadable(UNKNOWN_WORDS[0])
-            kept.append(replace(item, kind="name"))
+            kept += [replace(item, kind="name") for item in found[at:end]]
+            at = end
             continue
-        kept.append(item)
+        kept.append(found[at])
+        at += 1
     return kept
 
 
-def _may_be_name(word: str) -> bool:
-    lower = word.lower()
-    return (len(word) >= _NAME_LETTERS and lower not in vocabulary() and not lower.endswith(_ADVERB_ENDINGS)) or bool(
-        re.fullmatch(r"[A-Z]\d+", word)
-    )
+def _may_be_name(words: str) -> bool:
+    never = vocabulary() | set(table()["names"]["never"])
+    own = any(len(word) >= _NAME_LETTERS and word.lower() in never for word in words.split())
+    return not own and _is_medicine(words)
+
+
+@lru_cache(4096)
+def _is_medicine(words: str) -> bool:
+    """Whether the tables of medicines know these words as a name.
+
+    Any other unknown word may say a number, a doubt, a past or a plan ("mezza", "evtl.", "vorher", "target"), and no
+    list of such words in seven languages is ever whole.
+    """
+    if words.lower() in table()["names"]["short"]:
+        return True
+    if sum(c.isalpha() for c in words) < _NAME_LETTERS:
+        return False
+    from salus.terminology.reader import shipped  # opened only when an instruction holds a name
+
+    known = shipped().medicine((), words)
+    return known.understood and bool(known.ingredients)
 
 
 def _name_may_stand(before: Sequence[Item]) -> bool:
     kinds = [item.kind for item in before]
     if not any(kind in (*_AMOUNTS, *_TIMES, "concentration") for kind in kinds):
-        return kinds.count("name") < 6
-    last = next((kind for kind in reversed(kinds) if kind != "name"), "")
-    return last in ("of", "bare") and kinds.count("name") < 6
+        return "name" not in kinds
+    return kinds[-1:] in (["of"], ["bare"]) and "name" not in kinds
 
 
 def _dose(words: str, clause: _Clause, before: Dose | None) -> Dose:
@@ -314,13 +429,18 @@ def _dose(words: str, clause: _Clause, before: Dose | None) -> Dose:
         if clause.as_needed:
             return Dose(words, understood=True, as_needed=True, route=clause.route)
         raise Unreadable("neither an amount nor a time is said")
-    parts = _without_summary([part for said in _shared_units(clause.parts) for part in _part(clause, said)])
+    said = _without_noughts(_shared_units(clause.parts))
+    parts = [part for items_of in said for part in _part(clause, items_of)]
+    if len(said) > 1 and not any(item.kind == "and" for item in said[0][-1:]):
+        parts = _without_summary(parts)
     slots = [slot for part in parts for slot in part.slots]
     if len(parts) > 1 and (len(slots) != len(set(slots)) or not all(part.slots for part in parts)):
         raise Unreadable("its parts may not be of the same day")
     dose = combine(words, parts, clause.as_needed, clause.duration)
     if not dose.understood:
         return dose
+    if clause.total is not None and not _sums_up(clause.total, dose):
+        raise Unreadable("it names two amounts")
     if dose.low is None and before is not None and before.low is not None and dose.per_day_low is not None:
         again = [replace(parts[0], amount=dose_amount.again(before), unit=before.unit)]
         dose = combine(words, again, clause.as_needed, clause.duration)
@@ -336,10 +456,37 @@ def _dose(words: str, clause: _Clause, before: Dose | None) -> Dose:
     return dose
 
 
+def _without_noughts(parts: list[list[Item]]) -> list[list[Item]]:
+    """The parts without those of a time at which nothing is taken ("morgens 1, mittags 0, abends 1")."""
+
+    def nought(part: list[Item]) -> bool:
+        amounts = [item.n for item in part if item.kind in _AMOUNTS]
+        return amounts == [Span.of(0)] and any(item.kind in ("slot", "clock") for item in part)
+
+    kept = [part for part in parts if not nought(part)]
+    return kept or parts
+
+
+def _sums_up(total: Item, dose: Dose) -> bool:
+    """Whether a day's total in brackets is what the instruction comes to ("40 mg bd (80 mg daily)")."""
+    said = dose_amount.resolve([replace(total, kind="amount")])
+    if said.span is None or not said.span.exact or dose.daily_low is None or dose.daily_low != dose.daily_high:
+        return False
+    daily = fraction_of(dose.daily_low)
+    if said.unit == dose.unit or (said.unit in SOLID and dose.unit in SOLID):
+        return daily == said.span.low
+    return said.unit == "mg" and dose.strength_mg is not None and daily * fraction_of(dose.strength_mg) == said.span.low
+
+
 def _without_summary(parts: list[Part]) -> list[Part]:
     """The parts without a first that only sums up the others ("twice a day, 1 in the morning and 1 at 3 pm")."""
     first, rest = parts[0], parts[1:]
-    if not rest or first.slots or first.per_day is None or not all(part.slots for part in rest):
+    if (
+        sum(len(part.slots) for part in rest) < 2
+        or first.slots
+        or first.per_day is None
+        or not all(part.slots for part in rest)
+    ):
         return parts
     rates = [part.per_day for part in rest if part.per_day is not None]
     same = all(part.amount == first.amount and part.unit in (first.unit, "{each}") for part in rest)
@@ -365,6 +512,7 @@ def _part(clause: _Clause, found: list[Item]) -> list[Part]:
     if scheme:
         return dose_time.scheme_parts(found, clause.frame, clause.route)
     timed = dose_time.resolve(found, clause.frame)
+    _same_time(found)
     amount = dose_amount.resolve(found, timed.multiplier)
     per_day, doses = timed.per_day, amount
     if timed.divided is not None and per_day is not None:

@@ -8,14 +8,31 @@ from fractions import Fraction
 
 from salus.terminology import dose_amount
 from salus.terminology.dose_items import Item
-from salus.terminology.dose_lexer import Unreadable, number
+from salus.terminology.dose_lexer import FRACTIONS, Unreadable, number
 from salus.terminology.dose_model import Part, Span
 
-KINDS = ("times", "per", "od", "rate", "every", "slot", "slots", "clock", "hour", "weekday", "on", "divided", "upto")
+KINDS = (
+    "times",
+    "per",
+    "od",
+    "rate",
+    "every",
+    "slot",
+    "slots",
+    "clock",
+    "hour",
+    "weekday",
+    "on",
+    "divided",
+    "upto",
+    "dayshare",
+)
 SHORTEST = Fraction(1, 24)
 """Days between two administrations: shorter ones are for a moment, not for a day."""
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_RATES = ("per", "od", "rate", "every")
+_RATES = ("per", "od", "rate", "every", "dayshare")
+MOST_TIMES = 4
+"""The largest count before "x" that alone is one of times a day ("3x1")."""
 _SIGNS = ("comma", "colon", "break", "stop", "open", "close")
 _SCHEMES = {3: ("morning", "noon", "evening"), 4: ("morning", "noon", "evening", "night")}
 
@@ -32,7 +49,9 @@ class Timed:
 
 @dataclass(slots=True)
 class Said:
-    """What is said about time. ``rates`` are (administrations a day, whether a count was said, days of the period)."""
+    """What is said about time. ``rates`` are (administrations a day, whether a count was said, days of the period);
+    ``share`` is on how many days of a period ("5 days a week").
+    """
 
     rates: list[tuple[Span, bool, Fraction]] = field(default_factory=list)
     slots: list[str] = field(default_factory=list)
@@ -40,6 +59,7 @@ class Said:
     multiplier: Span | None = None
     divided: Span | None = None
     upto: bool = False
+    share: tuple[Span, Fraction] | None = None
 
 
 def resolve(found: Sequence[Item], frame: Item | None = None) -> Timed:
@@ -80,6 +100,8 @@ def _collect(found: Sequence[Item]) -> Said:
                 at += _times(said, item, found, at)
             case "per" | "every" | "rate":
                 said.rates.append(_rate_of(item))
+            case "dayshare":
+                _share(said, item)
             case "od":
                 if not any(i.kind in ("eye", "ear") or i.unit == "{drop}" for i in found):
                     said.rates.append((Span.of(1), True, Fraction(1)))
@@ -99,6 +121,12 @@ def _collect(found: Sequence[Item]) -> Said:
     return said
 
 
+def _share(said: Said, item: Item) -> None:
+    if item.n is None or item.n.low < 1 or item.n.high > item.factor or said.share not in (None, (item.n, item.factor)):
+        raise Unreadable("its number of days does not fit its period")
+    said.share = (item.n, item.factor)
+
+
 def _whole(item: Item) -> Span:
     if item.n is None or item.n.low < 1:
         raise Unreadable("it is divided in no number of doses")
@@ -110,6 +138,8 @@ def _times(said: Said, item: Item, found: Sequence[Item], at: int) -> int:
     n = item.n or Span.of(1)
     if n.low <= 0:
         raise Unreadable("a number in it is nought")
+    if n.low.denominator != 1 or n.high.denominator != 1:
+        raise Unreadable("a number in it is an amount or a number of times")
     following = found[at + 1] if at + 1 < len(found) else None
     skip = 1
     if following and following.kind in ("open", "comma") and at + 2 < len(found):
@@ -130,7 +160,14 @@ def _times(said: Said, item: Item, found: Sequence[Item], at: int) -> int:
         if not counted:
             said.multiplier = n
             return 0
-        if any(i.kind == "per" and i.factor == 1 for i in found[at:]):  # "3 x 1 Tbl. tgl."
+        others = [i for i in found if i.kind in (*_RATES, "times", "divided", "weekday") and i is not item]
+        daily = all(i.kind == "per" and i.factor == 1 for i in others)
+        if others and daily:  # "3 x 1 Tbl. tgl."
+            said.rates.append((n, True, Fraction(1)))
+            return 0
+        few = following.n is not None and (following.n.high <= dose_amount.MOST_BARE or following.unit == "{drop}")
+        small = n.exact and n.low <= MOST_TIMES and few
+        if daily and small:  # "3x1", "2x1 Tbl.": so many times a day
             said.rates.append((n, True, Fraction(1)))
             return 0
     raise Unreadable("it says how many times but not in what period")
@@ -145,6 +182,8 @@ def _rate_of(item: Item) -> tuple[Span, bool, Fraction]:
             raise Unreadable("a number in it is nought")
         return (item.n or Span.of(1)) * (1 / item.factor), True, item.factor
     every = (item.n or Span.of(1)) * item.factor
+    if item.n and (item.n.low.denominator != 1 or item.n.high.denominator != 1):
+        raise Unreadable("an interval in it is a fraction")  # "ogni quarto giorno" is every fourth day
     if every.low <= 0:
         raise Unreadable("an interval in it is nought")
     period = every.low if every.exact else Fraction(0)
@@ -167,6 +206,8 @@ def _weekday(said: Said, item: Item, found: Sequence[Item], at: int) -> None:
     day = item.names[0]
     joiner = found[at - 1] if at else None
     if joiner and joiner.kind == "comma" and joiner.text == "-" and said.days:
+        if at > 3 and found[at - 3].text == "-":
+            raise Unreadable("its days of the week are a list or a range")  # "Mon-Wed-Fri"
         start, end = DAYS.index(said.days[-1]), DAYS.index(day)
         if end <= start:
             raise Unreadable("its days of the week run backwards")
@@ -179,6 +220,8 @@ def _per_day(said: Said) -> Span | None:
     """One rate from all that is said, or None where nothing is."""
     slots, days = len(said.slots), len(said.days)
     explicit = _one_rate(said.rates, slots)
+    if said.share is not None:
+        return _on_some_days(said.share, explicit, slots, days)
     if explicit is None:
         if days:
             return Span.of(Fraction(max(slots, 1) * days, 7))
@@ -208,6 +251,18 @@ def _one_rate(rates: list[tuple[Span, bool, Fraction]], slots: int) -> tuple[Spa
     return first
 
 
+def _on_some_days(
+    share: tuple[Span, Fraction], explicit: tuple[Span, bool, Fraction] | None, slots: int, days: int
+) -> Span:
+    """The rate on so many days of a period; days of the week that are named beside must be as many."""
+    span, counted, period = explicit or (Span.of(1), False, Fraction(1))
+    if period > 1 or (days and (share[0] != Span.of(days) or share[1] != 7)):
+        raise Unreadable("it says two frequencies")
+    if slots:
+        span = _same(span, Span.of(slots)) if counted else span * Fraction(slots)
+    return span * share[0] * (1 / share[1])
+
+
 def _on_days(span: Span, counted: bool, period: Fraction, slots: int, days: int) -> Span:
     """The rate on days of the week: a daily rate on those days, or the week's count itself."""
     if period == 1:
@@ -230,21 +285,32 @@ def scheme_parts(found: Sequence[Item], frame: Item | None, route: str) -> list[
     if len(schemes) > 1:
         raise Unreadable("it holds two schemes")
     texts = schemes[0].text.replace("+", "-").replace(" ", "").split("-")
+    if any("/" in text and text not in FRACTIONS for text in texts):
+        raise Unreadable("a number in it can be read in two ways")  # "1-0-1/7"
     amounts = [number(text, english=False) for text in texts]
     rest = [
         item
         for item in found
         if item.kind not in ("scheme", "form", "comma", "colon", "break", "stop", "open", "close")
     ]
-    days = [item for item in rest if item.kind == "weekday"]
-    if any(item.kind not in ("weekday", "name", "amount", "and") and not _daily(item) for item in rest):
+    said = Said()
+    for at, item in enumerate(found):
+        if item.kind == "weekday":
+            _weekday(said, item, found, at)
+    days = said.days
+    apart = [item for item in rest if item.kind == "every" and item.factor == 1 and item.n and item.n.exact]
+    if any(
+        item.kind not in ("weekday", "name", "amount", "and") and not _daily(item) for item in rest if item not in apart
+    ):
+        raise Unreadable("it says two frequencies")
+    if len(apart) > 1 or (apart and (days or frame is not None)):
         raise Unreadable("it says two frequencies")
     unit, factor, strength = dose_amount.scheme_unit(found)
     if unit == "{each}" and max(amounts) > dose_amount.MOST_BARE:
         raise Unreadable("a number in it has no unit")
     share = Fraction(len(days), 7) if days else Fraction(1)
-    if frame is not None:
-        share *= _rate_of(frame)[0].low
+    for rate in (frame, *apart):
+        share *= _rate_of(rate)[0].low if rate is not None else 1
     names = _SCHEMES[len(amounts)]
     parts = [
         Part(Span.of(amount * factor), unit, Span.of(share), _when(name, days), strength, None, route)
@@ -260,5 +326,5 @@ def _daily(item: Item) -> bool:
     return item.kind == "per" and item.factor == 1
 
 
-def _when(slot: str, days: list[Item]) -> frozenset[str]:
-    return frozenset(f"{day.names[0]} {slot}" for day in days) if days else frozenset([slot])
+def _when(slot: str, days: list[str]) -> frozenset[str]:
+    return frozenset(f"{day} {slot}" for day in days) if days else frozenset([slot])

@@ -1,8 +1,8 @@
 """Dose instructions: what an amount and a frequency in words or in a FHIR Dosage mean.
 
-``read_text`` reads an instruction as people write it (English, Latin, German, French and Dutch short forms),
-``read_fhir`` a list of Dosage elements (R4, with the STU3 and DSTU2 forms), ``daily_mg`` gives the exact amount of a
-day. What is not understood says so and why; a number is never guessed.
+``read_text`` reads an instruction as people write it (English and Latin short forms, German, French, Dutch, Italian,
+Spanish and Portuguese), ``read_fhir`` a list of Dosage elements (R4, with the STU3 and DSTU2 forms), ``daily_mg`` gives
+the exact amount of a day. What is not understood says so and why; a number is never guessed.
 """
 
 from __future__ import annotations
