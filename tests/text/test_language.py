@@ -57,6 +57,61 @@ def test_names_and_borrowed_words_tell_nothing(text: str) -> None:
     assert foreign_language(text) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Unter Marcumar, INR 2.5.", "another language"),
+        ("Kein Marcumar", "another language"),
+        ("Marcumar abgesetzt", "German"),
+        ("Statine wegen Myopathie abgesetzt.", "German"),
+        ("Koronare 3-Gefäßerkrankung", "German"),
+        ("Anticoagulado con Sintrom.", "Spanish"),
+        ("ATCD : IDM 2019, AVC 2021, FA", "French"),
+        ("HTA, FA, AVK", "French"),
+        ("APR: IMA 2019, FA", "Italian"),
+        ("In terapia con Coumadin", "Italian"),
+        ("Gestopt met simvastatine", "Dutch"),
+        ("Pravidelne uziva Warfarin.", "another language"),
+        ("Ukončen Warfarin", "another language"),
+        ("Stav po infarktu myokardu", "another language"),
+        ("Tidigare hjärtattack", "another language"),
+    ],
+)
+def test_a_short_line_of_another_language_is_named(text: str, language: str) -> None:
+    ((span, told),) = foreign_passages(f"Clinic letter\n\n{text}\n")
+    assert (span.end - span.start, told) == (len(text), language)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PMH: HTN, DM2, CKD",
+        "TAH BSO 2009",
+        "s/p APR, IMA graft",
+        "Dr. Priya Raghunathan",
+        "Mrs Siobhan O'Shaughnessy, Caernarfon",
+        "Contact: jkowalczyk@szpital.example",
+        "Teva Metoprolol",
+        "Metoprolol succ 25 mg",
+        "Xarelto ceased",
+        "Atorva 40 nocte, ASA 100, Bisoprolol 2.5",
+        "Ureteric stent, oesophageal varices, haemodialysis",
+        "Heart failure, decompensated.",
+        "Bitemporal hemianopia.",
+        "COPD exac",
+        "Diabetes reveiw",
+        "Tension headache",
+        "Leber congenital amaurosis",
+        "xxxx xxxx",
+        "Anterolat TWI, RBBB",
+        "Aspirin lifelong",
+        "Yours sincerely",
+    ],
+)
+def test_a_short_english_line_is_read(text: str) -> None:
+    assert list(foreign_passages(f"Clinic letter\n\n{text}\n")) == []
+
+
 def test_a_passage_is_told_from_the_rest() -> None:
     text = "He has asthma and takes aspirin. Bekannter Herzinfarkt, nimmt ASS. There is no gout."
     found = [(text[span.start : span.end], language) for span, language in foreign_passages(text)]
