@@ -344,13 +344,61 @@ DOUBLE = [
     ("Never without chest pain.", "chest-pain", PRESENT),
 ]
 
+# A form or a sign of a disease asserts it; its denial, and what is slight, leaves the whole open.
+PARTS = [
+    ("Carotid duplex: 80% LICA stenosis, for CEA.", "peripheral-arterial-disease", PRESENT),
+    ("Carotid artery stenosis.", "peripheral-arterial-disease", PRESENT),
+    ("Internal carotid artery occlusion.", "peripheral-arterial-disease", PRESENT),
+    ("Mild carotid artery stenosis.", "peripheral-arterial-disease", POSSIBLE),
+    ("<50% ICA stenosis.", "peripheral-arterial-disease", POSSIBLE),
+    ("? carotid stenosis", "peripheral-arterial-disease", POSSIBLE),
+    ("Father had carotid stenosis.", "peripheral-arterial-disease", FAMILY),
+    ("Carotid stent 2019.", "peripheral-arterial-disease", POSSIBLE),
+    ("CT: old left MCA territory infarct.", "stroke", PAST),
+    ("MRI: acute PICA infarct.", "stroke", PRESENT),
+    ("No MCA territory infarct.", "stroke", ABSENT),
+    ("Three-vessel disease on angiography.", "coronary-heart-disease", PRESENT),
+    ("Triple vessel disease.", "coronary-heart-disease", PRESENT),
+    ("Multivessel coronary disease.", "coronary-heart-disease", PRESENT),
+    ("Left main stenosis.", "coronary-heart-disease", PRESENT),
+    ("LAD stenosis 90%.", "coronary-heart-disease", PRESENT),
+    ("30% LAD stenosis.", "coronary-heart-disease", POSSIBLE),
+    ("MPS: inducible ischaemia in LAD territory.", "coronary-heart-disease", PRESENT),
+    ("MPS: reversible ischemia.", "coronary-heart-disease", PRESENT),
+    ("Heart failure clinic review today.", "heart-failure", POSSIBLE),
+    ("LVEF 30%. NYHA II.", "heart-failure", POSSIBLE),
+    ("NYHA class 3.", "heart-failure", POSSIBLE),
+    ("Heart failure, NYHA II.", "heart-failure", PRESENT),
+    ("LVSD.", "heart-failure", PRESENT),
+    ("Patient on haemodialysis.", "dialysis", PRESENT),
+    ("On HD three times a week.", "dialysis", POSSIBLE),
+    ("CKD G5.", "chronic-kidney-disease", PRESENT),
+]
+
+EXPECTING = [
+    ("G2P1 at 14+2.", "pregnancy", PRESENT),
+    ("She is expecting.", "pregnancy", PRESENT),
+    ("She found out she is expecting.", "pregnancy", PRESENT),
+    ("20 SSW", "pregnancy", PRESENT),
+    ("SSW 20", "pregnancy", PRESENT),
+    ("LMP 01/03/2026, home test positive.", "pregnancy", PRESENT),
+    ("UPT positive", "pregnancy", PRESENT),
+    ("UPT negative", "pregnancy", ABSENT),
+    ("Home test positive.", "pregnancy", POSSIBLE),
+    ("His wife is pregnant.", "pregnancy", OTHER),
+]
+
 GROUPS = {
+    "parts": PARTS,
+    "expecting": EXPECTING,
     "known": KNOWN, "excluded": EXCLUDED, "plus-minus": PLUS_MINUS, "none": NONE, "boxes": BOXES,
     "questions": QUESTIONS, "lists": LISTS, "smoking": SMOKING, "people": PEOPLE, "double": DOUBLE,
 }  # fmt: skip
 CASES = [(text, concept, assertion) for group in GROUPS.values() for text, concept, assertion in group]
 
 NOT_IN_USE = [
+    ("Marcumar was stopped.", "phenprocoumon"),
+    ("No longer on Sintrom.", "acenocoumarol"),
     ("Warfarin discontinued.", "warfarin"),
     ("Warfarin was stopped in March.", "warfarin"),
     ("Naproxen was stopped in 2024 because of gastritis.", "naproxen"),
@@ -417,6 +465,10 @@ NOT_IN_USE = [
 ]
 
 IN_USE = [
+    ("Takes Marcumar.", "phenprocoumon"),
+    ("On Sintrom.", "acenocoumarol"),
+    ("Kardegic 75 mg", "aspirin"),
+    ("Medication: Atorva 40 nocte, ASA 100", "atorvastatin"),
     ("She never stopped taking aspirin.", "aspirin"),
     ("Warfarin was not stopped.", "warfarin"),
     ("Do not stop aspirin.", "aspirin"),

@@ -108,6 +108,26 @@ def test_what_is_not_tobacco_smoked_by_the_patient(text: str) -> None:
     assert of(text, "smoking") == []
 
 
+@pytest.mark.parametrize(
+    ("text", "concept"),
+    [
+        ("No LAD stenosis.", "coronary-heart-disease"),
+        ("No inducible ischaemia.", "coronary-heart-disease"),
+        ("No three-vessel disease.", "coronary-heart-disease"),
+        ("No carotid stenosis.", "peripheral-arterial-disease"),
+        ("Not for the heart failure clinic.", "heart-failure"),
+        ("NYHA class: not assessed", "heart-failure"),
+        ("Coronary calcium score 0", "coronary-heart-disease"),
+        ("She is expecting a call.", "pregnancy"),
+        ("She was expecting results.", "pregnancy"),
+        ("Home test positive for COVID.", "pregnancy"),
+        ("COVID home test positive.", "pregnancy"),
+    ],
+)
+def test_what_says_nothing_of_the_whole(text: str, concept: str) -> None:
+    assert of(text, concept) == []
+
+
 def test_a_list_is_read_with_its_opening_and_keeps_its_places() -> None:
     text = "Seen today. Denies:\n- stroke\n- asthma\n\nHas gout."
     (asthma,) = of(text, "asthma")

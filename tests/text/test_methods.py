@@ -226,3 +226,46 @@ def test_a_passage_in_another_language_is_named_and_the_rest_is_read() -> None:
 )
 def test_the_name_of_a_class_carries_the_class(text: str, concept: str, name: str) -> None:
     assert one(findings(text), concept).details["class"] == name
+
+
+def unread(found: list[Finding]) -> list[Finding]:
+    return [f for f in found if f.status == "not-assessable"]
+
+
+def test_a_value_out_of_bounds_is_named_and_not_read() -> None:
+    text = "Seen today. BP 192/118. Potassium 6.4."
+    (finding,) = unread(findings(text))
+    assert (finding.code, finding.details["unread"]) == (PROBLEM, True)
+    assert finding.reason == (
+        "the note tells a blood pressure of 192/118 and a potassium of 6.4, and no values are read from notes"
+    )
+    assert finding.details["values"] == [["a blood pressure", "192/118"], ["a potassium", "6.4"]]
+    places = [e.locator for e in finding.evidence]
+    assert [text[p["start"] : p["end"]] for p in places] == ["BP 192/118", "Potassium 6.4"]
+    assert unread(findings("Seen today. BP 122/78. Potassium 4.4.")) == []
+
+
+def test_a_lasting_value_adds_nothing_to_a_disease_that_the_note_asserts() -> None:
+    assert unread(findings("Heart failure with LVEF 30%. CKD stage 5, eGFR 12.")) == []
+    (finding,) = unread(findings("Heart failure clinic. LVEF 30%."))
+    assert "an ejection fraction of 30" in finding.reason
+    assert len(unread(findings("No heart failure. LVEF 30%."))) == 1
+
+
+def test_a_passing_value_counts_until_a_much_later_note() -> None:
+    first, blob = document(b"BP 192/118.", "2025-01-03", 1)
+    for date, count in (("2025-01-20", 1), ("2025-05-03", 0)):
+        second, later = document(b"Well today.", date, 2)
+        chart = Chart.of([PATIENT, first, second], now=NOW, blobs=blob | later)
+        outcome = runner.run([MENTIONS], chart, contexts={})
+        assert len(unread(list(outcome.findings))) == count, date
+
+
+@pytest.mark.parametrize(
+    "text", ["Unter Marcumar, INR 2.5.", "Anticoagulado con Sintrom.", "Statine wegen Myopathie abgesetzt."]
+)
+def test_nothing_is_taken_from_a_short_line_of_another_language(text: str) -> None:
+    found = findings(f"Clinic letter\n\n{text}\n\nShe has gout.")
+    assert {f.details["concept"] for f in found if f.status == "ok"} <= {"gout"}
+    (finding,) = unread(found)
+    assert finding.details["unread"] is True

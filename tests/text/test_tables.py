@@ -25,6 +25,8 @@ def table(name: str) -> dict[str, object]:
         "answers_en.toml",
         "relatives.toml",
         "problems.toml",
+        "senses.toml",
+        "languages.toml",
         "sections.toml",
         "medication_names.toml",
         "words.toml",
@@ -40,6 +42,25 @@ def test_every_problem_is_a_concept_of_the_code_table() -> None:
     unknown = [row["concept"] for row in problems if row["concept"] not in codes.concepts()]
     assert unknown == []
     assert len({row["concept"] for row in problems}) == len(problems)
+
+
+def test_every_sense_is_well_formed() -> None:
+    senses: list[dict[str, str]] = table("senses.toml")["sense"]  # type: ignore[assignment]
+    names = {name for row in senses for name in row["names"]}
+    for row in senses:
+        assert row["alone"] in ("own", "doubt")
+        assert row["else"] in ("nothing", "doubt")
+        assert row.get("graded", "stroke") in codes.concepts()
+    for name in names:
+        assert matches(tokenize(name)), name
+
+
+def test_english_words_are_folded_as_they_are_asked_for() -> None:
+    lines = resources.files("salus.text").joinpath("data", "english.txt").read_text("utf-8").splitlines()
+    words = [word for line in lines if not line.startswith("#") for word in line.split()]
+    assert len(words) > 10_000
+    assert all(word.isascii() and word.islower() for word in words)
+    assert len("\n".join(lines)) < 200_000
 
 
 def test_every_rule_is_well_formed_and_its_phrases_are_tokens() -> None:

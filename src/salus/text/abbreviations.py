@@ -3,7 +3,8 @@
 The long form is looked for after Schwartz and Hearst (A simple algorithm for identifying abbreviation definitions in
 biomedical text, Pac Symp Biocomput 2003): the letters of the abbreviation, from the last to the first, in the words
 before the bracket, the first one at the beginning of a word. Where that long form does not name what the dictionary
-takes the abbreviation for, it is in doubt in the whole note.
+takes the abbreviation for, it is in doubt in the whole note. So too where the long form stands in the bracket: "MI
+(mitral insufficiency)".
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from salus.text import lexicon
 from salus.text.document import Span, tokenize
 
 _BRACKETED = re.compile(r"\([ ]?(?P<short>[^\W\d_]{2,6})[ ]?\)")
+_LEADING = re.compile(r"\b(?P<short>[^\W\d_]{2,6})[ ]?\([ ]?(?P<long>[^\W\d_][^()\n]{2,60})\)")
 _BREAK = re.compile(r"[.;:\n()]")
 _WORD = re.compile(r"\S+")
 
@@ -27,7 +29,17 @@ def explained_otherwise(text: str) -> frozenset[str]:
         long = _long_form(text, bracket.start(), short) if meant else None
         if long is not None and not meant & _concepts(text, long):
             found.add(short)
+    for pair in _LEADING.finditer(text):
+        short, long = pair["short"].lower(), Span(*pair.span("long"))
+        words = pair["long"].lower().split()
+        if _spells(short, words) and (meant := _concepts(text, Span(*pair.span("short")))):
+            found |= set() if meant & _concepts(text, long) else {short}
     return frozenset(found)
+
+
+def _spells(short: str, words: list[str]) -> bool:
+    """True when ``words`` explain an abbreviation: by their first letters, or as a name that it is part of."""
+    return "".join(word[0] for word in words).startswith(short) or (short in words and len(words) > 1)
 
 
 def _concepts(text: str, span: Span) -> frozenset[str]:

@@ -17,7 +17,7 @@ from salus.text.wordlists import words
 
 Kind = Literal["problem", "medication", "nothing"]
 
-_SAYS = ("no", "past", "topic", "amount", "total")
+_SAYS = ("no", "past", "topic", "amount", "total", "part", "maybe")
 _DOSE_UNITS = words("dose_units")
 _PER_VOLUME = (["/", "dl"], ["/", "l"])
 _SHAPES = words("shapes")
@@ -34,7 +34,8 @@ class Entry:
     ingredient, "" where none is known; empty for a class. ``lasts``: "chronic" for a disease that stays, so that a
     known one is present, "event" for what happens and is over, else "". ``says``: what the name itself tells of a
     habit: "no" (nonsmoker), "past" (smoked), "topic" (tobacco use: says nothing yet), "amount" (a pack a day), "total"
-    (pack-years, which may lie in the past).
+    (pack-years, which may lie in the past); of a disease: "part" (a form or sign of it: its denial does not deny the
+    whole), "maybe" (what only speaks for it).
     """
 
     kind: Kind
@@ -89,13 +90,23 @@ def _nothing() -> Entry:
 
 
 def _problems(trie: TokenTrie[Entry]) -> None:
-    table = tomllib.loads(_data("problems.toml"))
+    table = _table()
     for row in table["problem"]:
         for says in ("", *_SAYS):
             for pattern in row.get(says or "terms", ()):
                 _file(trie, pattern, partial(_problem, row, says))
     for pattern in table["nothing"]:
         _file(trie, pattern, _nothing)
+
+
+@cache
+def _table() -> dict[str, Any]:
+    return tomllib.loads(_data("problems.toml"))
+
+
+def problem_of(concept: str) -> Entry:
+    """The entry of a concept. Raises StopIteration for one that is not in the table."""
+    return _problem(next(row for row in _table()["problem"] if row["concept"] == concept), "")
 
 
 def _problem(row: dict[str, Any], says: str) -> Entry:

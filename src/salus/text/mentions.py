@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from salus.text import lexicon, relatives
+from salus.text import lexicon, relatives, senses
 from salus.text.abbreviations import explained_otherwise
 from salus.text.context import Context, Sentence, Trigger
 from salus.text.document import Document, Span, tokenize
@@ -25,6 +25,13 @@ _NOW = re.compile(
     r"\b(acute|new|current|currently|recent|recently|further|recurrent|active|today|more|additional)\b", re.I
 )
 _EVER = re.compile(r"\b(never|ever|history|hx|prior|previous|previously|past|known|h/o)\b", re.I)
+_SLIGHT = re.compile(
+    r"\b(mild|minor|minimal|trivial|slight|non-?\s?obstructive|insignificant|non-?\s?significant)\b|<", re.I
+)
+_PERCENT = re.compile(r"(?P<degree>\d{1,3})[ ]?%")
+_NARROW = 50  # per cent of narrowing from which it is a disease of the vessel
+_BESIDE = 30  # code points before and after a name in which its degree is looked for
+_CLAUSE_END = re.compile(r"[,.;\n](?!\d)")
 _LABEL = re.compile(r"[ \t]{0,4}(?:[:=|?\t]|[ ]{2}|[-–—][ \t])")
 
 
@@ -98,8 +105,11 @@ class _Setting:
 def _in_sentence(document: Document, section: Section, span: Span, setting: _Setting) -> Iterator[Mention]:
     tokens = tokenize(document.text, span.start, span.end)
     found = lexicon.matches(tokens, in_medicine_list=section.heading.id in MEDICINE_SECTIONS)
-    if not found:
+    heading = tokenize(document.text, section.title.start, section.title.end)
+    judged = senses.judge(document.text, tokens, heading, found)
+    if not judged:
         return
+    found = [one.match for one in judged]
     sentence = Sentence(
         document.text, span, before_year=setting.year, lead=setting.lead, style=setting.style, tokens=tokens
     )
@@ -110,7 +120,7 @@ def _in_sentence(document: Document, section: Section, span: Span, setting: _Set
             context = _habit(document.text, context, found, position)
         if context is None:
             continue
-        if document.slice(match.span).lower() in setting.doubtful:
+        if judged[position].doubtful or document.slice(match.span).lower() in setting.doubtful:
             context = _doubted(context, match)
         mention = _mention(document, section, sentence, match, context)
         if context.experiencer != "family":
@@ -151,6 +161,8 @@ def _habit(text: str, context: Context, found: Sequence[lexicon.Match], position
     """
     match = found[position]
     said, affirmed = match.entry.says, context.negation == "affirmed"
+    if said in ("part", "maybe"):
+        return _part_or_sign(text, context, found, position)
     if said == "no":
         return _doubted(context, match) if not affirmed else _denied(replace(context, temporality="recent"), match, "")
     if said == "past":
@@ -167,6 +179,30 @@ def _habit(text: str, context: Context, found: Sequence[lexicon.Match], position
     if open_ and affirmed and not marked and context.temporality == "recent":
         return _doubted(context, match)
     return context
+
+
+def _part_or_sign(text: str, context: Context, found: Sequence[lexicon.Match], position: int) -> Context | None:
+    """The context of a form of a disease or of what only speaks for it; None where it says nothing of the whole.
+
+    "No LAD stenosis" does not deny all coronary disease; in "Heart failure, NYHA II" the name itself says more.
+    """
+    match = found[position]
+    if context.negation == "negated" and not _ended(context.of("negation")):
+        return None
+    if match.entry.says == "part":
+        return _doubted(context, match) if _is_slight(text, match.span) else context
+    others = (other.entry for other in found if other is not match)
+    named = any(other.concept == match.entry.concept and other.says != "maybe" for other in others)
+    return None if named else _doubted(context, match)
+
+
+def _is_slight(text: str, span: Span) -> bool:
+    """True for a narrowing that is told to be slight: "mild LAD stenosis", "30% stenosis of the RCA", "<50%"."""
+    before = _CLAUSE_END.split(text[max(0, span.start - _BESIDE) : span.start])[-1]
+    after = _CLAUSE_END.split(text[span.start : span.end + _BESIDE])[0]
+    around = before + after
+    degrees = [int(m["degree"]) for m in _PERCENT.finditer(around)]
+    return _SLIGHT.search(around) is not None or (bool(degrees) and max(degrees) < _NARROW)
 
 
 def _doubted(context: Context, match: lexicon.Match) -> Context:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from salus.errors import InputError
@@ -14,9 +15,12 @@ from salus.record.chart import Chart
 from salus.terminology import classes, codes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from salus.text.document import Document
     from salus.text.lexicon import Entry
     from salus.text.mentions import Mention
+    from salus.text.values import Value
 
 PROBLEM = "note-problem"
 MEDICATION = "note-medication"
@@ -58,6 +62,8 @@ _OWN_SENTENCES = {
     ("smoking", "absent:ever"): "says that the patient never smoked",
 }
 """What is not a disease that one has gets words of its own."""
+_VALUE_VALID = timedelta(days=30)
+"""How long before the last note one may be whose pressure or laboratory value is named. salus's choice."""
 PAST_SECTIONS = {"past_medical_history": "past medical history", "past_surgical_history": "past surgical history"}
 _USE_SENTENCES = {
     "in-use": "says that the patient takes {name}",
@@ -78,7 +84,7 @@ class NoteMentions:
     """Problems and medicines in notes. Contract: :class:`salus.findings.method.Method`."""
 
     id = "text.mentions"
-    version = "1.2.0"
+    version = "1.3.0"
     title = "Problems and medicines named in notes"
     intended_use = (
         "Finds names of selected problems and of medicines in English clinical notes and states for each whether "
@@ -102,6 +108,8 @@ class NoteMentions:
         "Only the problems of its table and the medicines of RxNorm's prescribable names; all else is not looked for",
         "No spelling correction; no reading across sentences but for the heading and the line that opens a list",
         "A note's silence about a problem is not a denial",
+        "No value is read; a blood pressure, potassium, sodium, INR, glucose, eGFR or ejection fraction far out of "
+        "bounds is named",
         "An empty tick box counts as a denial only where another box of the note is ticked",
     )
 
@@ -112,17 +120,19 @@ class NoteMentions:
             reason, needs = "no note is recorded, or none was released", ("a clinical note in English",)
             sentence = "No note is recorded, or none was released: there was nothing to read."
             return [Finding(PROBLEM, sentence, status="not-assessable", reason=reason, needs=needs)]
-        return [finding for note in notes for finding in _of_note(note)]
+        last = max((note.effective.start for note in notes if note.effective), default=None)
+        return [finding for note in notes for finding in _of_note(note, last)]
 
 
 MENTIONS = NoteMentions()
 
 
-def _of_note(note: Blob) -> Iterator[Finding]:
+def _of_note(note: Blob, last: datetime | None) -> Iterator[Finding]:
     from salus.formats.note import read_note
     from salus.text.document import Document
     from salus.text.language import foreign_language, foreign_passages
     from salus.text.mentions import mentions
+    from salus.text.values import urgent_values
 
     year = note.effective.start.year if note.effective else None
     for index, part in enumerate(note.parts):
@@ -151,6 +161,10 @@ def _of_note(note: Blob) -> Iterator[Finding]:
         for mention in mentions(document, note_year=year):
             if not any(span.contains(mention.span) for span, _ in foreign):
                 groups.setdefault(mention.key, []).append(mention)
+        values = [v for v in urgent_values(document, note_year=year) if _counts(v, note, groups, last)]
+        values = [v for v in values if not any(span.overlaps(v.span) for span, _ in foreign)]
+        if values:
+            yield _unread_values(note, index, target, values)
         for key, group in groups.items():
             yield _finding(note, index, document, f"{target}|{'|'.join(key[1:])}", group)
 
@@ -164,6 +178,27 @@ def _refusal(note: Blob, target: str, reason: str, need: str, places: tuple[Evid
     return Finding(
         PROBLEM, sentence, status="not-assessable", reason=reason, needs=(need,), target=target,
         effective=_effective(note), evidence=evidence, details={"note": note.source.ref, "unread": True},
+    )  # fmt: skip
+
+
+def _counts(value: Value, note: Blob, groups: Mapping[tuple[str, ...], list[Mention]], last: datetime | None) -> bool:
+    """True for a value that the note's own words do not tell already, and that no much later note follows."""
+    if value.said_by:
+        asserted = {g[0].entry.concept for g in groups.values() if g[0].assertion in ("present", "historical")}
+        return not value.said_by & asserted
+    return note.effective is None or last is None or note.effective.end >= last - _VALUE_VALID
+
+
+def _unread_values(note: Blob, index: int, target: str, values: list[Value]) -> Finding:
+    """Values that would change a plan and that stand in the note alone: named, for a person to enter or to look up."""
+    shown = " and ".join(dict.fromkeys(f"{value.name} of {value.words}" for value in values))
+    places = tuple(Evidence.of_blob(note, index, "note, not read", start=v.span.start, end=v.span.end) for v in values)
+    return Finding(
+        PROBLEM, f"{_the_note(note)} tells {shown}, which was not taken over: no values are read from notes.",
+        status="not-assessable", reason=f"the note tells {shown}, and no values are read from notes",
+        needs=("the value as a result in the record",), target=f"{target}|values", effective=_effective(note),
+        evidence=places,
+        details={"note": note.source.ref, "unread": True, "values": [[v.name, v.words] for v in values]},
     )  # fmt: skip
 
 
