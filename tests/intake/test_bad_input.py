@@ -86,7 +86,8 @@ BAD = {
     "export with an external entity": ({"export.xml": made.apple(dtd=ENTITY)}, "DOCTYPE"),
     "export with expanding entities": ({"export.xml": made.apple(dtd=LAUGHS)}, "DOCTYPE"),
     "export cut off": ({"export.xml": made.apple()[:-30]}, "truncated"),
-    "other XML": ({"x.xml": b"<?xml version='1.0'?><ClinicalDocument/>"}, "XML of a kind"),
+    "other XML": ({"x.xml": b"<?xml version='1.0'?><other/>"}, "XML of a kind"),
+    "a CDA document": ({"x.xml": b"<?xml version='1.0'?><ClinicalDocument/>"}, "CDA"),
     "NIfTI cut off": ({"x.nii": made.nifti()[:360]}, ""),
     "somebody else's bundle": ({"x.json": made.fhir("p1", birthDate="1970-01-01")}, "another birth date"),
 }  # fmt: skip
