@@ -238,6 +238,11 @@ def owned(shipped: Table) -> None:
             shipped.code("d", "snomed", sctid, [concept])
         match = entry["match"]
         shipped.rules[concept] = (match, entry.get("unless", ""), "|".join(sorted(letters(match))))
+    for concept, entry in own()["codes"].items():
+        for mode, codes in (("include", entry), ("exclude", entry.get("without", {}))):
+            for system in ("icd10cm", "icd10"):
+                for prefix in codes.get(system, ()):
+                    shipped.prefixes.add((system, prefix.replace(".", ""), concept, mode, "", ""))
     for sctid in own()["none"]["snomed"]:
         if ("d", "snomed", key(sctid)) not in shipped.codes:
             shipped.code("d", "snomed", sctid, [])

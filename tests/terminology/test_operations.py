@@ -39,6 +39,10 @@ def done(text: str) -> Diagnosis:
         ("Coronary atherectomy", "percutaneous-coronary-intervention"),
         ("PTCA of RCA", "percutaneous-coronary-intervention"),
         ("LIMA to LAD graft", "coronary-artery-bypass-grafting"),
+        ("ACVB", "coronary-artery-bypass-grafting"),
+        ("Pontage aorto-coronarien", "coronary-artery-bypass-grafting"),
+        ("Koronarangiographie mit Stentimplantation", "coronary-stent"),
+        ("Thrombolysis for stroke", "ischaemic-stroke"),
     ],
 )
 def test_an_operation_on_a_vessel_carries_its_disease(text: str, concept: str) -> None:
@@ -55,6 +59,8 @@ def test_an_operation_on_a_vessel_carries_its_disease(text: str, concept: str) -
         "Counselling about coronary artery bypass surgery",
         "Referral for femoropopliteal bypass",
         "Iliac vein stenting",
+        "Koronarangiographie ohne Zxqvimplantation",
+        "Thrombolysis",
         "Amputation of left great toe",
         "Vascular surgery",
         "Unknown operation",

@@ -61,9 +61,9 @@ def _read(
         meaning = chart.terminology.diagnosis(condition.codes, condition.text)
         if not meaning.understood:
             unread.append(_unread(condition, meaning))
-        elif meaning.aspect == "risk":
+        if meaning.aspect == "risk":
             continue  # a risk, or a test for a disease, says nothing of the disease
-        elif meaning.aspect != "denied" or meaning.concepts:
+        if meaning.concepts or (meaning.understood and meaning.aspect != "denied"):
             entries.append(_of_condition(chart, condition, meaning))
     for procedure in done:
         meaning = chart.terminology.procedure(procedure.codes, procedure.text)

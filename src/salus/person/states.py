@@ -126,7 +126,8 @@ def smoking(chart: Chart, entries: Iterable[Entry], noted: Iterable[Noted]) -> A
     """Whether the person smokes: the newest of recorded statuses and dated entries; a note only where there is none.
 
     "present": smokes now; "past": stopped; "denied": never smoked; "denied-now": does not smoke, the past is not told;
-    "possible": the newest status cannot be read. ``statements`` holds what decides, then what notes say.
+    "possible": the newest status cannot be read, or a later note says that the person smokes. ``statements`` holds what
+    decides, then what notes say.
     """
     told = [_status(chart, o) for concept in SMOKING for o in chart.observations(concept)]
     told += [s for e in entries if (s := _of_entry(e)) is not None]
@@ -134,6 +135,12 @@ def smoking(chart: Chart, entries: Iterable[Entry], noted: Iterable[Noted]) -> A
     if not told:
         return settle("smoking", mentioned)
     newest = max(told, key=lambda s: (s.when or _EARLIEST, -_order(s.state), s.words))
+    later = [s for s in mentioned if s.state == "present" and s.when and s.when > (newest.when or _EARLIEST)]
+    if later and newest.state != "present":
+        # who took up smoking again, or who never said so where it is recorded, a person has to ask
+        latest = max(later, key=lambda s: (s.when or _EARLIEST, s.words))
+        words = f"{newest.words}, but {latest.words[:1].lower()}{latest.words[1:].rstrip('.')}"
+        return Answer("smoking", "possible", (replace(newest, state="possible", words=words), latest))
     return Answer("smoking", newest.state, (newest, *(s for s in mentioned if s.state == newest.state)))
 
 

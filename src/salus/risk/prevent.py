@@ -94,9 +94,9 @@ class Prevent:
             need = "whether this is a disease of heart or vessels"
             places = tuple(e for u in known.open for e in u.evidence)
             return [refusal("prevent-cvd-10y", reason, (need,), places)]
-        weak = _weak_heart(person)
-        if weak is not None:
-            return [weak]
+        barred = _weak_heart(person) or _failed_kidneys(person)
+        if barred is not None:
+            return [barred]
         equation = load("prevent-base")
         inputs = gather(person, int(context.parameters.get("look_back_days", LOOK_BACK_DAYS)))
         result = evaluate(equation, inputs.values)
@@ -111,13 +111,30 @@ American College of Cardiology sums it up)."""
 
 
 def _weak_heart(person: Person) -> Finding | None:
-    """A refusal where the newest ejection fraction is reduced: PREVENT is for people without heart failure."""
+    """A refusal where the heart is weak, by diagnosis or by the newest ejection fraction: PREVENT is for people without
+    heart failure."""
+    named = person.about("left-ventricular-dysfunction", "cardiomyopathy")
+    told = [s for s in named.deciding if s.state in ("present", "possible") and not s.finding]
+    words, places = "; ".join(s.words for s in told), tuple(e for s in told for e in s.evidence)
     lvef = person.newest("lvef", "%")
-    if lvef.value is None or lvef.value > REDUCED_LVEF:
+    if not told and lvef.value is not None and lvef.value <= REDUCED_LVEF:
+        words, places = f"an ejection fraction of {lvef.value:.0f} % is recorded", lvef.evidence
+    if not words:
         return None
-    told = f"an ejection fraction of {lvef.value:.0f} % is recorded"
-    reason = f"{told}: heart failure, for which PREVENT was not made, is likely"
-    return refusal("prevent-cvd-10y", reason, ("whether there is heart failure",), lvef.evidence)
+    reason = f"heart failure, for which PREVENT was not made, is likely: {words}"
+    return refusal("prevent-cvd-10y", reason, ("whether there is heart failure",), places)
+
+
+def _failed_kidneys(person: Person) -> Finding | None:
+    """A refusal where record or notes tell of dialysis or of end-stage kidney disease: PREVENT takes an eGFR of 15 or
+    more, whatever creatinine says beside it."""
+    told = person.about("dialysis", "end-stage-kidney-disease").deciding
+    failed = [s for s in told if s.state == "present" or (s.state == "possible" and not s.finding)]
+    if not failed:
+        return None
+    reason = f"PREVENT is not for people with kidney failure: {'; '.join(s.words for s in failed)}"
+    places = tuple(e for s in failed for e in s.evidence)
+    return refusal("prevent-cvd-10y", reason, ("whether the kidneys have failed",), places)
 
 
 def _reported(result: Evaluation) -> Iterable[tuple[Estimate, str]]:

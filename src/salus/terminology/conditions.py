@@ -34,6 +34,10 @@ _SHAPE = {
     "icd9cm": re.compile(r"(?:[0-9]{3}|V[0-9]{2}|E[0-9]{3})(?:[0-9]{1,2})?"),
     "icpc2": re.compile(r"-?[A-Z][0-9]{2}(?:[0-9]{1,2})?"),
 }
+_EXTERNAL = "VWXY"
+"""The chapter of external causes, of which ICD-10-CM lacks some of WHO's codes (Y57.9) that are met beside its own."""
+_WRITTEN = re.compile(r"[A-Z][0-9]{2}\.[0-9]{1,2}")
+"""A code of ICD-10 where words are expected. Without its dot it could be something else ("B12")."""
 _CERTAINTY: dict[str, Aspect] = {"G": "active", "V": "possible", "Z": "history", "A": "denied"}
 """The letter that German coders put behind a code: gesichert, Verdacht auf, Zustand nach, ausgeschlossen."""
 _CAUTION: tuple[Aspect, ...] = ("active", "history", "resolved", "possible", "family", "denied", "risk")
@@ -98,9 +102,21 @@ class Conditions:
         if not phrases:
             return Diagnosis(basis="unknown" if codes else "empty", unread=unread)
         named, aspect, known = self._words.read(phrases, procedure=procedure)
-        if named:
-            return _diagnosis(named, aspect, "text", (), unread)
+        if named:  # of a list of which a part could not be read the concepts stand beside "unknown"
+            return _diagnosis(named, aspect, "text" if known else "unknown", (), unread)
+        written = self._written_code(text) if not codes and not procedure else None
+        if written:
+            return _diagnosis(written.concepts, written.aspect, "text", (), unread)
         return Diagnosis(aspect=aspect, basis="outside" if known else "unknown", unread=unread)
+
+    def _written_code(self, text: str) -> Reading | None:
+        """What a code of ICD-10 says that stands where words are expected ("I63.9"): as far as WHO's ICD-10 and
+        ICD-10-CM agree on it."""
+        code = text.strip().upper()
+        if not _WRITTEN.fullmatch(code):
+            return None
+        who, cm = self._classified("icd10", code), self._classified("icd10cm", code)
+        return who if who and cm and who.concepts and who.concepts == cm.concepts else None
 
     def _with_words(self, read: Diagnosis, codes: Sequence[Code], text: str, *, procedure: bool) -> Diagnosis:
         """What the codes say, and the diseases of the element's own words that have nothing to do with it.
@@ -141,8 +157,11 @@ class Conditions:
 
     def _classified(self, system: str, written: str) -> Reading | None:
         bare, aspect = _bare(system, written)
-        if not _SHAPE[system].fullmatch(bare) or not self._stands(system, bare):
+        if not _SHAPE[system].fullmatch(bare):
             return None
+        if not self._stands(system, bare):
+            external = system == "icd10cm" and bare[0] in _EXTERNAL and self._stands("icd10", bare)
+            return Reading(frozenset(), aspect, "outside") if external else None
         best: dict[str, tuple[int, bool, str]] = {}
         for rules in _RULES_OF[system]:
             for prefix, concept, mode, kept, note in self._tables.prefixes(rules, bare.lstrip("-")):

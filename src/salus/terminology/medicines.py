@@ -22,6 +22,21 @@ __all__ = ["Medicines"]
 _STRENGTH = re.compile(r"(?<![\d./,])(\d{1,4}(?:[.,]\d{1,3})?) ?(mg|mcg|ug|micrograms?|g)\b(?! ?/)")
 _UNITS = {"mg": Decimal(1), "mcg": Decimal("0.001"), "ug": Decimal("0.001"), "g": Decimal(1000)}
 _NOT_TOLERATED = re.compile(r"allerg|intoleran|hypersensitiv|adverse (?:reaction|effect|drug)|anaphyla")
+_HARM = r"(?:myopath|myalg|myosit|rhabdomyol|muscle (?:pain|ache|symptom)s?)"
+_OF_WHICH = tuple(
+    re.compile(pattern)
+    for pattern in (
+        # "Intolerancia a estatinas", "Allergie a la ..."
+        r"\b(?:intoler|intoll|allerg|alerg|hypersens|hipersens|ipersens)\w* (?:a|ad|al|as?|ai|agli|alle|alla|aux?|auf|gegen|"
+        r"bei|de|per|voor) (?:l[ae]s? |l')?(?P<of>.+)",
+        # German and Dutch write it as one word
+        r"^(?P<of>\w{4,}?)-?(?:unvertraglichkeit|intoleranz|intolerantie|allergie|uberempfindlichkeit)\b",
+        # a muscle disease under a statin, whichever stands first
+        rf"\b(?P<of>\w*statin[a-z]{{0,2}})[- ]?(?:induced |associated |related |induzierte |assoziierte )?{_HARM}",
+        rf"\b{_HARM}\w*(?: \w+)? (?:due to|from|on|with|under|unter|durch|auf|sous|con|da|por) (?P<of>\w*statin[a-z]{{0,2}})\b",
+    )
+)
+"""How other languages, and diagnoses of muscle, name what was not tolerated; folded."""
 _NOT_TAKEN = re.compile(
     r"\b(?:not (?:been |yet )?(?:taking|taken|using|used|started|tolerated)|no longer (?:taking|takes|on|using)|never "
     r"(?:started|taken|filled)|stopped|discontinued|ceased|declined|refused|on hold|(?<!hand[- ])held|withheld|"
@@ -127,7 +142,8 @@ class Medicines:
             return self.substance(adverse, "")
         phrases = tuple(p for p in (text, *(c.display for c in codes)) if p.strip())
         told = [p for p in phrases if _NOT_TOLERATED.search(fold(p)) and _without_allergy(p) != p]
-        for phrase in (part for whole in told for part in (whole, _HEAD.split(whole)[0])):
+        named = [m["of"] for p in phrases for pattern in _OF_WHICH if (m := pattern.search(fold(p)))]
+        for phrase in (*(part for whole in told for part in (whole, _HEAD.split(whole)[0])), *named):
             found = self.substance((), phrase)
             if found.understood and (found.ingredients or found.classes):
                 return found
