@@ -132,6 +132,8 @@ def quiet(place: Place) -> Iterator[Place]:
 def come_in(place: Place, page: Any, name: str) -> None:
     place.go(page, "/sign-in")
     page.click(f"button[value={name}]")
+    page.wait_for_url(lambda url: "/sign-in" not in url)  # a loaded machine shows the next page late
+    page.wait_for_load_state()
 
 
 def sees_the_plan(page: Any) -> bool:
