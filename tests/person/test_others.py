@@ -101,6 +101,22 @@ def test_a_relative_of_an_unknown_role_is_kept_and_named_as_not_understood():
     assert person.unread("relative")
 
 
+@pytest.mark.parametrize(
+    ("text", "role", "oldest", "premature"),
+    [
+        ("FH: MI (father, 50)", "father", 50, True),
+        ("Brother MI age 45", "brother", 45, True),
+        ("FH: MI (father, 70)", "father", 70, False),
+        ("FH: MI (father 1998)", "father", None, False),
+        ("FH: MI (father 50, mother 80)", "", None, False),
+        ("Family history of MI", "", None, False),
+    ],
+)
+def test_the_problem_list_tells_of_one_relative_and_one_age(text, role, oldest, premature):
+    (found,) = known(condition(text=text)).family("myocardial-infarction")
+    assert (found.kin.role, found.oldest, found.premature) == (role, oldest, premature)
+
+
 def test_what_a_relative_has_is_never_the_persons():
     assert not known(relative("role|FTH", MI, age=45)).about("myocardial-infarction").positive
     assert known(condition("icd10cm|Z82.49")).about("coronary-heart-disease").state == "not-recorded"

@@ -56,13 +56,29 @@ def test_a_code_of_a_product_and_words_of_an_ingredient_stay_what_they_are() -> 
         ("Allergy to statin", "statin"),
         ("Statin intolerance - myalgia on three statins", "statin"),
         ("Adverse effect of ACE inhibitor", "ace-inhibitor"),
+        ("Intolerancia a estatinas", "statin"),
+        ("Intolérance aux statines", "statin"),
+        ("Statinunverträglichkeit", "statin"),
+        ("Statin-induced myopathy", "statin"),
+        ("Myalgia on atorvastatin", "statin"),
     ],
 )
 def test_words_of_a_problem_list_say_what_was_not_tolerated(text: str, cls: str) -> None:
     assert cls in shipped().not_tolerated([], text).classes
 
 
-@pytest.mark.parametrize("text", ["Statin", "Hypertension", "Seasonal allergies", "Peanut allergy", "Lisinopril 10 mg"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Statin",
+        "No statin intolerance",
+        "Myopathy",
+        "Hypertension",
+        "Seasonal allergies",
+        "Peanut allergy",
+        "Lisinopril 10 mg",
+    ],
+)
 def test_other_words_say_nothing_of_it(text: str) -> None:
     found = shipped().not_tolerated([], text)
     assert not found.understood

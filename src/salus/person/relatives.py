@@ -36,6 +36,8 @@ _AGE = re.compile(
 _BOUND = re.compile(
     r"(before|under|younger than|<|after|over|>)(?: the)?(?: age)?(?: of)? ?(\d{1,3}) ?(?:y|yrs?|years?(?: of age)?)?"
 )
+_NUMBER = re.compile(r"(?<![\d.,/])\d{2}(?![\d.,/]\d|\d|%| ?(?:mg|per))")
+"""What may be an age among the words of a problem list."""
 _YEARS = {
     "a": 1.0,
     "year": 1.0,
@@ -141,9 +143,26 @@ def relatives(chart: Chart, entries: Iterable[Entry], noted: Iterable[Finding]) 
     """Every condition of a relative: from the family history first, then from the problem list, then from notes."""
     told = (event for event in chart.events("FamilyMemberHistory") if event.status != UNTOLD)
     found = [r for event in told for r in _of_event(chart, event)]
-    found += [Relative(UNKNOWN_KIN, e.meaning.concepts, None, None, e.statement) for e in entries if e.family]
+    found += [_of_words(entry) for entry in entries if entry.family]
     found += [_of_note(f) for f in noted if f.details.get("assertion") == "family"]
     return tuple(found)
+
+
+def _of_words(entry: Entry) -> Relative:
+    """What the words of a problem list say of a relative: "FH: MI (father, 50)". The one number that may be an age is
+    that of the onset, or the relative's own: the disease began by then."""
+    plain = _plain(entry.words)
+    named = {kin_of({"text": m[0]}) for m in _kin_words().finditer(plain)}
+    ages = [int(m[0]) for m in _NUMBER.finditer(plain)]
+    oldest = ages[0] if len(ages) == 1 else None
+    kin = named.pop() if len(named) == 1 else UNKNOWN_KIN
+    return Relative(kin, entry.meaning.concepts, None, oldest, entry.statement)
+
+
+@cache
+def _kin_words() -> re.Pattern[str]:
+    words = sorted((w for w, kin in _table()[1].items() if kin.degree), key=len, reverse=True)
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b")
 
 
 def not_understood(chart: Chart) -> tuple[NotUnderstood, ...]:

@@ -49,7 +49,7 @@ class Prevent:
     """10- and 30-year risks of total cardiovascular disease, ASCVD and heart failure."""
 
     id = "risk.prevent"
-    version = "1.1.0"
+    version = "1.2.0"
     title = "AHA PREVENT, base model"
     intended_use = "Shows a professional the predicted risk of a first cardiovascular event, for primary prevention."
     inputs = ("record", "note")
@@ -63,8 +63,11 @@ class Prevent:
     licence = "MIT (table as published in preventr 0.12.0)"
     limits = (
         f"values older than {LOOK_BACK_DAYS} days are not used (set by salus; PREVENT names no limit)",
-        "blood pressure: clinic readings only; smoking: the newest recorded status; diabetes: the problem list, or "
-        "HbA1c below 6.5 % or glucose below 126 mg/dL for 'no'",
+        "refused also where cardiomyopathy, left ventricular dysfunction, an ejection fraction of 40 % or less, "
+        "dialysis or end-stage kidney disease is on record (set by salus: heart failure or an eGFR below 15 is likely)",
+        "blood pressure: clinic readings only; smoking: the newest recorded status, open where a later note says that "
+        "the person smokes; diabetes: the problem list, or HbA1c below 6.5 % or glucose below 126 mg/dL "
+        "for 'no'",
         "no statin or blood-pressure medicine is taken for granted only from a medicine list confirmed in that time",
         "sex is the recorded administrative sex, female or male",
         "a 30-year estimate above the age of 59 is questionable and marked so",

@@ -27,13 +27,14 @@ _OF_WHICH = tuple(
     re.compile(pattern)
     for pattern in (
         # "Intolerancia a estatinas", "Allergie a la ..."
-        r"\b(?:intoler|intoll|allerg|alerg|hypersens|hipersens|ipersens)\w* (?:a|ad|al|as?|ai|agli|alle|alla|aux?|auf|gegen|"
-        r"bei|de|per|voor) (?:l[ae]s? |l')?(?P<of>.+)",
+        r"\b(?:intoler|intoll|allerg|alerg|hypersens|hipersens|ipersens)\w* "
+        r"(?:as?|ad|al|ai|agli|alle|alla|aux?|auf|gegen|bei|de|per|voor) (?:l[ae]s? |l')?(?P<of>.+)",
         # German and Dutch write it as one word
         r"^(?P<of>\w{4,}?)-?(?:unvertraglichkeit|intoleranz|intolerantie|allergie|uberempfindlichkeit)\b",
         # a muscle disease under a statin, whichever stands first
         rf"\b(?P<of>\w*statin[a-z]{{0,2}})[- ]?(?:induced |associated |related |induzierte |assoziierte )?{_HARM}",
-        rf"\b{_HARM}\w*(?: \w+)? (?:due to|from|on|with|under|unter|durch|auf|sous|con|da|por) (?P<of>\w*statin[a-z]{{0,2}})\b",
+        rf"\b{_HARM}\w*(?: \w+)? (?:due to|from|on|with|under|unter|durch|auf|sous|con|da|por) "
+        r"(?P<of>\w*statin[a-z]{0,2})\b",
     )
 )
 """How other languages, and diagnoses of muscle, name what was not tolerated; folded."""
