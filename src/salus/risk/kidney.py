@@ -88,7 +88,7 @@ def slope(points: Sequence[Point]) -> Slope | None:
     days = (points[-1].at - points[0].at).total_seconds() / 86_400
     if days < CHRONIC_DAYS:
         return None
-    from scipy.stats import t
+    from scipy.special import stdtrit  # the quantile of Student's t; all of scipy.stats takes a second to import
 
     years = [(p.at - points[0].at).total_seconds() / 86_400 / DAYS_PER_YEAR for p in points]
     n = len(points)
@@ -97,7 +97,7 @@ def slope(points: Sequence[Point]) -> Slope | None:
     gradient = sum((x - mean_x) * (p.value - mean_y) for x, p in zip(years, points, strict=True)) / spread
     residuals = [p.value - mean_y - gradient * (x - mean_x) for x, p in zip(years, points, strict=True)]
     error = (sum(r * r for r in residuals) / (n - 2) / spread) ** 0.5
-    margin = float(t.ppf(0.975, n - 2)) * error
+    margin = float(stdtrit(n - 2, 0.975)) * error
     return Slope(gradient, gradient - margin, gradient + margin, n, days)
 
 
