@@ -660,3 +660,47 @@ def test_plain_names_with_site_side_stage_and_year(text: str, concept: str) -> N
 def test_what_is_denied_or_possible_of_the_past_is_never_there(text: str) -> None:
     found = read(text=text)
     assert found.aspect in ("denied", "possible")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Diabetes: no", "Diabetes - none", "HTN (-)", "Hypertonie: nein", "HTA: non", "Diabetes verneint", "HIV neg",
+        "Hepatitis B negativ", "Schwangerschaft: nein", "pregnancy: no", "MI: none", "HTA absente",
+    ],
+)  # fmt: skip
+def test_an_answer_behind_the_name_denies_it(text: str) -> None:
+    assert read(text=text).aspect == "denied"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "weder Diabetes noch Hypertonie", "neither diabetes nor hypertension", "jamais d'AVC", "never on dialysis",
+        "wife has hepatitis C", "partner is pregnant", "Dad had MI", "Diabetes: Mutter", "father's stroke",
+        "needle stick hepatitis C", "Hepatitis-B-Impfung", "cancer survivor", "cancer free", "doubtful stroke",
+        "evaluate stroke", "pregnancy 2015", "Schwangerschaft geplant", "dialysis catheter removed", "familiar diabetes",
+    ],
+)  # fmt: skip
+def test_a_disease_beside_denial_kin_or_doubt_is_never_the_patients_present(text: str) -> None:
+    meaning = read(text=text)
+    assert not meaning.concepts or meaning.aspect in ("family", "possible", "history", "resolved", "denied", "risk")
+
+
+@pytest.mark.parametrize("text", ["psychologist", "tabagista", "registration", "nephrologist"])
+def test_part_of_a_word_is_no_tumour(text: str) -> None:
+    assert "cancer" not in read(text=text).concepts
+
+
+@pytest.mark.parametrize(
+    ("text", "concept"),
+    [
+        ("GIST of the stomach", "cancer"), ("Type 2 diabetes, not well controlled", "diabetes-type-2"),
+        ("Unplanned pregnancy", "pregnancy"), ("Non-ST elevation MI", "myocardial-infarction"), ("BPH with urinary symptoms",
+         "benign-prostatic-hyperplasia"), ("Familial hypercholesterolaemia", "familial-hypercholesterolaemia"),
+    ],
+)  # fmt: skip
+def test_words_that_only_look_like_denial_or_kin_take_nothing_away(text: str, concept: str) -> None:
+    meaning = read(text=text)
+    assert concept in meaning.concepts
+    assert meaning.aspect == "active"

@@ -156,6 +156,8 @@ class Words:
         concepts = self._concepts(rest)
         if not procedure and not concepts & _USES and self._matches(self._phrases["taken"]["match"], plain):
             return Part(plain, known=False)
+        if not procedure and concepts and self._is_unsure(aspect, plain):
+            return Part(plain, known=False)
         if procedure:
             concepts = frozenset(name for name in concepts if known_concepts()[name].nature == "status")
         treated = operations.treated(rest) - with_broader(concepts)
@@ -313,6 +315,13 @@ class Words:
             and self._matches(match, phrase)
             and not (unless and self._matches(unless, phrase))
         )
+
+    def _is_unsure(self, aspect: Aspect, plain: str) -> bool:
+        """Whether words of denial, kin, doubt or an errand stand beside what would be the patient's own disease."""
+        if aspect not in ("active", "history", "resolved") or self.tables.title(title_digest(plain)) is not None:
+            return False
+        unsure = self._phrases["unsure"]
+        return self._matches(unsure["match"], plain) and not self._matches(unsure["but"], plain)
 
     def _matches(self, expression: str, phrase: str) -> bool:
         pattern = self._compiled.get(expression)
