@@ -78,6 +78,12 @@ def test_what_nobody_understands_keeps_every_negative_open():
     assert "Zxqv-9" in person.not_understood[0].sentence
 
 
+def test_of_a_list_that_is_read_in_part_the_rest_counts_and_the_whole_is_named():
+    person = known(condition(text="T2DM; Xqzwv hrblk"))
+    assert person.about("diabetes").state == "present"
+    assert ["T2DM; Xqzwv hrblk" in u.sentence for u in person.not_understood] == [True]
+
+
 def test_a_code_of_a_whole_classification_outside_the_concepts_is_understood():
     person = known(condition("icd10cm|J06.9"))
     assert not person.not_understood

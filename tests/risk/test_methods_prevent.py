@@ -62,6 +62,19 @@ def test_inputs_in_si_units_give_the_same_risks() -> None:
     assert [f.value for f in findings(*si)] == [f.value for f in findings(*without())]
 
 
+@pytest.mark.parametrize("percent", ["25", "40"])
+def test_a_reduced_ejection_fraction_refuses(percent: str) -> None:
+    found = refused(*without(), c.lab("10230-1", percent, "%"))
+    assert f"an ejection fraction of {percent} %" in found.sentence
+    assert found.evidence
+
+
+def test_an_ejection_fraction_above_the_limit_does_not() -> None:
+    assert [f.value for f in findings(*without(), c.lab("10230-1", "41", "%"))] == [
+        f.value for f in findings(*without())
+    ]
+
+
 def test_thirty_years_above_59_is_flagged() -> None:
     found = {f.code: f for f in findings(*without(person=c.patient(born="1960-01-01")))}
     assert "Questionable" in found["prevent-cvd-30y"].sentence

@@ -679,7 +679,8 @@ def test_an_answer_behind_the_name_denies_it(text: str) -> None:
         "weder Diabetes noch Hypertonie", "neither diabetes nor hypertension", "jamais d'AVC", "never on dialysis",
         "wife has hepatitis C", "partner is pregnant", "Dad had MI", "Diabetes: Mutter", "father's stroke",
         "needle stick hepatitis C", "Hepatitis-B-Impfung", "cancer survivor", "cancer free", "doubtful stroke",
-        "evaluate stroke", "pregnancy 2015", "Schwangerschaft geplant", "dialysis catheter removed", "familiar diabetes",
+        "evaluate stroke", "pregnancy 2015", "Schwangerschaft geplant", "dialysis catheter removed",
+        "familiar diabetes",
     ],
 )  # fmt: skip
 def test_a_disease_beside_denial_kin_or_doubt_is_never_the_patients_present(text: str) -> None:
@@ -696,11 +697,17 @@ def test_part_of_a_word_is_no_tumour(text: str) -> None:
     ("text", "concept"),
     [
         ("GIST of the stomach", "cancer"), ("Type 2 diabetes, not well controlled", "diabetes-type-2"),
-        ("Unplanned pregnancy", "pregnancy"), ("Non-ST elevation MI", "myocardial-infarction"), ("BPH with urinary symptoms",
-         "benign-prostatic-hyperplasia"), ("Familial hypercholesterolaemia", "familial-hypercholesterolaemia"),
+        ("Planned pregnancy", "pregnancy"), ("Non-ST elevation MI", "myocardial-infarction"),
+        ("BPH with urinary symptoms", "benign-prostatic-hyperplasia"), ("Familial hypercholesterolaemia",
+         "familial-hypercholesterolaemia"),
     ],
 )  # fmt: skip
 def test_words_that_only_look_like_denial_or_kin_take_nothing_away(text: str, concept: str) -> None:
     meaning = read(text=text)
     assert concept in meaning.concepts
     assert meaning.aspect == "active"
+
+
+def test_a_code_among_words_counts_where_who_and_cm_agree() -> None:
+    assert "diabetes-type-2" in read(text="E11.9").concepts
+    assert read(text="B17.0").basis == "unknown"

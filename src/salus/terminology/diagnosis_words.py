@@ -320,8 +320,7 @@ class Words:
         """Whether words of denial, kin, doubt or an errand stand beside what would be the patient's own disease."""
         if aspect not in ("active", "history", "resolved") or self.tables.title(title_digest(plain)) is not None:
             return False
-        unsure = self._phrases["unsure"]
-        return self._matches(unsure["match"], plain) and not self._matches(unsure["but"], plain)
+        return self._matches(self._phrases["unsure"]["match"], plain)
 
     def _matches(self, expression: str, phrase: str) -> bool:
         pattern = self._compiled.get(expression)
