@@ -711,3 +711,22 @@ def test_words_that_only_look_like_denial_or_kin_take_nothing_away(text: str, co
 def test_a_code_among_words_counts_where_who_and_cm_agree() -> None:
     assert "diabetes-type-2" in read(text="E11.9").concepts
     assert read(text="B17.0").basis == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("text", "concept"),
+    [
+        ("Nikotinabusus", "smoker-current"), ("Raucher", "smoker-current"), ("fumeur actif", "smoker-current"),
+        ("Tabagisme actif", "smoker-current"), ("fumador", "smoker-current"), ("Tabaquismo", "smoker-current"),
+        ("fumatore", "smoker-current"), ("roker", "smoker-current"), ("tabagista", "smoker-current"),
+        ("Ex-Raucher", "smoker-former"), ("ancien fumeur", "smoker-former"), ("exfumador", "smoker-former"),
+        ("ex fumatore", "smoker-former"), ("Nikotinabusus sistiert", "smoker-former"),
+        ("Nichtraucher", "smoker-not-now"), ("non-fumeur", "smoker-not-now"), ("niet-roker", "smoker-not-now"),
+        ("nie geraucht", "smoker-never"), ("jamais fumé", "smoker-never"), ("mai fumato", "smoker-never"),
+    ],
+)  # fmt: skip
+def test_smoking_in_six_languages(text: str, concept: str) -> None:
+    found = read(text=text)
+    assert concept in found.concepts
+    if concept != "smoker-current":
+        assert "smoker-current" not in found.concepts

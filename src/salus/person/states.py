@@ -126,8 +126,8 @@ def smoking(chart: Chart, entries: Iterable[Entry], noted: Iterable[Noted]) -> A
     """Whether the person smokes: the newest of recorded statuses and dated entries; a note only where there is none.
 
     "present": smokes now; "past": stopped; "denied": never smoked; "denied-now": does not smoke, the past is not told;
-    "possible": the newest status cannot be read, or a later note says that the person smokes. ``statements`` holds what
-    decides, then what notes say.
+    "possible": the newest status cannot be read, or a later word beside it says that the person smokes. ``statements``
+    holds what decides, then what notes say.
     """
     told = [_status(chart, o) for concept in SMOKING for o in chart.observations(concept)]
     told += [s for e in entries if (s := _of_entry(e)) is not None]
@@ -135,7 +135,9 @@ def smoking(chart: Chart, entries: Iterable[Entry], noted: Iterable[Noted]) -> A
     if not told:
         return settle("smoking", mentioned)
     newest = max(told, key=lambda s: (s.when or _EARLIEST, -_order(s.state), s.words))
-    later = [s for s in mentioned if s.state == "present" and s.when and s.when > (newest.when or _EARLIEST)]
+    passing = [e.statement for e in entries if "smoker-current" in e.meaning.concepts and _is_passing(e)]
+    says_so = [*(s for s in mentioned if s.state == "present"), *passing]
+    later = [s for s in says_so if s.when and s.when > (newest.when or _EARLIEST)]
     if later and newest.state != "present":
         # who took up smoking again, or who never said so where it is recorded, a person has to ask
         latest = max(later, key=lambda s: (s.when or _EARLIEST, s.words))
@@ -154,6 +156,10 @@ def _status(chart: Chart, observation: Observation) -> Statement:
     words = f"smoking status of {_day(observation)}: {_words(observation) or 'cannot be read'}"
     proof = (Evidence.of_observation(observation, "smoking status"),)
     return Statement(state, words, text_of(observation.effective), proof)
+
+
+def _is_passing(entry: Entry) -> bool:
+    return entry.statement.state == "possible" and not entry.family
 
 
 def _of_entry(entry: Entry) -> Statement | None:

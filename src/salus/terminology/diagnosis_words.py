@@ -45,6 +45,8 @@ _QUALIFIES = (
     r"june?|july?|aug\w*|sept?\w*|oct\w*|nov\w*|dec\w*|\d+[a-z]?)\b)+$"
 )
 """A part between commas that only says more of the one before it."""
+_DENYING = frozenset({"smoker-never", "smoker-not-now", "smoker-former"})
+"""Concepts whose own words deny: "nie geraucht"."""
 _USES: frozenset[str] = frozenset({"anticoagulant-use", "antiplatelet-use"})
 BLEEDS_IN_HEAD, VESSELS = "intracranial-haemorrhage", "cardiovascular-disease"
 SEVERAL = 2
@@ -156,7 +158,7 @@ class Words:
         concepts = self._concepts(rest)
         if not procedure and not concepts & _USES and self._matches(self._phrases["taken"]["match"], plain):
             return Part(plain, known=False)
-        if not procedure and concepts and self._is_unsure(aspect, plain):
+        if not procedure and not concepts <= _DENYING and self._is_unsure(aspect, plain):
             return Part(plain, known=False)
         if procedure:
             concepts = frozenset(name for name in concepts if known_concepts()[name].nature == "status")
