@@ -15,7 +15,7 @@ from salus.fhir.views import CATEGORIES, PERSON, Body
 from salus.intake import age, servers
 from salus.intake.attribute import origins
 from salus.intake.batch import Batch, Clues
-from salus.intake.fhir_links import id_for, references
+from salus.intake.fhir_links import id_for, references, unversioned
 from salus.intake.fhir_set import digest_of
 from salus.record import search
 from salus.trust.gate import Grant
@@ -84,7 +84,7 @@ def _mine(record: _Record, pool: _Pool, settled: dict[int, str], *, replaces: bo
             if why or id(resource) in mine:
                 continue
             mine.add(id(resource))
-            for further in {_plain(r) for r in references(resource)} & pool.keys():
+            for further in {unversioned(r) for r in references(resource)} & pool.keys():
                 if further not in refers:
                     refers[further] = [resource]
                     waiting.append(further)
@@ -102,7 +102,7 @@ def _fits(resource: Mapping[str, Any], name: str, referring: Sequence[Body], kno
         return None
     if "same" in relations:
         return True
-    base = _base(servers.home(resource))
+    base = servers.base_of(servers.home(resource))
     return False if not base or not known or base in known else None
 
 
@@ -134,12 +134,12 @@ def _records(house: House, names: Collection[str]) -> Iterator[_Record]:
             for stored in house.store.search(scope, kind):
                 if any(start in stored.data for start in starts):  # a body is parsed only where it may refer to one
                     body = stored.body
-                    for name in {_plain(r) for r in references(body)}.intersection(names):
+                    for name in {unversioned(r) for r in references(body)}.intersection(names):
                         record.refers.setdefault(name, []).append(body)
         if record.refers:
             record.holds = dict(_held(house, scope, names))
             found = house.store.read(scope, ("Patient",))
-            record.servers = frozenset(map(_base, origins(found[0].body))) if found else frozenset()
+            record.servers = frozenset(map(servers.base_of, origins(found[0].body))) if found else frozenset()
             yield record
 
 
@@ -155,11 +155,3 @@ def _names(resource: Mapping[str, Any]) -> list[str]:
     """The names that a resource may have here: its own, and the one where another server's has that already."""
     kind, told = resource["resourceType"], servers.home(resource)
     return [f"{kind}/{resource['id']}", *([f"{kind}/{id_for(told)}"] if told else [])]
-
-
-def _base(address: str) -> str:
-    return address.rpartition("/")[0].rpartition("/")[0]
-
-
-def _plain(reference: str) -> str:
-    return reference.partition("/_history/")[0]

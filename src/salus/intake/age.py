@@ -12,7 +12,7 @@ from typing import Any, Literal
 from salus.errors import InputError
 from salus.fhir import dates, json
 from salus.fhir.dates import Span
-from salus.intake.attribute import ORIGIN
+from salus.intake.attribute import without_addresses
 
 Order = Literal["same", "newer", "older", "unknown"]
 _STATED = ("issued", "dateAsserted", "recordedDate", "recorded", "authoredOn", "date")
@@ -56,18 +56,9 @@ def _content(body: Mapping[str, Any]) -> bytes:
     """The resource without the marks of its version and of the servers that know it."""
     meta = body.get("meta")
     kept = {k: v for k, v in meta.items() if k not in ("lastUpdated", "versionId")} if isinstance(meta, dict) else meta
-    kept = _without_origins(kept) if isinstance(kept, dict) else kept
-    rest = _without_origins({k: v for k, v in body.items() if k != "meta"})
+    kept = without_addresses(kept) if isinstance(kept, dict) else kept
+    rest = without_addresses({k: v for k, v in body.items() if k != "meta"})
     return json.dumps({**rest, **({"meta": kept} if kept else {})}, canonical=True)
-
-
-def _without_origins(element: Mapping[str, Any]) -> dict[str, Any]:
-    """A resource or its ``meta`` without the addresses under which servers know it."""
-    held = element.get("extension")
-    others = [e for e in (held if isinstance(held, list) else ()) if not isinstance(e, dict) or e.get("url") != ORIGIN]
-    if not isinstance(held, list) or len(others) == len(held):
-        return dict(element)
-    return {k: v for k, v in element.items() if k != "extension"} | ({"extension": others} if others else {})
 
 
 def _undoes(stored: Mapping[str, Any], incoming: Mapping[str, Any]) -> bool:

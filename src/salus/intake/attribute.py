@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -50,24 +51,33 @@ class Known:
             birth_date=str(patient.get("birthDate", "")),
             sex=str(patient.get("gender", "")),
             origins=origins(patient),
-            joined=tuple(i for i in _listed(patient, "identifier") if isinstance(i, dict) and _origin(i)),
+            joined=tuple(i for i in _listed(patient, "identifier") if isinstance(i, dict) and addresses(i)),
         )
 
 
 def origins(patient: dict[str, Any]) -> frozenset[str]:
     """The addresses under which servers know the person of a Patient resource."""
-    return frozenset(_origin(patient))
+    return frozenset(addresses(patient))
 
 
-def _origin(element: dict[str, Any]) -> list[str]:
-    """The addresses on servers that the extensions of an element tell."""
+def addresses(element: Mapping[str, Any]) -> list[str]:
+    """The addresses on servers that the extensions of an element tell, the latest told last."""
     found = [e.get("valueUri") for e in _listed(element, "extension") if isinstance(e, dict) and e.get("url") == ORIGIN]
     return [address for address in found if isinstance(address, str)]
 
 
-def _listed(element: dict[str, Any], name: str) -> list[Any]:
+def _listed(element: Mapping[str, Any], name: str) -> list[Any]:
     held = element.get(name)
     return held if isinstance(held, list) else []
+
+
+def without_addresses(element: Mapping[str, Any]) -> dict[str, Any]:
+    """An element without the addresses under which servers know it."""
+    held = _listed(element, "extension")
+    others = [e for e in held if not isinstance(e, dict) or e.get("url") != ORIGIN]
+    if len(others) == len(held):
+        return dict(element)
+    return {k: v for k, v in element.items() if k != "extension"} | ({"extension": others} if others else {})
 
 
 def from_server(element: dict[str, Any], address: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from salus.fhir import dates, json
 from salus.formats.content import File
 from salus.intake import fhir_file
 from salus.intake.age import newest
-from salus.intake.attribute import ORIGIN, identifiers
+from salus.intake.attribute import from_server, identifiers, without_addresses
 from salus.intake.batch import Batch, Clues
 from salus.intake.fhir_bundle import NOT_READ, Found, found_in
 from salus.intake.fhir_links import Address, Linked, address, linked
@@ -117,10 +117,8 @@ def _with_origin(each: Linked) -> Linked:
     body = with_origins(body, [there]) if there else body
     if body["resourceType"] != "Patient" or not each.base:
         return replace(each, resource=body)
-    held = body.get("extension")
-    others = [e for e in (held if isinstance(held, list) else ()) if not isinstance(e, dict) or e.get("url") != ORIGIN]
-    origin = {"url": ORIGIN, "valueUri": f"{each.base}/Patient/{body['id']}"}
-    return replace(each, resource={**body, "extension": [*others, origin]})
+    person = from_server(without_addresses(body), f"{each.base}/Patient/{body['id']}")
+    return replace(each, resource=person)
 
 
 # ---- whose

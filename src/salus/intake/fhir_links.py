@@ -54,7 +54,7 @@ class Linked:
 
 def address(reference: str) -> Address | None:
     """The parts of a literal reference or RESTful address; None for any other (urn:, #inner, a search)."""
-    match = _LITERAL.match(_VERSION.sub("", reference))
+    match = _LITERAL.match(unversioned(reference))
     return Address(match["base"] or "", match["kind"], match["id"]) if match else None
 
 
@@ -66,6 +66,11 @@ def legal_id(name: str) -> str:
 def id_for(url: str) -> str:
     """The id that a resource of another server has here where its own id is taken."""
     return str(uuid.uuid5(_NAMESPACE, url))
+
+
+def unversioned(reference: str) -> str:
+    """A reference or address without the version that it may name."""
+    return _VERSION.sub("", reference)
 
 
 def base_of(entry: Entry) -> str:
@@ -90,7 +95,7 @@ class Names:
 
     def resolve(self, reference: str, base: str) -> str:
         """The reference as it stands in the record; an absolute one to another server stays absolute."""
-        plain = _VERSION.sub("", reference)
+        plain = unversioned(reference)
         if plain in self.urls:
             return self.urls[plain]
         found = address(reference)
@@ -147,7 +152,7 @@ def _named(entries: Iterable[Entry], names: Names) -> list[tuple[dict[str, Any],
             names.remark(f"{kind}: a resource of the same id {_ANOTHER}")
             new = id_for(there)
         if entry.url:
-            names.urls[_VERSION.sub("", entry.url)] = f"{kind}/{new}"
+            names.urls[unversioned(entry.url)] = f"{kind}/{new}"
         names.local.setdefault(f"{kind}/{old}", {}).setdefault(base, f"{kind}/{new}")
         body = under(entry.resource, old, new)
         names.addresses[id(body)] = there

@@ -19,7 +19,7 @@ from salus.fhir import json
 from salus.intake import fhir_json
 from salus.intake.batch import Batch, Clues
 from salus.intake.fhir_json import Origin, Source
-from salus.intake.fhir_links import Linked, references
+from salus.intake.fhir_links import Linked, references, unversioned
 from salus.intake.fhir_sift import SHARED, names_nobody
 
 MAX_HELD = 200_000
@@ -122,7 +122,7 @@ def _name(each: Linked) -> str:
 
 def _closure(owner: _Owner, pool: Mapping[str, Linked]) -> set[str]:
     """What a patient's resources lead to among ``pool``, step by step, and what of it says something of them."""
-    found = {r.partition("/_history/")[0] for r in owner.refers} & pool.keys()
+    found = {unversioned(r) for r in owner.refers} & pool.keys()
     for name, each in pool.items():
         if each.resource["resourceType"] == "Provenance" and owner.holds & set(_targets(each.resource)):
             found.add(name)

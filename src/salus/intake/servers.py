@@ -7,11 +7,12 @@ resource has there is kept in its ``meta``; where a source tells none, ``meta.so
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
 from typing import Any, Literal
 
 from salus.fhir import json
+from salus.intake import attribute
 from salus.intake.age import MESSAGES
-from salus.intake.attribute import ORIGIN
 
 Relation = Literal["same", "another", "unknown"]
 _WHAT = ("code", "medicationCodeableConcept", "medicationReference", "vaccineCode", "name")
@@ -20,25 +21,17 @@ _WHAT = ("code", "medicationCodeableConcept", "medicationReference", "vaccineCod
 
 def with_origins(resource: dict[str, Any], addresses: Iterable[str]) -> dict[str, Any]:
     """The resource with the addresses that it has on its servers, besides those that it carries already."""
-    fresh = [address for address in addresses if address not in origins(resource)]
     meta = resource.get("meta", {})
-    if not fresh or not isinstance(meta, dict):
+    if not isinstance(meta, dict):
         return resource
-    held = meta.get("extension")
-    added = [{"url": ORIGIN, "valueUri": address} for address in fresh]
-    return {**resource, "meta": {**meta, "extension": [*(held if isinstance(held, list) else []), *added]}}
+    fresh = [address for address in addresses if address not in origins(resource)]
+    return {**resource, "meta": reduce(attribute.from_server, fresh, meta)} if fresh else resource
 
 
 def origins(resource: Mapping[str, Any]) -> list[str]:
     """The addresses that a resource is known to have on servers, the latest told last."""
     meta = resource.get("meta")
-    entries = meta.get("extension") if isinstance(meta, Mapping) else None
-    found = (
-        e.get("valueUri")
-        for e in (entries if isinstance(entries, list) else ())
-        if isinstance(e, Mapping) and e.get("url") == ORIGIN
-    )
-    return [address for address in found if isinstance(address, str)]
+    return attribute.addresses(meta) if isinstance(meta, Mapping) else []
 
 
 def source(resource: Mapping[str, Any]) -> str:
