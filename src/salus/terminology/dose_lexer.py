@@ -316,15 +316,15 @@ def _and_a_half(found: list[Token]) -> list[Token]:
 def _added(found: list[Token], at: int) -> tuple[int, Token | None]:
     """How many tokens are one number with a half or a quarter behind its unit, and that number."""
     whole = found[at].value
-    if not whole and (not _counted(found[at]) or (at and found[at - 1].value)):
+    if not whole and (not _counted(found, at) or (at and found[at - 1].value)):
         return 0, None
-    after = at + 1 + (whole is not None and at + 1 < len(found) and _counted(found[at + 1]))
+    after = at + 1 + (whole is not None and _counted(found, at + 1))
     two = found[after : after + 2]
     if len(two) < 2 or two[0].text not in _AND or two[0].raw == "E" or not two[1].value:
         return 0, None
     part = two[1].value
     behind_unit = whole is None or after > at + 1
-    if not part.exact or part.low not in _PARTS or (behind_unit and _counted(found[after + 2 : after + 3])):
+    if not part.exact or part.low not in _PARTS or (behind_unit and _counted(found, after + 2)):
         return 0, None
     if whole and (not whole.exact or whole.low.denominator != 1 or whole.low < 1):
         return 0, None
@@ -333,10 +333,9 @@ def _added(found: list[Token], at: int) -> tuple[int, Token | None]:
     return after + 2 - at, Token("number", words, value=Span.of(value))
 
 
-def _counted(token: Token | list[Token]) -> bool:
-    """Whether a token is the word of a counted unit ("tablet")."""
-    one = token[0] if isinstance(token, list) and token else token
-    return isinstance(one, Token) and one.kind == "word" and units().get(one.text, "").startswith("{")
+def _counted(found: list[Token], at: int) -> bool:
+    """Whether the word of a counted unit ("tablet") stands at ``at``."""
+    return at < len(found) and found[at].kind == "word" and units().get(found[at].text, "").startswith("{")
 
 
 def _day_ranges(found: list[Token]) -> list[Token]:
