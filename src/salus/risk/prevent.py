@@ -116,28 +116,29 @@ American College of Cardiology sums it up)."""
 def _weak_heart(person: Person) -> Finding | None:
     """A refusal where the heart is weak, by diagnosis or by the newest ejection fraction: PREVENT is for people without
     heart failure."""
-    named = person.about("left-ventricular-dysfunction", "cardiomyopathy")
-    told = [s for s in named.deciding if s.state in ("present", "possible") and not s.finding]
-    words, places = "; ".join(s.words for s in told), tuple(e for s in told for e in s.evidence)
+    reason, need = "heart failure, for which PREVENT was not made, is likely", "whether there is heart failure"
     lvef = person.newest("lvef", "%")
-    if not told and lvef.value is not None and lvef.value <= REDUCED_LVEF:
-        words, places = f"an ejection fraction of {lvef.value:.0f} % is recorded", lvef.evidence
-    if not words:
-        return None
-    reason = f"heart failure, for which PREVENT was not made, is likely: {words}"
-    return refusal("prevent-cvd-10y", reason, ("whether there is heart failure",), places)
+    if lvef.value is not None and lvef.value <= REDUCED_LVEF:
+        words = f"an ejection fraction of {lvef.value:.0f} % is recorded"
+        return refusal("prevent-cvd-10y", f"{reason}: {words}", (need,), lvef.evidence)
+    return _barred(person, ("left-ventricular-dysfunction", "cardiomyopathy"), reason, need)
 
 
 def _failed_kidneys(person: Person) -> Finding | None:
-    """A refusal where record or notes tell of dialysis or of end-stage kidney disease: PREVENT takes an eGFR of 15 or
-    more, whatever creatinine says beside it."""
-    told = person.about("dialysis", "end-stage-kidney-disease").deciding
-    failed = [s for s in told if s.state == "present" or (s.state == "possible" and not s.finding)]
-    if not failed:
+    """A refusal where dialysis or end-stage kidney disease is told: PREVENT takes an eGFR of 15 or more, whatever
+    creatinine says beside it."""
+    reason, need = "PREVENT is not for people with kidney failure", "whether the kidneys have failed"
+    return _barred(person, ("dialysis", "end-stage-kidney-disease"), reason, need)
+
+
+def _barred(person: Person, concepts: tuple[str, ...], reason: str, need: str) -> Finding | None:
+    """A refusal where one of ``concepts`` is there, or possible by the record; a note's suspicion refuses nothing."""
+    told = person.about(*concepts).deciding
+    found = [s for s in told if s.state == "present" or (s.state == "possible" and not s.finding)]
+    if not found:
         return None
-    reason = f"PREVENT is not for people with kidney failure: {'; '.join(s.words for s in failed)}"
-    places = tuple(e for s in failed for e in s.evidence)
-    return refusal("prevent-cvd-10y", reason, ("whether the kidneys have failed",), places)
+    places = tuple(e for s in found for e in s.evidence)
+    return refusal("prevent-cvd-10y", f"{reason}: {'; '.join(s.words for s in found)}", (need,), places)
 
 
 def _reported(result: Evaluation) -> Iterable[tuple[Estimate, str]]:
