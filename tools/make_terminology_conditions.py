@@ -19,7 +19,7 @@ from make_terminology_read import Table, fold, key, read, write
 from salus.fhir.codes import Code
 from salus.terminology.codes import with_broader
 from salus.terminology.conditions import Conditions
-from salus.terminology.diagnosis_words import Words, plain_words, title_digest
+from salus.terminology.diagnosis_words import Words, plain_words, title_digest, with_words
 from salus.terminology.tables import Tables
 
 OPEN_TIERS = ("open", "gps")
@@ -335,7 +335,7 @@ def rules(folder: Path, shipped: Table) -> None:
 @cache
 def added() -> Any:
     """Our own additions to the rules of the facts table."""
-    return tomllib.loads(Path(__file__).with_name("make_terminology_rules.toml").read_text("utf-8"))
+    return tomllib.loads(with_words(Path(__file__).with_name("make_terminology_rules.toml").read_text("utf-8")))
 
 
 def letters(pattern: str) -> set[str]:

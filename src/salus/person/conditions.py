@@ -44,8 +44,9 @@ class Entry:
 def recorded(chart: Chart) -> tuple[tuple[Entry, ...], tuple[NotUnderstood, ...]]:
     """Every diagnosis and procedure that could be read, and those that could not."""
     done = tuple(event for kind in _DONE_KINDS for event in chart.events(kind))
-    told = (chart.conditions(), done, chart.future(), chart.mentions(), chart.patient, chart.now)
-    return chart.kept("diagnoses", lambda: _read(chart, *told[:4]))
+    told = (chart.conditions(), done, chart.future(), chart.mentions())
+    _ = chart.patient, chart.now  # whoever asks has read these too, though what is made of them may be kept
+    return chart.kept("diagnoses", lambda: _read(chart, *told))
 
 
 def _read(

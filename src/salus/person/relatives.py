@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +17,7 @@ from salus.person import answer
 from salus.person.answer import NotUnderstood, Statement, place
 from salus.person.conditions import UNKNOWN, Entry, concepts_of, name_of
 from salus.record.chart import Chart
+from salus.terminology.words import fold
 
 PREMATURE: Mapping[str, int] = {"male": 55, "female": 65}
 """Ages below which disease of heart or vessels in a relative of the first degree is premature (2018 AHA/ACC
@@ -114,16 +114,10 @@ def kin_of(relationship: Any, sex: Any = None) -> Kin:
             return _sexed(by_code[code.code], sex)
     words = [text_of(relationship), *(c.display for c in codings(relationship))]
     for word in words:
-        found = by_word.get(" ".join(_plain(word).replace("(person)", "").replace("’", "'").split()))
+        found = by_word.get(fold(word).replace("(person)", "").strip())
         if found:
             return _sexed(found, sex)
     return UNKNOWN_KIN
-
-
-def _plain(word: str) -> str:
-    """In small letters without accents."""
-    parts = unicodedata.normalize("NFD", word.lower().replace("œ", "oe"))
-    return "".join(c for c in parts if not unicodedata.combining(c))
 
 
 def called(relationship: Any) -> str:
@@ -151,7 +145,7 @@ def relatives(chart: Chart, entries: Iterable[Entry], noted: Iterable[Finding]) 
 def _of_words(entry: Entry) -> Relative:
     """What the words of a problem list say of a relative: "FH: MI (father, 50)". The one number that may be an age is
     that of the onset, or the relative's own: the disease began by then."""
-    plain = _plain(entry.words)
+    plain = fold(entry.words)
     named = {kin_of({"text": m[0]}) for m in _kin_words().finditer(plain)}
     ages = [int(m[0]) for m in _NUMBER.finditer(plain)]
     oldest = ages[0] if len(ages) == 1 else None

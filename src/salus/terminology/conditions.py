@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from salus.fhir.codes import Code
 from salus.terminology.codes import concepts, with_broader
 from salus.terminology.diagnosis_words import Words, plain_words
-from salus.terminology.meaning import Aspect, Basis, Diagnosis
+from salus.terminology.meaning import ASPECTS, Aspect, Basis, Diagnosis, most_cautious
 from salus.terminology.statements import statement
 from salus.terminology.systems import system_of
 from salus.terminology.tables import Tables
@@ -40,7 +40,6 @@ _WRITTEN = re.compile(r"[A-Z][0-9]{2}\.[0-9]{1,2}")
 """A code of ICD-10 where words are expected. Without its dot it could be something else ("B12")."""
 _CERTAINTY: dict[str, Aspect] = {"G": "active", "V": "possible", "Z": "history", "A": "denied"}
 """The letter that German coders put behind a code: gesichert, Verdacht auf, Zustand nach, ausgeschlossen."""
-_CAUTION: tuple[Aspect, ...] = ("active", "history", "resolved", "possible", "family", "denied", "risk")
 
 DISAGREE = "its code and its words name different things; both were taken"
 
@@ -52,11 +51,6 @@ class Reading:
     concepts: frozenset[str]
     aspect: Aspect
     basis: Basis
-
-
-def most_cautious(aspects: Iterable[Aspect]) -> Aspect:
-    """The aspect that says least of the patient's own present."""
-    return max(aspects, key=_CAUTION.index, default="active")
 
 
 class Conditions:
@@ -212,7 +206,7 @@ def _diagnosis(
 
 def _aspect(kept: str) -> Aspect:
     """The aspect of a code as the tables keep it."""
-    return next((aspect for aspect in _CAUTION if aspect == kept), "active")
+    return next((aspect for aspect in ASPECTS if aspect == kept), "active")
 
 
 def _bare(system: str, written: str) -> tuple[str, Aspect]:

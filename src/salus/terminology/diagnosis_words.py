@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
@@ -14,11 +14,11 @@ from typing import Any
 from salus.terminology import abbreviations, operations
 from salus.terminology.codes import concepts as known_concepts
 from salus.terminology.codes import with_broader
-from salus.terminology.meaning import Aspect
+from salus.terminology.meaning import Aspect, most_cautious
 from salus.terminology.tables import Tables
 from salus.terminology.words import fold
 
-__all__ = ["Words", "plain_words", "title_digest"]
+__all__ = ["Words", "plain_words", "title_digest", "with_words"]
 
 _TAG = re.compile(
     r"\((?:disorder|finding|situation|procedure|event|observable entity|context-dependent category|person|"
@@ -30,8 +30,6 @@ _TAIL = re.compile(
     r"(?:ct |mr |ccta )*(?:angiogra(?:phy|m)|ccta|ct|mri|imaging|cath\w*|echo\w*|biopsy|doppler|ultrasound|scan)|"
     r"(?:on|under|with) (?:optimal )?(?:medical|drug|oral|diet|conservative) (?:therapy|treatment|management|control))$"
 )
-_CAUTION: tuple[Aspect, ...] = ("active", "history", "resolved", "possible", "family", "denied", "risk")
-"""From what is said of the person's own present to what says nothing of it."""
 _LINES = re.compile(r"\s*[\r\n•]+\s*")
 _AFTER = re.compile(r"(?:s/p|status post|h/o|z\. ?n\.|st\. ?n\.|zustand nach)\s")
 _BEFORE = re.compile(rf"\s+(?={_AFTER.pattern})")
@@ -80,16 +78,18 @@ class Part:
     known: bool = True
 
 
-def _cautious(aspects: Iterable[Aspect]) -> Aspect:
-    """The aspect that says least of the patient's own present."""
-    return max(aspects, key=_CAUTION.index, default="active")
-
-
 def _both(outer: Aspect, inner: Aspect) -> Aspect:
     """The more cautious of two. What is denied of a relative says nothing of the person."""
     if {outer, inner} == {"family", "denied"}:
         return "risk"
-    return _cautious((outer, inner))
+    return most_cautious((outer, inner))
+
+
+def with_words(text: str) -> str:
+    """A table of expressions with the words of its ``[words]`` in the place of their names in braces."""
+    for name, words in tomllib.loads(text)["words"].items():
+        text = text.replace(f"{{{name}}}", words)
+    return text
 
 
 class Words:
@@ -102,7 +102,7 @@ class Words:
     @cached_property
     def _phrases(self) -> Mapping[str, Any]:
         text = files("salus.terminology").joinpath("data", "phrases.toml").read_text("utf-8")
-        return tomllib.loads(text)
+        return tomllib.loads(with_words(text))
 
     @cached_property
     def _aspects(self) -> tuple[tuple[re.Pattern[str], Aspect], ...]:
@@ -230,20 +230,21 @@ class Words:
             if parts and not rest and aspect != "active":
                 parts[-1] = replace(parts[-1], aspect=_both(aspect, parts[-1].aspect))
             elif parts and (not part.concepts or self._matches(_QUALIFIES, piece)) and aspect == "active":
-                joined = self._one(f"{parts[-1].words}, {piece}")
-                known = part.known or self._matches(_QUALIFIES, piece)
-                before = parts[-1]
-                if self._matches(self._phrases["taken"]["match"], piece):
-                    parts[-1] = Part(joined.words, known=False)
-                    continue
-                parts[-1] = joined if joined.concepts else replace(before, words=joined.words)
-                parts[-1] = replace(parts[-1], known=before.known and known)
+                parts[-1] = self._more_of(parts[-1], piece, known=part.known)
             elif carried and aspect == "active" and part.concepts:
                 parts.append(Part(piece, known=False))  # "no diabetes, stroke": nobody can tell whether this is denied
             else:
                 parts += self._slashed(piece)
             carried = carried or (aspect in ("denied", "possible", "family", "risk") and self._begins(piece))
         return parts
+
+    def _more_of(self, before: Part, piece: str, *, known: bool) -> Part:
+        """A part with what stands behind its comma and says more of it ("CKD, stage 3")."""
+        joined = self._one(f"{before.words}, {piece}")
+        if self._matches(self._phrases["taken"]["match"], piece):
+            return Part(joined.words, known=False)
+        known = before.known and (known or self._matches(_QUALIFIES, piece))
+        return replace(joined if joined.concepts else before, words=joined.words, known=known)
 
     def _begins(self, piece: str) -> bool:
         """Whether a phrase begins with what states its aspect."""
@@ -270,7 +271,7 @@ class Words:
         if len({part.aspect for part in asserted}) > 1:
             kept = [part for part in asserted if part.aspect == "active"] or asserted
         known = known and len(kept) == len(asserted)
-        aspect = _cautious(part.aspect for part in kept)
+        aspect = most_cautious(part.aspect for part in kept)
         bleeds = [BLEEDS_IN_HEAD in with_broader(part.concepts) for part in kept]
         if any(bleeds) and any(
             VESSELS in with_broader(p.concepts) for p, bled in zip(kept, bleeds, strict=True) if not bled

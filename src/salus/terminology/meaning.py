@@ -5,6 +5,7 @@ Nothing here is guessed: ``basis`` says what decided, and what no table knows is
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
@@ -18,6 +19,14 @@ and none of salus's concepts. "unknown": not understood. "empty": neither code n
 Aspect = Literal["active", "history", "resolved", "possible", "family", "denied", "risk"]
 """How the code itself speaks of the concept: as something there, as a past event, as over, as suspected, of a relative,
 as absent. The status elements of a resource say more; the more cautious of the two holds."""
+
+ASPECTS: tuple[Aspect, ...] = ("active", "history", "resolved", "possible", "family", "denied", "risk")
+"""From what is said of the person's own present to what says nothing of it."""
+
+
+def most_cautious(aspects: Iterable[Aspect]) -> Aspect:
+    """The aspect that says least of the patient's own present."""
+    return max(aspects, key=ASPECTS.index, default="active")
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,9 +54,7 @@ def _table() -> tuple[dict[str, list[_Sense]], frozenset[str]]:
     table = tomllib.loads(resources.files("salus.text").joinpath("data", "senses.toml").read_text("utf-8"))
     found: dict[str, list[_Sense]] = {}
     for row in table["sense"]:
-        words = {
-            name: frozenset(row.get(name, "").split()) for name in ("own", "beside", "other", "capital", "setting")
-        }
+        words = {name: frozenset(row.get(name, "").split()) for name in _LISTS}
         graded = problem_of(row["graded"]) if "graded" in row else None
         sense = _Sense(row["alone"], row["else"], graded=graded, **words)
         for name in row["names"]:
