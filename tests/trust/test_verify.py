@@ -31,7 +31,6 @@ def filled(ward):
     upkeep = house.gate.house("operator", may_write=True)
     quarantine.keep(store, house.vault, house.log, upkeep, [b"unreadable"], "not a kind of file", WHEN)
     house.gate.service_chart("p1", AT)
-    house.log.remember(store.connection)
     assert not house.verify().problems
     store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     house.close()

@@ -41,7 +41,6 @@ def answer(session: Session, patient: str, answers: Mapping[str, str], *, name: 
     bodies = [response, *questionnaires.observations(questionnaire, response)]
     changes = [Change(str(b["resourceType"]), str(b["id"]), b) for b in bodies]
     written = session.house.store.commit(scope, changes, at=at, reason="answers")
-    session.house.log.remember(session.house.store.connection)
     return Answered(str(response["id"]), len(bodies) - 1, written)
 
 
@@ -66,6 +65,4 @@ def keep_diary(session: Session, patient: str, text: str) -> Written:
     address = session.house.store.address(scope, content.sha256)
     body = document_reference(document, patient, [address], at)
     changes = [Change("DocumentReference", str(body["id"]), body)]
-    written = session.house.store.commit(scope, changes, at=at, blobs=[(address, "note", content)], reason="diary")
-    session.house.log.remember(session.house.store.connection)
-    return written
+    return session.house.store.commit(scope, changes, at=at, blobs=[(address, "note", content)], reason="diary")

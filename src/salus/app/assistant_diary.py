@@ -40,7 +40,6 @@ def offer(session: Session, value: Any) -> int:
     }
     with session.house.store.transaction(_house(session)) as connection:
         session.house.log.append(connection, SYSTEM, TOPIC, _entry(session, content))
-    session.house.log.remember(session.house.store.connection)
     return len(read.slots)
 
 
@@ -70,7 +69,6 @@ def book(session: Session, patient: str, slot: str) -> str:
         ended = booking.appointment(name, patient, chosen, status="cancelled", created=house.time())
         house.store.commit(scope, [Change("Appointment", name, ended)], at=house.time(), reason="booking")
         raise TAKEN
-    house.log.remember(house.store.connection)
     return name
 
 
@@ -111,7 +109,6 @@ def _hold(session: Session, slot: str, appointment: str, now: datetime) -> Free:
             raise TAKEN
         content = {"reason": "held", "slot": slot, "appointment": appointment}
         house.log.append(connection, SYSTEM, TOPIC, _entry(session, content))
-    house.log.remember(house.store.connection)
     return chosen
 
 
@@ -124,14 +121,12 @@ def _confirm(session: Session, slot: str, appointment: str) -> bool:
             return False
         content = {"reason": "booked", "slot": slot, "appointment": appointment}
         house.log.append(connection, SYSTEM, TOPIC, _entry(session, content))
-    house.log.remember(house.store.connection)
     return True
 
 
 def _note(session: Session, content: Mapping[str, Any]) -> None:
     with session.house.store.transaction(_house(session)) as connection:
         session.house.log.append(connection, SYSTEM, TOPIC, _entry(session, content))
-    session.house.log.remember(session.house.store.connection)
 
 
 def _state(session: Session) -> tuple[Diary, dict[str, str]]:

@@ -36,7 +36,6 @@ def ask(session: Session, patient: str) -> Asked:
     with house.store.transaction(scope) as connection:
         content = {"reason": "erasure-asked", "actor": actor.id, "at": at}
         entry = house.log.append(connection, patient, ERASURE, content)
-    house.log.remember(house.store.connection)
     return Asked(patient, at, entry)
 
 

@@ -107,7 +107,6 @@ class House:
         """Write one house entry into the log and take it into account."""
         with self.store.transaction(self.gate.house(actor, may_write=True)) as connection:
             self.log.append(connection, SYSTEM, state.TOPIC, {"at": self.time(), "by": actor, **content})
-        self.log.remember(self.store.connection)
         self.registry.apply(content)
 
     def _tell(self, patient: str, by: str, content: Mapping[str, Any]) -> None:
@@ -117,7 +116,6 @@ class House:
             return
         with self.store.transaction(scope) as connection:
             self.log.append(connection, patient, "access", {"at": self.time(), "actor": by, **content})
-        self.log.remember(self.store.connection)
 
     # ---- actors
 
@@ -225,7 +223,6 @@ class House:
         for actor in [a for a in self.registry.actors.values() if a.patient == patient]:
             self.note(by, {"reason": "actor-removed", "id": actor.id})
         content = erasure.delete(self.store, self.log, scope, patient, request, self.time())
-        self.log.remember(self.store.connection)
         self.registry.apply(content)
         return {**content, "compacted": compact(self.store.connection, scope)}
 
@@ -239,6 +236,15 @@ class House:
     def verify(self, held: Checkpoint | None = None) -> Report:
         """Hold everything stored against the log."""
         return verify(self.store, self.vault, self.log, held)
+
+    def settle(self, by: str) -> None:
+        """Go on with the store as it is although the mark outside it is missing or says otherwise; logged as ``by``'s.
+
+        The house is opened with ``checked=False`` for this, by an operator who knows how it came about.
+        """
+        mark = self.log.remembered()
+        self.log.accept(self.store.connection)
+        self.note(by, {"reason": "mark-settled", "mark": mark.size if mark else None})
 
     def backup(self, target: Path, actor: str) -> None:
         """A consistent copy of the store (not of the keys) at ``target``."""
@@ -300,7 +306,7 @@ class House:
         """Accept that the backup is older than what was remembered, or raise StoreError."""
         if not accept_loss:
             raise StoreError("the backup is older than the log's last checkpoint", remedy="--accept-loss")
-        self.log.forget_mark()
+        self.log.accept(self.store.connection)
 
 
 def _remove_store(configuration: Configuration) -> None:

@@ -286,9 +286,7 @@ class Intake:
         proof = documents.provenance(batch, owner, targets, actor=self._session.actor.id, attribution=how, recorded=at)
         changes.append(Change("Provenance", proof["id"], proof))
         details = {"source": batch.sha256, "attribution": how, "accepted": sorted(self._accepted)}
-        written = store.commit(scope, changes, at=at, blobs=blobs, reason="intake", details=details)
-        self._house.log.remember(store.connection)
-        return written
+        return store.commit(scope, changes, at=at, blobs=blobs, reason="intake", details=details)
 
     def _refuse(self, name: str, kind: str, sources: Sequence[Path], error: SalusError) -> Taken:
         if self._dry_run:

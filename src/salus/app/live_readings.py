@@ -258,7 +258,6 @@ class Monitor:
     def _write(self, scope: Grant, found: list[Change]) -> int | None:
         house = self._house
         written = house.store.commit(scope, found, at=house.time(), reason="live", details={"resources": len(found)})
-        house.log.remember(house.store.connection)
         return written.leaf
 
     def _person(self, patient: str) -> Person:
@@ -347,7 +346,6 @@ def acknowledge(session: Session, patient: str, alert: str) -> None:
     task = _task(patient, event)
     scope = house.gate.custodian(session.actor, patient)
     house.store.commit(scope, [Change("Task", task["id"], task), *changes(person)], at=house.time(), reason="live")
-    house.log.remember(house.store.connection)
 
 
 def _task(patient: str, event: Acknowledgement) -> dict[str, Any]:

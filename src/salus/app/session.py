@@ -189,7 +189,6 @@ class Session:
         changes, counts = _difference(stored, {f.id: f for f in outcome.findings}, self.house.time())
         if changes:
             self.house.store.commit(grant, changes, at=self.house.time(), reason="findings")
-            self.house.log.remember(self.house.store.connection)
         new, amended, superseded = (counts[k] for k in ("new", "amended", "superseded"))
         done = replace(refresh, new=new, amended=amended, superseded=superseded)
         return outcome.findings, done, grant.categories
@@ -229,10 +228,7 @@ class Session:
             if witness and consent.denies(before) and not self._was_witnessed(scope, before):
                 raise InputError("a denial that the patient signed is ended only by the patient or a proxy")
         changes = [Change("Consent", str(body["id"]), body), Change("Provenance", str(provenance["id"]), provenance)]
-        written = self.house.store.commit(scope, changes, at=self.house.time(), reason="consent", topic=CONSENT)
-        if written.leaf is not None:
-            self.house.vault.remember_consent(patient, written.leaf)
-        self.house.log.remember(self.house.store.connection)
+        self.house.store.commit(scope, changes, at=self.house.time(), reason="consent", topic=CONSENT)
 
     def _was_witnessed(self, scope: Grant, body: Body) -> bool:
         name = consent.signature_id(body["id"])

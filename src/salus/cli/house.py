@@ -271,6 +271,24 @@ def log_proof(ctx: click.Context, patient: str, entry: int, actor: str) -> None:
         click.echo(json.dumps(work.proof(patient, entry)))
 
 
+@log.command("settle")
+@acting
+@click.pass_context
+def log_settle(ctx: click.Context, actor: str) -> None:
+    """Go on although the checkpoint kept with the keys is missing or ahead of the store (this is logged).
+
+    Look first how it came about: salus verify. Where the store was rolled back, put a backup in place instead.
+    """
+    from salus.app.house import House
+    from salus.app.session import Session
+    from salus.trust.identity import Identity
+
+    settings = configuration(ctx)
+    with House(settings, checked=False) as house:
+        Session(house, Identity.load(settings.identities, actor)).administer().settle(actor)
+    click.echo("the log goes on from what is in the store")
+
+
 @log.command("key")
 @acting
 @click.pass_context

@@ -68,3 +68,15 @@ class Journal(Protocol):
     def append(self, connection: sqlite3.Connection, patient: str, topic: str, entry: Mapping[str, Any]) -> int:
         """Add one leaf; returns its index."""
         ...
+
+    def seal(self, connection: sqlite3.Connection) -> None:
+        """Finish what was added, durably, right before the commit. What it raises rolls the transaction back."""
+        ...
+
+    def abandon(self) -> None:
+        """The transaction was rolled back."""
+        ...
+
+    def acknowledge(self) -> None:
+        """The transaction was committed. Raises nothing: what was committed is answered as done."""
+        ...

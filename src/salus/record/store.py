@@ -86,18 +86,21 @@ class Store:
 
     @contextmanager
     def transaction(self, scope: Scope) -> Iterator[sqlite3.Connection]:
-        """A write transaction; rolled back whole on any exception."""
+        """A write transaction; rolled back whole on any exception. What it logged is sealed before it is committed."""
         if not scope.may_write:
             raise AccessError("not allowed")
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+                self._journal.seal(self._connection)
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+                self._journal.abandon()
                 raise
+            self._journal.acknowledge()
         except sqlite3.DatabaseError as error:
             raise StoreError(
                 f"the store cannot be written: {error}", where=str(self.path), remedy="nothing of this step was kept"

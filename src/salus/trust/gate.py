@@ -125,7 +125,6 @@ class Gate:
         entry = {"reason": "compared", "actor": actor.id, "patient": patient, "at": dates.write(self._clock())}
         with self._store.transaction(self.house(actor.id, may_write=True)) as connection:
             self._log.append(connection, patient, "access", entry)
-        self._log.remember(self._store.connection)
 
     def house(self, actor: str, *, may_write: bool = False) -> Grant:
         """A scope over the whole store for upkeep (verify, backup, listing); it reads no bodies by itself."""
@@ -154,7 +153,6 @@ class Gate:
         with self._store.transaction(self.house(actor, may_write=True)) as connection:
             owner = patient if self._store.exists(_about(patient)) else SYSTEM
             leaf = self._log.append(connection, owner, "access", entry)
-        self._log.remember(self._store.connection)
         return Grant(
             actor,
             patient,
@@ -226,7 +224,7 @@ class Gate:
         """Version and keyed hash of every consent and signature, from the unbroken chain of entries that filed them."""
         filed: dict[str, tuple[int, str]] = {}
         last: int | None = None
-        marked = self._log.newest_consent(patient)
+        marked = self._log.newest_consent(self._store.connection, patient)
         for entry in self._log.entries(self._store.connection, topic=CONSENT, patient=patient):
             if entry.content["previous_consent"] != last:
                 raise IntegrityError("an entry that filed a consent is missing", remedy="run: salus verify")

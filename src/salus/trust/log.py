@@ -1,8 +1,12 @@
 """The tamper-evident log: one leaf a gate decision or write, hashed as RFC 6962 says.
 
 A leaf is a 32-byte commitment SHA-256(salt || entry); salt and entry lie sealed under the patient's key, so that
-shredding the key leaves every proof valid and nothing to guess from. After each leaf a checkpoint (size and root,
-signed by the house) is kept in the store and remembered outside it.
+shredding the key leaves every proof valid and nothing to guess from. Each transaction ends with one checkpoint (size
+and root, signed by the house), kept in the store and, as the *mark*, outside it.
+
+The mark is written before the commit, under the name of its size, and takes its place by being renamed after it: what
+was answered is what is stored, also when the disk of the keys is full. A mark that is missing, or ahead of the store,
+stops every write until a person settles it.
 """
 
 from __future__ import annotations
@@ -12,13 +16,15 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from salus.errors import IntegrityError
+from salus.errors import IntegrityError, StoreError
 from salus.fhir import json
 from salus.record.forgetting import ERASED
 from salus.trust.merkle import Frontier, leaf_hash
@@ -29,6 +35,7 @@ ORIGIN = "salus.log/v1"
 CONSENT = "consent"
 """Topic of the entries that file a consent; each names the one before, so that none can be left out."""
 ROLLED_BACK = "entries at the end are missing: the store was rolled back"
+UNMARKED = "the checkpoint kept outside the store is missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,42 +89,99 @@ def checkpoint_text(size: int, root: bytes) -> bytes:
     return f"{ORIGIN}\n{size}\n{base64.b64encode(root).decode()}\n".encode()
 
 
+@dataclass(slots=True)
+class _Batch:
+    """The leaves of one transaction: the tree after them, and where they filed consents."""
+
+    frontier: Frontier
+    begun: int
+    consents: dict[str, int] = field(default_factory=dict)
+
+
 class Log:
     """Writes and reads the log tables. Implements :class:`salus.record.protocols.Journal`."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
+        self._batch: _Batch | None = None
+
+    # ---- writing, inside the store's transaction
 
     def append(self, connection: sqlite3.Connection, patient: str, topic: str, entry: Mapping[str, Any]) -> int:
-        """Add one leaf and its checkpoint inside the caller's transaction; returns the leaf's index."""
-        frontier = self._frontier(connection)
-        n = frontier.size
+        """Add one leaf inside the caller's transaction; returns the leaf's index."""
+        batch = self._batch = self._batch or self._begin(connection)
+        n = batch.frontier.size
         pid = _pid(connection, patient)
-        chained = {**entry, "previous": _previous(connection, pid)}
+        chained = {**entry, "previous": _previous(connection, pid), "batch": batch.begun}
         if topic == CONSENT:
             chained["previous_consent"] = _previous(connection, pid, CONSENT)
+            batch.consents[patient] = n
         payload = os.urandom(SALT) + json.dumps(chained, canonical=True)
         commitment = hashlib.sha256(payload).digest()
         sealed = self._vault.seal(patient, payload, leaf_context(n, patient, topic))
         connection.execute("INSERT INTO log_leaf VALUES (?, ?, ?, ?, ?)", (n, pid, topic, commitment, sealed))
-        frontier = frontier.append(leaf_hash(commitment))
-        root = frontier.root()
-        signature = self._vault.house.sign(checkpoint_text(frontier.size, root))
-        connection.execute(
-            "INSERT INTO log_checkpoint VALUES (?, ?, ?, ?)", (frontier.size, root, frontier.to_bytes(), signature)
-        )
+        batch.frontier = batch.frontier.append(leaf_hash(commitment))
         return n
 
-    def remember(self, connection: sqlite3.Connection) -> None:
-        """Keep the newest committed checkpoint outside the store. To be called after the commit.
+    def _begin(self, connection: sqlite3.Connection) -> _Batch:
+        """Go on from where the store's log ends. Raises IntegrityError when the mark outside it says otherwise."""
+        self.check_mark(connection)
+        frontier = self._frontier(connection)
+        return _Batch(frontier, frontier.size)
 
-        Raises IntegrityError when the log does not extend the one that was remembered before.
+    def seal(self, connection: sqlite3.Connection) -> None:
+        """Sign what was appended and make the mark of it durable. Called once, right before the commit.
+
+        Raises StoreError where the folder of the keys cannot be written: then nothing of the transaction is kept.
         """
+        batch = self._batch
+        if batch is None:
+            return
+        size, root = batch.frontier.size, batch.frontier.root()
+        signature = self._vault.house.sign(checkpoint_text(size, root))
+        row = (size, root, batch.frontier.to_bytes(), signature)
+        connection.execute("INSERT INTO log_checkpoint VALUES (?, ?, ?, ?)", row)
+        try:
+            for patient, leaf in batch.consents.items():
+                self._vault.announce_consent(patient, leaf)
+            write_durably(self._announced(size), Checkpoint(size, root, signature).to_bytes())
+        except OSError as error:
+            raise StoreError(
+                "the folder of the keys cannot be written", remedy="make room, or restore access"
+            ) from error
+
+    def abandon(self) -> None:
+        """The transaction was rolled back: nothing of it was announced."""
+        batch, self._batch = self._batch, None
+        if batch is None:
+            return
+        self._announced(batch.frontier.size).unlink(missing_ok=True)
+        for patient in batch.consents:
+            self._vault.withdraw_consent(patient)
+
+    def acknowledge(self) -> None:
+        """The transaction was committed: its announced mark takes its place, by renaming alone."""
+        batch, self._batch = self._batch, None
+        if batch is None:
+            return
+        with suppress(OSError):  # what was announced is durable: the next one who opens the store renames it
+            self._promote(batch.frontier.size)
+            for patient in batch.consents:
+                self._vault.confirm_consent(patient)
+
+    # ---- the mark
+
+    def _announced(self, size: int) -> Path:
+        place = self._vault.checkpoint_path
+        return place.with_name(f"{place.name}.{size}")
+
+    def _promote(self, size: int) -> None:
         with self._vault.locked():
-            self.check_mark(connection)
-            newest = self.newest(connection)
-            if newest:
-                write_durably(self._vault.checkpoint_path, newest.to_bytes())
+            mark = self.remembered()
+            if mark is None or mark.size < size:
+                self._announced(size).replace(self._vault.checkpoint_path)
+            else:  # somebody who committed after us was quicker
+                self._announced(size).unlink(missing_ok=True)
 
     def remembered(self) -> Checkpoint | None:
         """The checkpoint that was kept outside the store, if any."""
@@ -125,25 +189,62 @@ class Log:
         return Checkpoint.from_bytes(path.read_bytes()) if path.exists() else None
 
     def check_mark(self, connection: sqlite3.Connection) -> None:
-        """Raise IntegrityError when the store is older than the checkpoint kept outside it, or another one."""
+        """Raise IntegrityError when the mark is missing, or the store is older than it or another one.
+
+        A mark that was announced for what the store holds, and not yet renamed when its writer died, takes its place.
+        """
+        self.finish(connection)
         mark = self.remembered()
         if mark is None:
+            if self.newest(connection) is not None:
+                raise IntegrityError(UNMARKED, remedy="restore the folder of the keys, or: salus log settle")
             return
         row = connection.execute("SELECT root FROM log_checkpoint WHERE size = ?", (mark.size,)).fetchone()
         if row is None or row[0] != mark.root:
             raise IntegrityError(ROLLED_BACK, remedy="salus verify tells more; salus restore puts a backup in place")
 
-    def newest_consent(self, patient: str) -> int | None:
+    def finish(self, connection: sqlite3.Connection) -> None:
+        """Complete or drop the marks of writers that died between announcing and renaming."""
+        place = self._vault.checkpoint_path
+        for path in sorted(place.parent.glob(f"{place.name}.*")):
+            size = path.name.rpartition(".")[2]
+            if not size.isdigit():
+                continue
+            row = connection.execute("SELECT root FROM log_checkpoint WHERE size = ?", (int(size),)).fetchone()
+            with suppress(FileNotFoundError):  # its writer lives, and was quicker
+                if row is not None and Checkpoint.from_bytes(path.read_bytes()).root == row[0]:
+                    self._promote(int(size))
+                elif row is not None:  # somebody else's transaction has that size: this one was never committed
+                    path.unlink()
+
+    def newest_consent(self, connection: sqlite3.Connection, patient: str) -> int | None:
         """The entry that filed the patient's newest consent, as remembered outside the store."""
+        announced = self._vault.announced_consent(patient)
+        if announced is not None:
+            row = connection.execute(
+                "SELECT 1 FROM log_leaf WHERE n = ? AND topic = ?", (announced, CONSENT)
+            ).fetchone()
+            if row is not None:
+                self._vault.confirm_consent(patient)
         return self._vault.newest_consent(patient)
 
+    def accept(self, connection: sqlite3.Connection) -> None:
+        """Take the store as it is: its newest checkpoint becomes the mark. Only on a person's word, who is logged."""
+        newest = self.newest(connection)
+        with self._vault.locked():
+            place = self._vault.checkpoint_path
+            for path in place.parent.glob(f"{place.name}.*"):
+                path.unlink(missing_ok=True)
+            if newest is None:
+                place.unlink(missing_ok=True)
+            else:
+                write_durably(place, newest.to_bytes())
+
     def set_mark(self, mark: Checkpoint) -> None:
-        """Put back a mark that was dropped for a restore which then failed."""
+        """Put back a mark that was replaced for a restore which then failed."""
         write_durably(self._vault.checkpoint_path, mark.to_bytes())
 
-    def forget_mark(self) -> None:
-        """Drop the checkpoint kept outside the store: only for a restore whose loss was accepted."""
-        self._vault.checkpoint_path.unlink(missing_ok=True)
+    # ---- reading
 
     def newest(self, connection: sqlite3.Connection) -> Checkpoint | None:
         """The newest checkpoint in the store."""

@@ -35,7 +35,6 @@ def keep(store: Store, vault: Vault, log: Log, scope: Grant, pieces: Iterable[by
             "at": at,
         }
         log.append(connection, SYSTEM, TOPIC, entry)
-    log.remember(store.connection)
     return int(n)
 
 

@@ -10,8 +10,9 @@ import fcntl
 import hashlib
 import hmac
 import os
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -31,14 +32,16 @@ SYSTEM = ""
 def write_durably(path: Path, data: bytes) -> None:
     """Write a small secret file so that after a crash it is there whole or not at all (mode 0600)."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(path.name + f".{os.getpid()}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)  # mode 0600, a name of its own for each thread
     try:
-        os.write(descriptor, data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    temporary.replace(path)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -114,7 +117,7 @@ class Vault:
         path = self._path(patient)
         write_durably(path.with_suffix(".shredded"), b"")
         self._ciphers.pop(patient, None)
-        for leftover in (path, path.with_suffix(".consent")):
+        for leftover in (path, path.with_suffix(".consent"), path.with_suffix(".consent-next")):
             leftover.unlink(missing_ok=True)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
@@ -148,14 +151,27 @@ class Vault:
         finally:
             os.close(descriptor)
 
-    def remember_consent(self, patient: str, leaf: int) -> None:
-        """Keep outside the store which log entry filed the patient's newest consent."""
-        write_durably(self._path(patient).with_suffix(".consent"), str(leaf).encode())
+    def announce_consent(self, patient: str, leaf: int) -> None:
+        """Write down which log entry is about to file the patient's newest consent; it counts once it is confirmed."""
+        write_durably(self._path(patient).with_suffix(".consent-next"), str(leaf).encode())
+
+    def confirm_consent(self, patient: str) -> None:
+        """What was announced is in the store: remember it."""
+        path = self._path(patient).with_suffix(".consent-next")
+        with suppress(FileNotFoundError):  # another process confirmed it
+            path.replace(path.with_suffix(".consent"))
+
+    def withdraw_consent(self, patient: str) -> None:
+        """What was announced was not stored."""
+        self._path(patient).with_suffix(".consent-next").unlink(missing_ok=True)
+
+    def announced_consent(self, patient: str) -> int | None:
+        """The log entry that was announced and neither confirmed nor withdrawn, if any."""
+        return _number(self._path(patient).with_suffix(".consent-next"))
 
     def newest_consent(self, patient: str) -> int | None:
         """The log entry that filed the patient's newest consent, as far as it was remembered."""
-        path = self._path(patient).with_suffix(".consent")
-        return int(path.read_bytes()) if path.exists() else None
+        return _number(self._path(patient).with_suffix(".consent"))
 
     def _path(self, patient: str) -> Path:
         name = hmac.digest(self._names, patient.encode(), "sha256").hex()
@@ -192,6 +208,15 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_ino, found.st_mtime_ns
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise IntegrityError("a file of the key folder is damaged", remedy="restore the key folder") from error
 
 
 def _read_key(path: Path) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from salus.errors import SalusError
@@ -18,7 +18,7 @@ from salus.record import schema
 from salus.record.forgetting import ERASED
 from salus.record.store import Store
 from salus.trust.gate import Grant
-from salus.trust.log import CONSENT, ROLLED_BACK, Checkpoint, Log
+from salus.trust.log import CONSENT, ROLLED_BACK, UNMARKED, Checkpoint, Log
 from salus.trust.merkle import Frontier, leaf_hash
 from salus.trust.quarantine import open_part
 from salus.trust.registry import TOPIC
@@ -42,6 +42,8 @@ class _Expected:
     quarantine: dict[tuple[int, int], bool]
     patients: set[str]
     erased: set[int]
+    batches: set[int] = field(default_factory=set)
+    """Entries that begin a transaction: a checkpoint ends the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ def verify(store: Store, vault: Vault, log: Log, held: Checkpoint | None = None)
     problems: list[Problem] = []
     counts = {"entries": 0, "versions": 0, "blobs": 0}
     try:
+        log.finish(store.connection)
         marks = [mark for mark in (held, log.remembered()) if mark]  # before the snapshot, so that neither is ahead
         store.connection.execute("BEGIN")
         problems.extend(_file(store.connection))
@@ -112,7 +115,7 @@ def _log(
         for row in connection.execute("SELECT size, root, frontier, signature FROM log_checkpoint ORDER BY size")
     }
     last: dict[str, int] = {}
-    frontier = Frontier()
+    frontier, signed = Frontier(), 0
     rows = connection.execute(
         "SELECT l.n, l.pid, p.id, l.topic, l.commitment, l.entry FROM log_leaf l "
         "LEFT JOIN patient p ON p.pid = l.pid ORDER BY l.n"
@@ -127,18 +130,24 @@ def _log(
         else:
             yield from _entry(log, (n, name or "", topic, commitment, sealed), last, expected)
         last[name or ""] = n
+        if n in expected.batches and signed != n:
+            yield Problem(f"checkpoint {n}", "is missing")
         frontier = frontier.append(leaf_hash(commitment))  # of the commitment: it holds also for what cannot be opened
         counts["entries"] += 1
-        yield from _checkpoint(frontier, kept.pop(frontier.size, None), key)
+        if row := kept.pop(frontier.size, None):
+            yield from _checkpoint(frontier, row, key)
+            signed = frontier.size
         for mark in marks:
             if mark.size == frontier.size and (mark.root != frontier.root() or not mark.verify(key)):
                 yield Problem(where, "the log is not the one that was remembered outside the store")
     if kept:
         yield Problem("log", "checkpoints without entries")
+    if signed < frontier.size:
+        yield Problem(f"checkpoint {frontier.size}", "is missing")
     if any(mark.size > frontier.size for mark in marks):
         yield Problem("log", ROLLED_BACK)
     if frontier.size and log.remembered() is None:
-        yield Problem("log", "the checkpoint kept outside the store is missing")
+        yield Problem("log", UNMARKED)
 
 
 def _entry(
@@ -148,6 +157,7 @@ def _entry(
         entry = log.open(*row)
         if entry.content.get("previous") != last.get(entry.patient):
             yield Problem(f"log entry {row[0]}", "the patient's chain of entries is broken")
+        expected.batches |= {row[0]} if entry.content.get("batch") == row[0] else set()
         _expect(entry.patient, entry.topic, entry.content, expected)
     except SalusError as error:
         yield Problem(f"log entry {row[0]}", error.what)
@@ -174,11 +184,9 @@ def _erased_numbers(log: Log, connection: sqlite3.Connection) -> set[int]:
     return found
 
 
-def _checkpoint(frontier: Frontier, row: tuple[bytes, bytes, bytes] | None, key: object) -> Iterator[Problem]:
+def _checkpoint(frontier: Frontier, row: tuple[bytes, bytes, bytes], key: object) -> Iterator[Problem]:
     where = f"checkpoint {frontier.size}"
-    if row is None:
-        yield Problem(where, "is missing")
-    elif row[0] != frontier.root() or row[1] != frontier.to_bytes():
+    if row[0] != frontier.root() or row[1] != frontier.to_bytes():
         yield Problem(where, "does not fit the entries")
     elif not Checkpoint(frontier.size, row[0], row[2]).verify(key):  # type: ignore[arg-type]
         yield Problem(where, "is not signed by this house")

@@ -1,0 +1,137 @@
+"""The log's mark outside the store: what is answered is what is stored, and a mark that is gone is an alarm."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from salus.app.house import House
+from salus.errors import IntegrityError, StoreError
+from salus.record.store import Change
+from salus.trust import log as module
+from salus.trust import vault
+from salus.trust.gate import Grant
+from tests.conftest import person
+
+WHEN = "2026-06-01T12:00:00Z"
+SCOPE = Grant("operator", "p1", "custodian", frozenset(), may_write=True, purpose="filing")
+
+
+def write(house, n):
+    return house.store.commit(SCOPE, [Change("Patient", "p1", person(language=f"x-{n}"))], at=WHEN)
+
+
+def size(house):
+    return house.log.newest(house.store.connection).size
+
+
+def full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_of_the_keys_keeps_nothing_and_a_retry_stores_once(ward, monkeypatch):
+    write(ward.house, 1)
+    before = size(ward.house)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_durably", full)
+        with pytest.raises(StoreError, match="cannot be written"):
+            write(ward.house, 2)
+    assert size(ward.house) == before
+    assert write(ward.house, 2).updated == 1
+    assert size(ward.house) == before + 1
+    assert not ward.house.verify().problems
+
+
+def test_what_was_committed_is_answered_although_the_mark_cannot_take_its_place(ward, monkeypatch):
+    write(ward.house, 1)
+    mark = ward.house.log.remembered()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", full)
+        patch.setattr(module, "write_durably", lambda path, data: path.write_bytes(data))
+        assert write(ward.house, 2).updated == 1
+    assert ward.house.log.remembered() == mark
+    with House(ward.house.configuration) as again:
+        assert again.log.remembered().size == size(again) == mark.size + 1
+
+
+def test_a_mark_whose_transaction_was_never_committed_is_dropped(ward):
+    write(ward.house, 1)
+    house = ward.house
+    house.store.connection.execute("BEGIN IMMEDIATE")
+    house.log.append(house.store.connection, "p1", "access", {"reason": "access"})
+    house.log.seal(house.store.connection)
+    house.store.connection.execute("ROLLBACK")  # as when the process is killed here
+    announced = house.log._announced(size(house) + 1)
+    assert announced.exists()
+    with House(house.configuration) as again:
+        assert again.log.remembered().size == size(again)
+        assert write(again, 2).updated == 1
+        assert not announced.exists()
+        assert not again.verify().problems
+
+
+def test_a_failed_commit_takes_its_announcement_back(ward, monkeypatch):
+    write(ward.house, 1)
+
+    def failing():
+        with ward.house.store.transaction(SCOPE) as connection:
+            ward.house.log.append(connection, "p1", "access", {"reason": "access"})
+            ward.house.log.seal(connection)
+            raise RuntimeError
+
+    pytest.raises(RuntimeError, failing)
+    assert not list(ward.house.vault.folder.glob("log.checkpoint.*"))
+
+
+def test_a_missing_mark_stops_every_write_until_a_person_settles_it(ward):
+    write(ward.house, 1)
+    ward.house.vault.checkpoint_path.unlink()
+    with pytest.raises(IntegrityError, match="missing"):
+        write(ward.house, 2)
+    assert not ward.house.vault.checkpoint_path.exists()
+    assert any(p.what == module.UNMARKED for p in ward.house.verify().problems)
+    with pytest.raises(IntegrityError, match="missing"):
+        House(ward.house.configuration)
+    with House(ward.house.configuration, checked=False) as house:
+        house.settle("operator")
+        assert write(house, 2).updated == 1
+        settled = [e.content for e in house.log.entries(house.store.connection, topic="house") if "mark" in e.content]
+        assert [(c["reason"], c["by"]) for c in settled] == [("mark-settled", "operator")]
+
+
+def test_an_ordinary_command_does_not_hide_a_cut_log(ward):
+    write(ward.house, 1)
+    connection = ward.house.store.connection
+    for table, column in (("log_leaf", "n"), ("log_checkpoint", "size")):
+        connection.execute(f"DELETE FROM {table} WHERE {column} = (SELECT max({column}) FROM {table})")
+    mark = ward.house.log.remembered()
+    for _ in range(2):
+        with pytest.raises(IntegrityError, match="rolled back"):
+            write(ward.house, 2)
+        assert ward.house.log.remembered() == mark
+
+
+def test_one_transaction_is_signed_once_and_each_of_its_entries_is_in_the_tree(ward):
+    write(ward.house, 1)
+    before = size(ward.house)
+    rows = "SELECT count(*) FROM log_checkpoint"
+    (signed,) = ward.house.store.connection.execute(rows).fetchone()
+    with ward.house.store.transaction(SCOPE) as connection:
+        numbers = [ward.house.log.append(connection, "p1", "access", {"n": n}) for n in range(5)]
+    assert numbers == [before + n for n in range(5)]
+    assert size(ward.house) == before + 5
+    assert ward.house.store.connection.execute(rows).fetchone() == (signed + 1,)
+    assert not ward.house.verify().problems
+
+
+def test_a_small_secret_file_is_whole_or_not_there(tmp_path, monkeypatch):
+    place = tmp_path / "keys" / "a.key"
+    vault.write_durably(place, b"old")
+    assert place.stat().st_mode & 0o777 == 0o600
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            vault.write_durably(place, b"new")
+    assert place.read_bytes() == b"old"
+    assert [p.name for p in place.parent.iterdir()] == ["a.key"]
