@@ -3,14 +3,14 @@
 import base64
 import json
 
-from salus.trust import consent
+from salus.trust import consent_drafts
 from salus.trust.identity import Identity, verify_signature
 from tests.cli.town import empty  # noqa: F401
 from tests.conftest import AT
 
 
 def draft(town, **more):
-    body = consent.consent_resource(id="k", patient="p1", dated=AT, permit=["record"], actors=["dr-lee"])
+    body = consent_drafts.consent_resource(id="k", patient="p1", dated=AT, permit=["record"], actors=["dr-lee"])
     path = town.folder / "consent-to-sign.json"
     path.write_text(json.dumps({**body, **more}), "utf-8")
     return body, path
@@ -25,7 +25,7 @@ def test_it_signs_with_the_own_key_and_says_what_the_consent_says(empty):  # noq
     signed, proof = (entry["resource"] for entry in json.loads(done.out)["entry"])
     assert signed == body
     signature = base64.b64decode(proof["signature"][0]["data"])
-    assert verify_signature(identity.public_key, signature, consent.signed_bytes(body))
+    assert verify_signature(identity.public_key, signature, consent_drafts.signed_bytes(body))
     assert empty.run("consent", "sign", str(path), "--as", "pat", "--out", "signed.json").out == ""
     assert json.loads((empty.folder / "signed.json").read_bytes())["type"] == "transaction"
 

@@ -6,7 +6,8 @@ import uuid
 
 import pytest
 
-from salus.trust import consent as consents
+from salus.app.session import Session
+from salus.trust import consent_drafts, consent_signatures
 from tests.conftest import creatinine, person
 
 
@@ -131,11 +132,12 @@ def test_a_transaction_is_kept_whole_or_not_at_all(front, make):
 
 
 def consent_bundle(front, status="active", signer="pat", at=None):
-    body = consents.consent_resource(
+    body = consent_drafts.consent_resource(
         id="k1", patient="p1", dated=at or front.ward.time, permit=["record"], actors=["dr-lee"]
     )
     body["status"] = status
-    proof = consents.sign(body, front.people[signer], front.ward.time)
+    body = Session(front.ward.house, front.people[signer]).bound("p1", body)
+    proof = consent_signatures.sign(body, front.people[signer], front.ward.time)
     requests = [{"method": "PUT", "url": f"{r['resourceType']}/{r['id']}"} for r in (body, proof)]
     return transaction(*({"resource": r, "request": q} for r, q in zip((body, proof), requests, strict=True)))
 

@@ -8,7 +8,7 @@ from hypothesis import given as given_
 from hypothesis import strategies as st
 
 from salus.errors import InputError
-from salus.trust import consent
+from salus.trust import consent, consent_drafts, consent_signatures
 from salus.trust.consent import Request
 from salus.trust.identity import Actor, Identity
 
@@ -24,7 +24,7 @@ ACTORS = {
 
 
 def given(dated=AT, permit=("record",), actors=("dr-lee",), **more):
-    return consent.consent_resource(id="c", patient="p1", dated=dated, permit=permit, actors=actors, **more)
+    return consent_drafts.consent_resource(id="c", patient="p1", dated=dated, permit=permit, actors=actors, **more)
 
 
 def request(**more):
@@ -53,7 +53,7 @@ def test_permit_applies_to_named_actor_purpose_category_and_time():
 def test_an_exception_overrides_what_is_around_it_but_nobody_elses_permit():
     body = given(permit=("record", "genome"))
     body["provision"]["provision"] = [
-        {"type": "deny", "class": [{"system": consent.CATEGORY_SYSTEM, "code": "genome"}]}
+        {"type": "deny", "class": [{"system": consent_drafts.CATEGORY_SYSTEM, "code": "genome"}]}
     ]
     found = [directive(body), directive(given(permit=("genome",), actors=("dr-no",), dated=AT - timedelta(days=9)))]
     assert consent.decide(found, request(category="genome"))[0] == "deny"
@@ -90,21 +90,25 @@ def test_what_is_not_understood_decides_nothing(change):
 
 def test_only_patient_proxy_or_witnessing_staff_can_sign():
     body = given()
-    assert consent.signer_of(body, consent.sign(body, PAT, AT), ACTORS.values(), "p1")
-    assert consent.signer_of(body, consent.sign(body, STAFF, AT, witnessed=True), ACTORS.values(), "p1")
-    assert not consent.signer_of(body, consent.sign(body, STAFF, AT), ACTORS.values(), "p1")
-    assert not consent.signer_of(body, consent.sign(body, OTHER, AT), ACTORS.values(), "p1")
-    assert not consent.signer_of({**body, "dateTime": "2020-01-01"}, consent.sign(body, PAT, AT), ACTORS.values(), "p1")
+    assert consent_signatures.signers_of(body, consent_signatures.sign(body, PAT, AT), ACTORS.values(), "p1")
+    assert consent_signatures.signers_of(
+        body, consent_signatures.sign(body, STAFF, AT, witnessed=True), ACTORS.values(), "p1"
+    )
+    assert not consent_signatures.signers_of(body, consent_signatures.sign(body, STAFF, AT), ACTORS.values(), "p1")
+    assert not consent_signatures.signers_of(body, consent_signatures.sign(body, OTHER, AT), ACTORS.values(), "p1")
+    assert not consent_signatures.signers_of(
+        {**body, "dateTime": "2020-01-01"}, consent_signatures.sign(body, PAT, AT), ACTORS.values(), "p1"
+    )
 
 
 def test_unsigned_and_inactive_consents_are_named_as_ignored():
     body = given()
-    proof = consent.sign(body, PAT, AT)
+    proof = consent_signatures.sign(body, PAT, AT)
     people = list(ACTORS.values())
-    found = consent.standing([("Consent/c", 1, body)], {"Consent/c": proof}, people, "p1")
+    found = consent.standing([("Consent/c", 1, 0, body)], {"Consent/c": proof}, people, "p1")
     assert [d.ref for d in found.directives] == ["Consent/c"]
     assert not found.ignored
-    found = consent.standing([("Consent/c", 1, body)], {}, people, "p1")
+    found = consent.standing([("Consent/c", 1, 0, body)], {}, people, "p1")
     assert not found.directives
     assert "not signed" in found.ignored[0][1]
 
@@ -112,7 +116,7 @@ def test_unsigned_and_inactive_consents_are_named_as_ignored():
 def test_a_signed_consent_that_is_not_understood_may_be_a_denial():
     body = {**given(), "provision": {"type": "deny", "securityLabel": [{"code": "R"}]}}
     found = consent.standing(
-        [("Consent/c", 1, body)], {"Consent/c": consent.sign(body, PAT, AT)}, ACTORS.values(), "p1"
+        [("Consent/c", 1, 0, body)], {"Consent/c": consent_signatures.sign(body, PAT, AT)}, ACTORS.values(), "p1"
     )
     assert found.opaque
     assert not found.directives
@@ -122,10 +126,10 @@ def test_what_staff_witnessed_never_overrides_the_patients_own_denial():
     deny = given(dated=AT - timedelta(days=2))
     deny["provision"]["type"] = "deny"
     own = directive(deny)
-    paper = replace(directive(given(dated=AT - timedelta(days=1))), witnessed=True)
+    paper = replace(directive(given(dated=AT - timedelta(days=1))), signer="staff")
     assert consent.decide([own, paper], request())[0] == "deny"
     assert consent.decide([paper], request())[0] == "permit"
-    assert consent.decide([replace(own, witnessed=True), paper], request())[0] == "permit"
+    assert consent.decide([replace(own, signer="staff"), paper], request())[0] == "permit"
 
 
 @given_(
@@ -163,11 +167,11 @@ def test_what_staff_witnessed_never_overrides_the_patients_own_denial():
     )
 )
 def test_nothing_malformed_breaks_the_decision(junk):
-    proof = {**consent.sign(given(), PAT, AT), "signature": junk, "agent": junk}
-    consent.standing([("Consent/c", 1, {**given(), "provision": junk})], {"Consent/c": proof}, ACTORS.values(), "p1")
+    proof = {**consent_signatures.sign(given(), PAT, AT), "signature": junk, "agent": junk}
+    consent.standing([("Consent/c", 1, 0, {**given(), "provision": junk})], {"Consent/c": proof}, ACTORS.values(), "p1")
     body = {**given(), "provision": junk}
     found = consent.standing(
-        [("Consent/c", 1, body)], {"Consent/c": consent.sign(body, PAT, AT)}, ACTORS.values(), "p1"
+        [("Consent/c", 1, 0, body)], {"Consent/c": consent_signatures.sign(body, PAT, AT)}, ACTORS.values(), "p1"
     )
     assert found.opaque or found.directives
     consent.permitted_actors(body)

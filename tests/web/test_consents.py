@@ -10,7 +10,7 @@ import pytest
 from salus.app import web_consents
 from salus.app.session import Session
 from salus.errors import InputError
-from salus.trust import consent as directive
+from salus.trust import consent_drafts
 
 GIVE = {"actor": "dr-lee", "category": ["record", "genome"], "purpose": "TREAT"}
 
@@ -138,7 +138,7 @@ def test_a_file_that_is_no_signed_consent_is_refused(readers, ward, data):
 
 
 def test_a_consent_signed_for_another_record_is_refused(readers, ward, other):
-    forged = directive.consent_resource(id="f", patient="p1", dated=ward.time, permit=["record"], actors=["pip"])
+    forged = consent_drafts.consent_resource(id="f", patient="p1", dated=ward.time, permit=["record"], actors=["pip"])
     signed = web_consents.sign_here(forged, other, ward.time)
     stranger = readers(other)
     sent = {"signed": ("signed.json", json.dumps(signed).encode(), "application/json")}
@@ -148,7 +148,7 @@ def test_a_consent_signed_for_another_record_is_refused(readers, ward, other):
 
 
 def test_what_is_signed_at_the_command_line_must_be_a_consent_in_full(ward):
-    good = directive.consent_resource(id="f", patient="p1", dated=ward.time, permit=["record"], actors=["dr-lee"])
+    good = consent_drafts.consent_resource(id="f", patient="p1", dated=ward.time, permit=["record"], actors=["dr-lee"])
     assert web_consents.in_one_line(good) == "lets dr-lee read record"
     for wrong in (None, [], {}, {**good, "id": 3}, {**good, "provision": {"type": "maybe"}}):
         with pytest.raises(InputError):

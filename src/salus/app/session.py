@@ -23,9 +23,12 @@ from salus.findings.runner import Failure, Outcome, run
 from salus.record.chart import Chart
 from salus.record.store import Change, Stored
 from salus.trust import consent, proof
+from salus.trust.consent_drafts import Binding, bind, binding_of, closure_resource, consent_resource
+from salus.trust.consent_signatures import OWN, countersign, is_witnessed, sign, signature_id, signers_of
 from salus.trust.gate import NOT_RELEASED, Grant
 from salus.trust.identity import Actor, Identity
 from salus.trust.log import CONSENT
+from salus.trust.vault import fingerprint
 
 PRESENT = timedelta(minutes=10)
 """How far from the clock a moment still counts as now."""
@@ -207,33 +210,65 @@ class Session:
     def file_consent(self, patient: str, body: Body, provenance: Body) -> None:
         """Keep a signed consent, or a newer version of one.
 
-        Raises InputError unless its signature is valid, and for a version that is not newer than the one in force: what
-        was signed once must not come back after it was revoked.
+        Raises InputError unless its signature is valid and it was drafted on the patient's newest decision: what was
+        signed once must not come back after another decision was filed.
         """
         scope = self.house.gate.own_consent(self.actor, patient)
         # The signature first: who may not sign must not learn whether there is such a patient.
-        signer = consent.signer_of(body, provenance, self.house.registry.actors.values(), patient)
-        if signer is None:
+        signers = signers_of(body, provenance, self.house.registry.actors.values(), patient)
+        if not signers:
             raise NOT_SIGNED
         if not self.house.store.exists(scope):
             raise NOT_RELEASED
-        _check_filed(body, provenance, patient)
-        witness = signer.kind not in ("patient", "proxy")
-        if witness and signer.id in consent.permitted_actors(body):
-            raise InputError("who witnesses a consent may not be the one whom it lets in")
-        for earlier in self.house.store.versions(_narrow(scope, frozenset({"record"})), f"Consent/{body['id']}"):
-            before = earlier.body
-            if before["status"] != "active" or dates.instant(before["dateTime"]) >= dates.instant(body["dateTime"]):
-                raise InputError("the consent was revoked or replaced before", remedy="give a new one")
-            if witness and consent.denies(before) and not self._was_witnessed(scope, before):
-                raise InputError("a denial that the patient signed is ended only by the patient or a proxy")
-        changes = [Change("Consent", str(body["id"]), body), Change("Provenance", str(provenance["id"]), provenance)]
-        self.house.store.commit(scope, changes, at=self.house.time(), reason="consent", topic=CONSENT)
+        self._check_filed(patient, body, provenance, signers)
 
-    def _was_witnessed(self, scope: Grant, body: Body) -> bool:
-        name = consent.signature_id(body["id"])
-        reading = _narrow(scope, frozenset({"record"}))
-        return any(consent.is_witnessed(s.body) for s in self.house.store.read(reading, ("Provenance",), ids=[name]))
+        def check() -> None:
+            self._check_chain(patient, body, signers)
+
+        changes = [Change("Consent", str(body["id"]), body), Change("Provenance", str(provenance["id"]), provenance)]
+        notice = {"notice": "consent"} if signers[0].kind not in OWN else {}
+        at = self.house.time()
+        self.house.store.commit(scope, changes, at=at, reason="consent", topic=CONSENT, details=notice, check=check)
+
+    def _check_filed(self, patient: str, body: Body, provenance: Body, signers: Sequence[Actor]) -> None:
+        """Hold a consent to the form in which it is kept, and a paper to what a witness may vouch for."""
+        directive = _check_form(body, provenance, patient)
+        witness = signers[0].kind not in OWN
+        if witness and directive.dated > self.house.clock() + PRESENT:
+            raise InputError("a paper is dated when it was signed, not ahead", where="Consent.dateTime")
+        if body["status"] == "active" and (fault := consent.witness_fault(directive.root, directive.dated, signers)):
+            raise InputError(fault, remedy="let the patient sign, or a second witness: salus consent countersign")
+        for earlier in self.house.store.versions(
+            _narrow(self.house.gate.own_consent(self.actor, patient), frozenset({"record"})), f"Consent/{body['id']}"
+        ):
+            if earlier.body["status"] != "active":
+                raise InputError("the consent was revoked before", remedy="give a new one")
+            if not witness or not consent.denies(earlier.body):
+                continue
+            if not self._was_witnessed(patient, earlier.body):
+                raise InputError("a denial that the patient signed is ended only by the patient or a proxy")
+            if len({a.id for a in signers if a.confirmed}) < 2:
+                raise InputError("a denial on paper is ended by two witnesses", remedy="salus consent countersign")
+
+    def _check_chain(self, patient: str, body: Body, signers: Sequence[Actor]) -> None:
+        """That a consent was made for this store, this signer, and on the decision that is the newest."""
+        binding = binding_of(body)
+        house = self.house
+        keys = {fingerprint(a.public_key) for a in signers}
+        if binding is None or binding.service != house.registry.store_id or binding.key not in keys:
+            raise InputError("the consent was not drafted for this store and this key", remedy="draft it anew")
+        if binding.previous != house.gate.consent_head(patient):
+            raise InputError("another decision was filed since this was drafted", remedy="look at it, and draft anew")
+
+    def _was_witnessed(self, patient: str, body: Body) -> bool:
+        reading = _narrow(self.house.gate.own_consent(self.actor, patient), frozenset({"record"}))
+        names = [signature_id(body["id"])]
+        return any(is_witnessed(s.body) for s in self.house.store.read(reading, ("Provenance",), ids=names))
+
+    def bound(self, patient: str, body: Body) -> dict[str, Any]:
+        """A consent bound to this store, the actor's key and the patient's newest decision: ready to be signed."""
+        key = fingerprint(self.actor.public_key)
+        return bind(body, Binding(self.house.registry.store_id, key, self.house.gate.consent_head(patient)))
 
     def give_consent(
         self,
@@ -244,12 +279,19 @@ class Session:
         categories: Sequence[str],
         purposes: Sequence[str] = ("TREAT",),
         until: str | None = None,
-        witnessed: bool = False,
     ) -> str:
         """Sign and file a consent that lets ``actors`` read ``categories``. Returns its id."""
         body = self.drafted(patient, at, actors=actors, categories=categories, purposes=purposes, until=until)
-        self._sign_and_file(patient, body, witnessed)
+        self._sign_and_file(patient, body)
         return str(body["id"])
+
+    def witness(self, body: Body) -> tuple[Body, Body]:
+        """A drafted consent with the actor's word that the patient signed it on paper, for a second witness."""
+        return body, sign(body, self.identity, self.house.clock(), witnessed=True)
+
+    def countersign(self, patient: str, body: Body, provenance: Body) -> None:
+        """File a consent that another witnessed, with the actor's own word added."""
+        self.file_consent(patient, body, countersign(body, provenance, self.identity, self.house.clock()))
 
     def drafted(
         self,
@@ -264,7 +306,7 @@ class Session:
         """A consent that lets ``actors`` read ``categories``, to be signed. Raises InputError."""
         if unknown := [a for a in actors if a not in self.house.registry.actors]:
             raise InputError(f"{unknown[0]!r} is not an actor of this store", remedy="salus actor add")
-        return consent.consent_resource(
+        body = consent_resource(
             id=str(uuid.uuid4()),
             patient=patient,
             dated=at,
@@ -273,9 +315,10 @@ class Session:
             purposes=purposes,
             until=_end_of_day(until) if until else None,
         )
+        return self.bound(patient, body)
 
-    def _sign_and_file(self, patient: str, body: Body, witnessed: bool) -> None:
-        self.file_consent(patient, body, consent.sign(body, self.identity, self.house.clock(), witnessed=witnessed))
+    def _sign_and_file(self, patient: str, body: Body, witnessed: bool = False) -> None:
+        self.file_consent(patient, body, sign(body, self.identity, self.house.clock(), witnessed=witnessed))
 
     def close_to_processing(
         self, patient: str, at: datetime, *, categories: Sequence[str], witnessed: bool = False
@@ -287,7 +330,8 @@ class Session:
 
     def drafted_closure(self, patient: str, at: datetime, categories: Sequence[str]) -> dict[str, Any]:
         """A consent that closes ``categories`` to processing, to be signed."""
-        return consent.closure_resource(id=str(uuid.uuid4()), patient=patient, dated=at, categories=categories)
+        body = closure_resource(id=str(uuid.uuid4()), patient=patient, dated=at, categories=categories)
+        return self.bound(patient, body)
 
     def consents(self, patient: str) -> list[tuple[Body, str]]:
         """The patient's consents, each with "in force" or why it decides nothing, for who may see the record."""
@@ -315,9 +359,7 @@ class Session:
         found = [s.body for s in self.house.store.read(reading, ("Consent",)) if s.body["id"] == consent_id]
         if not found:
             raise InputError("no such consent", remedy="salus consent list")
-        # Newer than what it ends, also where that was dated ahead.
-        dated = max(self.house.clock(), dates.instant(found[0]["dateTime"]) + timedelta(microseconds=1))
-        return {**found[0], "status": "inactive", "dateTime": dates.write(dated)}
+        return self.bound(patient, {**found[0], "status": "inactive", "dateTime": self.house.time()})
 
     def accesses(self, patient: str) -> list[Mapping[str, Any]]:
         """Every log entry about the patient, for the patient or a proxy: who looked, who wrote, who was refused.
@@ -338,19 +380,20 @@ class Session:
         return proof.of_entry(house.store.connection, house.vault, house.log, n, patient)
 
 
-def _check_filed(body: Body, provenance: Body, patient: str) -> None:
-    """Hold a consent and its Provenance to the form in which they are kept. Raises InputError."""
+def _check_form(body: Body, provenance: Body, patient: str) -> consent.Directive:
+    """What a consent says, held with its Provenance to the form in which they are kept. Raises InputError."""
     if body.get("resourceType") != "Consent" or not isinstance(body.get("id"), str):
         raise InputError("not a Consent with an id")
     if body.get("status") not in ("active", "inactive"):
         raise InputError("a consent is active or inactive", where="Consent.status")
-    consent.parse(f"Consent/{body['id']}", 1, {**body, "status": "active"}, patient)
-    if (
+    directive = consent.parse(f"Consent/{body['id']}", 1, {**body, "status": "active"}, patient)
+    if directive is None or (
         provenance.get("resourceType") != "Provenance"
-        or provenance.get("id") != consent.signature_id(body["id"])
+        or provenance.get("id") != signature_id(body["id"])
         or provenance.get("target") != [{"reference": f"Consent/{body['id']}"}]
     ):
         raise InputError("the signature must be a Provenance of this consent, with its id and -signature")
+    return directive
 
 
 def _end_of_day(text: str) -> str:

@@ -16,6 +16,8 @@ from salus.errors import AccessError, InputError
 from salus.fhir import json
 from salus.fhir.views import CATEGORIES, Body, dicts
 from salus.trust import consent
+from salus.trust.consent_drafts import signed_bytes
+from salus.trust.consent_signatures import sign, signed_by
 from salus.trust.gate import NOT_RELEASED
 from salus.trust.identity import Actor, Identity, demo_identity
 
@@ -118,7 +120,7 @@ def tell(body: Body, standing: str = "") -> Told:
 
 def to_sign(draft: Body) -> str:
     """The exact text whose UTF-8 bytes are signed."""
-    return consent.signed_bytes(draft).decode("utf-8")
+    return signed_bytes(draft).decode("utf-8")
 
 
 def file(session: Session, draft: Body, signature: str) -> None:
@@ -128,7 +130,7 @@ def file(session: Session, draft: Body, signature: str) -> None:
     except (binascii.Error, ValueError):
         raise InputError("the signature is not base64") from None
     house = session.house
-    session.file_consent(own_patient(session), draft, consent.signed_by(draft, session.actor.id, raw, house.clock()))
+    session.file_consent(own_patient(session), draft, signed_by(draft, session.actor.id, raw, house.clock()))
 
 
 def file_signed(session: Session, data: bytes) -> None:
@@ -140,7 +142,7 @@ def file_with_demo_key(session: Session, draft: Body) -> None:
     """Sign with the actor's own demonstration key, which everybody has. Raises AccessError outside a demo house."""
     if session.actor not in demo_actors(session.house):
         raise AccessError("not a demonstration actor of this store")
-    signature = consent.sign(draft, demo_identity(session.actor.id), session.house.clock())
+    signature = sign(draft, demo_identity(session.actor.id), session.house.clock())
     session.file_consent(own_patient(session), draft, signature)
 
 
@@ -155,7 +157,7 @@ def sign_here(draft: Any, signer: Identity, at: datetime) -> dict[str, Any]:
     named = patient.get("reference") if isinstance(patient, dict) else None
     owner = str(named).removeprefix("Patient/")
     consent.parse(f"Consent/{draft['id']}", 1, {**draft, "status": "active"}, owner)
-    both = (draft, consent.sign(draft, signer, at))
+    both = (draft, sign(draft, signer, at))
     entries = [{"resource": body, "request": {"method": "POST", "url": body["resourceType"]}} for body in both]
     return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from salus.cli.options import acting, configuration, moment, session, timed
 
+NEW_FILE = click.Path(exists=False, dir_okay=False, path_type=Path)
 CATEGORY = click.Choice(["record", "genome", "image", "signal", "note"])
 
 
@@ -24,7 +26,11 @@ def consent() -> None:
 @click.option("--category", "categories", multiple=True, type=CATEGORY, help="Kinds of data (default: all).")
 @click.option("--purpose", "purposes", multiple=True, default=("TREAT",), show_default=True, help="Purposes of use.")
 @click.option("--until", help="Last day on which it holds (a date).")
-@click.option("--witnessed", is_flag=True, help="You are staff and vouch for the patient's signature on paper.")
+@click.option(
+    "--witnessed",
+    type=NEW_FILE,
+    help="You are staff and vouch for the patient's signature on paper: write it to this file, for a second witness.",
+)
 @click.pass_context
 def give(
     ctx: click.Context,
@@ -35,22 +41,50 @@ def give(
     categories: tuple[str, ...],
     purposes: tuple[str, ...],
     until: str | None,
-    witnessed: bool,
+    witnessed: Path | None,
 ) -> None:
-    """Let somebody read; signed with the private key of --as."""
+    """Let somebody read; signed with the private key of --as. A paper takes two witnesses: see countersign."""
     from salus.fhir.views import CATEGORIES
 
+    asked: dict[str, Any] = {
+        "actors": actors,
+        "categories": categories or CATEGORIES,
+        "purposes": purposes,
+        "until": until,
+    }
     with session(ctx, actor) as work:
-        name = work.give_consent(
-            patient,
-            moment(at),
-            actors=actors,
-            categories=categories or CATEGORIES,
-            purposes=purposes,
-            until=until,
-            witnessed=witnessed,
-        )
-    click.echo(f"consent {name} is in force")
+        if witnessed is None:
+            name = work.give_consent(patient, moment(at), **asked)
+            click.echo(f"consent {name} is in force")
+            return
+        from salus.cli.record import write_private
+        from salus.fhir import json
+
+        body, provenance = work.witness(work.drafted(patient, moment(at), **asked))
+        write_private(witnessed, json.dumps({"consent": body, "witnessed": provenance}))
+    click.echo(f"witnessed as {actor}; another member of staff runs: salus consent countersign {witnessed} --as NAME")
+
+
+@consent.command("countersign")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@acting
+@click.pass_context
+def countersign(ctx: click.Context, file: Path, actor: str) -> None:
+    """Vouch, as the second witness, for the paper in FILE, and put it in force. Read what it says."""
+    from salus.app import web_consents
+    from salus.errors import InputError
+    from salus.fhir import json
+
+    both = json.loads(file.read_bytes())
+    body, provenance = (both.get(k) if isinstance(both, dict) else None for k in ("consent", "witnessed"))
+    patient = body.get("patient") if isinstance(body, dict) else None
+    reference = patient.get("reference") if isinstance(patient, dict) else None
+    if not isinstance(body, dict) or not isinstance(provenance, dict) or not isinstance(reference, str):
+        raise InputError("not a witnessed consent", where=str(file), remedy="salus consent give --witnessed FILE")
+    with session(ctx, actor) as work:
+        work.countersign(reference.removeprefix("Patient/"), body, provenance)
+    click.echo(web_consents.in_one_line(body), err=True)
+    click.echo(f"consent {body['id']} is in force; the patient is told of it")
 
 
 @consent.command("close")

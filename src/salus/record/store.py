@@ -118,14 +118,17 @@ class Store:
         reason: str = "write",
         topic: str = "write",
         details: Body | None = None,
+        check: Callable[[], None] = lambda: None,
     ) -> Written:
         """Write resources and blobs of one patient in one transaction with one log leaf.
 
         ``blobs`` are (address, category, content) with addresses from :meth:`address`. A resource whose bytes are
-        the same is not written again.
+        the same is not written again. ``check`` is called inside the transaction, when nobody else can write any more;
+        what it raises leaves everything as it was.
         """
         patient = _one(scope)
         with self.transaction(scope) as connection:
+            check()
             self._prepare(patient)
             pid = self._pid(patient, create=True)
             tally = _Tally()
@@ -247,6 +250,17 @@ class Store:
 
     def _known(self, patient: str) -> bool:
         return bool(self._connection.execute("SELECT 1 FROM patient WHERE id = ?", (patient,)).fetchone())
+
+    def number_of(self, scope: Scope) -> int:
+        """The number that stands for the scope's patient in the log. Raises AccessError where there is none."""
+        return self._pid(_one(scope))
+
+    def patient_of(self, scope: Scope, pid: int) -> str:
+        """The patient of a number, for a scope over the whole store. Raises AccessError where there is none."""
+        row = self._connection.execute("SELECT id FROM patient WHERE pid = ?", (pid,)).fetchone()
+        if scope.patient != "*" or row is None or row[0].startswith(ERASED):
+            raise AccessError("no such patient, or not released to you")
+        return str(row[0])
 
     def patients(self, scope: Scope) -> list[str]:
         """The ids of all patients, for a scope over the whole store."""

@@ -1,31 +1,37 @@
-"""Consent: what a patient allows whom, as a signed FHIR R4 Consent, and the decision that follows from it.
+"""Consent: what a patient allows whom, and the decision that follows from all the signed consents of one patient.
 
-Within one consent a nested provision is an exception to the one around it and deny overrides permit. Between
-consents that speak of the same request the newest wins, and on a tie deny. Whatever cannot be understood or whose
-signature fails decides nothing: the answer is then no.
+Within one consent a nested provision is an exception to the one around it and deny overrides permit. Between consents
+the log's order decides: of each signer the newest that speaks of the request. A denial of the patient stays until the
+patient ends or replaces it, and no paper that staff witnessed overrides a denial of the patient or a proxy. Whatever
+cannot be understood or whose signature fails decides nothing: the answer is then no.
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from salus.errors import InputError
-from salus.fhir import dates, json
+from salus.fhir import dates
 from salus.fhir.dates import Span
 from salus.fhir.views import CATEGORIES, Body, codings, dicts
-from salus.trust.identity import Actor, Identity, verify_signature
+from salus.trust.consent_drafts import (
+    ACTION_SYSTEM,
+    ACTOR_SYSTEM,
+    CATEGORY_SYSTEM,
+    PURPOSE_SYSTEM,
+    RECIPIENT,
+    ROLE_SYSTEM,
+)
+from salus.trust.consent_signatures import OWN, signers_of
+from salus.trust.identity import Actor
 
-ACTOR_SYSTEM = "urn:salus:actor"
-CATEGORY_SYSTEM = "urn:salus:category"
-ACTION_SYSTEM = "urn:salus:action"
-PURPOSE_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
-SIGNATURE_FORMAT = "application/x-ed25519"
-WITNESSED = "urn:salus:witnessed-paper"
+WITNESSED_DAYS = 366
+"""How long a consent on paper may hold at most."""
 
+PATIENT, STAFF = "patient", "staff"
 Answer = Literal["permit", "deny"]
 Action = Literal["read", "process"]
 """``read``: somebody sees the data. ``process``: the house computes findings from them."""
@@ -46,13 +52,23 @@ class Provision:
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """A consent in force: signed, understood, active."""
+    """A consent in force: signed, understood, active.
+
+    ``order`` is the log entry that filed it. ``signer`` is "patient", "staff" (who witnessed a paper), or the name of
+    the proxy who signed: the patient stays the patient when the key is another.
+    """
 
     ref: str
     version: int
     dated: datetime
     root: Provision
-    witnessed: bool = False
+    order: int = 0
+    signer: str = "patient"
+
+    @property
+    def witnessed(self) -> bool:
+        """True for a paper that staff vouched for."""
+        return self.signer == STAFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,155 +95,23 @@ class Request:
     at: datetime
 
 
-def consent_resource(
-    *,
-    id: str,
-    patient: str,
-    dated: datetime,
-    permit: Iterable[str],
-    actors: Iterable[str],
-    purposes: Iterable[str] = ("TREAT",),
-    until: str | None = None,
-) -> dict[str, Any]:
-    """A FHIR Consent that permits ``actors`` to read data of the categories ``permit`` for ``purposes``."""
-    period = {"start": dates.write(dated), **({"end": until} if until else {})}
-    if until and dates.parse(until).end <= dated:
-        raise InputError("the consent would end before it begins", where="until")
-    root: dict[str, Any] = {
-        "type": "permit",
-        "period": period,
-        "actor": [
-            {
-                "role": _concept("http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "IRCP"),
-                "reference": {"identifier": {"system": ACTOR_SYSTEM, "value": actor}},
-            }
-            for actor in sorted(actors)
-        ],
-        "action": [_concept(ACTION_SYSTEM, "read")],
-        "purpose": [{"system": PURPOSE_SYSTEM, "code": p} for p in sorted(purposes)],
-        "class": _classes(sorted(permit)),
-    }
-    return _resource(id, patient, dated, root)
-
-
-def closure_resource(*, id: str, patient: str, dated: datetime, categories: Iterable[str]) -> dict[str, Any]:
-    """A FHIR Consent that closes ``categories`` to processing: nothing is computed from them."""
-    root = {
-        "type": "deny",
-        "period": {"start": dates.write(dated)},
-        "action": [_concept(ACTION_SYSTEM, "process")],
-        "class": _classes(sorted(categories)),
-    }
-    return _resource(id, patient, dated, root)
-
-
-def _resource(id: str, patient: str, dated: datetime, root: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "resourceType": "Consent",
-        "id": id,
-        "status": "active",
-        "scope": _concept("http://terminology.hl7.org/CodeSystem/consentscope", "patient-privacy"),
-        "category": [_concept("http://loinc.org", "59284-0")],
-        "patient": {"reference": f"Patient/{patient}"},
-        "dateTime": dates.write(dated),
-        "policyRule": _concept("http://terminology.hl7.org/CodeSystem/v3-ActCode", "OPTIN"),
-        "provision": root,
-    }
-
-
-def _concept(system: str, code: str) -> dict[str, Any]:
-    return {"coding": [{"system": system, "code": code}]}
-
-
-def _classes(categories: Iterable[str]) -> list[dict[str, str]]:
-    return [{"system": CATEGORY_SYSTEM, "code": c} for c in categories]
-
-
-def signed_bytes(consent: Body) -> bytes:
-    """What is signed: the Consent without ``meta``, as canonical JSON."""
-    return json.dumps({k: v for k, v in consent.items() if k != "meta"}, canonical=True)
-
-
-def signature_id(consent_id: str) -> str:
-    """The id of the Provenance that holds the signature of a Consent."""
-    return f"{consent_id}-signature"
-
-
-def sign(consent: Body, signer: Identity, at: datetime, *, witnessed: bool = False) -> dict[str, Any]:
-    """A Provenance with ``signer``'s signature over ``consent``.
-
-    ``witnessed``: the signer is staff and vouches for a signature on paper.
-    """
-    return signed_by(consent, signer.id, signer.sign(signed_bytes(consent)), at, witnessed=witnessed)
-
-
-def signed_by(consent: Body, signer: str, signature: bytes, at: datetime, *, witnessed: bool = False) -> dict[str, Any]:
-    """A Provenance with a signature that was made elsewhere; whether it is good, :func:`signer_of` tells."""
-    who = {"identifier": {"system": ACTOR_SYSTEM, "value": signer}}
-    proof = {
-        "type": [{"system": "urn:iso-astm:E1762-95:2013", "code": "1.2.840.10065.1.12.1.1"}],
-        "when": dates.write(at),
-        "who": who,
-        "sigFormat": SIGNATURE_FORMAT,
-        "data": base64.b64encode(signature).decode("ascii"),
-    }
-    agent: dict[str, Any] = {"who": who}
-    if witnessed:
-        agent["type"] = _concept(WITNESSED, "witness")
-    return {
-        "resourceType": "Provenance",
-        "id": signature_id(str(consent["id"])),
-        "target": [{"reference": f"Consent/{consent['id']}"}],
-        "recorded": dates.write(at),
-        "agent": [agent],
-        "signature": [proof],
-    }
-
-
-def is_witnessed(provenance: Body) -> bool:
-    """True when the signer says that he vouches for a signature on paper."""
-    agents = dicts(provenance.get("agent"))
-    return any(code.system == WITNESSED for agent in agents for code in codings(agent.get("type")))
-
-
-def signer_of(consent: Body, provenance: Body, actors: Iterable[Actor], patient: str) -> Actor | None:
-    """Who validly signed ``consent`` for ``patient``: the patient, a proxy, or witnessing staff; else None.
-
-    ``actors`` are all who were ever enrolled: what was signed stays signed when its signer leaves.
-    """
-    witnessed = is_witnessed(provenance)
-    for signature in dicts(provenance.get("signature")):
-        data = signature.get("data")
-        identifiers = [i for who in dicts([signature.get("who")]) for i in dicts([who.get("identifier")])]
-        name = identifiers[0].get("value") if identifiers else None
-        if signature.get("sigFormat") != SIGNATURE_FORMAT or not isinstance(data, str):
-            continue
-        try:
-            raw = base64.b64decode(data, validate=True)
-        except ValueError:
-            continue
-        for actor in actors:
-            own = actor.kind in ("patient", "proxy") and actor.patient == patient
-            staff = witnessed and actor.kind in ("practitioner", "operator")
-            if actor.id == name and (own or staff) and verify_signature(actor.public_key, raw, signed_bytes(consent)):
-                return actor
-    return None
-
-
 def standing(
-    consents: Iterable[tuple[str, int, Body]], provenances: Mapping[str, Body], actors: Sequence[Actor], patient: str
+    consents: Iterable[tuple[str, int, int, Body]],
+    provenances: Mapping[str, Body],
+    actors: Sequence[Actor],
+    patient: str,
 ) -> Standing:
     """What the patient's consents amount to.
 
-    ``consents`` are (reference, version, body), ``provenances`` the Provenance with the signature, by reference.
+    ``consents`` are (reference, version, number of the log entry that filed it, body), ``provenances`` the Provenance
+    with the signatures, by reference.
     """
     good: list[Directive] = []
     ignored: list[tuple[str, str]] = []
     opaque = False
-    for ref, version, body in consents:
-        proof = provenances.get(ref, {})
-        signer = signer_of(body, proof, actors, patient)
-        if signer is None:
+    for ref, version, order, body in consents:
+        signers = signers_of(body, provenances.get(ref, {}), actors, patient)
+        if not signers:
             ignored.append((ref, "not signed by the patient, a proxy or witnessing staff"))
             continue
         try:
@@ -236,11 +120,60 @@ def standing(
             opaque = True
             ignored.append((ref, str(error)))
             continue
-        if directive:
-            good.append(replace(directive, witnessed=signer.kind not in ("patient", "proxy")))
+        fault = directive and witness_fault(directive.root, directive.dated, signers)
+        if fault:
+            ignored.append((ref, fault))
+        elif directive:
+            good.append(replace(directive, order=order, signer=signer_name(signers)))
         else:
             ignored.append((ref, "revoked"))
     return Standing(tuple(good), tuple(ignored), opaque)
+
+
+def signer_name(signers: Sequence[Actor]) -> str:
+    """As whose word a consent counts: "patient", a proxy's name, or "staff"."""
+    first = signers[0]
+    return PATIENT if first.kind == "patient" else first.id if first.kind in OWN else STAFF
+
+
+def witness_fault(root: Provision, dated: datetime, signers: Sequence[Actor]) -> str:
+    """Why a paper that staff vouched for lets nobody in; "" where it does, and for what the patient or a proxy signed.
+
+    It needs two confirmed members of staff, names whom it lets in (neither of them), and ends within a year. What only
+    denies takes one.
+    """
+    if signers[0].kind in OWN or not _permits(root):
+        return ""
+    witnesses = {actor.id for actor in signers if actor.confirmed}
+    if len(witnesses) < 2:
+        return "a paper that lets somebody in takes two witnesses who were enrolled by two people"
+    named = _recipients(root)
+    if named is None:
+        return "a witnessed paper names everybody whom it lets in"
+    if named & {actor.id for actor in signers}:
+        return "who witnesses a consent may not be the one whom it lets in"
+    end = root.period[1]
+    if end is None or end.end - dated > timedelta(days=WITNESSED_DAYS):
+        return f"a witnessed paper ends within {WITNESSED_DAYS} days"
+    return ""
+
+
+def _permits(provision: Provision) -> bool:
+    return provision.type == "permit" or any(_permits(p) for p in provision.nested)
+
+
+def _recipients(provision: Provision, around: frozenset[str] = frozenset()) -> frozenset[str] | None:
+    """Whom the permits name, themselves or by what is around them; None where one names nobody: that is anybody."""
+    named = provision.actors or around
+    if provision.type == "permit" and not named:
+        return None
+    found = named if provision.type == "permit" else frozenset()
+    for exception in provision.nested:
+        inner = _recipients(exception, named)
+        if inner is None:
+            return None
+        found |= inner
+    return found
 
 
 def parse(ref: str, version: int, body: Body, patient: str) -> Directive | None:
@@ -290,6 +223,14 @@ def _value_of(actor: Mapping[str, Any]) -> Any:
     return identifier.get("value") if known and isinstance(identifier, dict) else None
 
 
+def _is_recipient(actor: Mapping[str, Any]) -> bool:
+    """True for an actor who is to receive data: the one role in which somebody is let in, or kept out."""
+    roles = codings(actor.get("role"))
+    return (
+        bool(roles) and all((r.system, r.code) == (ROLE_SYSTEM, RECIPIENT) for r in roles) and "extension" not in actor
+    )
+
+
 _PROVISION_MEMBERS = frozenset(
     {"type", "period", "actor", "action", "purpose", "class", "provision", "id", "extension"}
 )
@@ -306,6 +247,8 @@ def _provision(element: Any, where: str, depth: int = 0) -> Provision:
     actors = {_value_of(a) for a in _list(element, "actor", where)}
     if not all(isinstance(a, str) and a for a in actors):
         raise InputError("an actor without an identifier of this house", where=f"{where}.actor")
+    if any(not _is_recipient(actor) for actor in _list(element, "actor", where)):
+        raise InputError("an actor in a role that salus does not know", where=f"{where}.actor.role")
     concepts = [code for action in _list(element, "action", where) for code in codings(action)]
     return Provision(
         type=element["type"],
@@ -350,21 +293,27 @@ def _period(element: Any, where: str) -> tuple[Span | None, Span | None]:
 
 
 def decide(found: Sequence[Directive], request: Request) -> tuple[Answer | None, Directive | None]:
-    """The answer of the newest directive that speaks of ``request``, with that directive; (None, None) if none does.
-
-    What staff witnessed never overrides a denial that the patient or a proxy signed.
-    """
-    answers = [(d, answer) for d in found if (answer := _answer(d.root, request)) and d.dated <= request.at]
-    own_denial = next((d for d, a in answers if a == "deny" and not d.witnessed), None)
-    own_newest = max((d.dated for d, _ in answers if not d.witnessed), default=None)
-    if not answers:
+    """What the directives that speak of ``request`` amount to, with the one that decides; (None, None) if none does."""
+    newest: dict[str, tuple[Directive, Answer]] = {}
+    for directive in found:
+        answer = _answer(directive.root, request) if directive.dated <= request.at else None
+        held = newest.get(directive.signer)
+        if answer and (held is None or _rank(directive, answer) > _rank(*held)):
+            newest[directive.signer] = (directive, answer)
+    if not newest:
         return None, None
-    newest = max(d.dated for d, _ in answers)
-    latest = [(d, a) for d, a in answers if d.dated == newest]
-    directive, answer = next(((d, a) for d, a in latest if a == "deny"), latest[0])
-    if answer == "permit" and directive.witnessed and own_denial is not None and own_denial.dated == own_newest:
-        return "deny", own_denial
+    own = newest.get(PATIENT)
+    if own and own[1] == "deny":
+        return "deny", own[0]
+    if any(answer == "deny" for signer, (_, answer) in newest.items() if signer != STAFF):
+        newest.pop(STAFF, None)  # a paper that staff vouched for neither overrides this denial nor is needed for it
+    directive, answer = max(newest.values(), key=lambda pair: _rank(*pair))
     return answer, directive
+
+
+def _rank(directive: Directive, answer: Answer) -> tuple[int, datetime, bool]:
+    """Later in the log, then later by date, then a denial."""
+    return directive.order, directive.dated, answer == "deny"
 
 
 def _answer(provision: Provision, request: Request) -> Answer | None:

@@ -17,6 +17,8 @@ from salus.record.chart import Chart, FindingView
 from salus.record.store import Store, Stored
 from salus.trust import consent
 from salus.trust.consent import Request, Standing
+from salus.trust.consent_drafts import digest
+from salus.trust.consent_signatures import signature_ref
 from salus.trust.identity import Actor
 from salus.trust.log import CONSENT, Log
 from salus.trust.registry import Registry
@@ -189,7 +191,7 @@ class Gate:
         if "record" not in grant.categories:
             return []
         stored = self._consents(grant.patient, lost=True)
-        ignored = dict(self._evaluate(grant.patient, stored).ignored)
+        ignored = dict(self._evaluate(grant.patient, stored, lost=True).ignored)
         return [(s.body, ignored.get(s.source.ref, "in force")) for s in stored if s.source.ref.startswith("Consent/")]
 
     def _standing(self, patient: str) -> Standing:
@@ -197,10 +199,23 @@ class Gate:
             return Standing()
         return self._evaluate(patient, self._consents(patient))
 
-    def _evaluate(self, patient: str, found: Sequence[Stored]) -> Standing:
+    def consent_head(self, patient: str) -> str:
+        """The digest of the patient's newest consent, which the next one names; of none, one that tells nothing."""
+        filed = self._filed(patient, lost=True)
+        consents = [(order, ref) for ref, (order, _, _) in filed.items() if ref.startswith("Consent/")]
+        if not consents:
+            return self._log.nothing_filed(patient)
+        _, ref = max(consents)
+        (newest,) = self._store.read(_about(patient), ("Consent",), ids=[ref.partition("/")[2]])
+        return digest(newest.body)
+
+    def _evaluate(self, patient: str, found: Sequence[Stored], *, lost: bool = False) -> Standing:
         stored = {s.source.ref: s for s in found}
-        consents = [(ref, s.source.version, s.body) for ref, s in stored.items() if ref.startswith("Consent/")]
-        proofs = {ref: stored[signature_ref(ref)].body for ref, _, _ in consents if signature_ref(ref) in stored}
+        orders = {ref: order for ref, (order, _, _) in self._filed(patient, lost=lost).items()}
+        consents = [
+            (ref, s.source.version, orders[ref], s.body) for ref, s in stored.items() if ref.startswith("Consent/")
+        ]
+        proofs = {ref: stored[signature_ref(ref)].body for ref, *_ in consents if signature_ref(ref) in stored}
         return consent.standing(consents, proofs, self._registry.ever, patient)
 
     def _consents(self, patient: str, *, lost: bool = False) -> list[Stored]:
@@ -214,33 +229,29 @@ class Gate:
         if filed:
             signatures = {ref.partition("/")[2] for ref in filed if ref.startswith("Provenance/")}
             stored += self._store.read(_about(patient), ("Provenance",), ids=sorted(signatures))
-        if {s.source.ref: (s.source.version, s.mac.hex()) for s in stored} != filed:
+        expected = {ref: (version, mac) for ref, (_, version, mac) in filed.items()}
+        if {s.source.ref: (s.source.version, s.mac.hex()) for s in stored} != expected:
             raise IntegrityError("the consents of a record are not those that were filed", remedy="run: salus verify")
         if not filed and self._store.read(_about(patient), ("Consent",)):
             raise IntegrityError("a consent that nobody filed stands in a record", remedy="run: salus verify")
         return stored
 
-    def _filed(self, patient: str, *, lost: bool) -> dict[str, tuple[int, str]]:
-        """Version and keyed hash of every consent and signature, from the unbroken chain of entries that filed them."""
-        filed: dict[str, tuple[int, str]] = {}
+    def _filed(self, patient: str, *, lost: bool) -> dict[str, tuple[int, int, str]]:
+        """Log entry, version and keyed hash of every consent and signature, from the unbroken chain that filed them."""
+        filed: dict[str, tuple[int, int, str]] = {}
         last: int | None = None
         marked = self._log.newest_consent(self._store.connection, patient)
         for entry in self._log.entries(self._store.connection, topic=CONSENT, patient=patient):
             if entry.content["previous_consent"] != last:
                 raise IntegrityError("an entry that filed a consent is missing", remedy="run: salus verify")
             last = entry.n
-            filed |= {ref: (version, mac) for ref, version, mac, _ in entry.content["items"]}
+            filed |= {ref: (entry.n, version, mac) for ref, version, mac, _ in entry.content["items"]}
         if not lost and marked is not None and (last is None or last < marked):
             raise IntegrityError(
                 "a newer decision on consent was lost (a restored backup?)",
                 remedy="the patient must look at the consents and decide anew: salus consent list, revoke, give",
             )
         return filed
-
-
-def signature_ref(consent_ref: str) -> str:
-    """Reference of the Provenance that holds the signature of a Consent."""
-    return f"Provenance/{consent.signature_id(consent_ref.partition('/')[2])}"
 
 
 def _about(patient: str) -> Grant:

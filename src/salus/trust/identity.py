@@ -26,13 +26,17 @@ _D = -121665 * pow(121666, _P - 2, _P) % _P
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Somebody the store knows. ``patient`` is whose record a patient or proxy speaks for, else ""."""
+    """Somebody the store knows. ``patient`` is whose record a patient or proxy speaks for, else "".
+
+    ``confirmed``: two people enrolled this one, who may therefore be one of two people in turn.
+    """
 
     id: str
     kind: Kind
     public_key: bytes
     patient: str = ""
     name: str = ""
+    confirmed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

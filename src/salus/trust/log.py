@@ -228,6 +228,10 @@ class Log:
                 self._vault.confirm_consent(patient)
         return self._vault.newest_consent(patient)
 
+    def nothing_filed(self, patient: str) -> str:
+        """What stands for the digest of a consent before the first: random to others, the same for who is not here."""
+        return hashlib.sha256(self._vault.blind(f"no consent\0{patient}")).hexdigest()
+
     def accept(self, connection: sqlite3.Connection) -> None:
         """Take the store as it is: its newest checkpoint becomes the mark. Only on a person's word, who is logged."""
         newest = self.newest(connection)
