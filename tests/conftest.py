@@ -41,7 +41,7 @@ class Ward:
 def ward(tmp_path: Path) -> Iterator[Ward]:
     people = {name: Identity.generate(name) for name in ("operator", "dr-lee", "pat")}
     made: list[Ward] = []
-    house = House.create(at_folder(tmp_path / "house"), clock=lambda: made[0].time if made else AT)
+    house = House.create(at_folder(tmp_path / "house"), alone=True, clock=lambda: made[0].time if made else AT)
     made.append(Ward(house, people["operator"], people["dr-lee"], people["pat"], tmp_path / "in"))
     house.add_actor(Actor("operator", "operator", people["operator"].public_key), by="operator")
     house.add_actor(Actor("dr-lee", "practitioner", people["dr-lee"].public_key), by="operator")

@@ -36,7 +36,7 @@ class World:
 
     def __init__(self, folder, name="maria", time=START, people=None):
         self.folder, self.name, self.time = folder, name, time
-        self.house = House.create(at_folder(folder / "house"), clock=lambda: self.time)
+        self.house = House.create(at_folder(folder / "house"), alone=True, clock=lambda: self.time)
         self.people = people or {name: Identity.generate(name) for name in ("operator", "patient", "dr-lee")}
         for name, kind, patient in (
             ("operator", "operator", ""),

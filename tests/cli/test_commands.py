@@ -64,6 +64,7 @@ def test_every_command_names_its_actor_or_needs_none(words):
         ("operations", "forecast"),
         ("tour",),
         ("init",),
+        ("witness",),
         ("verify",),
         ("restore",),
         ("serve",),

@@ -59,7 +59,7 @@ class Town:
 
     def populate(self) -> None:
         """A store with an operator, two practitioners, two patients, and the data of p1."""
-        self.salus("init")
+        self.salus("init", "--alone")
         for name, kind, patient in (
             ("dr-lee", "practitioner", ""),
             ("dr-no", "practitioner", ""),

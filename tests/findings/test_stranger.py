@@ -108,7 +108,7 @@ class Shop:
 
     def populate(self, ward):
         path = ward.write("record.json", bundle(person(), creatinine("1.1", "2026-01-01", "c1")))
-        self.run("init")
+        self.run("init", "--alone")
         self.run("actor", "add", "pat", "--kind", "patient", "--patient", "p1", "--by", "operator")
         self.run("intake", str(path), "--as", "operator")
 

@@ -79,7 +79,7 @@ def shuffled_twice(ordered: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def run(folder: Path, sent: list[dict[str, Any]], devices: list[str]) -> tuple[dict[str, bytes], Drained, int, float]:
     """What a fresh house holds after ``sent``: readings and alerts by reference; the counts; doubles; CPU seconds."""
     operator = Identity.generate("operator")
-    with House.create(at_folder(folder), clock=lambda: NOW) as house:
+    with House.create(at_folder(folder), alone=True, clock=lambda: NOW) as house:
         house.add_actor(Actor("operator", "operator", operator.public_key), by="operator")
         session = Session(house, operator)
         total, doubles, start = Drained(), 0, time.process_time()

@@ -163,7 +163,7 @@ def _cards(payload: Any) -> str:
     asked = read_request(payload)
     with tempfile.TemporaryDirectory() as folder:
         people = {name: Identity.generate(name) for name in ("operator", "clinician", "patient")}
-        with House.create(at_folder(Path(folder) / "house"), clock=lambda: NOW) as house:
+        with House.create(at_folder(Path(folder) / "house"), alone=True, clock=lambda: NOW) as house:
             for name, kind, patient in (
                 ("operator", "operator", ""),
                 ("clinician", "practitioner", ""),

@@ -43,7 +43,7 @@ POLICY = {
 
 def open_house(folder: Path) -> tuple[House, Session, Session]:
     """A fresh house with an operator and, under the printed policy, a clinician."""
-    house = House.create(at_folder(folder))
+    house = House.create(at_folder(folder), alone=True)
     people = {n: Identity.generate(n) for n in ("operator", "clinician", "validation")}
     for name, kind in (("operator", "operator"), ("clinician", "practitioner"), ("validation", "organisation")):
         house.add_actor(Actor(name, kind, people[name].public_key), by="operator")  # type: ignore[arg-type]

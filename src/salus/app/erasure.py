@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from salus.app import acts
 from salus.app.house import House
 from salus.app.session import Session
 from salus.errors import AccessError, InputError
 from salus.trust.gate import NOT_RELEASED
+from salus.trust.proposals import Proposal
 
+GROUND_MAX = 200
 ERASURE = "erasure"
 """Topic of a patient's own request in the log."""
 
@@ -47,15 +50,32 @@ def asked(house: House) -> list[Asked]:
     return sorted(found.values(), key=lambda request: request.entry)
 
 
-def carry_out(session: Session, patient: str) -> Mapping[str, Any]:
-    """Erase a patient who asked for it. Raises AccessError for others than operators, InputError without a request.
+def carry_out(session: Session, patient: str) -> Proposal | Mapping[str, Any]:
+    """Erase a patient who asked for it, or propose it where a second person has to confirm.
+
+    Returns the proposal, or what the log says of what was erased. Raises AccessError for others than operators,
+    InputError without a request or under a legal hold.
 
     The key goes first: from then on nothing can be read, whatever happens to the machine. The rest is deleted in one
-    step; were that interrupted, the next look at the requests completes it. Returns what the log says of it.
+    step; were that interrupted, the next look at the requests completes it.
     """
     house = session.administer()
     request = next((r for r in asked(house) if r.patient == patient), None)
     if request is None:
         raise InputError("this patient did not ask to be erased", remedy="salus privacy ask-erasure, as the patient")
-    house.vault.shred(patient)
-    return house.erase_shredded(patient, session.actor.id, request.entry)
+    act = {"reason": "erasure", "pid": house.store.number_of(house.gate.custody(session.actor.id, patient))}
+    return acts.do(house, {**act, "request": request.entry}, session.actor.id)
+
+
+def hold(session: Session, patient: str, ground: str, *, end: bool = False) -> None:
+    """Keep a record from being erased while the law asks for it, or end that. Raises AccessError but for operators.
+
+    ``ground`` is the duty (a case number, a section of a law): it stands in the log and must not describe the patient.
+    """
+    house = session.administer()
+    if not ground.strip() or len(ground) > GROUND_MAX:
+        raise InputError(f"a hold names its ground in 1 to {GROUND_MAX} characters", where="ground")
+    scope = house.gate.custody(session.actor.id, patient)
+    reason = "hold-ended" if end else "hold"
+    house.note(session.actor.id, {"reason": reason, "pid": house.store.number_of(scope), "ground": ground.strip()})
+    house.tell(patient, session.actor.id, {"reason": reason, "ground": ground.strip(), "notice": reason})

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from salus.app import acts
 from salus.app.config import Configuration
 from salus.app.terminology import terminology_of
 from salus.errors import AccessError, InputError, StoreError
@@ -22,9 +23,9 @@ from salus.record.store import Store
 from salus.trust import erasure, quarantine
 from salus.trust import registry as state
 from salus.trust.gate import Gate
-from salus.trust.identity import KINDS, Actor, Identity, check_enrolment, is_demo_key, valid_name, verify_signature
+from salus.trust.identity import Actor, Identity, verify_signature
 from salus.trust.log import ROLLED_BACK, Checkpoint, Log
-from salus.trust.policy import parse as parse_policy
+from salus.trust.proposals import Proposal
 from salus.trust.vault import SYSTEM, Vault
 from salus.trust.verify import Report, verify
 
@@ -63,12 +64,22 @@ class House:
         self.terminology = terminology_of(configuration)
         charts = partial(Chart, terminology=self.terminology)
         self.gate = Gate(self.store, self.log, self.registry, clock, charts)
+        if checked:
+            acts.settle(self)
 
     @classmethod
-    def create(cls, configuration: Configuration, *, demo: bool = False, clock: Callable[[], datetime] = now) -> House:
+    def create(
+        cls,
+        configuration: Configuration,
+        *,
+        demo: bool = False,
+        alone: bool = False,
+        clock: Callable[[], datetime] = now,
+    ) -> House:
         """Make keys and an empty store, or complete one whose making was interrupted.
 
-        Raises StoreError or ConfigurationError where there is a store in use, or keys of another, already.
+        ``alone``: it is kept by one person, and nothing that takes two people elsewhere takes a second here. Raises
+        StoreError or ConfigurationError where there is a store in use, or keys of another, already.
         """
         configuration.check()
         if not configuration.store_file.exists() and not Vault.unused(configuration.keys):
@@ -79,7 +90,7 @@ class House:
             house.close()
             raise StoreError("there is a store already", where=str(configuration.store))
         if not house.registry.store_id:
-            house.note("house", {"reason": "init", "store": str(uuid.uuid4()), "demo": demo})
+            house.note("house", {"reason": "init", "store": str(uuid.uuid4()), "demo": demo, "alone": alone})
         return house
 
     def __enter__(self) -> House:
@@ -101,18 +112,21 @@ class House:
 
         Who keeps a house open for long asks this before each piece of work, and opens it anew.
         """
-        return self.log.newest_of(self.store.connection, state.TOPIC) != self._heard
+        return self.log.newest_of(self.store.connection, state.TOPIC) != self._heard or acts.due(self)
 
-    def note(self, actor: str, content: Mapping[str, Any]) -> None:
-        """Write one house entry into the log and take it into account."""
+    def note(self, actor: str, content: Mapping[str, Any]) -> int:
+        """Write one house entry into the log and take it into account. Returns its number."""
+        written = {"at": self.time(), "by": actor, **content}
         with self.store.transaction(self.gate.house(actor, may_write=True)) as connection:
-            self.log.append(connection, SYSTEM, state.TOPIC, {"at": self.time(), "by": actor, **content})
-        self.registry.apply(content)
+            n = self.log.append(connection, SYSTEM, state.TOPIC, written)
+        self.registry.apply(n, written)
+        self._heard = n
+        return n
 
-    def _tell(self, patient: str, by: str, content: Mapping[str, Any]) -> None:
+    def tell(self, patient: str, by: str, content: Mapping[str, Any]) -> None:
         """Write into a patient's own chain what concerns who may speak for him, where there is such a patient."""
         scope = self.gate.custody(by, patient)
-        if not patient or not self.store.exists(scope):
+        if not self.store.exists(scope):
             return
         with self.store.transaction(scope) as connection:
             self.log.append(connection, patient, "access", {"at": self.time(), "actor": by, **content})
@@ -127,21 +141,12 @@ class House:
             raise AccessError(f"{identity.id!r} is not an actor of this store", remedy="salus actor add")
         return actor
 
-    def add_actor(self, actor: Actor, by: str) -> None:
-        """Enrol an actor. Raises InputError for a name or key that must not be enrolled."""
-        if not valid_name(actor.id) or actor.kind not in KINDS:
-            raise InputError("not an actor's name or kind", remedy=f"kinds are {', '.join(KINDS)}")
-        if actor.id in {a.id for a in self.registry.ever}:
-            raise InputError(f"there is or was an actor {actor.id!r}", remedy="a name is given once: choose another")
-        speakers = [a.id for a in self.registry.actors.values() if a.patient and a.patient == actor.patient]
-        if speakers and by not in speakers:
-            raise AccessError("somebody speaks for this patient already", remedy="only they can let another do so")
-        if (actor.kind in ("patient", "proxy")) != bool(actor.patient):
-            raise InputError("a patient or proxy speaks for one patient; nobody else does", remedy="--patient ID")
-        check_enrolment(actor.public_key)
-        if is_demo_key(actor.id, actor.public_key) and not self.registry.demo:
-            raise InputError("a demonstration key: everybody has it", remedy="make a key: salus actor add")
-        content = {
+    def add_actor(self, actor: Actor, by: str) -> Proposal | Mapping[str, Any]:
+        """Enrol an actor, or propose it where that takes two people: see :mod:`salus.trust.duties`.
+
+        Raises InputError for a name or key that must not be enrolled.
+        """
+        act = {
             "reason": "actor-added",
             "id": actor.id,
             "kind": actor.kind,
@@ -149,25 +154,20 @@ class House:
             "patient": actor.patient,
             "name": actor.name,
         }
-        self.note(by, content)
-        self._tell(actor.patient, by, {"reason": "actor-added", "id": actor.id, "kind": actor.kind})
+        return acts.do(self, act, by)
 
     def remove_actor(self, name: str, by: str) -> None:
-        """Take an actor out; what it did stays in the log."""
-        if name not in self.registry.actors:
-            raise InputError(f"no actor {name!r}")
-        patient = self.registry.actors[name].patient
-        self.note(by, {"reason": "actor-removed", "id": name})
-        self._tell(patient, by, {"reason": "actor-removed", "id": name})
+        """Take an actor out; what it did stays in the log. Raises AccessError where ``by`` may not."""
+        acts.do(self, {"reason": "actor-removed", "id": name}, by)
 
     # ---- policies and methods
 
-    def add_policy(self, document: Mapping[str, Any], by: str) -> None:
-        """Take an organisation's signed policy into force. Raises InputError when it is not valid."""
-        policy = parse_policy(document, self.registry.actors)
-        if policy.id in self.registry.retired or policy.id in self.registry.policies:
-            raise InputError(f"there is or was a policy {policy.id!r}", remedy="sign it under a new id")
-        self.note(by, {"reason": "policy-added", "policy": dict(document)})
+    def add_policy(self, document: Mapping[str, Any], by: str) -> Proposal | Mapping[str, Any]:
+        """Take an organisation's signed policy into force, or propose it where that takes two people.
+
+        Raises InputError when it is not valid.
+        """
+        return acts.do(self, {"reason": "policy-added", "policy": dict(document)}, by)
 
     def remove_policy(self, name: str, by: str) -> None:
         """End a policy."""
@@ -213,7 +213,9 @@ class House:
 
     # ---- erasure
 
-    def erase_shredded(self, patient: str, by: str, request: int | None = None) -> Mapping[str, Any]:
+    def erase_shredded(
+        self, patient: str, by: str, request: int | None = None, act: Mapping[str, Any] | None = None
+    ) -> Mapping[str, Any]:
         """Delete what is left of a patient whose key was destroyed, and let nobody speak for that patient any more.
 
         The actors go first: were it interrupted after the rest, nothing would tell that they still have to. Returns the
@@ -222,9 +224,16 @@ class House:
         scope = self.gate.house(by, may_write=True)
         for actor in [a for a in self.registry.actors.values() if a.patient == patient]:
             self.note(by, {"reason": "actor-removed", "id": actor.id})
-        content = erasure.delete(self.store, self.log, scope, patient, request, self.time())
-        self.registry.apply(content)
+        decided = {k: act[k] for k in ("proposal", "second") if act and k in act}
+        content = erasure.delete(self.store, self.log, scope, patient, request, self.time(), decided)
+        self.registry.apply(self.log.newest_of(self.store.connection, state.TOPIC), content)
         return {**content, "compacted": compact(self.store.connection, scope)}
+
+    def erase(self, pid: int, by: str, act: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Erase the patient under a number of the store: the key first, then the rest. Returns the house's entry."""
+        patient = self.store.patient_of(self.gate.house(by), pid)
+        self.vault.shred(patient)
+        return self.erase_shredded(patient, by, act.get("request"), act)
 
     def complete_erasures(self) -> None:
         """Complete erasures that were interrupted, or are not yet in a restored backup."""

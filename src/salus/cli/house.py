@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from salus.cli.options import acting, configuration, session
+from salus.cli.proposals import carried_out
 from salus.errors import ConfigurationError, InputError
 
 if TYPE_CHECKING:
@@ -18,20 +19,23 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.command()
 @click.option("--operator", default="operator", show_default=True, help="Name of the first operator; a key is made.")
+@click.option("--alone", is_flag=True, help="You keep it for yourself: nothing asks for a second person. For good.")
 @click.pass_context
-def init(ctx: click.Context, operator: str) -> None:
+def init(ctx: click.Context, operator: str, alone: bool) -> None:
     """Make a store and its keys, and a first operator who may take data in."""
     from salus.app.house import House
     from salus.trust.identity import Actor
 
     settings = configuration(ctx)
     identity = _new_identity(settings.identities, operator)
-    with House.create(settings) as house:
+    with House.create(settings, alone=alone) as house:
         path = identity.save(settings.identities)
         house.add_actor(Actor(operator, "operator", identity.public_key), by=operator)
     click.echo(f"store      {settings.store}")
     click.echo(f"keys       {settings.keys}   (without them the store cannot be read: back them up elsewhere)")
     click.echo(f"operator   {operator}, private key in {path}")
+    if not alone:
+        click.echo(f"second     salus actor add NAME --kind operator --by {operator}   (much takes two people)")
     click.echo(f"next       salus intake PATH --as {operator}")
 
 
@@ -64,10 +68,24 @@ def actor_add(ctx: click.Context, name: str, kind: str, patient: str, public_key
             key = identity.public_key
         else:
             key = _hex(public_key)
-        house.add_actor(Actor(name, kind, key, patient), by=by)  # type: ignore[arg-type]
+        done = house.add_actor(Actor(name, kind, key, patient), by=by)  # type: ignore[arg-type]
         if public_key is None:
             click.echo(f"private key in {identity.save(house.configuration.identities)}")
-    click.echo(f"{name} may act as {kind}")
+        if carried_out(done):
+            click.echo(f"{name} may act as {kind}")
+
+
+@actor.command("vouch")
+@click.argument("name")
+@acting
+@click.pass_context
+def actor_vouch(ctx: click.Context, name: str, actor: str) -> None:
+    """Vouch for a practitioner whom another operator enrolled, who may then be one of two people."""
+    from salus.app import acts
+
+    with session(ctx, actor) as work:
+        acts.vouch(work.administer(), name, work.actor)
+    click.echo(f"{name} may witness papers and confirm proposals")
 
 
 def _new_identity(folder: Path, name: str) -> Identity:
@@ -108,7 +126,8 @@ def actor_list(ctx: click.Context, actor: str) -> None:
 def actor_remove(ctx: click.Context, name: str, actor: str) -> None:
     """Take an actor out; the log keeps what it did."""
     with session(ctx, actor) as work:
-        work.administer().remove_actor(name, by=actor)
+        own = name == actor or bool(work.actor.patient)
+        (work.house if own else work.administer()).remove_actor(name, by=actor)
     click.echo(f"{name} may no longer act")
 
 
@@ -144,8 +163,8 @@ def policy_add(ctx: click.Context, file: Path, actor: str) -> None:
         document = json.loads(file.read_bytes())
         if not isinstance(document, dict):
             raise InputError("not a policy document", where=str(file))
-        work.administer().add_policy(document, by=actor)
-    click.echo(f"policy {document['id']} is in force")
+        if carried_out(work.administer().add_policy(document, by=actor)):
+            click.echo(f"policy {document['id']} is in force")
 
 
 @policy.command("list")

@@ -31,6 +31,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "diary": ("salus.cli.answers:diary", "Add an entry to the patient's diary."),
     "population": ("salus.cli.population:population", "Questions to many records at once."),
     "trials": ("salus.cli.trials:trials", "Design a trial, match its criteria, seal its documents."),
+    "witness": ("salus.cli.witness:witness", "Cosign the checkpoints of other people's logs."),
+    "proposals": ("salus.cli.proposals:proposals", "What waits for a second person, or for its time."),
     "privacy": ("salus.cli.privacy:privacy", "Release data without identifiers; erase who asks for it."),
     "policy": ("salus.cli.house:policy", "Organisation-signed bases of access: sign, add, list, remove."),
     "serve": ("salus.cli.serve:serve", "Serve FHIR, CDS Hooks and the pages over HTTP."),

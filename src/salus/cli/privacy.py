@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from salus.cli.options import acting, moment, session, timed
+from salus.cli.proposals import carried_out
 from salus.errors import InputError
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -115,8 +118,29 @@ def erase(ctx: click.Context, patient: str, actor: str) -> None:
     from salus.app import erasure
 
     with session(ctx, actor) as work:
-        told = erasure.carry_out(work, patient)
+        told = carried_out(erasure.carry_out(work, patient))
+    if told:
+        tell_erased(told)
+
+
+def tell_erased(told: Mapping[str, Any]) -> None:
+    """Say what was erased, and what is left to do."""
     click.echo(f"erased: {told['versions']} resource versions, {told['blobs']} blobs, {told['entries']} log entries")
     if not told["compacted"]:
         click.echo("Other programs hold the store: its sealed bytes, which nobody can open, go with the next erasure.")
     click.echo("Destroy the copies of the key folder as well: with one of them an old backup could still be read.")
+
+
+@privacy.command("hold")
+@click.argument("patient")
+@click.argument("ground")
+@acting
+@click.option("--end", is_flag=True, help="The ground is gone: the record may be erased again.")
+@click.pass_context
+def hold(ctx: click.Context, patient: str, ground: str, actor: str, end: bool) -> None:
+    """Keep PATIENT from being erased while the law asks for it, on a GROUND (a case number, a section of a law)."""
+    from salus.app import erasure
+
+    with session(ctx, actor) as work:
+        erasure.hold(work, patient, ground, end=end)
+    click.echo("the hold is ended" if end else "held: it cannot be erased until the hold is ended")

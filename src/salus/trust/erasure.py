@@ -31,10 +31,19 @@ def former(store: Store, vault: Vault, log: Log, scope: Grant) -> list[str]:
     return [name for name in marked if not log.opens(store.connection, name)]
 
 
-def delete(store: Store, log: Log, scope: Grant, patient: str, request: int | None, at: str) -> Mapping[str, Any]:
+def delete(
+    store: Store,
+    log: Log,
+    scope: Grant,
+    patient: str,
+    request: int | None,
+    at: str,
+    decided: Mapping[str, Any] | None = None,
+) -> Mapping[str, Any]:
     """Delete, in one transaction, everything of a patient whose key was destroyed. Returns the house's entry about it.
 
-    ``request`` is the log entry in which the patient asked for it, where it is known.
+    ``request`` is the log entry in which the patient asked for it, where it is known; ``decided`` names the proposal
+    that was carried out and its second person.
     """
     with store.transaction(scope) as connection:
         erased = Grant(scope.actor, patient, "custodian", frozenset(), True, purpose="erasure")
@@ -48,6 +57,7 @@ def delete(store: Store, log: Log, scope: Grant, patient: str, request: int | No
             "entries": log.blank(connection, forgotten.pid),
             "versions": forgotten.versions,
             "blobs": forgotten.blobs,
+            **(decided or {}),
         }
         log.append(connection, SYSTEM, TOPIC, content)
     return content

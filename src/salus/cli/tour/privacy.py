@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 
 from salus.cli.tour.slice import Slice, Stage
 from salus.errors import AccessError, IntegrityError
@@ -55,6 +56,8 @@ def _erase(stage: Stage) -> str:
         patient = Session(house, demo_identity(demo.patient_actor(example)))
         erasure.ask(patient, example.patient)
         told = erasure.carry_out(Session(house, demo_identity(demo.OPERATOR)), example.patient)
+        if not isinstance(told, Mapping):
+            raise IntegrityError("an erasure in a store for demonstrations waits for a second person")
         report = house.verify(kept)
         try:
             patient.open(example.patient, example.at)

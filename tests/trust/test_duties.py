@@ -1,0 +1,231 @@
+"""What takes two people: nobody alone speaks for a patient, opens records by a policy, or erases."""
+
+from datetime import timedelta
+
+import pytest
+
+from salus.app import acts, erasure
+from salus.app.config import at_folder
+from salus.app.house import House
+from salus.app.session import Session
+from salus.errors import AccessError, InputError
+from salus.record.store import Change
+from salus.trust import policy
+from salus.trust.identity import Actor, Identity
+from salus.trust.proposals import Proposal
+from tests.conftest import AT, person
+from tests.trust.test_gate import rules
+
+WHEN = "2026-06-01T12:00:00Z"
+
+
+class Clinic:
+    """A store of several people, with two operators."""
+
+    def __init__(self, folder):
+        self.time = AT
+        self.house = House.create(at_folder(folder), clock=lambda: self.time)
+        self.keys = {}
+        for name in ("ann", "ben"):
+            self.enrol(name, "operator", by="ann")
+        self.enrol("dr-lee", "practitioner", by="ann")
+
+    def enrol(self, name, kind, patient="", by="ann"):
+        self.keys[name] = Identity.generate(name)
+        return self.house.add_actor(Actor(name, kind, self.keys[name].public_key, patient), by=by)
+
+    def actor(self, name):
+        return self.house.registry.actors[name]
+
+    def session(self, name):
+        return Session(self.house, self.keys[name])
+
+    def confirm(self, proposal, name):
+        return acts.confirm(self.house, proposal.n, self.actor(name))
+
+    def patient(self):
+        """Patient p1 with a record and a key."""
+        scope = self.house.gate.custodian(self.actor("ann"), "p1")
+        self.house.store.commit(scope, [Change("Patient", "p1", person())], at=WHEN)
+        self.confirm(self.enrol("pat", "patient", "p1"), "ben")
+
+    def later(self, **more):
+        self.time += timedelta(**more)
+        if self.house.outdated():
+            acts.settle(self.house)
+
+
+@pytest.fixture
+def clinic(tmp_path):
+    made = Clinic(tmp_path / "house")
+    yield made
+    made.house.close()
+
+
+def test_nobody_alone_lets_somebody_speak_for_a_patient(clinic):
+    proposal = clinic.enrol("mallory", "proxy", "p1")
+    assert isinstance(proposal, Proposal)
+    assert "mallory" not in clinic.house.registry.actors
+    for who in ("ann", "dr-lee"):
+        with pytest.raises(AccessError):
+            clinic.confirm(proposal, who)
+    clinic.confirm(proposal, "ben")
+    assert clinic.actor("mallory").patient == "p1"
+    assert not clinic.house.registry.proposals
+
+
+def test_a_removed_patient_is_not_replaced_before_three_days_of_notice(clinic):
+    clinic.patient()
+    clinic.house.remove_actor("pat", by="ann")
+    proposal = clinic.enrol("mallory", "proxy", "p1")
+    waiting = clinic.confirm(proposal, "ben")
+    assert isinstance(waiting, Proposal)
+    assert waiting.due == AT + timedelta(hours=72)
+    clinic.later(hours=71)
+    assert "mallory" not in clinic.house.registry.actors
+    told = [e.content.get("notice") for e in clinic.house.log.entries(clinic.house.store.connection, patient="p1")]
+    assert {"proposed", "confirmed", "actor-removed"} <= set(told)
+    clinic.later(hours=1)
+    assert clinic.actor("mallory").patient == "p1"
+
+
+def test_the_patient_stops_who_would_replace_him_and_strangers_do_not(clinic):
+    clinic.patient()
+    clinic.confirm(clinic.enrol("pip", "patient", "p2"), "ben")
+    proposal = clinic.enrol("mallory", "proxy", "p1")
+    clinic.confirm(proposal, "ben")
+    with pytest.raises(AccessError):
+        acts.stop(clinic.house, proposal.n, clinic.actor("pip"))
+    acts.stop(clinic.house, proposal.n, clinic.actor("pat"))
+    clinic.later(hours=100)
+    assert "mallory" not in clinic.house.registry.actors
+    with pytest.raises(InputError):
+        clinic.confirm(proposal, "ben")
+
+
+def test_recovery_takes_two_registrars(clinic):
+    clinic.patient()
+    acts.vouch(clinic.house, "dr-lee", clinic.actor("ben"))
+    with pytest.raises(AccessError, match="operator"):
+        clinic.confirm(clinic.enrol("pat2", "patient", "p1"), "dr-lee")
+
+
+def test_the_patient_lets_a_proxy_speak_alone_and_takes_it_back(clinic):
+    clinic.patient()
+    assert not isinstance(clinic.enrol("child", "proxy", "p1", by="pat"), Proposal)
+    with pytest.raises(AccessError):
+        clinic.house.remove_actor("pat", by="child")
+    with pytest.raises(AccessError):
+        clinic.house.remove_actor("child", by="dr-lee")
+    clinic.house.remove_actor("child", by="pat")
+    with pytest.raises(AccessError):
+        clinic.enrol("other", "proxy", "p2", by="pat")
+
+
+def test_the_founder_enrols_one_more_operator_and_no_third(clinic):
+    third = clinic.enrol("eve", "operator")
+    assert isinstance(third, Proposal)
+    with pytest.raises(AccessError):
+        clinic.house.remove_actor("ben", by="ann")
+    clinic.confirm(third, "ben")
+    clinic.house.remove_actor("eve", by="ann")
+    assert isinstance(clinic.enrol("eve2", "operator"), Proposal)
+
+
+def test_a_practitioner_counts_as_second_person_once_another_operator_vouched(clinic):
+    with pytest.raises(AccessError):
+        acts.vouch(clinic.house, "dr-lee", clinic.actor("ann"))
+    acts.vouch(clinic.house, "dr-lee", clinic.actor("ben"))
+    clinic.confirm(clinic.enrol("pat", "patient", "p1"), "dr-lee")
+    assert clinic.actor("pat").kind == "patient"
+
+
+def test_one_operator_with_two_accounts_of_his_own_making_witnesses_nothing(clinic):
+    clinic.patient()
+    clinic.enrol("puppet", "practitioner", by="ann")
+    body, proof = clinic.session("ann").witness(
+        clinic.session("ann").drafted("p1", AT, actors=["dr-lee"], categories=["record"], until="2026-12-31")
+    )
+    with pytest.raises(InputError, match="two witnesses"):
+        clinic.session("puppet").countersign("p1", body, proof)
+    clinic.session("ben").countersign("p1", body, proof)
+
+
+def test_a_policy_takes_two_people_and_one_that_overrides_denials_three_days(clinic):
+    organisation = clinic.enrol("clinic", "organisation")
+    with pytest.raises(InputError):
+        clinic.house.add_policy(policy.sign(rules(), clinic.keys["clinic"]), by="ann")
+    clinic.confirm(organisation, "ben")
+    plain = clinic.house.add_policy(policy.sign(rules(), clinic.keys["clinic"]), by="ann")
+    assert not clinic.house.registry.policies
+    with pytest.raises(AccessError):
+        clinic.confirm(plain, "ann")
+    clinic.confirm(plain, "ben")
+    assert set(clinic.house.registry.policies) == {"ward-3"}
+    strong = policy.sign({**rules(**{"overrides-denial": True}), "id": "strong"}, clinic.keys["clinic"])
+    assert clinic.confirm(clinic.house.add_policy(strong, by="ann"), "ben").due == AT + timedelta(hours=72)
+    assert "strong" not in clinic.house.registry.policies
+    clinic.later(hours=72)
+    assert "strong" in clinic.house.registry.policies
+
+
+def test_the_organisations_key_is_nobody_elses(clinic):
+    with pytest.raises(InputError, match="another actor's"):
+        clinic.house.add_actor(Actor("clinic", "organisation", clinic.keys["ann"].public_key), by="ann")
+
+
+def test_what_cannot_be_done_any_more_is_stopped_and_says_why(clinic):
+    clinic.patient()
+    proposal = clinic.enrol("twin", "proxy", "p1")
+    clinic.confirm(proposal, "ben")
+    clinic.house.add_actor(Actor("twin", "practitioner", Identity.generate("twin").public_key), by="ann")
+    clinic.later(hours=72)
+    stopped = [
+        e.content
+        for e in clinic.house.log.entries(clinic.house.store.connection, topic="house")
+        if e.content["reason"] == "stopped"
+    ]
+    assert "there is or was" in stopped[0]["why"]
+    assert clinic.actor("twin").kind == "practitioner"
+
+
+def test_erasure_takes_two_people_and_honours_a_hold(clinic):
+    clinic.patient()
+    erasure.ask(clinic.session("pat"), "p1")
+    erasure.hold(clinic.session("ann"), "p1", "case 12 of 2026")
+    with pytest.raises(InputError, match="hold"):
+        erasure.carry_out(clinic.session("ann"), "p1")
+    erasure.hold(clinic.session("ben"), "p1", "case 12 of 2026", end=True)
+    proposal = erasure.carry_out(clinic.session("ann"), "p1")
+    assert clinic.house.store.exists(clinic.house.gate.custody("t", "p1"))
+    with pytest.raises(AccessError):
+        clinic.confirm(proposal, "ann")
+    done = clinic.confirm(proposal, "ben")
+    assert done["versions"] >= 1
+    assert done["second"] == "ben"
+    assert not clinic.house.store.exists(clinic.house.gate.custody("t", "p1"))
+    assert not clinic.house.verify().problems
+    with pytest.raises(AccessError):
+        erasure.hold(clinic.session("pat"), "p1", "mine")
+
+
+def test_what_waits_is_carried_out_by_whoever_opens_the_store(clinic):
+    clinic.patient()
+    clinic.confirm(clinic.enrol("pat2", "patient", "p1"), "ben")
+    with House(clinic.house.configuration, clock=lambda: AT + timedelta(hours=73)) as house:
+        assert "pat2" in house.registry.actors
+        assert not house.verify().problems
+
+
+def test_a_store_for_one_person_says_so_for_good(ward):
+    assert ward.house.registry.alone
+    with House(ward.house.configuration) as again:
+        assert again.registry.alone
+    with pytest.raises(AccessError):
+        ward.house.add_actor(Actor("m", "proxy", Identity.generate("m").public_key, "p1"), by="operator")
+
+
+def test_only_operators_and_who_speaks_for_a_patient_enrol(clinic):
+    for by in ("dr-lee", "nobody"):
+        with pytest.raises(AccessError):
+            clinic.enrol("x", "practitioner", by=by)
