@@ -7,7 +7,7 @@ import pytest
 
 from salus.errors import ConfigurationError, InputError, IntegrityError, StoreError
 from salus.trust import anchor
-from salus.trust.log import Checkpoint, checkpoint_text
+from salus.trust.checkpoint import Checkpoint, checkpoint_text
 from tests.conftest import AT
 
 web3 = pytest.importorskip("web3", reason="the extra chain is not installed")

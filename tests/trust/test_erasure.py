@@ -9,6 +9,7 @@ from salus.app import erasure
 from salus.app.house import House
 from salus.app.intake import Intake
 from salus.app.session import Session
+from salus.fhir import json
 from salus.errors import AccessError, InputError, SalusError, StoreError
 from salus.fhir.views import CATEGORIES
 from salus.trust import proof
@@ -73,7 +74,7 @@ def test_an_erased_patient_is_gone_and_everything_else_verifies(two):
     assert house.verify(before).problems == ()
     key = house.vault.house.public_key()
     assert proof.check(kept, key)
-    proof.check(proof.of_growth(house.store.connection, house.log, before), key)
+    proof.check(json.dumps(proof.of_growth(house.store.connection, house.log, before)), key)
     assert erasure.asked(house) == []
 
 

@@ -138,7 +138,7 @@ def test_who_looked_is_told_with_a_proof(readers, ward, consent):
     assert re.search(r"<bdi>dr-lee</bdi></strong> opened the record", page)
     number = re.search(r"/me/looks/(\d+)/proof", page).group(1)
     proof = reader.get(f"/me/looks/{number}/proof")
-    assert proof.json()
+    assert proof.content.startswith(b"c2sp.org/tlog-proof@v1")
     assert proof.headers["content-disposition"].startswith("attachment")
     assert readers(ward.clinician).get(f"/me/looks/{number}/proof").status_code == 404
     assert "Nothing yet" in reader.get("/me/looks?whose=own&before=0").text

@@ -33,7 +33,7 @@ def main() -> int:
 
     from salus.errors import IntegrityError
     from salus.trust import anchor
-    from salus.trust.log import Checkpoint, checkpoint_text
+    from salus.trust.checkpoint import Checkpoint, checkpoint_text
 
     given = checkpoints(arguments.data / "tlog")
     key = Ed25519PrivateKey.generate()

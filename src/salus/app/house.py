@@ -24,10 +24,11 @@ from salus.trust import erasure, quarantine
 from salus.trust import registry as state
 from salus.trust.gate import Gate
 from salus.trust.identity import Actor, Identity, verify_signature
-from salus.trust.log import ROLLED_BACK, Checkpoint, Log
+from salus.trust.checkpoint import Checkpoint
+from salus.trust.log import Log
 from salus.trust.proposals import Proposal
 from salus.trust.vault import SYSTEM, Vault
-from salus.trust.verify import Report, verify
+from salus.trust.verify import SHORTER, Report, verify
 
 
 def now() -> datetime:
@@ -298,7 +299,7 @@ class House:
                 for patient in former:
                     self.erase_shredded(patient, "house")
             report = self.verify()
-            others = [p for p in report.problems if p.what != ROLLED_BACK]
+            others = [p for p in report.problems if p.what not in SHORTER]
             if others:
                 raise StoreError(f"the backup does not verify: {others[0].what}", where=others[0].where)
             if report.problems:

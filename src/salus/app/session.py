@@ -372,7 +372,7 @@ class Session:
         entries = self.house.log.entries(self.house.store.connection, patient=patient)
         return [{"n": e.n, "topic": e.topic, **e.content} for e in entries]
 
-    def proof(self, patient: str, n: int) -> Mapping[str, Any]:
+    def proof(self, patient: str, n: int) -> bytes:
         """A proof, to be kept and checked anywhere, that entry ``n`` of the patient's log stands in the house's log."""
         if self.house.gate.grant(self.actor, patient, self._purpose(patient)).basis != "self":
             raise AccessError("proofs of a record are given to its patient", remedy="--as the patient or a proxy")

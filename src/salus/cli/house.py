@@ -267,7 +267,7 @@ def log_checkpoint(ctx: click.Context, actor: str, since: Path | None) -> None:
     """Print the newest signed checkpoint: keep it, and `salus verify --checkpoint FILE` holds the log to it."""
     from salus.fhir import json
     from salus.trust import proof
-    from salus.trust.log import Checkpoint
+    from salus.trust.checkpoint import Checkpoint
 
     with session(ctx, actor) as work:
         connection, log = work.house.store.connection, work.house.log
@@ -284,10 +284,8 @@ def log_checkpoint(ctx: click.Context, actor: str, since: Path | None) -> None:
 @click.pass_context
 def log_proof(ctx: click.Context, patient: str, entry: int, actor: str) -> None:
     """Print a proof that an entry of my log stands in the house's log; anybody can check it (salus log check)."""
-    from salus.fhir import json
-
     with session(ctx, actor) as work:
-        click.echo(json.dumps(work.proof(patient, entry)))
+        click.echo(work.proof(patient, entry).decode(), nl=False)
 
 
 @log.command("settle")
@@ -320,18 +318,61 @@ def log_key(ctx: click.Context, actor: str) -> None:
 @log.command("check")
 @click.argument("file", type=FILE)
 @click.option("--key", required=True, help="The house's public key, as it was given to you (64 hex digits).")
-def log_check(file: Path, key: str) -> None:
-    """Check a proof from `log proof` or `log checkpoint --since`. Needs neither store nor keys."""
+@click.option("--witness", "witnesses", multiple=True, metavar="VKEY", help="The key of a witness whom you trust.")
+def log_check(file: Path, key: str, witnesses: tuple[str, ...]) -> None:
+    """Check a proof from `log proof` or `log checkpoint --since`. Needs neither store nor keys.
+
+    Without a witness's signature a proof says that it is self-attested: a house that rewrote its log could make it.
+    """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    from salus.fhir import json
     from salus.trust import proof
+    from salus.trust.note import Verifier
 
-    document = json.loads(file.read_bytes())
     raw = _hex(key)
-    if not isinstance(document, dict) or len(raw) != 32:
-        raise InputError("not a proof, or not a key", where=str(file))
-    click.echo(proof.check(document, Ed25519PublicKey.from_public_bytes(raw)))
+    if len(raw) != 32:
+        raise InputError("not a public key", where="--key")
+    known = [Verifier.from_vkey(text) for text in witnesses]
+    for line in proof.check(file.read_bytes(), Ed25519PublicKey.from_public_bytes(raw), known).lines():
+        click.echo(line)
+
+
+@log.command("cosign")
+@click.argument("url")
+@click.argument("vkey")
+@acting
+@click.pass_context
+def log_cosign(ctx: click.Context, url: str, vkey: str, actor: str) -> None:
+    """Let the witness at URL, whose key is VKEY, cosign the newest checkpoint; later proofs carry its signature."""
+    from salus.app import witnessing
+
+    with session(ctx, actor) as work:
+        kept = witnessing.cosign(work.administer(), url, vkey)
+    click.echo(f"{kept.size} entries, cosigned by {', '.join(s.name for s in kept.cosignatures)}")
+
+
+@log.command("publish")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@acting
+@click.pass_context
+def log_publish(ctx: click.Context, folder: Path, actor: str) -> None:
+    """Write the log's tiles (salted hashes alone) into FOLDER, for any web server; what is there is added to."""
+    from salus.app import witnessing
+
+    with session(ctx, actor) as work:
+        size = witnessing.publish(work.administer(), folder)
+    click.echo(f"{size} entries in {folder}")
+
+
+@log.command("vkey")
+@acting
+@click.pass_context
+def log_vkey(ctx: click.Context, actor: str) -> None:
+    """Print the verifier key of the log, as witnesses and readers of its tiles take it."""
+    from salus.trust.checkpoint import verifier
+
+    with session(ctx, actor) as work:
+        click.echo(verifier(work.house.log.origin, work.house.vault.house.public_key()).vkey)
 
 
 @click.group()
@@ -371,7 +412,7 @@ def quarantine_release(ctx: click.Context, number: int, target: Path, actor: str
 def verify(ctx: click.Context, checkpoint: Path | None) -> None:
     """Hold every body, blob, index row and log entry against the log. Exit status 1 when anything was changed."""
     from salus.app.house import House
-    from salus.trust.log import Checkpoint
+    from salus.trust.checkpoint import Checkpoint
 
     held = Checkpoint.from_bytes(checkpoint.read_bytes()) if checkpoint else None
     with House(configuration(ctx), checked=False) as house:

@@ -33,7 +33,7 @@ def connect(path: Path, *, create: bool) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA secure_delete=ON")
         _migrate(connection, path)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: a damaged schema, which SQLite quotes
         raise StoreError(f"the store cannot be opened: {error}", where=str(path), remedy="salus restore") from error
     return connection
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from salus.errors import ConfigurationError, InputError, IntegrityError, StoreError
 from salus.fhir import json
-from salus.trust.log import Checkpoint
+from salus.trust.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from web3 import Web3

@@ -11,7 +11,6 @@ stops every write until a person settles it.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 import sqlite3
@@ -21,17 +20,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from salus.errors import IntegrityError, StoreError
 from salus.fhir import json
 from salus.record.forgetting import ERASED
+from salus.trust import log_tiles
+from salus.trust.checkpoint import LEGACY_ORIGIN, Checkpoint, checkpoint_text
 from salus.trust.merkle import Frontier, leaf_hash
-from salus.trust.vault import SYSTEM, Vault, write_durably
+from salus.trust.vault import SYSTEM, Vault, fingerprint, write_durably
 
 SALT = 32
-ORIGIN = "salus.log/v1"
 CONSENT = "consent"
 """Topic of the entries that file a consent; each names the one before, so that none can be left out."""
 ROLLED_BACK = "entries at the end are missing: the store was rolled back"
@@ -46,47 +43,6 @@ class Entry:
     patient: str
     topic: str
     content: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A signed statement of the log's size and root."""
-
-    size: int
-    root: bytes
-    signature: bytes
-
-    def text(self) -> bytes:
-        """What is signed: origin, size and root, a line each (the body of a C2SP checkpoint)."""
-        return checkpoint_text(self.size, self.root)
-
-    def verify(self, key: Ed25519PublicKey) -> bool:
-        """True when ``key`` signed this checkpoint."""
-        try:
-            key.verify(self.signature, self.text())
-        except InvalidSignature:
-            return False
-        return True
-
-    def to_bytes(self) -> bytes:
-        """Text form, to be handed to whoever wants to hold the house to it."""
-        return self.text() + b"\n" + base64.b64encode(self.signature) + b"\n"
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Checkpoint:
-        """Inverse of :meth:`to_bytes`. Raises IntegrityError for anything else."""
-        try:
-            origin, size, root, blank, signature = data.decode("ascii").rstrip("\n").split("\n")
-            if origin != ORIGIN or blank or not size.isdigit():
-                raise ValueError
-            return cls(int(size), base64.b64decode(root, validate=True), base64.b64decode(signature, validate=True))
-        except (ValueError, UnicodeDecodeError) as error:
-            raise IntegrityError("a checkpoint that cannot be read") from error
-
-
-def checkpoint_text(size: int, root: bytes) -> bytes:
-    """Origin, size and root, a line each."""
-    return f"{ORIGIN}\n{size}\n{base64.b64encode(root).decode()}\n".encode()
 
 
 @dataclass(slots=True)
@@ -104,6 +60,17 @@ class Log:
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
         self._batch: _Batch | None = None
+        self._key = vault.house.public_key()
+
+    @property
+    def origin(self) -> str:
+        """The name of this log, a house's own; logs begun by an earlier release of salus all had one."""
+        mark = self.remembered()
+        return mark.origin if mark else self._own_origin
+
+    @property
+    def _own_origin(self) -> str:
+        return f"salus.log/{fingerprint(self._key.public_bytes_raw())}"
 
     # ---- writing, inside the store's transaction
 
@@ -137,14 +104,16 @@ class Log:
         batch = self._batch
         if batch is None:
             return
-        size, root = batch.frontier.size, batch.frontier.root()
-        signature = self._vault.house.sign(checkpoint_text(size, root))
+        size, root, origin = batch.frontier.size, batch.frontier.root(), self.origin
+        log_tiles.complete(connection, size)
+        signature = self._vault.house.sign(checkpoint_text(size, root, origin))
         row = (size, root, batch.frontier.to_bytes(), signature)
         connection.execute("INSERT INTO log_checkpoint VALUES (?, ?, ?, ?)", row)
+        announced = Checkpoint(size, root, signature, origin).under(self._key)
         try:
             for patient, leaf in batch.consents.items():
                 self._vault.announce_consent(patient, leaf)
-            write_durably(self._announced(size), Checkpoint(size, root, signature).to_bytes())
+            write_durably(self._announced(size), announced.to_bytes())
         except OSError as error:
             raise StoreError(
                 "the folder of the keys cannot be written", remedy="make room, or restore access"
@@ -239,6 +208,9 @@ class Log:
             place = self._vault.checkpoint_path
             for path in place.parent.glob(f"{place.name}.*"):
                 path.unlink(missing_ok=True)
+            cosigned = place.with_name("log.cosigned")
+            if cosigned.exists():  # kept as evidence: its witnesses go on to refuse this log
+                cosigned.replace(cosigned.with_name("log.cosigned.before"))
             if newest is None:
                 place.unlink(missing_ok=True)
             else:
@@ -255,7 +227,36 @@ class Log:
         row = connection.execute(
             "SELECT size, root, signature FROM log_checkpoint ORDER BY size DESC LIMIT 1"
         ).fetchone()
-        return Checkpoint(*row) if row else None
+        if row is None:
+            return None
+        size, root, signature = row
+        newest = Checkpoint(size, root, signature, self.origin)
+        if self.remembered() is None and not newest.verify(self._key):  # which of the two it is, the signature tells
+            newest = Checkpoint(size, root, signature, LEGACY_ORIGIN)
+        return newest.under(self._key)
+
+    def vouched(self, connection: sqlite3.Connection, above: int = -1) -> Checkpoint:
+        """The newest checkpoint, or the newest that witnesses cosigned where that covers entry ``above``.
+
+        Raises IntegrityError for an empty log.
+        """
+        newest, cosigned = self.newest(connection), self.cosigned()
+        if newest is None:
+            raise IntegrityError("the log is empty")
+        if cosigned is None or above >= cosigned.size:
+            return newest
+        if newest.size < cosigned.size or log_tiles.view(connection, cosigned.size).root() != cosigned.root:
+            raise IntegrityError("the log is not the one that witnesses cosigned", remedy="run: salus verify")
+        return cosigned
+
+    def cosigned(self) -> Checkpoint | None:
+        """The newest checkpoint that witnesses cosigned, with their lines, as it is kept outside the store."""
+        path = self._vault.checkpoint_path.with_name("log.cosigned")
+        return Checkpoint.from_bytes(path.read_bytes()) if path.exists() else None
+
+    def keep_cosigned(self, checkpoint: Checkpoint) -> None:
+        """Keep a checkpoint with the cosignatures of witnesses."""
+        write_durably(self._vault.checkpoint_path.with_name("log.cosigned"), checkpoint.to_bytes())
 
     def entries(
         self, connection: sqlite3.Connection, *, topic: str = "", patient: str | None = None

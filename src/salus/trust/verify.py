@@ -17,12 +17,20 @@ from salus.errors import SalusError
 from salus.record import schema
 from salus.record.forgetting import ERASED
 from salus.record.store import Store
+from salus.trust import log_tiles
+from salus.trust.checkpoint import Checkpoint
 from salus.trust.gate import Grant
-from salus.trust.log import CONSENT, ROLLED_BACK, UNMARKED, Checkpoint, Log
-from salus.trust.merkle import Frontier, leaf_hash
+from salus.trust.log import CONSENT, ROLLED_BACK, UNMARKED, Log
+from salus.trust.merkle import Frontier, Tree, leaf_hash
 from salus.trust.quarantine import open_part
 from salus.trust.registry import TOPIC
 from salus.trust.vault import SYSTEM, Vault
+
+WAS_HELD = "somebody kept a checkpoint of"
+WAS_REMEMBERED = "was remembered outside the store"
+WAS_COSIGNED = "witnesses cosigned"
+SHORTER = (ROLLED_BACK, f"the log is shorter than the one that {WAS_COSIGNED}")
+"""What an older backup shows, and a person may accept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,8 @@ def verify(store: Store, vault: Vault, log: Log, held: Checkpoint | None = None)
     counts = {"entries": 0, "versions": 0, "blobs": 0}
     try:
         log.finish(store.connection)
-        marks = [mark for mark in (held, log.remembered()) if mark]  # before the snapshot, so that neither is ahead
+        seen = ((WAS_HELD, held), (WAS_REMEMBERED, log.remembered()), (WAS_COSIGNED, log.cosigned()))
+        marks = [(what, mark) for what, mark in seen if mark]  # before the snapshot, so that neither is ahead
         store.connection.execute("BEGIN")
         problems.extend(_file(store.connection))
         expected = _Expected({}, {}, {}, set(), _erased_numbers(log, store.connection))
@@ -106,7 +115,12 @@ def _pristine_schema() -> list[tuple[str, ...]]:
 
 
 def _log(
-    store: Store, vault: Vault, log: Log, marks: list[Checkpoint], expected: _Expected, counts: dict[str, int]
+    store: Store,
+    vault: Vault,
+    log: Log,
+    marks: list[tuple[str, Checkpoint]],
+    expected: _Expected,
+    counts: dict[str, int],
 ) -> Iterator[Problem]:
     connection = store.connection
     key = vault.house.public_key()
@@ -116,6 +130,7 @@ def _log(
     }
     last: dict[str, int] = {}
     frontier, signed = Frontier(), 0
+    leaves, origin = Tree(), log.origin
     rows = connection.execute(
         "SELECT l.n, l.pid, p.id, l.topic, l.commitment, l.entry FROM log_leaf l "
         "LEFT JOIN patient p ON p.pid = l.pid ORDER BY l.n"
@@ -132,20 +147,29 @@ def _log(
         last[name or ""] = n
         if n in expected.batches and signed != n:
             yield Problem(f"checkpoint {n}", "is missing")
-        frontier = frontier.append(leaf_hash(commitment))  # of the commitment: it holds also for what cannot be opened
+        leaf = leaf_hash(commitment)  # of the commitment: it holds also for what cannot be opened
+        frontier = frontier.append(leaf)
+        leaves.append(leaf)
         counts["entries"] += 1
         if row := kept.pop(frontier.size, None):
-            yield from _checkpoint(frontier, row, key)
+            yield from _checkpoint(frontier, row, origin, key)
             signed = frontier.size
-        for mark in marks:
+        for what, mark in marks:
             if mark.size == frontier.size and (mark.root != frontier.root() or not mark.verify(key)):
-                yield Problem(where, "the log is not the one that was remembered outside the store")
+                yield Problem(where, f"the log is not the one that {what}")
     if kept:
         yield Problem("log", "checkpoints without entries")
+    rows = connection.execute("SELECT level, tile, hashes FROM log_tile")
+    tiles = {(level, tile): hashes for level, tile, hashes in rows}
+    if tiles and tiles != log_tiles.expected(leaves):  # none yet: a store of before; the next entry makes them
+        yield Problem("log", "tiles that do not follow from the entries")
     if signed < frontier.size:
         yield Problem(f"checkpoint {frontier.size}", "is missing")
-    if any(mark.size > frontier.size for mark in marks):
-        yield Problem("log", ROLLED_BACK)
+    for what, mark in marks:
+        if mark.size > frontier.size:
+            yield Problem(
+                "log", ROLLED_BACK if what == WAS_REMEMBERED else f"the log is shorter than the one that {what}"
+            )
     if frontier.size and log.remembered() is None:
         yield Problem("log", UNMARKED)
 
@@ -184,11 +208,11 @@ def _erased_numbers(log: Log, connection: sqlite3.Connection) -> set[int]:
     return found
 
 
-def _checkpoint(frontier: Frontier, row: tuple[bytes, bytes, bytes], key: object) -> Iterator[Problem]:
+def _checkpoint(frontier: Frontier, row: tuple[bytes, bytes, bytes], origin: str, key: object) -> Iterator[Problem]:
     where = f"checkpoint {frontier.size}"
     if row[0] != frontier.root() or row[1] != frontier.to_bytes():
         yield Problem(where, "does not fit the entries")
-    elif not Checkpoint(frontier.size, row[0], row[2]).verify(key):  # type: ignore[arg-type]
+    elif not Checkpoint(frontier.size, row[0], row[2], origin).verify(key):  # type: ignore[arg-type]
         yield Problem(where, "is not signed by this house")
 
 

@@ -11,7 +11,6 @@ from salus.app.web_consents import own_patient
 from salus.app.web_visits import Visit
 from salus.careplan.report.plain import patient_page
 from salus.errors import InputError
-from salus.fhir import json
 from salus.web.asker import asker, inside
 from salus.web.pages import HEADERS, respond, text
 
@@ -48,8 +47,8 @@ async def proof(request: Request) -> Response:
     number = request.path_params["n"]
 
     def make(session: Session, _: Visit) -> bytes:
-        return json.dumps(dict(session.proof(own_patient(session), number)))
+        return session.proof(own_patient(session), number)
 
     found = await inside(request, make)
-    named = {"Content-Disposition": f'attachment; filename="salus-proof-{number}.json"'}
-    return Response(found, media_type="application/json", headers={**HEADERS, **named})
+    named = {"Content-Disposition": f'attachment; filename="salus-proof-{number}.txt"'}
+    return Response(found, media_type="text/plain; charset=utf-8", headers={**HEADERS, **named})
