@@ -8,6 +8,7 @@ from typing import Any
 
 from salus.app.house import House
 from salus.errors import InputError
+from salus.fhir.views import CATEGORIES
 from salus.intake import age, documents
 from salus.intake.attribute import Known, identifiers, same_person
 from salus.intake.batch import Batch, Clues
@@ -74,7 +75,7 @@ def _check_control_id(house: House, batch: Batch, owner: str) -> None:
 
 
 def _stored(house: House, owner: str) -> dict[str, Any] | None:
-    scope = Grant("intake", owner, "service", frozenset({"record"}), may_write=False, purpose="attribution")
+    scope = Grant("intake", owner, "service", frozenset(CATEGORIES), may_write=False, purpose="attribution")
     if not house.store.exists(scope):
         return None
     found = house.store.read(scope, ("Patient",))

@@ -69,7 +69,7 @@ def compose(chart: Chart, findings: Sequence[Finding], *, looked_at: Iterable[st
 
 def _held(chart: Chart, seen: Sequence[str]) -> tuple[str, ...]:
     """The kinds of data that are in the chart, of those in scope."""
-    there = {source.category for source, _ in chart.resources()}
+    there = {category for source, _ in chart.resources() for category in source.categories}
     return tuple(category for category in seen if category in there)
 
 

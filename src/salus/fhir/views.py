@@ -36,12 +36,20 @@ TAG_CATEGORY = "urn:salus:category"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One version of one resource. ``digest`` is the SHA-256 of its stored bytes, in hex."""
+    """One version of one resource. ``digest`` is the SHA-256 of its stored bytes, in hex.
+
+    ``category`` are the kinds of data that it tells of, the most telling first, joined by "+".
+    """
 
     ref: str
     version: int
     digest: str
     category: str = "record"
+
+    @property
+    def categories(self) -> frozenset[str]:
+        """The kinds of data that it tells of."""
+        return frozenset(self.category.split("+"))
 
 
 Body = Mapping[str, Any]
@@ -415,38 +423,14 @@ def _event_status(body: Body) -> str:
 
 
 def category_of(body: Body) -> str:
-    """Which kind of data a resource is.
+    """The most telling of the kinds of data that a resource is: see :mod:`salus.fhir.categories`."""
+    from salus.fhir import categories
 
-    Its salus kind tag decides; without one a report's or document's text is a note, what is coded as genetics is
-    genome, imaging is image, readings from home are signal, and everything else is record.
-    """
-    kind = next(iter(tags(body, TAG_KIND)), "").partition("/")[0]
-    if kind in ("genome", "image", "note"):
-        return kind
-    if kind in ("ecg", "signal") or "home" in tags(body, TAG_SETTING):
-        return "signal"
-    name = body.get("resourceType")
-    if name in _KIND_OF_TYPE:
-        return _KIND_OF_TYPE[str(name)]
-    sections = {c.code for element in dicts(body.get("category")) for c in codings(element)}
-    if sections & {"GE", "genomics", "genetics"}:
-        return "genome"
-    if sections & {"RAD", "imaging"}:
-        return "image"
-    return "note" if body.get("presentedForm") else "record"
-
-
-_KIND_OF_TYPE = {
-    "Patient": PERSON,
-    "ImagingStudy": "image",
-    "MolecularSequence": "genome",
-    "DocumentReference": "note",
-    "Composition": "note",
-    "ClinicalImpression": "note",
-}
+    return categories.category_of(body)
 
 
 def categories_of(body: Body) -> frozenset[str]:
-    """Every kind of data that a resource tells of: a finding carries those of all that it was drawn from."""
-    stated = tags(body, TAG_CATEGORY)
-    return frozenset(stated) if stated else frozenset({category_of(body)})
+    """Every kind of data that a resource tells of: see :mod:`salus.fhir.categories`."""
+    from salus.fhir import categories
+
+    return categories.categories_of(body)

@@ -178,7 +178,7 @@ class Finding:
     def categories(self) -> frozenset[str]:
         """The kinds of data of its whole read set: who may not see one of them may not see the finding."""
         found = frozenset(c for read in self.read_set for c in read.categories)
-        found |= frozenset(e.source.category for e in self.evidence)
+        found |= frozenset(c for e in self.evidence for c in e.source.categories)
         return found - {PERSON} if found else frozenset(CATEGORIES)
 
     def by(self, *, subject: str, method: str, version: str, parameters: str, reads: tuple[Read, ...]) -> Finding:

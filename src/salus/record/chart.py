@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 from salus.errors import IntegrityError, MethodError
 from salus.fhir import blobs, views
 from salus.fhir.blobs import Blob
+from salus.fhir.categories import categories_of, joined
 from salus.fhir.dates import Span
 from salus.fhir.medications import Medication, Unread, medication, modified, unread
 from salus.fhir.mentions import MENTIONING, Mention, mentions
@@ -125,7 +126,7 @@ class Chart:
         for number, body in enumerate(resources, 1):
             digest = hashlib.sha256(json.dumps(body)).hexdigest()
             ref = f"{body['resourceType']}/{body.get('id', number)}"
-            entries.append((Source(ref, 1, digest, views.category_of(body)), body))
+            entries.append((Source(ref, 1, digest, joined(categories_of(body))), body))
         store = dict(blobs or {})
 
         def load(address: str) -> bytes:
@@ -412,7 +413,8 @@ def _start(span: Span | None) -> datetime:
 
 def _categories(item: Any) -> frozenset[str]:
     source = getattr(item, "source", None)
-    return frozenset({source.category}) if source is not None else item.categories
+    found: frozenset[str] = source.categories if source is not None else item.categories
+    return found
 
 
 def _digest(result: Iterable[Any]) -> str:

@@ -16,14 +16,17 @@ from typing import Any
 
 from salus.errors import AccessError, InputError, IntegrityError, StoreError
 from salus.fhir import json
-from salus.fhir.views import PERSON, Body, Source, categories_of, category_of
-from salus.record import index, planner, schema
+from salus.fhir.categories import categories_of, joined
+from salus.fhir.views import PERSON, Body, Source
+from salus.record import index, kinds, planner, schema
 from salus.record.forgetting import ERASED
 from salus.record.protocols import Content, Journal, Scope, Sealer
 from salus.record.sealing import chunk_context, context, pack, unpack
 from salus.record.search import Clause
 
 CHUNK = 1 << 20
+KINDS_KEPT = 1 << 16
+"""Bodies of which an open store remembers the kinds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,26 @@ class Store:
         self._sealer = sealer
         self._journal = journal
         self._connection = schema.connect(path, create=create)
+        self._kinds: dict[bytes, frozenset[str]] = {}
+        if not kinds.told(self._connection):
+            self._tell_kinds()
+
+    def _tell_kinds(self) -> None:
+        """Work out which kinds of data every row tells of: in a store of before, or when the tables are others."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            kinds.tell(self._connection, self._opened)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+
+    def _opened(self, row: tuple[Any, ...]) -> Body | None:
+        try:
+            body: Body = self.open_row(*row).body
+        except IntegrityError:  # verify names it; until then it is of every kind
+            return None
+        return body
 
     def close(self) -> None:
         """Close the file."""
@@ -191,6 +214,7 @@ class Store:
             ).lastrowid
         if change.body is not None:
             self._insert_index(connection, rid, change.body)
+        kinds.keep(connection, pid, int(rid or 0), (change.type, change.id), change.body)
         tally.counts["deleted" if gone else "updated" if row else "created"] += 1
         tally.items.append([ref, version, mac.hex(), gone])
 
@@ -275,9 +299,9 @@ class Store:
         marks = f" AND type IN ({', '.join('?' * len(types))})" if types else ""
         marks += f" AND id IN ({', '.join('?' * len(ids))})" if ids else ""
         rows = self._connection.execute(
-            "SELECT type, id, version, updated, deleted, mac, body FROM resource "
-            f"WHERE pid = ? AND deleted = 0{marks} ORDER BY rid",
-            (self._pid(patient), *types, *ids),
+            "SELECT type, id, version, updated, deleted, mac, body, kinds FROM resource "
+            f"WHERE pid = ? AND deleted = 0 AND kinds & ? = 0{marks} ORDER BY rid",
+            (self._pid(patient), _withheld(scope), *types, *ids),
         )
         found = (self.open_row(patient, *row) for row in rows)
         return [s for s in found if _covers(scope, s.categories)]
@@ -289,9 +313,9 @@ class Store:
         patient = _one(scope)
         clause, values = planner.narrow(kind, clauses, ids, self._sealer.blind)
         rows = self._connection.execute(
-            "SELECT r.type, r.id, r.version, r.updated, r.deleted, r.mac, r.body FROM resource r "
-            f"WHERE r.pid = ? AND r.type = ? AND r.deleted = 0{clause} ORDER BY r.rid",
-            (self._pid(patient), kind, *values),
+            "SELECT r.type, r.id, r.version, r.updated, r.deleted, r.mac, r.body, r.kinds FROM resource r "
+            f"WHERE r.pid = ? AND r.type = ? AND r.deleted = 0 AND r.kinds & ? = 0{clause} ORDER BY r.rid",
+            (self._pid(patient), kind, _withheld(scope), *values),
         )
         for row in rows.fetchall():
             found = self.open_row(patient, *row)
@@ -314,29 +338,53 @@ class Store:
         patient = _one(scope)
         kind, _, name = ref.partition("/")
         row = self._connection.execute(
-            "SELECT rid, version, updated, deleted, mac, body FROM resource WHERE pid = ? AND type = ? AND id = ?",
-            (self._pid(patient), kind, name),
+            "SELECT rid, version, updated, deleted, mac, body, kinds FROM resource "
+            "WHERE pid = ? AND type = ? AND id = ? AND kinds & ? = 0",
+            (self._pid(patient), kind, name, _withheld(scope)),
         ).fetchone()
         if not row:
             return []
         older = self._connection.execute(
             "SELECT version, updated, deleted, mac, body FROM history WHERE rid = ? ORDER BY version", (row[0],)
         )
-        found = [self.open_row(patient, kind, name, *r) for r in [*older, row[1:]]]
+        mask = row[6]
+        found = [self.open_row(patient, kind, name, *each, mask) for each in (*older, row[1:6])]  # type: ignore[call-arg]
         return [s for s in found if _covers(scope, s.categories)]
 
     def open_row(
-        self, patient: str, kind: str, name: str, version: int, updated: str, deleted: int, mac: bytes, sealed: bytes
+        self,
+        patient: str,
+        kind: str,
+        name: str,
+        version: int,
+        updated: str,
+        deleted: int,
+        mac: bytes,
+        sealed: bytes,
+        mask: int = 0,
     ) -> Stored:
-        """Unseal one row. Raises IntegrityError when row and body do not belong together."""
+        """Unseal one row. ``mask`` are the kinds kept beside it, which are added to those of the body.
+
+        Raises IntegrityError when row and body do not belong together.
+        """
         ref = f"{kind}/{name}"
         data = unpack(self._sealer.unseal(patient, sealed, context(ref, version, updated, bool(deleted))))
         digest = hashlib.sha256(data)
         if self._sealer.mac(patient, digest.digest()) != mac:
             raise IntegrityError("a stored body is not the one that was logged", where=f"{kind} version {version}")
         body = json.loads(data) if data else {}
-        source = Source(ref, version, digest.hexdigest(), category_of(body))
-        return Stored(source, updated, bool(deleted), data, body, categories_of(body), mac)
+        found = self._kinds_of(mac, body) | (kinds.names(mask) if mask > 0 else frozenset())
+        source = Source(ref, version, digest.hexdigest(), joined(found))
+        return Stored(source, updated, bool(deleted), data, body, found, mac)
+
+    def _kinds_of(self, mac: bytes, body: Body) -> frozenset[str]:
+        """The kinds of a body, remembered by its keyed hash."""
+        found = self._kinds.get(mac)
+        if found is None:
+            if len(self._kinds) >= KINDS_KEPT:
+                self._kinds.clear()
+            found = self._kinds[mac] = categories_of(body)
+        return found
 
     def blob(self, scope: Scope, address: str) -> bytes:
         """A blob's bytes. Raises IntegrityError when a chunk is missing or changed."""
@@ -409,6 +457,11 @@ def _one(scope: Scope) -> str:
     if scope.patient in ("", "*"):
         raise AccessError("not allowed")
     return scope.patient
+
+
+def _withheld(scope: Scope) -> int:
+    """The bits of what the scope does not hold; of an empty scope, a bit that every row is compared with in vain."""
+    return kinds.ALL & ~kinds.bits(scope.categories)
 
 
 def _covers(scope: Scope, categories: frozenset[str]) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from salus.errors import SalusError
-from salus.record import schema
+from salus.record import kinds, schema
 from salus.record.forgetting import ERASED
 from salus.record.store import Store
 from salus.trust import log_tiles
@@ -274,12 +274,24 @@ def _body(store: Store, patient: str, row: list[object], rid: int | None) -> Ite
     found_spans = set(
         store.connection.execute("SELECT type, param, lo, hi FROM date_index WHERE rid = ?", (rid,)).fetchall()
     )
+    own, reach = store.connection.execute("SELECT own_kinds, kinds FROM resource WHERE rid = ?", (rid,)).fetchone()
+    targets = set(store.connection.execute("SELECT type, id FROM target WHERE rid = ?", (rid,)).fetchall())
+    if not stored.deleted and (
+        own != kinds.own_of(stored.body)
+        or targets != kinds.targets_in(stored.body)
+        or reach != kinds.reached(store.connection, store.number_of(_whole(patient)), rid)
+    ):
+        yield Problem(f"{kind} (row {rid})", "the kinds of data noted for it do not follow from its body")
     if found_tokens != {(kind, *t) for t in tokens} or found_spans != {(kind, *s) for s in spans}:
         yield Problem(f"{kind} (row {rid})", "its index rows do not follow from its body")
 
 
+def _whole(patient: str) -> Grant:
+    return Grant("verify", patient, "upkeep", frozenset(), may_write=False, purpose="upkeep")
+
+
 def _stray_index_rows(connection: sqlite3.Connection) -> Iterator[Problem]:
-    for table in ("token_index", "date_index"):
+    for table in ("token_index", "date_index", "target"):
         (stray,) = connection.execute(
             f"SELECT count(*) FROM {table} WHERE rid NOT IN (SELECT rid FROM resource)"
         ).fetchone()

@@ -232,7 +232,7 @@ class Library:
             ref=cited.source.ref,
             version=cited.source.version,
             digest=cited.source.digest,
-            category=cited.source.category,
+            category=cited.source.category.partition("+")[0],
             dated=span.text if span else "",
             said=_said(cited),
             elements=resources.elements(cited.body, cited.paths) if cited.body is not None and cited.paths else (),
