@@ -111,11 +111,15 @@ def _hex(text: str) -> bytes:
 @acting
 @click.pass_context
 def actor_list(ctx: click.Context, actor: str) -> None:
-    """Every actor."""
+    """Every actor, to an operator; to others themselves, and whom a patient can let in."""
     from salus.trust.vault import fingerprint
 
     with session(ctx, actor) as work:
+        own = work.actor
         for entry in work.house.registry.actors.values():
+            speaks = bool(own.patient) and entry.patient == own.patient
+            if own.kind != "operator" and entry.id != own.id and not speaks and entry.patient:
+                continue  # who is a patient here is nobody's business
             click.echo(f"{entry.id}  {entry.kind}  key {fingerprint(entry.public_key)}")
 
 

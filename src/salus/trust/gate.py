@@ -43,6 +43,18 @@ class Grant:
     leaf: int | None = None
 
 
+MAX_KEPT = 100_000
+"""Patients whose consents an open gate keeps in the form in which they are decided by."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a patient's consents amount to, as of the log entry that filed the newest of them."""
+
+    entry: int
+    standing: Standing
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Which categories are allowed, on which bases, by which consents."""
@@ -68,6 +80,7 @@ class Gate:
         self._registry = registry
         self._clock = clock
         self._charts = charts
+        self._kept: dict[str, _Kept] = {}
 
     def open_chart(
         self, actor: Actor, patient: str, purpose: str, at: datetime, findings: Sequence[FindingView] = ()
@@ -78,27 +91,40 @@ class Gate:
 
     def service_chart(self, patient: str, at: datetime) -> tuple[Chart, Grant]:
         """The chart for the house's own runner: all that the patient has not closed to processing."""
-        standing = self._standing(patient)
-        request = Request("service", "", "", "process", self._clock())
-        closed = {
-            c for c in CATEGORIES if consent.decide(standing.directives, replace(request, category=c))[0] == "deny"
-        }
-        allowed = frozenset() if standing.opaque else frozenset(CATEGORIES) - closed
+        allowed = self.processed(patient)
         grant = self._record("service", patient, "processing", Decision(allowed, ("service",), ()), may_write=True)
         return self.chart(grant, at), grant
 
+    def processed(self, patient: str) -> frozenset[str]:
+        """The kinds of data that the patient has not closed to processing."""
+        standing = self._standing(patient)
+        if standing.opaque:
+            return frozenset()
+        request = Request("service", "", "", "process", self._clock())
+        return frozenset(
+            c for c in CATEGORIES if consent.decide(standing.directives, replace(request, category=c))[0] != "deny"
+        )
+
+    def processing(self, patient: str) -> Grant:
+        """The scope of the house's own runner where what it reads goes to nobody who has not his own grant."""
+        return Grant("service", patient, "service", self.processed(patient), may_write=False, purpose="processing")
+
     def grant(self, actor: Actor, patient: str, purpose: str) -> Grant:
         """Decide whether ``actor`` may read, log it, and raise AccessError or return the grant."""
-        known = self._store.exists(_about(patient))
-        decision = self._decide(actor, patient, purpose) if known else Decision(frozenset(), (), ())
-        grant = self._record(actor.id, patient, purpose, decision, may_write=False)
+        grant = self._record(actor.id, patient, purpose, self._decide(actor, patient, purpose), may_write=False)
         if not grant.categories:
             raise NOT_RELEASED
         return grant
 
+    def refuse(self, actor: Actor, patient: str, what: str) -> AccessError:
+        """Log that ``actor`` was refused ``what`` with a record, and return the error, which tells nothing of it."""
+        self._record(actor.id, patient, what, Decision(frozenset(), (), ()), may_write=False)
+        return NOT_RELEASED
+
     def custodian(self, actor: Actor, patient: str) -> Grant:
         """The right of an operator or practitioner to write into a record without reading it. Raises AccessError."""
         if actor.kind not in ("operator", "practitioner"):
+            self.refuse(actor, patient, "filing")
             raise AccessError("only operators and practitioners may file data", remedy="use another --as")
         return self.custody(actor.id, patient)
 
@@ -109,7 +135,7 @@ class Gate:
     def own_consent(self, actor: Actor, patient: str) -> Grant:
         """The right to file a consent: the patient, a proxy, or witnessing staff; the signature is checked besides."""
         if actor.kind == "organisation" or (actor.kind in ("patient", "proxy") and actor.patient != patient):
-            raise NOT_RELEASED
+            raise self.refuse(actor, patient, "consent")
         return Grant(actor.id, patient, "self", frozenset(), may_write=True, purpose="consent")
 
     def own_data(self, actor: Actor, patient: str) -> Grant:
@@ -119,7 +145,7 @@ class Gate:
             or actor.patient != patient
             or not self._store.exists(_about(patient))
         ):
-            raise NOT_RELEASED
+            raise self.refuse(actor, patient, "own data")
         return Grant(actor.id, patient, "self", frozenset(), may_write=True, purpose="own data")
 
     def note_comparison(self, actor: Actor, patient: str) -> None:
@@ -141,11 +167,13 @@ class Gate:
 
     def _record(self, actor: str, patient: str, purpose: str, decision: Decision, *, may_write: bool) -> Grant:
         """One leaf for one decision, before any data leave."""
+        known = self._store.exists(_about(patient))
         entry = {
             "reason": "access",
             "decision": "permit" if decision.categories else "deny",
             "actor": actor,
-            "patient": patient,
+            # a name that nobody has here is not kept: it may be somebody's one day, and stays when he is erased
+            "patient": patient if known else "",
             "purpose": purpose,
             "bases": list(decision.bases),
             "consents": list(decision.consents),
@@ -153,7 +181,7 @@ class Gate:
             "at": dates.write(self._clock()),
         }
         with self._store.transaction(self.house(actor, may_write=True)) as connection:
-            owner = patient if self._store.exists(_about(patient)) else SYSTEM
+            owner = patient if known else SYSTEM
             leaf = self._log.append(connection, owner, "access", entry)
         return Grant(
             actor,
@@ -195,9 +223,18 @@ class Gate:
         return [(s.body, ignored.get(s.source.ref, "in force")) for s in stored if s.source.ref.startswith("Consent/")]
 
     def _standing(self, patient: str) -> Standing:
-        if not self._store.exists(_about(patient)):
-            return Standing()
-        return self._evaluate(patient, self._consents(patient))
+        """What the patient's consents amount to, worked out once for each decision that is filed."""
+        newest = self._log.newest_filed(self._store.connection, patient)
+        kept = self._kept.get(patient)
+        if kept is not None and kept.entry == newest:
+            return kept.standing
+        known = self._store.exists(_about(patient))
+        standing = self._evaluate(patient, self._consents(patient)) if known else Standing()
+        if known:
+            if len(self._kept) >= MAX_KEPT:
+                self._kept.clear()
+            self._kept[patient] = _Kept(newest, standing)
+        return standing
 
     def consent_head(self, patient: str) -> str:
         """The digest of the patient's newest consent, which the next one names; of none, one that tells nothing."""

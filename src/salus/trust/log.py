@@ -197,6 +197,14 @@ class Log:
                 self._vault.confirm_consent(patient)
         return self._vault.newest_consent(patient)
 
+    def newest_filed(self, connection: sqlite3.Connection, patient: str) -> int:
+        """The entry that filed the patient's newest consent, -1 for none: as it stands in the store."""
+        (n,) = connection.execute(
+            "SELECT max(l.n) FROM log_leaf l JOIN patient p ON p.pid = l.pid WHERE p.id = ? AND l.topic = ?",
+            (patient, CONSENT),
+        ).fetchone()
+        return -1 if n is None else int(n)
+
     def nothing_filed(self, patient: str) -> str:
         """What stands for the digest of a consent before the first: random to others, the same for who is not here."""
         return hashlib.sha256(self._vault.blind(f"no consent\0{patient}")).hexdigest()
