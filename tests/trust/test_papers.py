@@ -9,8 +9,10 @@ import pytest
 from salus.app.session import Session
 from salus.errors import AccessError, InputError
 from salus.trust import consent, consent_drafts, consent_signatures
-from salus.trust.consent import Directive, Provision, Request
+from salus.trust.consent import Directive, Request
+from salus.trust.datatypes import identifier
 from salus.trust.identity import Actor, Identity
+from salus.trust.provisions import ConsentForm, Provision
 from tests.conftest import AT
 from tests.trust.test_gate import deny, fill, leaves, look
 
@@ -249,13 +251,12 @@ def test_ten_thousand_histories_equal_the_plain_model():
                 f"Consent/{s.order}",
                 1,
                 AT - timedelta(days=dice.randint(0, 3)),
-                Provision(
-                    s.answer,
-                    frozenset({s.actor} - {None}),
-                    frozenset(),
-                    frozenset({s.category} - {None}),
-                    frozenset(),
-                    (None, None),
+                ConsentForm(
+                    Provision(
+                        s.answer,
+                        frozenset({identifier(consent_drafts.ACTOR_SYSTEM, s.actor)} if s.actor else ()),
+                        categories=frozenset({s.category} - {None}),
+                    )
                 ),
                 s.order,
                 s.signer,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,13 +18,14 @@ from salus.errors import AccessError, InputError, StoreError
 from salus.fhir import dates
 from salus.findings import registry as methods
 from salus.record.chart import Chart
-from salus.record.forgetting import compact
+from salus.record.forgetting import PATIENCE, compact, strip
 from salus.record.store import Store
+from salus.terminology.naming import names_by
 from salus.trust import erasure, quarantine
 from salus.trust import registry as state
+from salus.trust.checkpoint import Checkpoint
 from salus.trust.gate import Gate
 from salus.trust.identity import Actor, Identity, verify_signature
-from salus.trust.checkpoint import Checkpoint
 from salus.trust.log import Log
 from salus.trust.proposals import Proposal
 from salus.trust.vault import SYSTEM, Vault
@@ -64,7 +65,7 @@ class House:
         self.registry = state.load(self.log, self.store.connection)
         self.terminology = terminology_of(configuration)
         charts = partial(Chart, terminology=self.terminology)
-        self.gate = Gate(self.store, self.log, self.registry, clock, charts)
+        self.gate = Gate(self.store, self.log, self.registry, clock, charts, names_by(self.terminology))
         if checked:
             acts.settle(self)
 
@@ -201,16 +202,45 @@ class House:
     # ---- quarantine
 
     def quarantined(self) -> list[Mapping[str, Any]]:
-        """The log entries of everything in quarantine: number, time, reason."""
-        entries = self.log.entries(self.store.connection, topic=state.TOPIC, patient=SYSTEM)
-        return [e.content for e in entries if e.content["reason"] == "quarantined"]
+        """The log entries of everything that lies in quarantine: number, time, reason."""
+        held = quarantine.held(self.store)
+        kept = (e for e in quarantine.entries(self.store, self.log) if e["reason"] == quarantine.KEPT)
+        return [entry for entry in kept if entry["n"] in held]
 
     def release(self, number: int, by: str) -> bytes:
         """The bytes kept under ``number``; that they were handed out is logged."""
-        if number not in {entry["n"] for entry in self.quarantined()}:
-            raise InputError(f"nothing lies in quarantine under {number}", remedy="salus quarantine list")
+        self._check_quarantined(number)
         self.note(by, {"reason": "quarantine-released", "n": number})
         return quarantine.release(self.store, self.vault, number)
+
+    def assign_quarantined(self, number: int, patient: str, by: str) -> None:
+        """Note whose a source is: it is destroyed with the patient, at the latest. Raises InputError, AccessError."""
+        self._check_quarantined(number)
+        pid = self.store.number_of(self.gate.custody(by, patient))
+        self.note(by, {"reason": quarantine.ASSIGNED, "n": number, "pid": pid})
+
+    def destroy_quarantined(self, number: int, by: str) -> bool:
+        """Destroy a source for good. Returns whether the file was written anew without its bytes."""
+        self._check_quarantined(number)
+        return self._destroy_quarantined([number], by, "by an operator")
+
+    def expire_quarantine(self, by: str = "house", days: int = quarantine.DAYS) -> list[int]:
+        """Destroy what has lain in quarantine for ``days``. Returns the numbers."""
+        numbers = quarantine.expired(self.store, self.log, self.clock(), days)
+        if numbers:
+            self._destroy_quarantined(numbers, by, f"after {days} days")
+        return numbers
+
+    def _check_quarantined(self, number: int) -> None:
+        if number not in quarantine.held(self.store):
+            raise InputError(f"nothing lies in quarantine under {number}", remedy="salus quarantine list")
+
+    def _destroy_quarantined(self, numbers: Sequence[int], by: str, why: str) -> bool:
+        scope = self.gate.house(by, may_write=True)
+        self.vault.shred(*map(quarantine.key_name, numbers))
+        quarantine.blank(self.store, self.log, scope, numbers, why, self.time())
+        self._heard = self.log.newest_of(self.store.connection, state.TOPIC)
+        return self._compact(by)
 
     # ---- erasure
 
@@ -225,21 +255,60 @@ class House:
         scope = self.gate.house(by, may_write=True)
         for actor in [a for a in self.registry.actors.values() if a.patient == patient]:
             self.note(by, {"reason": "actor-removed", "id": actor.id})
+        gone = quarantine.left(self.store, self.vault)
+        quarantine.blank(self.store, self.log, scope, gone, "with its patient", self.time())
         decided = {k: act[k] for k in ("proposal", "second") if act and k in act}
         content = erasure.delete(self.store, self.log, scope, patient, request, self.time(), decided)
-        self.registry.apply(self.log.newest_of(self.store.connection, state.TOPIC), content)
-        return {**content, "compacted": compact(self.store.connection, scope)}
+        n = self.log.newest_of(self.store.connection, state.TOPIC)
+        self.registry.apply(n, content)
+        erasure.remember(self._erased, self.vault, patient, n)
+        return {**content, "compacted": self._compact(by)}
 
     def erase(self, pid: int, by: str, act: Mapping[str, Any]) -> Mapping[str, Any]:
         """Erase the patient under a number of the store: the key first, then the rest. Returns the house's entry."""
+        from salus.app.erasure import forget_queued  # which knows houses
+
         patient = self.store.patient_of(self.gate.house(by), pid)
-        self.vault.shred(patient)
+        forget_queued(self, patient)
+        sources = quarantine.assigned(self.store, self.log, pid)
+        self.vault.shred(patient, *map(quarantine.key_name, sources))
         return self.erase_shredded(patient, by, act.get("request"), act)
 
     def complete_erasures(self) -> None:
         """Complete erasures that were interrupted, or are not yet in a restored backup."""
         for patient in erasure.left(self.store, self.vault, self.gate.house("house")):
             self.erase_shredded(patient, "house")
+        if gone := quarantine.left(self.store, self.vault):
+            scope = self.gate.house("house", may_write=True)
+            quarantine.blank(self.store, self.log, scope, gone, "its key was destroyed before", self.time())
+            self._compact("house")
+        self._compact_if_due()
+
+    def tidy(self) -> None:
+        """What is due whenever the house is opened: quarantine that has expired, a file that could not be compacted."""
+        self.expire_quarantine()
+        self._compact_if_due()
+
+    @property
+    def _erased(self) -> Path:
+        return self.configuration.store / erasure.LIST
+
+    @property
+    def _uncompacted(self) -> Path:
+        return self.configuration.store / "uncompacted"
+
+    def _compact_if_due(self) -> None:
+        if self._uncompacted.exists():
+            self._compact("house", patience=0)
+
+    def _compact(self, by: str, patience: float = PATIENCE) -> bool:
+        """Write the store's file anew; where others hold it, leave word that it has to be done."""
+        done = compact(self.store.connection, self.gate.house(by, may_write=True), patience=patience)
+        if done:
+            self._uncompacted.unlink(missing_ok=True)
+        else:
+            self._uncompacted.touch(mode=0o600)
+        return done
 
     # ---- upkeep
 
@@ -257,29 +326,40 @@ class House:
         self.note(by, {"reason": "mark-settled", "mark": mark.size if mark else None})
 
     def backup(self, target: Path, actor: str) -> None:
-        """A consistent copy of the store (not of the keys) at ``target``."""
+        """A consistent copy of the store at ``target``, without keys and search indexes (a restore makes these)."""
         if target.exists():
             raise StoreError("there is a file already", where=str(target), remedy="name another")
         if not target.parent.is_dir():
             raise StoreError("there is no such folder", where=str(target.parent), remedy="make it first")
-        self.store.backup(self.gate.house(actor), target)
+        part = target.with_name(f".{target.name}.part")
+        try:
+            part.touch(mode=0o600)
+            self.store.backup(self.gate.house(actor), part)
+            strip(part)
+            part.rename(target)
+        finally:
+            part.unlink(missing_ok=True)
 
     @staticmethod
-    def restore(configuration: Configuration, source: Path, *, accept_loss: bool = False) -> Report:
-        """Put a backup in the place of a missing store and verify it.
+    def restore(
+        configuration: Configuration, source: Path, *, accept_loss: bool = False, erased: Path | None = None
+    ) -> Report:
+        """Put a backup in the place of a missing store, erase again who was erased since, and verify it.
 
         A backup older than the last checkpoint has lost what came after: that is refused unless ``accept_loss``, which
-        is then itself written into the log. Raises StoreError, and leaves nothing behind, when it does not verify.
+        is then itself written into the log. ``erased`` is a list of erasures that was kept elsewhere; the one in the
+        folder of the store counts as well. Raises StoreError, and leaves nothing behind, when it does not verify.
         """
         if configuration.store_file.exists():
             raise StoreError("there is a store already", where=str(configuration.store), remedy="move it away first")
-        if not source.is_file():
-            raise StoreError("no such backup", where=str(source))
+        for named in (source, *([erased] if erased else ())):
+            if not named.is_file():
+                raise StoreError("no such file", where=str(named))
         configuration.store.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             shutil.copyfile(source, configuration.store_file)
             with House(configuration, checked=False) as house:
-                return house._check_restored(accept_loss)
+                return house._check_restored(accept_loss, erased)
         except StoreError as error:
             _remove_store(configuration)
             raise StoreError(f"not a backup that can be put in place: {error.what}", where=str(source)) from error
@@ -287,24 +367,30 @@ class House:
             _remove_store(configuration)
             raise
 
-    def _check_restored(self, accept_loss: bool) -> Report:
+    def _check_restored(self, accept_loss: bool, erased: Path | None) -> Report:
         mark = self.log.remembered()
-        scope = self.gate.house("house")
+        scope = self.gate.house("house", may_write=True)
         former = erasure.former(self.store, self.vault, self.log, scope)
-        erased_since = [*erasure.left(self.store, self.vault, scope), *former]
+        told = erasure.remembered(self._erased, self.vault) | (erasure.remembered(erased, self.vault) if erased else {})
+        again = [p for p in erasure.listed(self.store, self.vault, told, scope) if p not in former]
+        destroyed = quarantine.left(self.store, self.vault)
+        replayed = bool(again or former or destroyed or erasure.left(self.store, self.vault, scope))
         try:
-            if erased_since:
+            if replayed:
                 self._older(accept_loss)
+                if again:
+                    self.vault.shred(*again)
                 self.complete_erasures()
                 for patient in former:
                     self.erase_shredded(patient, "house")
+            erasure.reindex(self.store, scope)
             report = self.verify()
             others = [p for p in report.problems if p.what not in SHORTER]
             if others:
                 raise StoreError(f"the backup does not verify: {others[0].what}", where=others[0].where)
             if report.problems:
                 self._older(accept_loss)
-            if erased_since or report.problems:
+            if replayed or report.problems:
                 self.note("house", {"reason": "restored", "entries": report.entries})
             return self.verify()
         except BaseException:

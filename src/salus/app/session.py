@@ -96,7 +96,7 @@ class Session(Consents):
         found, refresh, processed = self._current(patient, at, progress)
         scope = _narrow(grant, grant.categories - frozenset(without))
         chart = self.house.gate.chart(scope, at)
-        if not processed <= scope.categories:
+        if not processed <= scope.categories or scope.hidden:
             found = self._drawn_from(_narrow(scope, scope.categories & processed), at, found)
             refresh = Refresh(refresh.failures, refresh.refused, ())  # what changed in the rest is not told
         inputs = {m.id: frozenset(m.inputs) for m in self.methods()[0]}
@@ -109,7 +109,7 @@ class Session(Consents):
         They are worked out anew from what is released, as if the rest did not exist, and are not kept.
         """
         processed = self.house.gate.processed(grant.patient)
-        if processed <= grant.categories:
+        if processed <= grant.categories and not grant.hidden:
             return None
         scope = self.house.gate.processing(grant.patient)
         stored = [f for _, f in self._stored_findings(scope)]

@@ -73,7 +73,7 @@ class Consents:
         witness = signers[0].kind not in OWN
         if witness and directive.dated > self.house.clock() + PRESENT:
             raise InputError("a paper is dated when it was signed, not ahead", where="Consent.dateTime")
-        if body["status"] == "active" and (fault := consent.witness_fault(directive.root, directive.dated, signers)):
+        if body["status"] == "active" and (fault := consent.witness_fault(directive, signers)):
             raise InputError(fault, remedy="let the patient sign, or a second witness: salus consent countersign")
 
     def _check_earlier(self, patient: str, body: Body, signers: Sequence[Actor]) -> None:

@@ -67,6 +67,11 @@ def category_of(body: Body) -> str:
     return main_of(categories_of(body))
 
 
+def is_type(name: str) -> bool:
+    """True for the name of a type of resource of FHIR R4."""
+    return name in _said_in("types")
+
+
 def joined(categories: Kinds) -> str:
     """Kinds as one text, the most telling first: "genome+record"."""
     return "+".join(c for c in _SPECIFIC if c in categories)

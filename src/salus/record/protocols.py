@@ -35,6 +35,11 @@ class Scope(Protocol):
         ...
 
     @property
+    def hidden(self) -> frozenset[str]:
+        """Resources ("Type/id") that are withheld although their kinds may be read."""
+        ...
+
+    @property
     def may_write(self) -> bool: ...
 
 

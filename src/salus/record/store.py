@@ -303,7 +303,7 @@ class Store:
             f"WHERE pid = ? AND deleted = 0 AND kinds & ? = 0{marks} ORDER BY rid",
             (self._pid(patient), _withheld(scope), *types, *ids),
         )
-        found = (self.open_row(patient, *row) for row in rows)
+        found = (self.open_row(patient, *row) for row in rows if f"{row[0]}/{row[1]}" not in scope.hidden)
         return [s for s in found if _covers(scope, s.categories)]
 
     def search(
@@ -318,6 +318,8 @@ class Store:
             (self._pid(patient), kind, _withheld(scope), *values),
         )
         for row in rows.fetchall():
+            if f"{row[0]}/{row[1]}" in scope.hidden:
+                continue
             found = self.open_row(patient, *row)
             if _covers(scope, found.categories) and all(c.matches(found.body) for c in clauses):
                 yield found
@@ -342,7 +344,7 @@ class Store:
             "WHERE pid = ? AND type = ? AND id = ? AND kinds & ? = 0",
             (self._pid(patient), kind, name, _withheld(scope)),
         ).fetchone()
-        if not row:
+        if not row or ref in scope.hidden:
             return []
         older = self._connection.execute(
             "SELECT version, updated, deleted, mac, body FROM history WHERE rid = ? ORDER BY version", (row[0],)

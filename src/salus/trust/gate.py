@@ -12,7 +12,8 @@ from datetime import datetime
 
 from salus.errors import AccessError, IntegrityError
 from salus.fhir import dates
-from salus.fhir.views import CATEGORIES, Body
+from salus.fhir.categories import targets_of
+from salus.fhir.views import CATEGORIES, PERSON, Body, Names, no_names
 from salus.record.chart import Chart, FindingView
 from salus.record.store import Store, Stored
 from salus.trust import consent
@@ -21,6 +22,7 @@ from salus.trust.consent_drafts import digest
 from salus.trust.consent_signatures import signature_ref
 from salus.trust.identity import Actor
 from salus.trust.log import CONSENT, Log
+from salus.trust.policy import Rule
 from salus.trust.registry import Registry
 from salus.trust.vault import SYSTEM
 
@@ -41,6 +43,7 @@ class Grant:
     may_write: bool
     purpose: str
     leaf: int | None = None
+    hidden: frozenset[str] = frozenset()
 
 
 MAX_KEPT = 100_000
@@ -62,10 +65,16 @@ class Decision:
     categories: frozenset[str]
     bases: tuple[str, ...]
     consents: tuple[str, ...]
+    hidden: frozenset[str] = frozenset()
+    """Resources that the patient withholds although their kinds are allowed."""
 
 
 class Gate:
-    """Decides over one store. ``charts`` makes the charts that it opens (the house says with which terminology)."""
+    """Decides over one store.
+
+    ``charts`` makes the charts that it opens and ``names`` tells what codes stand for (the house says by which
+    terminology).
+    """
 
     def __init__(
         self,
@@ -74,12 +83,14 @@ class Gate:
         registry: Registry,
         clock: Callable[[], datetime],
         charts: Callable[..., Chart] = Chart,
+        names: Names = no_names,
     ) -> None:
         self._store = store
         self._log = log
         self._registry = registry
         self._clock = clock
         self._charts = charts
+        self._names = names
         self._kept: dict[str, _Kept] = {}
 
     def open_chart(
@@ -91,8 +102,8 @@ class Gate:
 
     def service_chart(self, patient: str, at: datetime) -> tuple[Chart, Grant]:
         """The chart for the house's own runner: all that the patient has not closed to processing."""
-        allowed = self.processed(patient)
-        grant = self._record("service", patient, "processing", Decision(allowed, ("service",), ()), may_write=True)
+        decision = Decision(self.processed(patient), ("service",), (), self._closed(patient))
+        grant = self._record("service", patient, "processing", decision, may_write=True)
         return self.chart(grant, at), grant
 
     def processed(self, patient: str) -> frozenset[str]:
@@ -107,7 +118,44 @@ class Gate:
 
     def processing(self, patient: str) -> Grant:
         """The scope of the house's own runner where what it reads goes to nobody who has not his own grant."""
-        return Grant("service", patient, "service", self.processed(patient), may_write=False, purpose="processing")
+        return Grant(
+            "service",
+            patient,
+            "service",
+            self.processed(patient),
+            may_write=False,
+            purpose="processing",
+            hidden=self._closed(patient),
+        )
+
+    def _closed(self, patient: str) -> frozenset[str]:
+        """Single resources that the patient has closed to processing, within kinds that are not closed."""
+        standing = self._standing(patient)
+        request = Request("service", "", "", "process", self._clock())
+        return self._withheld(patient, standing, request, lambda category, answer: answer != "deny")
+
+    def _withheld(
+        self, patient: str, standing: Standing, request: Request, allowed: Callable[[str, str | None], bool]
+    ) -> frozenset[str]:
+        """The resources of which a part of some consent speaks and that are not allowed, with those that lead to them.
+
+        ``allowed`` says by kind of data and answer. Most consents speak of whole kinds: then nothing is opened.
+        """
+        directives = standing.directives
+        if not any(consent.is_partial(directives, replace(request, category=c)) for c in CATEGORIES):
+            return frozenset()
+        found = self._store.read(replace(_about(patient), categories=frozenset(CATEGORIES)))
+        hidden: set[str] = set()
+        for stored in found:
+            for category in stored.categories - {PERSON}:
+                asked = replace(request, category=category)
+                answer = consent.decide_on(directives, asked, stored.body, self._names)
+                if not allowed(category, answer):
+                    hidden.add(stored.source.ref)
+        leading = {s.source.ref: set(targets_of(s.body)) for s in found}
+        while more := {ref for ref, targets in leading.items() if ref not in hidden and targets & hidden}:
+            hidden |= more
+        return frozenset(hidden)
 
     def grant(self, actor: Actor, patient: str, purpose: str) -> Grant:
         """Decide whether ``actor`` may read, log it, and raise AccessError or return the grant."""
@@ -191,6 +239,7 @@ class Gate:
             may_write,
             purpose,
             leaf,
+            decision.hidden,
         )
 
     def _decide(self, actor: Actor, patient: str, purpose: str) -> Decision:
@@ -201,18 +250,29 @@ class Gate:
         allowed: set[str] = set()
         bases: dict[str, None] = {}
         refs: dict[str, None] = {}
+        by_policy = {c: self._rules(actor, patient, replace(request, category=c)) for c in CATEGORIES}
         for category in CATEGORIES:
             answer, directive = consent.decide(standing.directives, replace(request, category=category))
             if answer == "permit" and directive:
                 allowed.add(category)
                 bases["consent"] = refs[f"{directive.ref}/{directive.version}"] = None
-                continue
-            for policy in self._registry.policies.values():
-                for rule in policy.match(actor.id, patient, purpose, category, request.at):
-                    if (answer != "deny" and not standing.opaque) or rule.overrides_denial:
-                        allowed.add(category)
-                        bases[rule.basis] = None
-        return Decision(frozenset(allowed), tuple(bases), tuple(refs))
+            elif rules := _standing_rules(by_policy[category], answer, standing.opaque):
+                allowed.add(category)
+                bases.update(dict.fromkeys(rule.basis for rule in rules))
+
+        def allows(category: str, answer: str | None) -> bool:
+            return answer == "permit" or bool(_standing_rules(by_policy[category], answer, standing.opaque))
+
+        hidden = self._withheld(patient, standing, request, allows) if allowed else frozenset()
+        return Decision(frozenset(allowed), tuple(bases), tuple(refs), hidden)
+
+    def _rules(self, actor: Actor, patient: str, request: Request) -> list[Rule]:
+        """The rules of policies that speak of a request."""
+        return [
+            rule
+            for policy in self._registry.policies.values()
+            for rule in policy.match(actor, patient, request.purpose, request.category, request.at)
+        ]
 
     def standing(self, grant: Grant) -> list[tuple[Body, str]]:
         """The patient's consents that ``grant`` covers, each with "in force" or why it decides nothing."""
@@ -289,6 +349,11 @@ class Gate:
                 remedy="the patient must look at the consents and decide anew: salus consent list, revoke, give",
             )
         return filed
+
+
+def _standing_rules(rules: Sequence[Rule], answer: str | None, opaque: bool) -> list[Rule]:
+    """The rules that hold against what the patient says: a denial, or what may be one, takes one that overrides it."""
+    return [rule for rule in rules if (answer != "deny" and not opaque) or rule.overrides_denial]
 
 
 def _about(patient: str) -> Grant:

@@ -40,8 +40,8 @@ class Policy:
     end: Span | None
     rules: tuple[Rule, ...]
 
-    def match(self, actor: str, patient: str, purpose: str, category: str, at: datetime) -> list[Rule]:
-        """The rules that speak of this request."""
+    def match(self, actor: Actor, patient: str, purpose: str, category: str, at: datetime) -> list[Rule]:
+        """The rules that speak of this request. A pattern stands for practitioners; anybody else is named."""
         if at < self.start.start or (self.end and at >= self.end.end):
             return []
         return [
@@ -49,9 +49,14 @@ class Policy:
             for r in self.rules
             if purpose in r.purposes
             and category in r.categories
-            and any(fnmatchcase(actor, pattern) for pattern in r.actors)
+            and any(_means(pattern, actor) for pattern in r.actors)
             and any(fnmatchcase(patient, pattern) for pattern in r.patients)
         ]
+
+
+def _means(pattern: str, actor: Actor) -> bool:
+    """True where a rule's actor is this one. "*" does not mean the operator who filed the policy, nor a patient."""
+    return pattern == actor.id or (actor.kind == "practitioner" and fnmatchcase(actor.id, pattern))
 
 
 def signed_bytes(document: Body) -> bytes:
