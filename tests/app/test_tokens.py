@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -13,9 +14,10 @@ import jwt
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from salus.app import tokens as module
 from salus.app.refusals import NotSignedIn
 from salus.app.session import Session
-from salus.app.tokens import TOKEN_LIFE, Tokens, assertion
+from salus.app.tokens import MAX_TOKENS_EACH, TOKEN_LIFE, Tokens, TooManySignIns, assertion
 from salus.errors import AccessError
 from salus.trust.identity import Identity
 from tests.conftest import AT
@@ -130,3 +132,80 @@ def test_a_token_ends_with_its_time_with_its_actor_and_with_signing_out(ward):
     for call in (lambda: tokens.actor(ward.house, third), fresh, lambda: tokens.actor(ward.house, "ü")):
         with pytest.raises(NotSignedIn):
             call()
+
+
+def test_who_signs_in_without_end_ends_only_his_own_oldest_tokens(ward):
+    tokens = Tokens(AT)
+    doctor = tokens.exchange(ward.house, assertion(ward.clinician, ADDRESS, AT), ADDRESS).value
+    values = [tokens.exchange(ward.house, assertion(ward.patient, ADDRESS, AT), ADDRESS).value for _ in range(60)]
+    for value in values[:-MAX_TOKENS_EACH]:
+        with pytest.raises(NotSignedIn):
+            tokens.look(value, AT)
+    assert [tokens.look(value, AT).actor for value in values[-MAX_TOKENS_EACH:]] == ["pat"] * MAX_TOKENS_EACH
+    used = tokens.exchange(ward.house, assertion(ward.patient, ADDRESS, AT), ADDRESS).value
+    for _ in range(MAX_TOKENS_EACH + 5):
+        tokens.look(used, AT)
+        tokens.exchange(ward.house, assertion(ward.patient, ADDRESS, AT), ADDRESS)
+    assert tokens.look(used, AT).actor == "pat"
+    assert tokens.actor(ward.house, doctor)[0].id == "dr-lee"
+    assert len(tokens._kept) == MAX_TOKENS_EACH + 1
+
+
+def test_the_assertions_of_one_actor_that_are_remembered_are_bounded_and_another_may_come_in(ward, monkeypatch):
+    monkeypatch.setattr(module, "MAX_SEEN_EACH", 3)
+    tokens = Tokens(AT)
+    for _ in range(3):
+        tokens.authenticate(ward.house, assertion(ward.patient, ADDRESS, AT), ADDRESS)
+    with pytest.raises(TooManySignIns, match="too many assertions"):
+        tokens.authenticate(ward.house, assertion(ward.patient, ADDRESS, AT), ADDRESS)
+    tokens.authenticate(ward.house, assertion(ward.clinician, ADDRESS, AT), ADDRESS)
+    ward.time += module.ASSERTION_LIFE + module.LEEWAY
+    tokens.authenticate(ward.house, assertion(ward.patient, ADDRESS, ward.time), ADDRESS)
+
+
+def test_who_fails_too_often_waits_and_keeps_nobody_else_waiting(ward):
+    tokens, wrong = Tokens(AT), Identity.generate("pat")
+
+    def come(identity, origin):
+        return tokens.exchange(ward.house, assertion(identity, ADDRESS, ward.time), ADDRESS, origin=origin)
+
+    for _ in range(20):
+        with pytest.raises(NotSignedIn):
+            come(wrong, "there")
+    with pytest.raises(TooManySignIns, match="attempts"):
+        come(ward.patient, "there")
+    assert come(ward.patient, "here").value  # the same actor from elsewhere
+    assert come(ward.clinician, "there").value  # another actor from there
+    assert come(ward.patient, "").value  # behind a proxy no place is known, and none counts
+    ward.time += timedelta(seconds=61)
+    assert come(ward.patient, "there").value
+    for _ in range(2):
+        with pytest.raises(NotSignedIn) as refused:
+            come(wrong, "there")
+    assert not isinstance(refused.value, TooManySignIns)  # what went well made the failures before it forgotten
+
+
+def test_an_unknown_name_is_refused_in_the_same_words_and_steps_as_a_wrong_signature(ward, monkeypatch):
+    tokens, steps = Tokens(AT), []
+    decode = jwt.decode
+    monkeypatch.setattr(jwt, "decode", lambda *a, **k: steps.append(len(a)) or decode(*a, **k))
+    told = []
+    for name in ("dr-lee", "nobody"):
+        for origin_attempt in range(12):
+            steps.clear()
+            with pytest.raises(NotSignedIn) as refused:
+                tokens.exchange(ward.house, assertion(Identity.generate(name), ADDRESS, AT), ADDRESS, origin="there")
+            told.append((name, origin_attempt, type(refused.value), str(refused.value), tuple(steps)))
+    known = [t[1:] for t in told if t[0] == "dr-lee"]
+    unknown = [t[1:] for t in told if t[0] == "nobody"]
+    assert known == unknown
+    assert known[0][3] == (1, 2)  # read, and held against a key
+
+
+def test_looking_up_a_token_needs_no_house_and_knows_its_end(ward):
+    tokens = Tokens(AT)
+    value = tokens.exchange(ward.house, assertion(ward.patient, ADDRESS, AT), ADDRESS, "system/*.rs").value
+    found = tokens.look(value, AT + TOKEN_LIFE - timedelta(seconds=1))
+    assert (found.actor, found.public_key, found.scope) == ("pat", ward.patient.public_key, "system/*.rs")
+    with pytest.raises(NotSignedIn):
+        tokens.look(value, AT + TOKEN_LIFE)

@@ -59,7 +59,7 @@ def test_every_answer_carries_the_headers(front):
 
 
 def test_bodies_are_bounded(ward):
-    application = create(ward.house.configuration, base=BASE, clock=lambda: ward.time, limits=Limits(body=1000))
+    application = create(ward.house.configuration, base=BASE, clock=lambda: ward.time, limits=Limits(unknown=1000))
     with TestClient(application) as http:
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         assert http.post("/auth/token", content=b"a=" + b"x" * 2000, headers=form).status_code == 413

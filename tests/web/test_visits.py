@@ -4,8 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from salus.app.tokens import assertion
-from salus.app.web_visits import IDLE, LIFE
+from salus.app import tokens as module
+from salus.app.refusals import NotSignedIn
+from salus.app.tokens import Tokens, assertion
+from salus.app.web_visits import IDLE, LIFE, MAX_VISITS_EACH, Visits
 from salus.trust.identity import Identity, demo_identity
 from tests.web.conftest import BASE
 
@@ -105,3 +107,89 @@ def test_demo_actors_come_in_without_a_key_only_in_a_demo_house(readers, ward):
     assert reader.post("/sign-in/demo", "/sign-in", actor="pat").status_code == 404
     assert reader.post("/sign-in/demo", "/sign-in", actor="demo-clinician").status_code == 404
     assert readers().sign_in(demo_identity("demo-clinician")).status_code == 401
+
+
+def begin(ward, visits, tokens, identity):
+    line = assertion(identity, f"{BASE}/auth/token", ward.time)
+    return visits.begin(ward.house, tokens, line, f"{BASE}/auth/token")
+
+
+def gone(tokens, token, now):
+    try:
+        tokens.look(token, now)
+    except NotSignedIn:
+        return True
+    return False
+
+
+def test_however_a_visit_ends_its_token_ends_with_it(ward):
+    visits, tokens = Visits(), Tokens(ward.time)
+    kept, left, idle, found = (begin(ward, visits, tokens, ward.patient) for _ in range(4))
+    at = {name: visits.find(cookie) for name, cookie in (("left", left), ("idle", idle), ("found", found))}
+    visits.forget(left)
+    assert gone(tokens, at["left"].token, ward.time)
+    assert not gone(tokens, at["idle"].token, ward.time)
+    ward.time += IDLE - timedelta(seconds=1)
+    visits.go_on(visits.find(kept), ward.time)
+    ward.time += timedelta(seconds=2)
+    with pytest.raises(NotSignedIn):
+        visits.go_on(at["found"], ward.time)
+    assert gone(tokens, at["found"].token, ward.time)
+    assert visits.find(found) is None
+    newest = begin(ward, visits, tokens, ward.clinician)  # sweeps the one that nobody came back to
+    assert gone(tokens, at["idle"].token, ward.time)
+    assert visits.find(idle) is None
+    assert not gone(tokens, visits.find(kept).token, ward.time)
+    assert not gone(tokens, visits.find(newest).token, ward.time)
+
+
+def test_one_visit_too_many_ends_the_actors_own_that_was_longest_unused(ward):
+    visits, tokens = Visits(), Tokens(ward.time)
+    other = begin(ward, visits, tokens, ward.clinician)
+    cookies = [begin(ward, visits, tokens, ward.patient) for _ in range(MAX_VISITS_EACH)]
+    visits.go_on(visits.find(cookies[0]), ward.time)
+    begin(ward, visits, tokens, ward.patient)
+    assert [visits.find(c) is None for c in cookies[:3]] == [False, True, False]
+    assert not gone(tokens, visits.find(cookies[0]).token, ward.time)
+    assert visits.find(other) is not None
+    assert len(visits._kept) == MAX_VISITS_EACH + 1
+
+
+def test_ten_thousand_sign_ins_of_one_keep_nobody_out(ward, monkeypatch):
+    monkeypatch.setattr(module, "MAX_SEEN_EACH", 400)  # the attack in small: more than all that may be remembered
+    monkeypatch.setattr(module, "MAX_SEEN", 300)
+    visits, tokens = Visits(), Tokens(ward.time)
+    refused = 0
+    for _ in range(500):
+        try:
+            begin(ward, visits, tokens, ward.patient)
+        except NotSignedIn:
+            refused += 1
+    assert refused >= 100
+    assert visits.find(begin(ward, visits, tokens, ward.clinician)).actor.id == "dr-lee"
+    assert len(visits._kept) <= MAX_VISITS_EACH + 1
+
+
+def test_signing_out_over_http_ends_the_token_of_the_visit(readers, ward):
+    reader = readers(ward.patient)
+    tokens = reader.http.app.state.salus.tokens
+    assert len(tokens._kept) == 1
+    reader.post("/sign-out")
+    assert len(tokens._kept) == 0
+
+
+def test_signing_in_anew_ends_the_visit_before(readers, ward):
+    reader = readers(ward.patient)
+    tokens = reader.http.app.state.salus.tokens
+    line = assertion(ward.clinician, f"{BASE}/auth/token", ward.time)
+    reader.http.post("/sign-in", data={"word": reader.word("/cards"), "assertion": line})
+    assert len(tokens._kept) == 1
+
+
+def test_who_is_not_signed_in_sends_short_forms_only(readers, ward):
+    reader = readers()
+    long = "word=" + reader.word() + "&assertion=" + "x" * 40_000
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert reader.http.post("/sign-in", content=long, headers=form).status_code == 413
+    media = {"Content-Type": "multipart/form-data"}
+    assert reader.http.post("/me/consents/upload", content=b"x", headers=media).url.path == "/sign-in"

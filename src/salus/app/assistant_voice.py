@@ -10,8 +10,10 @@ from salus.app import assistant
 from salus.app.session import Session
 from salus.assistant import alexa, emergency, rest
 from salus.assistant.alexa import Heard
-from salus.assistant.rest import Asked
 from salus.errors import InputError
+
+LONGEST = 1000
+"""Characters of a question that was spoken. Whose it is, is known only after it was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +24,20 @@ class Spoken:
     response: dict[str, Any] | None
 
 
-def ask_alarm(value: Any) -> tuple[Asked, dict[str, Any] | None]:
-    """A REST request, and its answer where it raises a red flag. Raises InputError."""
+def ask_alarm(value: Any) -> dict[str, Any] | None:
+    """The answer to a REST request that raises a red flag, None to any other. Raises InputError."""
+    alarm = emergency.respond(rest.read(value).question)
+    return rest.respond(alarm) if alarm else None
+
+
+def ask(session: Session, value: Any, at: datetime) -> dict[str, Any]:
+    """The answer to a REST request for who is signed in: to a red flag first. Raises AccessError, InputError."""
     asked = rest.read(value)
-    alarm = emergency.respond(asked.question)
-    return asked, rest.respond(alarm) if alarm else None
-
-
-def ask(session: Session, asked: Asked, at: datetime) -> dict[str, Any]:
-    """The answer to a REST request for who is signed in. Raises AccessError, InputError."""
     patient = asked.patient or session.actor.patient
     if not patient:
+        alarm = emergency.respond(asked.question)
+        if alarm is not None:
+            return rest.respond(alarm)
         raise InputError("no patient is named", where="patient")
     return rest.respond(assistant.ask(session, session.resolve(patient), asked.question, at))
 
@@ -40,6 +45,8 @@ def ask(session: Session, asked: Asked, at: datetime) -> dict[str, Any]:
 def hear(value: Any, now: datetime) -> Spoken:
     """Read an Alexa request. Raises InputError."""
     heard = alexa.read(value, now)
+    if len(heard.question) > LONGEST:
+        raise InputError("a question longer than anybody speaks", where="request.intent")
     alarm = emergency.respond(heard.question) if heard.question else None
     return Spoken(heard, alexa.without_record(heard, alarm))
 

@@ -6,21 +6,30 @@ holds is never served; a finding is served only to a reader whose scope covers a
 
 from __future__ import annotations
 
+import hashlib
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from salus.app.fhir_pages import LIFE, Hit, Pages, Result
 from salus.app.fhir_query import ID, TYPE, Query
+from salus.app.house import House
 from salus.app.refusals import Ambiguous
-from salus.app.session import PRESENT, Session
-from salus.errors import AccessError, InputError
+from salus.app.session import Session
+from salus.app.session_consents import PRESENT
+from salus.errors import AccessError, InputError, StoreError
+from salus.fhir import json
+from salus.fhir.categories import categories_of, joined
+from salus.fhir.views import OWN_ID, Body, Source
 from salus.findings import fhir as findings_fhir
 from salus.record import search
 from salus.record.store import Stored
-from salus.trust.gate import NOT_RELEASED, Grant
+from salus.trust import glass
+from salus.trust.grants import Grant, not_released
 
 MAX_HOLDERS = 20
 """How many records are asked for a resource id; a commoner id is found by patient only."""
@@ -28,28 +37,88 @@ MAX_PATIENTS = 200
 """The largest store (in patients) that is searched without naming a patient: each record's gate decides and logs."""
 MAX_HITS = 10_000
 FINDINGS_IN = frozenset({"Observation", "RiskAssessment", "Provenance"})
-_FAR_PAST = datetime.min.replace(tzinfo=UTC)
+MAX_FRESH = 10_000
+"""Records of which is remembered that they are up to date."""
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Whose turn it is to refresh one record; ``users`` have it or wait for it."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    users: int = 0
 
 
 @dataclass(slots=True)
 class Desk:
-    """What the requests of one running server share: pages, and since when each record's findings are up to date."""
+    """What the requests of one running server share: pages, and since when each record's findings are up to date.
+
+    A record is refreshed by one request at a time; nobody waits for the refresh of another record.
+    """
 
     pages: Pages = field(default_factory=Pages)
-    _fresh: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+    waiting: int = 2
+    """Requests that may wait at once until another has refreshed the record: each of them keeps a thread."""
+    patience: float = 10.0
+    """Seconds that they wait."""
+    _fresh: OrderedDict[str, tuple[int, datetime]] = field(default_factory=OrderedDict)
+    _turns: dict[str, _Turn] = field(default_factory=dict)
+    _waiting: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def bring_up_to_date(self, session: Session, patient: str) -> None:
-        """Refresh a record's findings where something was written since the last time, or ten minutes have passed."""
-        house = session.house
+        """Refresh a record's findings where something was written since the last time, or ten minutes have passed.
+
+        Raises StoreError where another request is at it for too long.
+        """
+        if self._is_fresh(session.house, patient):
+            return
+        with self._turn(patient):
+            if not self._is_fresh(session.house, patient):
+                self._refresh(session, patient)
+
+    def _is_fresh(self, house: House, patient: str) -> bool:
         with self._lock:
-            last, at = self._fresh.get(patient, (-1, _FAR_PAST))
-            written = house.log.written_since(house.store.connection, patient, last)
-            if written is None and abs(house.clock() - at) <= PRESENT:
-                return
-            session.refresh(patient)
-            newest = house.log.written_since(house.store.connection, patient, last)
-            self._fresh[patient] = (last if newest is None else newest, house.clock())
+            known = self._fresh.get(patient)
+        if known is None or abs(house.clock() - known[1]) > PRESENT:
+            return False
+        return house.log.written_since(house.store.connection, patient, known[0]) is None
+
+    def _refresh(self, session: Session, patient: str) -> None:
+        house = session.house
+        begun = house.log.written_since(house.store.connection, patient, -1)
+        session.refresh(patient)
+        # What was written meanwhile, if only by this refresh itself, is looked at by the next one.
+        with self._lock:
+            self._fresh[patient] = (-1 if begun is None else begun, house.clock())
+            self._fresh.move_to_end(patient)
+            while len(self._fresh) > MAX_FRESH:
+                self._fresh.popitem(last=False)
+
+    @contextmanager
+    def _turn(self, patient: str) -> Iterator[None]:
+        with self._lock:
+            turn = self._turns.setdefault(patient, _Turn())
+            late = turn.users > 0
+            if late and self._waiting >= self.waiting:
+                raise _refreshing()
+            turn.users += 1
+            self._waiting += late
+        try:
+            got = turn.lock.acquire(timeout=self.patience)
+            with self._lock:
+                self._waiting -= late
+            if not got:
+                raise _refreshing()
+            try:
+                yield
+            finally:
+                turn.lock.release()
+        finally:
+            with self._lock:
+                turn.users -= 1
+                if not turn.users:
+                    del self._turns[patient]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +138,7 @@ class Records:
         self._house = session.house
         self._desk = desk
         self._purpose = purpose
+        self._findings: dict[str, list[Stored] | None] = {}
 
     # ---- one resource
 
@@ -94,6 +164,7 @@ class Records:
 
     def search(self, query: Query) -> Page:
         """The first page of a search; of patients who release nothing, nothing is found."""
+        glass.refuse(self._purpose)
         hits: list[tuple[Hit, Stored]] = []
         for patient in self._candidates(query):
             try:
@@ -109,9 +180,10 @@ class Records:
 
     def everything(self, patient: str, kinds: frozenset[str] | None, count: int) -> Page:
         """All that is released of one patient, the Patient resource first. Raises AccessError."""
+        glass.refuse(self._purpose)
         grant = self._grant(patient)
         self._desk.bring_up_to_date(self._session, patient)
-        stored = self._house.store.read(grant, sorted(kinds) if kinds is not None else ())
+        stored = self._released(grant, sorted(kinds) if kinds is not None else ())
         stored.sort(key=lambda s: not s.source.ref.startswith("Patient/"))
         return self._first_page([(_hit(patient, s), s) for s in stored], count, total=False)
 
@@ -136,7 +208,7 @@ class Records:
     def _grants_for(self, kind: str, name: str) -> Iterator[Grant]:
         """Grants over the records that may hold a resource. Where none does, the question is logged all the same."""
         if not TYPE.match(kind) or not ID.match(name):
-            raise NOT_RELEASED
+            raise not_released()
         candidates = [name] if kind == "Patient" else self._holders(kind, name)
         for patient in candidates:
             try:
@@ -161,12 +233,40 @@ class Records:
     def _current(self, grant: Grant, kind: str, ids: Sequence[str]) -> list[Stored]:
         if kind in FINDINGS_IN:
             self._desk.bring_up_to_date(self._session, grant.patient)
-        return self._house.store.read(grant, (kind,), ids)
+        return self._released(grant, (kind,), ids)
+
+    def _released(self, grant: Grant, kinds: Sequence[str], ids: Sequence[str] = ()) -> list[Stored]:
+        """What the store holds for a grant; of findings, those that follow from what is released to it."""
+        stored = self._house.store.read(grant, kinds, ids)
+        if kinds and not FINDINGS_IN & set(kinds):
+            return stored
+        own = self._own_findings(grant)
+        if own is None:
+            return stored
+        stored = [s for s in stored if not s.source.ref.partition("/")[2].startswith(OWN_ID)]
+        wanted = [s for s in own if not kinds or s.source.ref.partition("/")[0] in kinds]
+        return stored + [s for s in wanted if not ids or s.source.ref.partition("/")[2] in ids]
+
+    def _own_findings(self, grant: Grant) -> list[Stored] | None:
+        """Findings as FHIR for a reader to whom not all is released; None where the stored ones are his, too."""
+        if grant.patient not in self._findings:
+            found = self._session.narrower(grant)
+            at = self._house.time()
+            self._findings[grant.patient] = (
+                None if found is None else [_shown(body, at) for f in found for body in findings_fhir.to_fhir(f, at)]
+            )
+        return self._findings[grant.patient]
 
     def _matching(self, grant: Grant, query: Query) -> Iterator[Stored]:
         if query.kind in FINDINGS_IN:
             self._desk.bring_up_to_date(self._session, grant.patient)
-        return self._house.store.search(grant, query.kind, query.clauses, sorted(query.ids or ()))
+        ids = sorted(query.ids or ())
+        if query.kind not in FINDINGS_IN or self._own_findings(grant) is None:
+            yield from self._house.store.search(grant, query.kind, query.clauses, ids)
+            return
+        for stored in self._released(grant, (query.kind,), ids):
+            if all(clause.matches(stored.body) for clause in query.clauses):
+                yield stored
 
     def _candidates(self, query: Query) -> list[str]:
         """The patients whose records a search looks into: named ones, or all of a small store."""
@@ -210,7 +310,8 @@ class Records:
         if FINDINGS_IN & set(kinds):
             self._desk.bring_up_to_date(self._session, patient)
         store = self._house.store
-        current = {s.source.ref: s for s in store.read(grant, kinds, [hit.ref.partition("/")[2] for hit in hits])}
+        names = [hit.ref.partition("/")[2] for hit in hits]
+        current = {s.source.ref: s for s in self._released(grant, kinds, names)}
         for hit in hits:
             now = current.get(hit.ref)
             if now is not None and now.source.version != hit.version and not findings_fhir.is_finding(now.body):
@@ -219,12 +320,24 @@ class Records:
                 yield hit, now
 
 
+def _refreshing() -> StoreError:
+    return StoreError("the record is being brought up to date", remedy="try again in a few seconds")
+
+
 def _only(found: Sequence[Stored]) -> Stored:
     if not found:
-        raise NOT_RELEASED
+        raise not_released()
     if len({s.source.digest for s in found}) > 1:
         raise Ambiguous("several records hold this id", remedy="search with patient=ID and _id=ID")
     return found[0]
+
+
+def _shown(body: Body, at: str) -> Stored:
+    """A finding that is not kept, as a stored resource is shown: the first version, of now."""
+    data = json.dumps(body)
+    found = categories_of(body)
+    ref = f"{body['resourceType']}/{body['id']}"
+    return Stored(Source(ref, 1, hashlib.sha256(data).hexdigest(), joined(found)), at, False, data, body, found, b"")
 
 
 def _hit(patient: str, stored: Stored) -> Hit:

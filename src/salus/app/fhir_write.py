@@ -14,7 +14,7 @@ from typing import Any
 from salus.app.intake import Intake
 from salus.app.refusals import NotAllowed, Unprocessable, Unsupported
 from salus.app.session import Session
-from salus.errors import InputError
+from salus.errors import AccessError, InputError
 from salus.fhir import json
 from salus.intake import fhir_json
 from salus.intake.batch import Batch
@@ -36,7 +36,15 @@ class Created:
     version: int = 1
 
 
-def create(session: Session, kind: str, value: Any, own_base: str = "") -> Created:
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Taken from somebody to whom nothing of the record is released: whether it was filed would tell something of it.
+
+    It is kept either way: in the record, or in quarantine, where operators see it and why.
+    """
+
+
+def create(session: Session, kind: str, value: Any, own_base: str = "") -> Created | Accepted:
     """Take in one resource under a new id; ``own_base`` is the server's own address, to which a reference may be.
 
     Raises NotAllowed, Unsupported or Unprocessable.
@@ -47,10 +55,11 @@ def create(session: Session, kind: str, value: Any, own_base: str = "") -> Creat
     if kind in ("Bundle", "Consent"):
         raise Unsupported("not created by itself", remedy="post a transaction Bundle to the base address")
     body = {**value, "id": str(uuid.uuid4())}
-    return _file(session, body, 1, own_base)[0]
+    made = _file(session, body, 1, own_base)
+    return made if isinstance(made, Accepted) else made[0]
 
 
-def transaction(session: Session, value: Any, own_base: str = "") -> list[Created]:
+def transaction(session: Session, value: Any, own_base: str = "") -> list[Created] | Accepted:
     """Take in a transaction Bundle of creates for one patient, all or nothing; or file one signed consent.
 
     A reference is to the entry that has that fullUrl. A relative one is to the server of its own entry's fullUrl where
@@ -123,7 +132,7 @@ def _check_references(pairs: list[tuple[str, dict[str, Any]]]) -> None:
                 raise Unsupported("conditional references are not supported", where=resource["resourceType"])
 
 
-def _file(session: Session, value: dict[str, Any], expected: int, own_base: str) -> list[Created]:
+def _file(session: Session, value: dict[str, Any], expected: int, own_base: str) -> list[Created] | Accepted:
     """One batch through intake, whole. Raises Unprocessable, saying where the source lies where it was kept."""
     try:
         batch: Batch = fhir_json.of_value(value, NAME, own_base)
@@ -131,11 +140,26 @@ def _file(session: Session, value: dict[str, Any], expected: int, own_base: str)
         raise Unprocessable(error.what, error.where, error.remedy) from error
     if len(batch.resources) != expected:
         raise Unprocessable(batch.losses[0] if batch.losses else "not all of it can be taken in")
+    told = _may_be_told(session, batch)
     taken = Intake(session).take(batch, json.dumps(value))
+    if not told:
+        return Accepted()
     if taken.error is not None:
         kept = f"it lies in quarantine under {taken.quarantine}"
         raise Unprocessable(taken.error.what, None, f"{taken.error.remedy}; {kept}" if taken.error.remedy else kept)
     return [Created(body["resourceType"], body["id"], body) for body in batch.resources]
+
+
+def _may_be_told(session: Session, batch: Batch) -> bool:
+    """Whether the answer may tell how a batch compares with the record: to operators, who keep the quarantine, and to
+    whoever may read it. The question is decided and logged by the gate, whether there is such a record or not."""
+    if session.actor.kind == "operator":
+        return True
+    try:
+        purpose = "PATRQT" if session.actor.patient == batch.clues.reference else "TREAT"
+        return bool(session.house.gate.grant(session.actor, batch.clues.reference or "-", purpose))
+    except AccessError:
+        return False
 
 
 def _file_consent(session: Session, pairs: list[tuple[str, dict[str, Any]]]) -> list[Created]:

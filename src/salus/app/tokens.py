@@ -18,6 +18,7 @@ from typing import Any
 
 from salus.app.house import House
 from salus.app.refusals import NotSignedIn
+from salus.app.shelf import Attempts, Full, Shelf
 from salus.errors import ConfigurationError
 from salus.trust.identity import Actor, Identity
 from salus.trust.vault import fingerprint
@@ -30,14 +31,22 @@ TOKEN_LIFE = timedelta(minutes=5)
 LEEWAY = timedelta(seconds=30)
 """How far another's clock may be ahead of this one."""
 MAX_LENGTH = 8192
-MAX_TOKENS = 10_000
-MAX_SEEN = 100_000
+MAX_TOKENS_EACH = 20
+"""Live tokens of one actor: one more ends the one that the actor did not use for longest."""
+MAX_TOKENS = 100_000
+MAX_SEEN_EACH = 5_000
+"""Assertions of one actor that are remembered until they expire: one more is refused until then."""
+MAX_SEEN = 200_000
 READ, WRITE = "system/*.rs", "system/*.crs"
 """The scopes: read and search; besides, create. The gate decides in both cases."""
 
 _REMEDY = "make an assertion with: salus token, and exchange it at /auth/token"
-_UNKNOWN = NotSignedIn("not an assertion of an actor of this store", remedy=_REMEDY)
-_NO_TOKEN = NotSignedIn("no token, or one that is no longer good", remedy=_REMEDY)
+_NOBODY = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
+"""A public key (RFC 8032, section 7.1, test 1) that a stranger's signature is held against: no faster than another."""
+
+
+class TooManySignIns(NotSignedIn):
+    """One who signs in too often, or fails to from one address. Nobody else is kept from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +59,12 @@ class Granted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class Signed:
+    """Whose a token is, by name and key, and its scope."""
+
     actor: str
     public_key: bytes
     scope: str
-    expires: datetime
 
 
 def assertion(identity: Identity, audience: str, now: datetime, life: timedelta = ASSERTION_LIFE) -> str:
@@ -80,53 +90,98 @@ class Tokens:
         self._started = started
         self._life = life
         self._lock = threading.Lock()
-        self._kept: dict[bytes, _Kept] = {}
-        self._seen: dict[tuple[str, str], datetime] = {}
+        self._kept: Shelf[Signed] = Shelf(MAX_TOKENS_EACH, MAX_TOKENS)
+        self._seen: Shelf[bool] = Shelf(MAX_SEEN_EACH, MAX_SEEN)
+        self._attempts = Attempts()
 
-    def authenticate(self, house: House, text: str, audience: str) -> Actor:
-        """The actor who signed an assertion for ``audience``; it is used up by this. Raises NotSignedIn."""
-        claims, actor = _verified(house, text)
-        now = house.clock()
+    def authenticate(self, house: House, text: str, audience: str, origin: str = "") -> Actor:
+        """The actor who signed an assertion for ``audience``; it is used up by this.
+
+        ``origin`` is where it came from, "" where that is not known: who fails too often under one name from one place
+        has to wait. Raises NotSignedIn, TooManySignIns.
+        """
+        now, named = house.clock(), _named(text)
+        with self._lock:
+            if origin and self._attempts.must_wait(origin, named, now):
+                raise TooManySignIns("too many attempts under this name", remedy="try again in a minute")
+        try:
+            actor = self._accepted(house, text, named, audience, now)
+        except NotSignedIn:
+            with self._lock:
+                if origin:
+                    self._attempts.failed(origin, named, now)
+            raise
+        with self._lock:
+            self._attempts.succeeded(origin, named)
+        return actor
+
+    def _accepted(self, house: House, text: str, named: str, audience: str, now: datetime) -> Actor:
+        claims, actor = _verified(house, text, named)
         _check_address(claims, audience)
         expires = _check_times(claims, now, self._started)
         name = claims.get("jti")
         if not isinstance(name, str) or not 8 <= len(name) <= 256:
             raise NotSignedIn("the assertion has no jti of 8 to 256 characters", remedy=_REMEDY)
+        key = _digest(f"{actor.id}\n{name}")
         with self._lock:
-            self._seen = {key: until for key, until in self._seen.items() if until > now}
-            if (actor.id, name) in self._seen or len(self._seen) >= MAX_SEEN:
+            if self._seen.get(key, now) is not None:
                 raise NotSignedIn("the assertion was used before", remedy=_REMEDY)
-            self._seen[actor.id, name] = expires
+            try:
+                self._seen.add(actor.id, key, True, expires, now)
+            except Full:
+                raise TooManySignIns(
+                    "too many assertions of one actor", remedy="use each token for all its time"
+                ) from None
         return actor
 
     def exchange(
-        self, house: House, text: str, audience: str, scope: str = WRITE, life: timedelta | None = None
+        self,
+        house: House,
+        text: str,
+        audience: str,
+        scope: str = WRITE,
+        life: timedelta | None = None,
+        *,
+        origin: str = "",
     ) -> Granted:
-        """A bearer token for an assertion. Raises NotSignedIn."""
-        actor = self.authenticate(house, text, audience)
+        """A bearer token for an assertion (:meth:`authenticate`). It ends another of an actor who has many."""
+        actor = self.authenticate(house, text, audience, origin)
         now, value, lasts = house.clock(), secrets.token_urlsafe(32), life or self._life
         with self._lock:
-            self._kept = {key: kept for key, kept in self._kept.items() if kept.expires > now}
-            if len(self._kept) >= MAX_TOKENS:
-                raise NotSignedIn("too many people are signed in", remedy="try again in a few minutes")
-            self._kept[_digest(value)] = _Kept(actor.id, actor.public_key, scope, now + lasts)
+            self._kept.put(actor.id, _digest(value), Signed(actor.id, actor.public_key, scope), now + lasts, now)
         return Granted(value, scope, lasts)
+
+    def look(self, value: str, now: datetime) -> Signed:
+        """Whose token this was when it was made. Needs no store and takes the same short time for any token.
+
+        Raises NotSignedIn. Whether the actor was removed since, :meth:`actor` says.
+        """
+        with self._lock:
+            kept = self._kept.get(_digest(value), now)
+        if kept is None:
+            raise _no_token()
+        return kept
 
     def actor(self, house: House, value: str) -> tuple[Actor, str]:
         """Whose token this is, and its scope. Raises NotSignedIn, also for an actor who was removed since."""
-        with self._lock:
-            kept = self._kept.get(_digest(value))
-        if kept is None or kept.expires <= house.clock():
-            raise _NO_TOKEN
+        kept = self.look(value, house.clock())
         actor = house.registry.actors.get(kept.actor)
         if actor is None or actor.public_key != kept.public_key:
-            raise _NO_TOKEN
+            raise _no_token()
         return actor, kept.scope
 
     def end(self, value: str) -> None:
         """Forget a token: signing out."""
         with self._lock:
-            self._kept.pop(_digest(value), None)
+            self._kept.drop(_digest(value))
+
+
+def _unknown() -> NotSignedIn:
+    return NotSignedIn("not an assertion of an actor of this store", remedy=_REMEDY)
+
+
+def _no_token() -> NotSignedIn:
+    return NotSignedIn("no token, or one that is no longer good", remedy=_REMEDY)
 
 
 def _library() -> Any:
@@ -137,29 +192,41 @@ def _library() -> Any:
     return jwt
 
 
-def _verified(house: House, text: str) -> tuple[Mapping[str, Any], Actor]:
-    """The claims of an assertion whose signature is that of the actor it names."""
+def _named(text: str) -> str:
+    """The actor that an assertion names, without proof; "" where it names nobody."""
+    if not text or len(text) > MAX_LENGTH or not text.isascii():
+        return ""
+    jwt = _library()
+    try:
+        named = jwt.decode(text, options={"verify_signature": False}).get("iss")
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        return ""
+    return named if isinstance(named, str) else ""
+
+
+def _verified(house: House, text: str, named: str) -> tuple[Mapping[str, Any], Actor]:
+    """The claims of an assertion whose signature is that of the actor it names.
+
+    A name that nobody has takes the same steps as a wrong signature.
+    """
     jwt = _library()
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    if not text or len(text) > MAX_LENGTH or not text.isascii():
-        raise _UNKNOWN
+    if not named:
+        raise _unknown()
+    actor = house.registry.actors.get(named)
+    checks = dict.fromkeys(("exp", "iat", "nbf", "aud", "iss", "sub", "jti"), False)  # by the house's clock, below
     try:
-        named = jwt.decode(text, options={"verify_signature": False}).get("iss")
-        actor = house.registry.actors.get(named) if isinstance(named, str) else None
-        if actor is None:
-            raise _UNKNOWN
-        checks = dict.fromkeys(("exp", "iat", "nbf", "aud", "iss", "sub", "jti"), False)  # by the house's clock, below
         claims: Mapping[str, Any] = jwt.decode(
             text,
-            Ed25519PublicKey.from_public_bytes(actor.public_key),
+            Ed25519PublicKey.from_public_bytes(actor.public_key if actor else _NOBODY),
             algorithms=[ALGORITHM],
             options={f"verify_{name}": on for name, on in checks.items()},
         )
     except (jwt.PyJWTError, ValueError, RecursionError) as error:
-        raise _UNKNOWN from error
-    if claims.get("sub", actor.id) != actor.id:
-        raise _UNKNOWN
+        raise _unknown() from error
+    if actor is None or claims.get("sub", actor.id) != actor.id:
+        raise _unknown()
     return claims, actor
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,12 +18,14 @@ from salus.app.house import House
 from salus.app.refusals import NotSignedIn
 from salus.app.tokens import WRITE, Tokens, assertion
 from salus.errors import AccessError, InputError
-from salus.trust.gate import NOT_RELEASED
+from salus.trust.grants import not_released
 from salus.trust.identity import Actor, demo_identity, is_demo_key
 
 IDLE = timedelta(minutes=15)
 LIFE = timedelta(hours=8)
-MAX_VISITS = 10_000
+MAX_VISITS_EACH = 10
+"""Visits of one actor at once: one more ends the one in which that actor was not seen for longest."""
+MAX_VISITS = 50_000
 MAX_DRAFTS = 20
 """Consents that wait for a signature in one visit: the oldest goes when one more comes."""
 
@@ -38,6 +41,9 @@ class Visit:
     token: str
     actor: Actor
     seen: datetime
+    cookie: bytes
+    """SHA-256 of the cookie's value."""
+    tokens: Tokens = field(repr=False)
     drafts: dict[str, dict[str, Any]] = field(default_factory=dict)
     _keys: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -52,7 +58,7 @@ class Visit:
         with self._lock:
             found = next((p for p, k in self._keys.items() if k == key), None)
         if found is None:
-            raise NOT_RELEASED
+            raise not_released()
         return found
 
     def keep(self, draft: dict[str, Any]) -> str:
@@ -78,22 +84,34 @@ class Visit:
 
 
 class Visits:
-    """The visits of one running server. Safe to use from several threads."""
+    """The visits of one running server. Safe to use from several threads.
+
+    However a visit ends, its token ends with it. They lie in the order in which somebody was last seen in them.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: dict[bytes, Visit] = {}
+        self._kept: OrderedDict[bytes, Visit] = OrderedDict()
+        self._of_actor: dict[str, OrderedDict[bytes, None]] = {}
 
-    def begin(self, house: House, tokens: Tokens, text: str, audience: str) -> str:
-        """A new visit for a signed assertion. Returns the cookie's value. Raises NotSignedIn."""
-        granted = tokens.exchange(house, text, audience, WRITE, LIFE)
+    def begin(self, house: House, tokens: Tokens, text: str, audience: str, origin: str = "") -> str:
+        """A new visit for a signed assertion. Returns the cookie's value. Raises NotSignedIn.
+
+        It takes the place of the actor's oldest where there are many; of nobody else's before everybody's are.
+        """
+        granted = tokens.exchange(house, text, audience, WRITE, LIFE, origin=origin)
         actor, _ = tokens.actor(house, granted.value)
         now, cookie = house.clock(), secrets.token_urlsafe(32)
+        key = _digest(cookie)
         with self._lock:
-            self._kept = {k: v for k, v in self._kept.items() if now - v.seen <= IDLE}
-            if len(self._kept) >= MAX_VISITS:
-                raise NotSignedIn("too many people are signed in", remedy="try again in a few minutes")
-            self._kept[_digest(cookie)] = Visit(granted.value, actor, now)
+            while self._kept and now - next(iter(self._kept.values())).seen > IDLE:
+                self._drop(next(iter(self._kept)))
+            while len(self._of_actor.get(actor.id, ())) >= MAX_VISITS_EACH:
+                self._drop(next(iter(self._of_actor[actor.id])))
+            while len(self._kept) >= MAX_VISITS:
+                self._drop(next(iter(self._kept)))
+            self._kept[key] = Visit(granted.value, actor, now, key, tokens)
+            self._of_actor.setdefault(actor.id, OrderedDict())[key] = None
         return cookie
 
     def find(self, cookie: str) -> Visit | None:
@@ -105,20 +123,27 @@ class Visits:
         """Count this moment as one in which somebody was there. Raises NotSignedIn after too long a silence."""
         with self._lock:
             if now - visit.seen > IDLE:
-                self._kept = {k: v for k, v in self._kept.items() if v is not visit}
+                self._drop(visit.cookie)
                 raise Idle("the visit was idle for too long", remedy="sign in again")
             visit.seen = max(visit.seen, now)
+            if visit.cookie in self._kept:
+                self._kept.move_to_end(visit.cookie)
+                self._of_actor[visit.actor.id].move_to_end(visit.cookie)
 
-    def forget(self, cookie: str) -> Visit | None:
-        """End a visit whose token is good no more."""
+    def forget(self, cookie: str) -> None:
+        """End the visit of a cookie, if there is one, and with it its token."""
         with self._lock:
-            return self._kept.pop(_digest(cookie), None)
+            self._drop(_digest(cookie))
 
-    def end(self, cookie: str, tokens: Tokens) -> None:
-        """Sign out."""
-        visit = self.forget(cookie)
-        if visit is not None:
-            tokens.end(visit.token)
+    def _drop(self, key: bytes) -> None:
+        visit = self._kept.pop(key, None)
+        if visit is None:
+            return
+        owned = self._of_actor[visit.actor.id]
+        del owned[key]
+        if not owned:
+            del self._of_actor[visit.actor.id]
+        visit.tokens.end(visit.token)
 
 
 def demo_actors(house: House) -> tuple[Actor, ...]:

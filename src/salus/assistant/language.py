@@ -101,8 +101,33 @@ def _spelled(word: str, known: frozenset[str]) -> str:
     """The one word of ``known`` that ``word`` is a slip of; ``word`` itself when there is none or several."""
     if len(word) < 5:
         return word
-    near = [w for w in known if w[0] == word[0] and abs(len(w) - len(word)) <= _allowed(w) and _near(word, w)]
+    alike = _alike(known)
+    letters = _letters(word)
+    near: list[str] = []
+    for length in range(len(word) - 2, len(word) + 3):
+        for target, held in alike.get((word[0], length), ()):
+            allowed = _allowed(target)
+            # A slip changes at most two of the letters that a word holds: most words are told apart by that alone.
+            if abs(length - len(word)) <= allowed and (letters ^ held).bit_count() <= 2 * allowed:
+                near += [target] if _near(word, target) else []
     return near[0] if len(near) == 1 else word
+
+
+@lru_cache(maxsize=4)
+def _alike(known: frozenset[str]) -> Mapping[tuple[str, int], list[tuple[str, int]]]:
+    """The words by first letter and length, each with the set of its letters."""
+    found: dict[tuple[str, int], list[tuple[str, int]]] = {}
+    for word in known:
+        found.setdefault((word[0], len(word)), []).append((word, _letters(word)))
+    return found
+
+
+def _letters(word: str) -> int:
+    """The letters of a word as bits. Two letters may share a bit: then words look more alike than they are."""
+    held = 0
+    for letter in word:
+        held |= 1 << (ord(letter) & 63)
+    return held
 
 
 def _allowed(word: str) -> int:

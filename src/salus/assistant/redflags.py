@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -90,7 +90,8 @@ def check(message: str) -> tuple[Raised, ...]:
     """
     rules = table()
     text = read(message, rules.spelling)
-    found = {name: words for name, pattern in rules.signs.items() if (words := _present(name, pattern, text))}
+    elsewhere = cache(_elsewhere)  # asked once of each sentence of this message, however many signs it holds
+    found = {n: words for n, pattern in rules.signs.items() if (words := _present(n, pattern, text, elsewhere))}
     for sign, words in measured.signs(text.plain, rules.numbers):
         found.setdefault(sign, words)
     return tuple(_raised(flag, found) for flag in rules.flags if any(c <= found.keys() for c in flag.when))
@@ -102,17 +103,22 @@ def _raised(flag: Flag, found: Mapping[str, str]) -> Raised:
     return Raised(flag, tuple(words))
 
 
-def _present(sign: str, pattern: re.Pattern[str], text: Text) -> str:
+def _present(sign: str, pattern: re.Pattern[str], text: Text, elsewhere: Callable[[bool, str], bool]) -> str:
     """The words of the first place where a sign counts; "" when it stands nowhere, or is denied, past or general."""
     for match in pattern.finditer(text.plain):
-        sentence = text.sentence(match.start(), match.end())
-        before = text.plain[: match.start()].rpartition(" . ")[2]
-        if sign in _ALWAYS:
-            if not _denied(before) and not _general(sentence):
-                return match.group().strip()
-        elif not (_denied(before) or _past(sentence) or _general(sentence) or _someday(sentence)):
+        before = text.plain[max(0, match.start() - _BEFORE) : match.start()].rpartition(" . ")[2]
+        if not _denied(before) and not elsewhere(sign in _ALWAYS, text.sentence(match.start(), match.end())):
             return match.group().strip()
     return ""
+
+
+_BEFORE = 600
+"""Characters before a sign that may deny it. A message without any full stop is looked through in bounded time."""
+
+
+def _elsewhere(always: bool, sentence: str) -> bool:
+    """Whether a sentence speaks of its signs in general or, unless they count ``always``, as past or of some day."""
+    return _general(sentence) or (not always and (_past(sentence) or _someday(sentence)))
 
 
 _ALWAYS = frozenset({"suicide", "harm-others"})

@@ -27,6 +27,11 @@ NEEDED = ("starlette", "uvicorn", "jwt")
 @click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="Private key of the certificate (PEM).")
 @click.option("--behind-proxy", is_flag=True, help="A proxy on the way encrypts: allow plain HTTP beyond this machine.")
 @click.option("--threads", default=4, show_default=True, type=click.IntRange(1, 64), help="Threads that do the work.")
+@click.option(
+    "--per-address",
+    type=click.IntRange(0),
+    help="Connections of one address, 0 for no bound (default: 1500, and 0 with --behind-proxy).",
+)
 @click.pass_context
 def serve(
     ctx: click.Context,
@@ -37,6 +42,7 @@ def serve(
     tls_key: str | None,
     behind_proxy: bool,
     threads: int,
+    per_address: int | None,
 ) -> None:
     """Serve FHIR, CDS Hooks and the pages over HTTP. Who asks signs in with: salus token."""
     _check_installed()
@@ -44,9 +50,9 @@ def serve(
         raise InputError("a certificate and its key come together", remedy="--tls-certificate FILE --tls-key FILE")
     if not (tls_certificate or behind_proxy or _loopback(host)):
         raise InputError("plain HTTP beyond this machine", remedy="--tls-certificate and --tls-key, or --behind-proxy")
-    import uvicorn
-
     from salus.server.application import create
+    from salus.server.connections import Bounds
+    from salus.server.running import run
     from salus.server.service import Limits
 
     settings = configuration(ctx)
@@ -54,22 +60,11 @@ def serve(
         raise ConfigurationError("there is no store", where=str(settings.store), remedy="make one with: salus init")
     shown = f"[{host}]" if ":" in host else host
     base = base_url or f"{'https' if tls_certificate else 'http'}://{shown}:{port}"
-    application = create(settings, base=base, routes=[*assistant_routes(), *pages()], limits=Limits(threads=threads))
+    each = (0 if behind_proxy else Bounds().each) if per_address is None else per_address
+    limits = Limits(threads=threads, addresses=not behind_proxy)
+    application = create(settings, base=base, routes=[*assistant_routes(), *pages()], limits=limits)
     click.echo(f"serving {base}/fhir  (sign in with: salus token --audience {base}/auth/token)")
-    uvicorn.run(
-        application,
-        host=host,
-        port=port,
-        ssl_certfile=tls_certificate,
-        ssl_keyfile=tls_key,
-        access_log=False,  # addresses hold identifiers
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
-        limit_concurrency=256,
-        timeout_keep_alive=10,
-        h11_max_incomplete_event_size=32 << 10,
-    )
+    run(application, Bounds(each=each), host=host, port=port, ssl_certfile=tls_certificate, ssl_keyfile=tls_key)
 
 
 @click.command()

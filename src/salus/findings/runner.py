@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from salus.errors import MethodError, SalusError
 from salus.fhir import json
 from salus.findings import fhir as findings_fhir
 from salus.findings.method import Context, Method
 from salus.findings.model import Finding
-from salus.record.chart import Chart
+from salus.record.chart import Chart, Read
+
+NOTHING = "none"
+"""A kind of resource that no chart holds: asking for it reads nothing."""
+MAX_FINDINGS = 5_000
+"""Findings of one method over one chart."""
+MAX_BYTES = 16 << 20
+"""Bytes of all of one method's findings as they are stored. A method that gives more has failed: none of it is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +86,14 @@ def run(
 
 
 def _compute(method: Method, context: Context, view: Chart) -> list[Finding]:
-    results = list(method.run(view, context))
+    results = list(islice(method.run(view, context), MAX_FINDINGS + 1))
+    if len(results) > MAX_FINDINGS:
+        raise MethodError(f"returned more than {MAX_FINDINGS:,} findings", where=method.id)
     subject = view.patient.source.ref.partition("/")[2]
     mark = digest(context, view.terminology.digest)
+    room, reads = _Room(), _reads(method, view)
     complete = [
-        _as_kept(f.by(subject=subject, method=method.id, version=method.version, parameters=mark, reads=view.reads))
+        _as_kept(f.by(subject=subject, method=method.id, version=method.version, parameters=mark, reads=reads), room)
         for f in results
     ]
     for finding in complete:
@@ -94,13 +105,39 @@ def _compute(method: Method, context: Context, view: Chart) -> list[Finding]:
     return complete
 
 
-def _as_kept(finding: Finding) -> Finding:
+def _reads(method: Method, view: Chart) -> tuple[Read, ...]:
+    """What was read. A method that was handed whole kinds of data has read all of them, whatever it says itself.
+
+    Such a method (see :mod:`salus.app.cell`) names them in ``handed``. They stand with a read that never changes, so
+    that who may not see one of them does not see the finding.
+    """
+    handed: frozenset[str] = getattr(method, "handed", frozenset())
+    if not handed:
+        return view.reads
+    twin = view.fresh()
+    twin.modified(NOTHING)
+    return tuple(sorted((*view.reads, replace(twin.reads[0], categories=handed))))
+
+
+@dataclass(slots=True)
+class _Room:
+    """How many bytes the findings of one run may still take."""
+
+    left: int = MAX_BYTES
+
+
+def _as_kept(finding: Finding, room: _Room | None = None) -> Finding:
     """The finding as it will be read back, so that one computed and one stored are equal in every digit.
 
-    Raises MethodError for details that are not plain JSON.
+    Raises MethodError for details that are not plain JSON, and for a finding that ``room`` has no room for.
     """
     try:
-        return findings_fhir.load(json.loads(json.dumps(findings_fhir.dump(finding))))
+        data = json.dumps(findings_fhir.dump(finding))
+        if room is not None:
+            room.left -= len(data)
+            if room.left < 0:
+                raise MethodError(f"returned findings of more than {MAX_BYTES >> 20} MiB", where=finding.method)
+        return findings_fhir.load(json.loads(data))
     except TypeError as error:
         raise MethodError("returned a finding that is not plain JSON", where=finding.method) from error
 

@@ -39,8 +39,8 @@ def create(
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
         raise ConfigurationError("not the address of a server", remedy="write it as https://HOST[:PORT]")
     bounds = limits or Limits()
-    workers = Workers(configuration, clock, bounds.threads, bounds.waiting, bounds.seconds)
-    service = Service(base.rstrip("/"), bounds, workers, Tokens(clock()))
+    workers = Workers(configuration, clock, bounds.threads, bounds.waiting, bounds.seconds, bounds.each)
+    service = Service(base.rstrip("/"), bounds, workers, Tokens(clock()), clock)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -50,7 +50,13 @@ def create(
         finally:
             workers.stop()
 
-    guard = Middleware(Guard, hosts={parts.hostname}, query=bounds.query, encrypted=parts.scheme == "https")
+    guard = Middleware(
+        Guard,
+        hosts={parts.hostname},
+        query=bounds.query,
+        encrypted=parts.scheme == "https",
+        addresses=bounds.addresses,
+    )
     application = Starlette(routes=[*_routes(), *routes], middleware=[guard], lifespan=lifespan)
     application.state.salus = service
     return application

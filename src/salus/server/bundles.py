@@ -90,6 +90,13 @@ def created(base: str, made: Created) -> Response:
     return answer(body, 201, {"Location": location, "ETag": etag(made.version)})
 
 
+def accepted() -> Response:
+    """The one answer to a write of somebody to whom nothing of the record is released, filed or not."""
+    text = "taken; what fits the record is filed, the rest lies in quarantine for an operator"
+    issue = {"severity": "information", "code": "informational", "diagnostics": text}
+    return answer({"resourceType": "OperationOutcome", "issue": [issue]}, 202)
+
+
 def transaction_response(made: Iterable[Created]) -> dict[str, Any]:
     """What became of the entries of a transaction, in their order."""
     entries = []

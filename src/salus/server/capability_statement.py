@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from salus import __version__
-from salus.app.house import House
 from salus.fhir import dates
 from salus.record import search
 from salus.server import bundles
@@ -24,11 +22,8 @@ _KINDS = {"patient": "reference", "code": "token"}
 async def metadata(request: Request) -> Response:
     """GET /fhir/metadata. No token is needed."""
 
-    def now(house: House) -> datetime:
-        return house.clock()
-
     here = service(request)
-    return bundles.answer(statement(here.base, dates.write(await here.workers.run(now))))
+    return bundles.answer(statement(here.base, dates.write(here.clock())))
 
 
 def statement(base: str, at: str) -> dict[str, Any]:

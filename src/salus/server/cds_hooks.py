@@ -15,13 +15,15 @@ from salus.app.house import House
 from salus.app.session import Session
 from salus.careplan.model import NOT_A_DEVICE, Plan
 from salus.errors import InputError
-from salus.fhir import json
-from salus.server import cds_cards
+from salus.server import cds_cards, parsing
 from salus.server.cds_messages import HookRequest, read_request
 from salus.server.errors import respond
-from salus.server.service import bearer, body, service
+from salus.server.service import bearer, body, origin, service, trust
+from salus.trust.identity import Actor
 
 SERVICE = "salus-plan"
+VALUES = 100_000
+"""JSON values in a call, most of them in resources that the caller prefetched."""
 SERVICES: dict[str, Any] = {
     "services": [
         {
@@ -46,21 +48,27 @@ async def call(request: Request) -> Response:
     if name != SERVICE:
         return respond(404, "not-found", "no such service: see /cds-services")
     here, token = service(request), bearer(request)
-    data = await body(request, "application/json")
-
-    def advise(session: Session) -> tuple[HookRequest, Plan]:
-        asked = read_request(json.loads(data))
-        if asked.hook != "patient-view":
-            raise InputError("this service is for patient-view", where="hook")
-        return asked, session.plan(asked.patient, session.house.clock())[0]
-
     if token.count(".") == 2:  # a JWT; the tokens of this server hold no dot
 
-        def answer(house: House) -> tuple[HookRequest, Plan]:
-            actor = here.tokens.authenticate(house, token, f"{here.base}/cds-services/{SERVICE}")
-            return advise(Session.for_actor(house, actor))
+        def authenticate(house: House) -> Actor:
+            return here.tokens.authenticate(house, token, f"{here.base}/cds-services/{SERVICE}", origin(request))
 
-        asked, plan = await here.workers.run(answer)
+        actor = await here.workers.run(authenticate, origin(request))
+        trust(request)
+        data = await _body(request, actor.id)
+        asked, plan = await here.workers.run(lambda house: _advise(Session.for_actor(house, actor), data), actor.id)
     else:
-        asked, plan = await here.work_as(token, advise)
+        data = await _body(request, here.signed_in(request).actor)
+        asked, plan = await here.work(request, lambda session: _advise(session, data))
     return JSONResponse({"cards": cds_cards.cards(plan, asked.instance)})
+
+
+async def _body(request: Request, actor: str) -> bytes:
+    return await body(request, "application/json", limit=service(request).limits.hook, by=actor)
+
+
+def _advise(session: Session, data: bytes) -> tuple[HookRequest, Plan]:
+    asked = read_request(parsing.loads(data, VALUES))
+    if asked.hook != "patient-view":
+        raise InputError("this service is for patient-view", where="hook")
+    return asked, session.plan(asked.patient, session.house.clock())[0]

@@ -8,26 +8,33 @@ from typing import Any
 from starlette.responses import Response
 
 from salus.app.refusals import Ambiguous, Expired, NotAllowed, NotSignedIn, Unprocessable, Unsupported
+from salus.app.tokens import TooManySignIns
 from salus.errors import AccessError, ConfigurationError, InputError, SalusError, StoreError
 from salus.fhir import json
-from salus.server.service import TooLarge, WrongMedia
+from salus.server.lines import TooMany
+from salus.server.service import TooLarge, TooSlow, WrongMedia
 
 FHIR_JSON = "application/fhir+json"
+RETRY_AFTER = "5"
+"""Seconds after which whoever was refused for want of room may come again."""
 LOG = logging.getLogger("salus.server")
 NOT_FOUND = "no such resource, or not released to you; a common id is found by patient: TYPE?patient=ID&_id=ID"
 
 _STATUS: tuple[tuple[type[SalusError], int, str], ...] = (
+    (TooManySignIns, 429, "throttled"),
     (NotSignedIn, 401, "login"),
     (NotAllowed, 403, "forbidden"),
     (AccessError, 404, "not-found"),
     (TooLarge, 413, "too-long"),
     (WrongMedia, 415, "not-supported"),
+    (TooSlow, 408, "timeout"),
     (Unsupported, 501, "not-supported"),
     (Unprocessable, 422, "processing"),
     (Ambiguous, 409, "multiple-matches"),
     (Expired, 410, "expired"),
     (InputError, 400, "invalid"),
     (ConfigurationError, 503, "transient"),
+    (TooMany, 429, "throttled"),
     (StoreError, 503, "transient"),
 )
 
@@ -54,9 +61,9 @@ def explain(error: Exception) -> Response:
             return respond(404, code, NOT_FOUND)
         if status == 503:
             what = error.what if kind is StoreError and error.where is None else "the store does not answer now"
-            return respond(503, code, what, **{"Retry-After": "5"})
+            return respond(503, code, what, **{"Retry-After": RETRY_AFTER})
         advice = f" ({error.remedy})" if error.remedy else ""
-        headers = {"WWW-Authenticate": 'Bearer realm="salus"'} if status == 401 else {}
+        headers = {401: {"WWW-Authenticate": 'Bearer realm="salus"'}, 429: {"Retry-After": RETRY_AFTER}}.get(status, {})
         return respond(status, code, error.what + advice, error.where, **headers)
     # The kind and the place of a failure are logged, never its words: they could hold somebody's data.
     place = error.__traceback__

@@ -67,7 +67,9 @@ async def search(request: Request) -> Response:
     kind = request.path_params["kind"]
     pairs = _pairs(request)
     if request.method == "POST":
-        pairs += _read_pairs((await body(request, FORM)).decode("utf-8", "replace"))
+        here = service(request)
+        data = await body(request, FORM, limit=here.limits.form, by=here.signed_in(request).actor)
+        pairs += _read_pairs(data.decode("utf-8", "replace"))
     lenient = "handling=lenient" in request.headers.get("prefer", "").replace(" ", "")
     purpose = _purpose(request)
     _check_format(pairs)

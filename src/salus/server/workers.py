@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import queue
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
@@ -12,24 +12,29 @@ from typing import Any, TypeVar
 from salus.app.config import Configuration
 from salus.app.house import House
 from salus.errors import StoreError
+from salus.server.lines import Lines, busy
 
 T = TypeVar("T")
 _Job = tuple[Callable[[House], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
 
-BUSY = StoreError("too many requests are waiting", remedy="try again in a few seconds")
-LATE = StoreError("the request took too long", remedy="ask for less, or try again later")
-
 
 class Workers:
-    """Runs functions of a House in threads. What waits is bounded: more is refused at once."""
+    """Runs functions of a House in threads, fairly between those who ask. What waits is bounded: more is refused."""
 
     def __init__(
-        self, configuration: Configuration, clock: Callable[[], datetime], threads: int, waiting: int, seconds: float
+        self,
+        configuration: Configuration,
+        clock: Callable[[], datetime],
+        threads: int,
+        waiting: int,
+        seconds: float,
+        each: int = 16,
     ) -> None:
+        """``waiting`` functions may wait in all, ``each`` of one asker, and an answer may take ``seconds``."""
         self._configuration = configuration
         self._clock = clock
         self._seconds = seconds
-        self._jobs: queue.Queue[_Job | None] = queue.Queue(waiting)
+        self._lines: Lines[_Job] = Lines(threads, waiting, each)
         self._threads = [threading.Thread(target=self._work, name=f"salus-{n}", daemon=True) for n in range(threads)]
 
     def start(self) -> None:
@@ -38,48 +43,55 @@ class Workers:
             thread.start()
 
     def stop(self) -> None:
-        """Finish what is under way, close the stores and end the threads."""
-        for _ in self._threads:
-            self._jobs.put(None)
+        """Finish what is under way, close the stores and end the threads. What still waits is refused."""
+        for _, _, answer in self._lines.close():
+            _settle(answer, None, busy())
         for thread in self._threads:
             thread.join()
 
-    async def run(self, function: Callable[[House], T]) -> T:
-        """``function`` of a House, in one of the threads. Raises StoreError when all are busy or it takes too long.
+    async def run(self, function: Callable[[House], T], by: str = "") -> T:
+        """``function`` of a House, in one of the threads. ``by`` names who asks: an actor, or an address.
 
-        A function that takes too long is not interrupted (what it writes, it writes whole); its answer is dropped.
+        Raises TooMany where too much of ``by`` waits, and StoreError when all are busy or it takes too long. A function
+        that takes too long is not interrupted (what it writes, it writes whole); its answer is dropped.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
-        try:
-            self._jobs.put_nowait((function, loop, answer))
-        except queue.Full:
-            raise BUSY from None
+        lost = self._lines.put(by, (function, loop, answer))
+        if lost is not None:
+            _settle(lost[2], None, busy())
         try:
             return await asyncio.wait_for(answer, self._seconds)
         except TimeoutError:
-            raise LATE from None
+            raise StoreError("the request took too long", remedy="ask for less, or try again later") from None
 
     def _work(self) -> None:
-        house: House | None = None
+        kept: list[House] = []
         try:
-            while (job := self._jobs.get()) is not None:
-                function, loop, answer = job
-                if answer.cancelled():
-                    continue
-                try:
-                    if house is not None and house.outdated():  # who was removed is out, an erased key forgotten
-                        house.close()
-                        house = None
-                    if house is None:
-                        house = House(self._configuration, clock=self._clock)
-                    result, error = function(house), None
-                except Exception as raised:  # noqa: BLE001  it is raised again where the answer is awaited
-                    result, error = None, raised
-                loop.call_soon_threadsafe(_settle, answer, result, error)
+            while (taken := self._lines.take()) is not None:
+                begun = time.monotonic()
+                self._do(taken[1], kept)
+                self._lines.done(taken[0], time.monotonic() - begun)
+                del taken  # an idle thread holds no request's body
         finally:
-            if house is not None:
+            for house in kept:
                 house.close()
+
+    def _do(self, job: _Job, kept: list[House]) -> None:
+        """One job in the house that this thread keeps; it is opened anew where it is outdated or not open yet."""
+        function, loop, answer = job
+        if answer.cancelled():
+            return
+        result, error = None, None
+        try:
+            if kept and kept[0].outdated():  # who was removed is out, an erased key forgotten
+                kept.pop().close()
+            if not kept:
+                kept.append(House(self._configuration, clock=self._clock))
+            result = function(kept[0])
+        except Exception as raised:  # noqa: BLE001  it is raised again where the answer is awaited
+            error = raised
+        loop.call_soon_threadsafe(_settle, answer, result, error)
 
 
 def _settle(answer: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

@@ -7,11 +7,11 @@ from starlette.responses import Response
 
 from salus.app import fhir_write
 from salus.app.fhir_query import TYPE
-from salus.app.fhir_write import Created
-from salus.app.refusals import Unsupported
+from salus.app.fhir_write import Accepted, Created
+from salus.app.refusals import NotAllowed, Unsupported
 from salus.app.session import Session
-from salus.fhir import json
-from salus.server import bundles
+from salus.app.tokens import WRITE
+from salus.server import bundles, parsing
 from salus.server.service import body, service
 
 MEDIA = ("application/fhir+json", "application/json")
@@ -20,29 +20,34 @@ MEDIA = ("application/fhir+json", "application/json")
 async def create(request: Request) -> Response:
     """POST /fhir/TYPE."""
     kind, own_base = request.path_params["kind"], f"{service(request).base}/fhir"
-    data = await _body(request)
+    data, values = await _body(request), service(request).limits.values
 
-    def take(session: Session) -> Created:
+    def take(session: Session) -> Created | Accepted:
         if not TYPE.match(kind):
             raise Unsupported("no such type")
-        return fhir_write.create(session, kind, json.loads(data), own_base)
+        return fhir_write.create(session, kind, parsing.loads(data, values), own_base)
 
-    return bundles.created(service(request).base, await service(request).work(request, take, writes=True))
+    made = await service(request).work(request, take, writes=True)
+    return bundles.accepted() if isinstance(made, Accepted) else bundles.created(service(request).base, made)
 
 
 async def transaction(request: Request) -> Response:
     """POST /fhir with a transaction Bundle."""
     own_base = f"{service(request).base}/fhir"
-    data = await _body(request)
+    data, values = await _body(request), service(request).limits.values
 
-    def take(session: Session) -> list[Created]:
-        return fhir_write.transaction(session, json.loads(data), own_base)
+    def take(session: Session) -> list[Created] | Accepted:
+        return fhir_write.transaction(session, parsing.loads(data, values), own_base)
 
     made = await service(request).work(request, take, writes=True)
-    return bundles.answer(bundles.transaction_response(made))
+    return bundles.accepted() if isinstance(made, Accepted) else bundles.answer(bundles.transaction_response(made))
 
 
 async def _body(request: Request) -> bytes:
+    here = service(request)
+    signed = here.signed_in(request)
+    if signed.scope != WRITE:
+        raise NotAllowed("the token is for reading only")
     if "if-none-exist" in request.headers:
         raise Unsupported("conditional creates are not supported", where="If-None-Exist")
-    return await body(request, *MEDIA)
+    return await body(request, *MEDIA, limit=here.limits.body, by=signed.actor)

@@ -64,6 +64,12 @@ _OWN_SENTENCES = {
 """What is not a disease that one has gets words of its own."""
 _VALUE_VALID = timedelta(days=30)
 """How long before the last note one may be whose pressure or laboratory value is named. salus's choice."""
+NOTE_CHARACTERS = 200_000
+"""Characters of one note that are read, about a hundred pages. salus's choice: it takes a second or two."""
+RECORD_CHARACTERS = 1_000_000
+"""Characters that are read of all notes together, newest first. salus's choice."""
+PLACES = 100
+"""Places of one finding that are told; further ones are counted."""
 PAST_SECTIONS = {"past_medical_history": "past medical history", "past_surgical_history": "past surgical history"}
 _USE_SENTENCES = {
     "in-use": "says that the patient takes {name}",
@@ -111,6 +117,8 @@ class NoteMentions:
         "No value is read; a blood pressure, potassium, sodium, INR, glucose, eGFR or ejection fraction far out of "
         "bounds is named",
         "An empty tick box counts as a denial only where another box of the note is ticked",
+        f"The first {NOTE_CHARACTERS:,} characters of a note and, newest first, {RECORD_CHARACTERS:,} of all notes; "
+        "what is not read is named",
     )
 
     def run(self, chart: Chart, context: Context) -> Iterable[Finding]:
@@ -121,13 +129,33 @@ class NoteMentions:
             sentence = "No note is recorded, or none was released: there was nothing to read."
             return [Finding(PROBLEM, sentence, status="not-assessable", reason=reason, needs=needs)]
         last = max((note.effective.start for note in notes if note.effective), default=None)
-        return [finding for note in notes for finding in _of_note(note, last)]
+        shares = _shares(notes)
+        found = [finding for note in notes for finding in _of_note(note, last, shares)]
+        beyond = [note for note in notes if any(not shares[note.source.ref, i] for i in range(len(note.parts)))]
+        return [*found, _beyond(beyond)] if beyond else found
 
 
 MENTIONS = NoteMentions()
 
 
-def _of_note(note: Blob, last: datetime | None) -> Iterator[Finding]:
+def _shares(notes: Iterable[Blob]) -> dict[tuple[str, int], int]:
+    """How many characters are read of each note's part, by the note's reference and the part's index.
+
+    A part's bytes stand for its characters: no encoding of a note has more of these than of those.
+    """
+
+    def age(note: Blob) -> tuple[bool, float]:
+        return note.effective is None, -note.effective.start.timestamp() if note.effective else 0.0
+
+    left, shares = RECORD_CHARACTERS, {}
+    for note in sorted(notes, key=age):
+        for index, part in enumerate(note.parts):
+            shares[note.source.ref, index] = min(NOTE_CHARACTERS, left)
+            left -= min(NOTE_CHARACTERS, left, part.size if part.size > 0 else NOTE_CHARACTERS)
+    return shares
+
+
+def _of_note(note: Blob, last: datetime | None, shares: Mapping[tuple[str, int], int]) -> Iterator[Finding]:
     from salus.formats.note import read_note
     from salus.text.document import Document
     from salus.text.language import foreign_language, foreign_passages
@@ -137,6 +165,9 @@ def _of_note(note: Blob, last: datetime | None) -> Iterator[Finding]:
     year = note.effective.start.year if note.effective else None
     for index, part in enumerate(note.parts):
         target = f"{note.source.ref}#{part.name or index}"
+        share = shares[note.source.ref, index]
+        if not share:
+            continue
         try:
             text = read_note(note.read(index), note.meta.get("encoding") or None, name=note.source.ref).text
         except InputError as error:
@@ -144,6 +175,9 @@ def _of_note(note: Blob, last: datetime | None) -> Iterator[Finding]:
                 note, target, f"the note cannot be read: {error.what}", error.remedy or "the note as UTF-8 text"
             )
             continue
+        if len(text) > share:
+            text, whole = _start_of(text, share), len(text)
+            yield _read_in_part(note, index, target, len(text), whole)
         other = foreign_language(text)
         if other:
             yield _refusal(note, target, f"the note reads as {other}, not as English", "a note in English")
@@ -181,6 +215,30 @@ def _refusal(note: Blob, target: str, reason: str, need: str, places: tuple[Evid
     )  # fmt: skip
 
 
+def _start_of(text: str, length: int) -> str:
+    """The first ``length`` characters, or up to the last line end or space among them, so that no word is cut."""
+    start = text[:length]
+    return start[: max(start.rfind("\n"), start.rfind(" ")) + 1] or start
+
+
+def _read_in_part(note: Blob, index: int, target: str, read: int, whole: int) -> Finding:
+    places = (Evidence.of_blob(note, index, "note, not read from here on", start=read, end=min(whole, read + 80)),)
+    reason = f"a note of {whole:,} characters was read in part: the first {read:,}"
+    return _refusal(note, f"{target}|rest", reason, "the note in shorter ones", places)
+
+
+def _beyond(notes: list[Blob]) -> Finding:
+    """Notes of which nothing, or some files, were left out because newer ones took all that is read of a record."""
+    count = "A note" if len(notes) == 1 else f"{len(notes)} notes"
+    return Finding(
+        PROBLEM, f"{count} could not be read for problems and medicines: newer ones were as long as is read at once.",
+        status="not-assessable", needs=("somebody who reads the older notes",), target="notes|beyond",
+        reason=f"of all notes together, newest first, {RECORD_CHARACTERS:,} characters are read, and no more",
+        evidence=tuple(Evidence(note.source) for note in notes[:PLACES]),
+        details={"unread": True, "notes": len(notes)},
+    )  # fmt: skip
+
+
 def _counts(value: Value, note: Blob, groups: Mapping[tuple[str, ...], list[Mention]], last: datetime | None) -> bool:
     """True for a value that the note's own words do not tell already, and that no much later note follows."""
     if value.said_by:
@@ -192,6 +250,7 @@ def _counts(value: Value, note: Blob, groups: Mapping[tuple[str, ...], list[Ment
 def _unread_values(note: Blob, index: int, target: str, values: list[Value]) -> Finding:
     """Values that would change a plan and that stand in the note alone: named, for a person to enter or to look up."""
     shown = " and ".join(dict.fromkeys(f"{value.name} of {value.words}" for value in values))
+    values = values[:PLACES]
     places = tuple(Evidence.of_blob(note, index, "note, not read", start=v.span.start, end=v.span.end) for v in values)
     return Finding(
         PROBLEM, f"{_the_note(note)} tells {shown}, which was not taken over: no values are read from notes.",
@@ -214,7 +273,7 @@ def _finding(note: Blob, index: int, document: Document, target: str, group: lis
         target=target,
         evidence=tuple(
             Evidence.of_blob(note, index, f"note, {m.section.heading.id}", start=m.span.start, end=m.span.end)
-            for m in group
+            for m in group[:PLACES]
         ),
         details=_details(note, document, group),
     )
@@ -251,7 +310,8 @@ def _details(note: Blob, document: Document, group: list[Mention]) -> dict[str, 
         "kin": first.kin.as_details() if first.kin else None,
         "age_at_onset": next((m.age_at_onset for m in group if m.age_at_onset), ""),
         "note": note.source.ref,
-        "mentions": [_mention_details(document, m) for m in group],
+        "mentions": [_mention_details(document, m) for m in group[:PLACES]],
+        **({"more_mentions": len(group) - PLACES} if len(group) > PLACES else {}),
     }
 
 

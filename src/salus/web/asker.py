@@ -18,7 +18,11 @@ from salus.app.web_visits import Visit, Visits
 from salus.server.service import service
 
 T = TypeVar("T")
-FORGED = NotAllowed("the form did not come from a page of this server", remedy="open the page again and repeat")
+
+
+def forged() -> NotAllowed:
+    """The answer to a form without the CSRF token of its visit."""
+    return NotAllowed("the form did not come from a page of this server", remedy="open the page again and repeat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +84,9 @@ def check_word(request: Request, word: str) -> None:
     """Raise NotAllowed unless a form came from a page that this browser got from here."""
     who = asker(request)
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise FORGED
+        raise forged()
     if not who.cookie or not hmac.compare_digest(word.encode(), who.word.encode()):
-        raise FORGED
+        raise forged()
 
 
 def cookie_name(request: Request) -> str:

@@ -9,6 +9,7 @@ from salus.app import assistant
 from salus.app.session import Session
 from salus.app.web_consents import own_patient
 from salus.app.web_visits import Visit
+from salus.server.service import service
 from salus.web import forms
 from salus.web.asker import asker, inside
 from salus.web.pages import respond, text
@@ -30,6 +31,8 @@ async def show(request: Request) -> Response:
 async def answer(request: Request) -> Response:
     """POST /me/ask: the answer, each sentence with its sources. Nothing of it is kept."""
     who = asker(request)
+    if who.visit is not None:
+        service(request).check_questions(who.visit.actor.id)
     question = (await forms.read(request)).one("question").strip()[:LONGEST]
 
     def make(session: Session, _: Visit) -> str:

@@ -13,7 +13,12 @@ from salus.server.service import TooLarge, WrongMedia
 from salus.web.asker import Asker
 from salus.web.pages import go, page
 
-_NOT_HERE = AccessError("no such page, or not released to you")
+
+def _not_here() -> AccessError:
+    """The answer where there is no page."""
+    return AccessError("no such page, or not released to you")
+
+
 _TITLES: tuple[tuple[type[SalusError], int, str], ...] = (
     (NotAllowed, 403, "That was not done"),
     (AccessError, 404, "Nothing to see here"),
@@ -41,7 +46,7 @@ def explain(error: Exception, who: Asker) -> Response:
 
 async def not_here(request: Request) -> Response:
     """Every address that is no page."""
-    raise _NOT_HERE
+    raise _not_here()
 
 
 def _sentence(error: SalusError) -> str:

@@ -20,7 +20,13 @@ _KINDS = {
     "txt": "text/plain; charset=utf-8",
     "svg": "image/svg+xml",
 }
-_ABSENT = AccessError("no such file")
+
+
+def _absent() -> AccessError:
+    """The answer where there is no file."""
+    return AccessError("no such file")
+
+
 _FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -59,6 +65,6 @@ async def static(request: Request) -> Response:
     """GET /static/NAME."""
     file = held().get(request.path_params["name"])
     if file is None:
-        raise _ABSENT
+        raise _absent()
     known = request.url.query == file.digest
     return Response(file.data, media_type=file.kind, headers={"Cache-Control": _FOREVER if known else "no-cache"})

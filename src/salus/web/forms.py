@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from salus.app.house import House
+from salus.app.refusals import NotSignedIn
 from salus.errors import InputError
 from salus.server.auth import FORM
-from salus.server.service import body
-from salus.web.asker import check_word
+from salus.server.service import body, origin, service, trust
+from salus.web.asker import asker, check_word
 
 UPLOAD = "multipart/form-data"
 MAX_FIELDS = 40
+MAX_FORM = 256 << 10
+"""Bytes of a form of somebody who is signed in."""
 MAX_FILE = 256 << 10
 
 
@@ -39,38 +44,73 @@ class Form:
 
 
 async def read(request: Request) -> Form:
-    """A posted form. Raises NotAllowed where it does not come from a page of this server."""
-    data = await body(request, FORM)
-    try:
-        pairs = parse_qsl(data.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
-    except ValueError:
-        raise InputError("not a form of this page") from None
-    form = Form(tuple(pairs))
+    """A posted form. Raises NotAllowed where it does not come from a page of this server.
+
+    Of who is not signed in only what signing in needs is read: a short form.
+    """
+    here, by = service(request), _sender(request)
+    data = await body(request, FORM, limit=MAX_FORM if by else here.limits.unknown, by=by)
+
+    def parse(_: House) -> Form:
+        try:
+            pairs = parse_qsl(data.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+        except ValueError:
+            raise InputError("not a form of this page") from None
+        return Form(tuple(pairs))
+
+    form = await here.workers.run(parse, by or origin(request))
     check_word(request, form.one("word"))
     return form
 
 
 async def read_file(request: Request, name: str) -> bytes:
-    """The file of a posted form. Raises NotAllowed as :func:`read` does."""
-    data = await body(request, UPLOAD)
+    """The file of a form that somebody who is signed in posted. Raises NotAllowed as :func:`read` does."""
+    here, by = service(request), _sender(request)
+    if not by:
+        raise NotSignedIn("nobody is signed in")
+    data = await body(request, UPLOAD, limit=2 * MAX_FILE, by=by)
+    headers = request.headers
+
+    def parse(_: House) -> tuple[str, bytes | None]:
+        return asyncio.run(_parts(headers, data, name))  # a thread of its own: nothing of it waits for another
+
+    word, content = await here.workers.run(parse, by)
+    check_word(request, word)
+    if content is None:
+        raise InputError("choose a file")
+    if not content or len(content) > MAX_FILE:
+        raise InputError(f"the file is empty, or longer than {MAX_FILE // 1024} KiB")
+    return content
+
+
+def _sender(request: Request) -> str:
+    """The actor whose visit the cookie belongs to; "" where nobody is signed in."""
+    visit, here = asker(request).visit, service(request)
+    if visit is None:
+        return ""
+    try:
+        actor = here.tokens.look(visit.token, here.clock()).actor
+    except NotSignedIn:
+        return ""
+    trust(request)
+    return actor
+
+
+async def _parts(headers: Headers, data: bytes, name: str) -> tuple[str, bytes | None]:
+    """The word of a posted form, and the bytes of its file: None without one, one too many where it is too long."""
 
     async def pieces() -> AsyncIterator[bytes]:
         yield data
         yield b""
 
     try:
-        parser = MultiPartParser(request.headers, pieces(), max_files=1, max_fields=5)  # type: ignore[arg-type]
+        parser = MultiPartParser(headers, pieces(), max_files=1, max_fields=5)  # type: ignore[arg-type]
         fields: FormData = await parser.parse()
     except (MultiPartException, KeyError, ValueError):
         raise InputError("not a form of this page") from None
     try:
         word, file = fields.get("word"), fields.get(name)
-        check_word(request, word if isinstance(word, str) else "")
-        if not isinstance(file, UploadFile):
-            raise InputError("choose a file")
-        content = await file.read(MAX_FILE + 1)
+        content = await file.read(MAX_FILE + 1) if isinstance(file, UploadFile) else None
+        return word if isinstance(word, str) else "", content
     finally:
         await fields.close()
-    if not content or len(content) > MAX_FILE:
-        raise InputError(f"the file is empty, or longer than {MAX_FILE // 1024} KiB")
-    return content

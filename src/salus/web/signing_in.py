@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from salus.app.house import House
 from salus.app.refusals import NotSignedIn
+from salus.app.tokens import TooManySignIns
 from salus.app.web_visits import demo_actors, demo_assertion
-from salus.server.service import service
+from salus.server.service import origin, service
 from salus.trust.identity import Actor
 from salus.web import forms
 from salus.web.asker import asker, set_cookie
@@ -32,7 +33,7 @@ async def _show(request: Request, problem: str, status: int = 200) -> Response:
     fresh = not who.cookie
     if fresh:
         who = replace(who, cookie=secrets.token_urlsafe(32))
-    actors: tuple[Actor, ...] = await service(request).workers.run(demo_actors)
+    actors: tuple[Actor, ...] = await service(request).workers.run(demo_actors, origin(request))
     audience = service(request).token_address
     shown = page("sign_in.html.j2", who, status, problem=problem, audience=audience, actors=actors)
     if fresh:
@@ -54,20 +55,21 @@ async def enter_demo(request: Request) -> Response:
     def sign(house: House) -> str:
         return demo_assertion(house, form.one("actor"), audience)
 
-    return await _enter(request, await service(request).workers.run(sign))
+    return await _enter(request, await service(request).workers.run(sign, origin(request)))
 
 
 async def _enter(request: Request, text: str) -> Response:
     here, who = service(request), asker(request)
 
     def begin(house: House) -> str:
-        return who.site.visits.begin(house, here.tokens, text, here.token_address)
+        return who.site.visits.begin(house, here.tokens, text, here.token_address, origin(request))
 
     try:
-        cookie = await here.workers.run(begin)
+        cookie = await here.workers.run(begin, origin(request))
     except NotSignedIn as error:
-        return await _show(request, f"{error.what[:1].upper()}{error.what[1:]}.", 401)
-    who.site.visits.end(who.cookie, here.tokens)  # who signs in anew leaves the visit before
+        status = 429 if isinstance(error, TooManySignIns) else 401
+        return await _show(request, f"{error.what[:1].upper()}{error.what[1:]}.", status)
+    who.site.visits.forget(who.cookie)  # who signs in anew leaves the visit before
     visit = who.site.visits.find(cookie)
     answer = go(replace(who, cookie=cookie, visit=visit).home)
     set_cookie(request, answer, cookie)
@@ -78,7 +80,7 @@ async def leave(request: Request) -> Response:
     """POST /sign-out."""
     await forms.read(request)
     who = asker(request)
-    who.site.visits.end(who.cookie, service(request).tokens)
+    who.site.visits.forget(who.cookie)
     answer = go("/sign-in")
     answer.headers["Clear-Site-Data"] = '"cache", "storage"'
     set_cookie(request, answer, secrets.token_urlsafe(32))

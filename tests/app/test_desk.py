@@ -1,0 +1,152 @@
+"""Bringing findings up to date: one request a record, nobody waits for another record, and nobody for ever."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from salus.app import fhir_api
+from salus.app.fhir_api import Desk
+from salus.errors import StoreError
+from tests.conftest import AT
+
+
+@dataclass
+class Records:
+    """A session as the desk needs one: what was written when, and refreshes that take as long as they are let."""
+
+    now: Any = AT
+    newest: dict[str, int] = field(default_factory=dict)
+    refreshed: list[str] = field(default_factory=list)
+    begun: threading.Event = field(default_factory=threading.Event)
+    gates: dict[str, threading.Event] = field(default_factory=dict)
+    writes: int = 0
+
+    @property
+    def house(self) -> Any:
+        return SimpleNamespace(clock=lambda: self.now, store=SimpleNamespace(connection=None), log=self)
+
+    def written_since(self, _: Any, patient: str, n: int) -> int | None:
+        newest = self.newest.get(patient, -1)
+        return newest if newest > n else None
+
+    def refresh(self, patient: str) -> None:
+        self.begun.set()
+        if patient in self.gates:
+            assert self.gates[patient].wait(5)
+        self.refreshed.append(patient)
+        if self.writes:
+            self.writes -= 1
+            self.newest[patient] = self.newest.get(patient, 0) + 1
+
+
+def start(desk: Desk, session: Records, patient: str, failed: list[Exception]) -> threading.Thread:
+    def run() -> None:
+        try:
+            desk.bring_up_to_date(session, patient)
+        except StoreError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def test_a_record_is_refreshed_once_and_again_only_after_a_write_or_ten_minutes():
+    desk, session = Desk(), Records(newest={"p1": 3})
+    for _ in range(3):
+        desk.bring_up_to_date(session, "p1")
+    assert session.refreshed == ["p1"]
+    session.newest["p1"] = 4
+    desk.bring_up_to_date(session, "p1")
+    assert len(session.refreshed) == 2
+    session.now += timedelta(minutes=10, seconds=1)
+    desk.bring_up_to_date(session, "p1")
+    desk.bring_up_to_date(session, "p1")
+    assert len(session.refreshed) == 3
+
+
+def test_a_record_that_nobody_wrote_to_is_refreshed_once():
+    desk, session = Desk(), Records()
+    desk.bring_up_to_date(session, "p1")
+    desk.bring_up_to_date(session, "p1")
+    assert session.refreshed == ["p1"]
+
+
+def test_what_is_written_during_a_refresh_is_looked_at_by_the_next():
+    desk, session = Desk(), Records(newest={"p1": 3}, writes=1)
+    for _ in range(3):
+        desk.bring_up_to_date(session, "p1")
+    assert session.refreshed == ["p1", "p1"]
+
+
+def test_ones_refresh_never_waits_for_anothers():
+    desk, session = Desk(patience=5), Records(gates={"p1": threading.Event()})
+    failed: list[Exception] = []
+    slow = start(desk, session, "p1", failed)
+    assert session.begun.wait(5)
+    begun = time.monotonic()
+    desk.bring_up_to_date(session, "p2")
+    assert time.monotonic() - begun < 1
+    assert session.refreshed == ["p2"]
+    session.gates["p1"].set()
+    slow.join(5)
+    assert (session.refreshed, failed) == (["p2", "p1"], [])
+
+
+def test_the_second_of_one_record_waits_for_the_first_and_then_need_not_refresh():
+    desk, session = Desk(patience=5), Records(gates={"p1": threading.Event()})
+    failed: list[Exception] = []
+    first = start(desk, session, "p1", failed)
+    assert session.begun.wait(5)
+    second = start(desk, session, "p1", failed)
+    time.sleep(0.05)
+    assert second.is_alive()
+    session.gates["p1"].set()
+    first.join(5)
+    second.join(5)
+    assert (session.refreshed, failed) == (["p1"], [])
+    assert (desk._turns, desk._waiting) == ({}, 0)
+
+
+def test_who_waits_too_long_or_as_one_too_many_is_told_to_come_again():
+    desk, session = Desk(patience=0.15, waiting=1), Records(gates={"p1": threading.Event()})
+    failed: list[Exception] = []
+    first = start(desk, session, "p1", failed)
+    assert session.begun.wait(5)
+    second = start(desk, session, "p1", failed)
+    time.sleep(0.03)
+    begun = time.monotonic()
+    with pytest.raises(StoreError, match="brought up to date"):
+        desk.bring_up_to_date(session, "p1")
+    assert time.monotonic() - begun < 0.1
+    second.join(5)
+    assert len(failed) == 1
+    session.gates["p1"].set()
+    first.join(5)
+    assert (desk._turns, desk._waiting) == ({}, 0)
+    desk.bring_up_to_date(session, "p1")
+    assert session.refreshed == ["p1"]
+
+
+def test_a_refresh_that_fails_leaves_the_turn_free():
+    desk, session = Desk(), Records()
+    session.refresh = lambda _: (_ for _ in ()).throw(StoreError("locked"))  # type: ignore[method-assign]
+    for _ in range(2):
+        with pytest.raises(StoreError, match="locked"):
+            desk.bring_up_to_date(session, "p1")
+    assert (desk._turns, desk._fresh) == ({}, {})
+
+
+def test_what_is_remembered_is_bounded(monkeypatch):
+    monkeypatch.setattr(fhir_api, "MAX_FRESH", 3)
+    desk, session = Desk(), Records()
+    for number in range(5):
+        desk.bring_up_to_date(session, f"p{number}")
+    assert list(desk._fresh) == ["p2", "p3", "p4"]
