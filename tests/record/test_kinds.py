@@ -5,7 +5,7 @@ import pytest
 from salus.fhir.views import CATEGORIES
 from salus.record import kinds
 from salus.record.store import Change
-from salus.trust.gate import Grant
+from salus.trust.grants import Grant
 from tests.conftest import creatinine, person
 
 WHEN = "2026-06-01T12:00:00Z"

@@ -11,7 +11,7 @@ from salus.fhir import json
 from salus.formats.content import Bytes
 from salus.record import schema
 from salus.record.store import CHUNK, Change
-from salus.trust.gate import Grant
+from salus.trust.grants import Grant
 from tests.conftest import creatinine, person
 
 WHEN = "2026-06-01T12:00:00Z"

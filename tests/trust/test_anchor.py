@@ -1,22 +1,36 @@
-"""Checkpoints on a real local chain: written once, checked by receipt, and a forged or rolled-back log is found."""
+"""On a real local chain: checkpoints, of which a forgery or a rollback is found, and salted hashes of consents.
+
+The chain is anvil where ``SALUS_ANVIL`` or the path names it, else py-evm; without either these tests are skipped.
+"""
 
 import hashlib
+import json
 import sqlite3
+from dataclasses import replace
+from datetime import timedelta
+from importlib.resources import files
 
 import pytest
 
+from salus.app.intake import Intake
+from salus.app.session import Session
 from salus.errors import ConfigurationError, InputError, IntegrityError, StoreError
 from salus.trust import anchor
 from salus.trust.checkpoint import Checkpoint, checkpoint_text
+from tests.cli.town import empty, town  # noqa: F401
 from tests.conftest import AT
+from tests.intake import made
+from validation.trust.anchor import anvil_binary, engine
 
-web3 = pytest.importorskip("web3", reason="the extra chain is not installed")
-pytest.importorskip("eth_tester", reason="eth-tester is not installed")
+pytest.importorskip("web3", reason="the extra chain is not installed")
 
 
 @pytest.fixture(scope="module")
 def chain():
-    return web3.Web3(web3.EthereumTesterProvider())
+    if anvil_binary() is None:
+        pytest.importorskip("eth_tester", reason="no anvil (SALUS_ANVIL, PATH), and eth-tester is not installed")
+    with engine() as (connection, _):
+        yield connection
 
 
 @pytest.fixture
@@ -70,9 +84,10 @@ def test_a_smaller_or_equal_size_is_refused(place, ward):
 def test_a_reverted_transaction_is_seen_in_its_receipt(place, ward):
     """The contract itself refuses to go back, and a chain says so in the receipt alone."""
     place.write(newest(ward))
-    call = place._contract.functions.anchor(place._name, newest(ward).size, b"y" * 32)
-    with pytest.raises(StoreError, match="reverted"):
-        anchor._send(place._chain, call, anchor.GAS["anchor"], None, None)
+    for size in (newest(ward).size, newest(ward).size - 1):
+        call = place._contract.functions.anchor(place._name, size, b"y" * 32)
+        with pytest.raises(StoreError, match="reverted"):
+            anchor._send(place._chain, call, anchor.GAS["anchor"], None, None)
     assert len(list(place.points())) == 1
 
 
@@ -126,6 +141,7 @@ class Nonsense:
     [
         (lambda: 2**200, lambda: (b"x" * 32, 1, 1)),
         (lambda: 2, lambda: (b"x", 1, 1)),
+        (lambda: 9, lambda: (b"x" * 32, 7, 1)),
         (lambda: "many", lambda: None),
         (lambda: 1, lambda: (_ for _ in ()).throw(ConnectionError("down"))),
     ],
@@ -138,3 +154,180 @@ def test_a_node_that_talks_nonsense_is_one_clear_error(place, ward, monkeypatch,
 
 def test_a_nodes_address_is_told_without_its_secrets():
     assert anchor._host("https://user:word@node.example:8545/v3/key?x=1") == "node.example:8545"
+
+
+# ---- consents
+
+HASHES = [hashlib.sha256(bytes([n])).digest() for n in range(3)]
+
+
+@pytest.fixture
+def registry(chain):
+    return anchor.ConsentRegistry(chain, anchor.deploy(chain, contract_name="consent"))
+
+
+def sent(registry, chain, name, consent, account=0):
+    """The status of a receipt: what the contract itself does, past every check of ours."""
+    call = getattr(registry._contract.functions, name)(consent)
+    done = call.transact({"from": chain.eth.accounts[account], "gas": anchor.GAS["consent"]})
+    return chain.eth.wait_for_transaction_receipt(done)["status"]
+
+
+def test_a_consent_is_granted_and_revoked_and_never_comes_back(registry, chain):
+    house = chain.eth.accounts[0]
+    assert registry.status(house, HASHES[0]) == anchor.Registered("unknown", 0, 0)
+    receipt = registry.grant(HASHES[0])
+    assert receipt.gas < anchor.GAS["consent"]
+    granted = registry.status(house, HASHES[0])
+    assert (granted.state, granted.revoked) == ("granted", 0)
+    assert granted.granted == chain.eth.get_block(receipt.block)["timestamp"]
+    with pytest.raises(InputError, match="already"):
+        registry.grant(HASHES[0])
+    assert sent(registry, chain, "grant", HASHES[0]) == 0
+    registry.revoke(HASHES[0])
+    revoked = registry.status(house, HASHES[0])
+    assert (revoked.state, revoked.granted) == ("revoked", granted.granted)
+    assert revoked.revoked >= granted.granted
+    for again in (registry.grant, registry.revoke):
+        with pytest.raises(InputError):
+            again(HASHES[0])
+    assert sent(registry, chain, "grant", HASHES[0]) == 0
+    assert sent(registry, chain, "revoke", HASHES[0]) == 0
+    assert registry.status(house, HASHES[0]) == revoked
+
+
+def test_what_is_revoked_before_its_grant_arrives_is_never_granted(registry, chain):
+    registry.revoke(HASHES[1])
+    assert sent(registry, chain, "grant", HASHES[1]) == 0
+    assert registry.status(chain.eth.accounts[0], HASHES[1]).state == "revoked"
+
+
+def test_an_account_writes_in_its_own_list_only(registry, chain):
+    ours, theirs = chain.eth.accounts[:2]
+    registry.grant(HASHES[2], account=ours)
+    assert sent(registry, chain, "revoke", HASHES[2], account=1) == 1
+    assert registry.status(theirs, HASHES[2]).state == "revoked"
+    assert registry.status(ours, HASHES[2]).state == "granted"
+
+
+def test_events_tell_the_account_and_the_hash_alone(registry, chain):
+    receipt = registry.grant(HASHES[0])
+    (event,) = chain.eth.get_transaction_receipt(f"0x{receipt.transaction}")["logs"]
+    assert bytes(event["data"]) == b""
+    assert [bytes(t)[-20:].hex() for t in event["topics"][1:2]] == [chain.eth.accounts[0][2:].lower()]
+    assert bytes(event["topics"][2]) == HASHES[0]
+
+
+def test_a_reverted_write_is_an_error(registry, chain, monkeypatch):
+    registry.revoke(HASHES[0])
+    monkeypatch.setattr(registry, "status", lambda *_: anchor.Registered("unknown", 0, 0))
+    with pytest.raises(StoreError, match="reverted"):
+        registry.grant(HASHES[0])
+
+
+def test_what_the_chain_does_not_show_is_not_believed(registry, monkeypatch):
+    monkeypatch.setattr(registry, "status", lambda *_: anchor.Registered("unknown", 0, 0))
+    with pytest.raises(StoreError, match="does not show"):
+        registry.grant(HASHES[0])
+
+
+@pytest.mark.parametrize("answer", [[3, 1, 1], [1, 1, 1], [2, 1, 0], [1, 1], "not", [None] * 3, 7])
+def test_a_node_that_talks_nonsense_of_a_consent_is_one_clear_error(registry, chain, monkeypatch, answer):
+    nonsense = type("F", (), {"status": lambda *_: type("C", (), {"call": lambda _: answer})()})()
+    monkeypatch.setattr(registry, "_contract", type("K", (), {"functions": nonsense})())
+    with pytest.raises(StoreError):
+        registry.status(chain.eth.accounts[0], HASHES[0])
+
+
+def test_wrong_hashes_accounts_and_contracts_are_refused(registry, chain):
+    with pytest.raises(InputError, match="32 bytes"):
+        registry.grant(b"short")
+    with pytest.raises(InputError, match="account"):
+        registry.status("nobody", HASHES[0])
+    with pytest.raises(InputError, match="salus anchor consent deploy"):
+        anchor.ConsentRegistry(chain, "0x" + "22" * 20)
+
+
+@pytest.mark.skipif(anvil_binary() is None, reason="no anvil (SALUS_ANVIL, PATH): py-evm raises an error of its own")
+def test_another_contract_is_not_taken_for_the_registry(chain, place):
+    other = anchor.ConsentRegistry(chain, place._contract.address)
+    with pytest.raises(StoreError):
+        other.status(chain.eth.accounts[0], HASHES[0])
+    with pytest.raises(StoreError):
+        other.grant(HASHES[0])
+
+
+def filled(ward):
+    Intake(Session(ward.house, ward.operator)).run([made.folder(ward.folder / "own")])
+    patient = Session(ward.house, ward.patient)
+    return patient, patient.give_consent("p1", ward.time, actors=["dr-lee"], categories=["record"])
+
+
+def versions(ward, name):
+    scope = replace(ward.house.gate.custody("operator", "p1"), categories=frozenset({"record"}))
+    return [s.body for s in ward.house.store.versions(scope, f"Consent/{name}")]
+
+
+def test_the_hash_is_salted_by_the_patients_key_and_goes_with_it(ward):
+    _, name = filled(ward)
+    (body,) = versions(ward, name)
+    vault = ward.house.vault
+    one = anchor.salted(vault, "p1", body)
+    assert one == anchor.salted(vault, "p1", body)
+    assert one.hash == hashlib.sha256(one.salt + one.digest).digest()
+    vault.create("p2")
+    other = anchor.salted(vault, "p2", body)
+    assert other.digest == one.digest
+    assert other.hash != one.hash
+    assert anchor.salted(vault, "p1", {**body, "status": "inactive"}).salt != one.salt
+    vault.shred("p1")
+    with pytest.raises(IntegrityError):
+        anchor.salted(vault, "p1", body)
+
+
+def test_only_the_newest_active_version_stands(ward):
+    patient, name = filled(ward)
+    (stands,) = anchor.expected(ward.house.vault, "p1", versions(ward, name))
+    assert stands[1]
+    ward.time += timedelta(minutes=1)
+    patient.revoke("p1", name)
+    (ended,) = anchor.expected(ward.house.vault, "p1", versions(ward, name))
+    assert ended == (stands[0], False)
+    two = [{"status": "active", "n": 1}, {"status": "active", "n": 2}]
+    assert [s for _, s in anchor.expected(ward.house.vault, "p1", two)] == [False, True]
+
+
+def test_the_committed_contracts_are_of_the_sources_beside_them():
+    folder = files("salus.trust") / "contracts"
+    for name in ("anchor", "consent"):
+        made_of = json.loads((folder / f"{name}.json").read_bytes())
+        assert made_of["sha256"] == hashlib.sha256((folder / f"{name}.sol").read_bytes()).hexdigest()
+        assert made_of["compiler"].startswith("solc 0.8.")
+        assert made_of["settings"]["evmVersion"] == "paris"
+
+
+def test_the_commands_write_check_and_look_a_consent_up(town, chain, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(anchor, "connect", lambda _: chain)
+    name = town.consent()
+    node = ("--chain", "http://node.example")
+    registry = town.salus("anchor", "consent", "deploy", *node).strip()
+    there = (*node, "--registry", registry)
+    assert "write" in town.fails("anchor", "consent", "check", "p1", name, "--as", "pat", *there)
+    assert "operator" in town.fails("anchor", "consent", "write", "p1", name, "--as", "dr-lee", *there)
+    words = town.salus("anchor", "consent", "write", "p1", name, "--as", "pat", *there).split()
+    digest, salt, account = words[words.index("digest") + 1], words[words.index("salt") + 1], chain.eth.accounts[0]
+    assert words[0] == "granted"
+    assert town.salus("anchor", "consent", "write", "p1", name, "--as", "operator", *there).split() == words
+    look = ("anchor", "consent", "look", digest, salt, "--account", account, *there)
+    assert town.salus(*look) == "granted\n"
+    assert "what the record says" in town.salus("anchor", "consent", "check", "p1", name, "--as", "pat", *there)
+    town.salus("consent", "revoke", "p1", name, "--as", "pat")
+    assert "the chain says granted" in town.fails("anchor", "consent", "check", "p1", name, "--as", "pat", *there)
+    assert town.salus("anchor", "consent", "write", "p1", name, "--as", "pat", *there).startswith("revoked")
+    town.salus("anchor", "consent", "check", "p1", name, "--as", "pat", "--account", account, *there)
+    done = town.run(*look)
+    assert (done.status, done.out) == (3, "revoked\n")
+    assert "no such consent" in town.fails("anchor", "consent", "write", "p1", "nothing", "--as", "pat", *there)
+    for wrong in ("xyz", "ab"):
+        assert "hex digits" in town.fails("anchor", "consent", "look", wrong, salt, "--account", account, *there)
+    assert "consent-registered" in town.salus("log", "patient", "p1", "--as", "pat")

@@ -11,7 +11,7 @@ from salus.errors import IntegrityError, StoreError
 from salus.record.store import Change
 from salus.trust import log as module
 from salus.trust import vault
-from salus.trust.gate import Grant
+from salus.trust.grants import Grant
 from tests.conftest import person
 
 WHEN = "2026-06-01T12:00:00Z"

@@ -11,7 +11,7 @@ from salus.errors import SalusError, StoreError
 from salus.formats.content import Bytes
 from salus.record.store import Change
 from salus.trust import quarantine
-from salus.trust.gate import Grant
+from salus.trust.grants import Grant
 from tests.conftest import AT, creatinine, person
 
 WHEN = "2026-06-01T12:00:00Z"

@@ -1,17 +1,81 @@
-"""Checkpoints of a real transparency log on a real chain: what is read back is what was written, and forgery is found.
+"""Checkpoints on a real chain: what is read back is what was written, and a forgery or a rollback is found.
 
-Sizes and roots come from ``tlog/`` (signed checkpoints of another log); each is signed anew by a test key, anchored and
-read back. Then every one is altered in the store, one at a time, and has to be found.
+Two logs are anchored. Sizes and roots of the one come from ``tlog/`` (signed checkpoints of another log); every one is
+then altered in the store, one at a time, and has to be found. The other is a log of our own of 50 checkpoints: its last
+root is forged, it is rolled back, and a smaller size is sent to the contract itself. The chain is anvil where it is
+found (``SALUS_ANVIL``, or ``anvil`` on the path), else py-evm in this process.
 """
 
 from __future__ import annotations
 
 import base64
+import json
+import os
+import shutil
+import socket
 import sqlite3
+import subprocess
 import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from validation._report import argument_parser, report
+
+CHECKPOINTS = 50
+PATIENCE = 20.0
+"""Seconds that an engine may take to answer first."""
+
+
+def anvil_binary() -> str | None:
+    """The engine's program, if there is one."""
+    return os.environ.get("SALUS_ANVIL") or shutil.which("anvil")
+
+
+@contextmanager
+def anvil(binary: str) -> Iterator[tuple[str, str]]:
+    """A fresh chain in a process of its own: its address, and its name with version. It ends with the context."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    name = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
+    process = subprocess.Popen(
+        [binary, "--host", "127.0.0.1", "--port", str(port), "--silent"], stdout=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not _listens(port):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the chain engine does not start")
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{port}", name.strip()
+    finally:
+        process.terminate()
+        process.wait(timeout=PATIENCE)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def engine() -> Iterator[tuple[Any, str]]:
+    """A connection to a fresh chain, and the engine's name: anvil where it is found, else py-evm."""
+    binary = anvil_binary()
+    if binary is not None:
+        from salus.trust import anchor
+
+        with anvil(binary) as (url, name):
+            yield anchor.connect(url), name
+        return
+    import eth_tester
+    from web3 import EthereumTesterProvider, Web3
+
+    yield Web3(EthereumTesterProvider()), f"eth-tester {eth_tester.__version__} (py-evm)"
 
 
 def checkpoints(folder: Path) -> dict[int, bytes]:
@@ -19,58 +83,117 @@ def checkpoints(folder: Path) -> dict[int, bytes]:
     found = {}
     for path in sorted(folder.rglob("*")):
         lines = path.read_bytes().decode("utf-8", "replace").split("\n") if path.is_file() else []
-        if len(lines) > 4 and lines[1].isdigit() and lines[3] == "" and lines[4].startswith("\u2014 "):
+        if len(lines) > 4 and lines[1].isdigit() and lines[3] == "" and lines[4].startswith("— "):
             root = base64.b64decode(lines[2])
             if len(root) == 32 and int(lines[1]) > 0:
                 found[int(lines[1])] = root
     return found
 
 
+def own_log() -> dict[int, bytes]:
+    """Sizes and roots of a log that grows by one to seven entries a checkpoint."""
+    from salus.trust.merkle import Tree, leaf_hash
+
+    tree, found = Tree(), {}
+    for n in range(CHECKPOINTS):
+        tree.extend(leaf_hash(f"entry {n}.{k}".encode()) for k in range(1 + n % 7))
+        found[tree.size] = tree.root()
+    return found
+
+
+class Anchored:
+    """A log whose checkpoints stand in the store and on the chain, and what is tried on it."""
+
+    def __init__(self, chain: Any, roots: Mapping[int, bytes]) -> None:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        from salus.trust import anchor
+        from salus.trust.checkpoint import Checkpoint, checkpoint_text
+
+        key = Ed25519PrivateKey.generate()
+        self.roots = dict(roots)
+        self.chain, self.address, self.key = chain, anchor.deploy(chain), key.public_key()
+        self.line = anchor.Anchor(chain, self.address, self.key)
+        self.signed = {s: Checkpoint(s, r, key.sign(checkpoint_text(s, r))) for s, r in sorted(roots.items())}
+        self.gas = [self.line.write(checkpoint).gas for checkpoint in self.signed.values()]
+        self.store = sqlite3.connect(":memory:")
+        self.store.execute("CREATE TABLE log_checkpoint (size INTEGER PRIMARY KEY, root BLOB)")
+        self.store.executemany("INSERT INTO log_checkpoint VALUES (?, ?)", self.roots.items())
+        self.points = self.line.check(self.store)
+
+    def reads_back(self) -> bool:
+        return {p.size: p.root for p in self.line.check(self.store)} == self.roots
+
+    def finds(self, statement: str, values: tuple[Any, ...]) -> bool:
+        """Whether the log is refused after a statement changed the store, which is then undone."""
+        from salus.errors import IntegrityError
+
+        self.store.commit()
+        self.store.execute(statement, values)
+        try:
+            self.line.check(self.store)
+        except IntegrityError:
+            return True
+        finally:
+            self.store.rollback()
+        return False
+
+    def refuses_less(self) -> bool:
+        """Whether the contract reverts a smaller size that is sent to it directly: the receipt alone says so."""
+        from salus.trust.anchor import log_name
+
+        abi = json.loads(files("salus.trust").joinpath("contracts", "anchor.json").read_bytes())["abi"]
+        contract = self.chain.eth.contract(address=self.address, abi=abi)
+        call = contract.functions.anchor(log_name(self.key), min(self.roots), b"\1" * 32)
+        sent = call.transact({"from": self.chain.eth.accounts[0], "gas": 200_000})
+        return self.chain.eth.wait_for_transaction_receipt(sent)["status"] == 0 and self.reads_back()
+
+
+FORGED = "UPDATE log_checkpoint SET root = ? WHERE size = ?"
+GONE = "DELETE FROM log_checkpoint WHERE size = ?"
+ROLLED_BACK = "DELETE FROM log_checkpoint WHERE size > ?"
+
+
+def flipped(root: bytes) -> bytes:
+    return bytes([root[0] ^ 1]) + root[1:]
+
+
+def attacks(given: Anchored, own: Anchored) -> Iterator[tuple[str, bool]]:
+    """Every case with its outcome."""
+    for size, root in given.roots.items():
+        yield f"tlog size {size} forged", given.finds(FORGED, (flipped(root), size))
+        yield f"tlog size {size} missing", given.finds(GONE, (size,))
+    for size, root in own.roots.items():
+        yield f"own size {size} written and read", any((p.size, p.root) == (size, root) for p in own.points)
+    newest = max(own.roots)
+    yield "own newest root forged", own.finds(FORGED, (flipped(own.roots[newest]), newest))
+    yield "own log rolled back", own.finds(ROLLED_BACK, (sorted(own.roots)[len(own.roots) // 2],))
+    yield "own smaller size sent to the contract", own.refuses_less()
+    yield "both read back", given.reads_back() and own.reads_back()
+
+
 def main() -> int:
     arguments = argument_parser(__doc__ or "").parse_args()
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from web3 import EthereumTesterProvider, Web3
-
-    from salus.errors import IntegrityError
-    from salus.trust import anchor
-    from salus.trust.checkpoint import Checkpoint, checkpoint_text
-
-    given = checkpoints(arguments.data / "tlog")
-    key = Ed25519PrivateKey.generate()
-    chain = Web3(EthereumTesterProvider())
-    line = anchor.Anchor(chain, anchor.deploy(chain), key.public_key())
-    gas = [
-        line.write(Checkpoint(size, root, key.sign(checkpoint_text(size, root)))).gas
-        for size, root in sorted(given.items())
-    ]
-    store = sqlite3.connect(":memory:")
-    store.execute("CREATE TABLE log_checkpoint (size INTEGER PRIMARY KEY, root BLOB)")
-    store.executemany("INSERT INTO log_checkpoint VALUES (?, ?)", given.items())
-    failures = []
-    if {p.size: p.root for p in line.check(store)} != given:
-        failures.append({"id": "all", "why": "what was read back is not what was written"})
-    for size, root in given.items():
-        for forged in (bytes([root[0] ^ 1]) + root[1:], None):
-            store.execute("DELETE FROM log_checkpoint WHERE size = ?", (size,))
-            if forged:
-                store.execute("INSERT INTO log_checkpoint VALUES (?, ?)", (size, forged))
-            try:
-                line.check(store)
-                failures.append({"id": str(size), "why": "forged" if forged else "missing" + ", and not found"})
-            except IntegrityError:
-                pass
-        store.execute("INSERT OR REPLACE INTO log_checkpoint VALUES (?, ?)", (size, root))
-    n = 2 * len(given)
-    figures = {"n": n, "passed": n - len(failures), "anchored": len(given), "gas_max": max(gas, default=0)}
+    roots = checkpoints(arguments.data / "tlog")
+    results: list[tuple[str, bool]] = []
+    figures: dict[str, Any] = {}
+    if roots:
+        began = time.monotonic()
+        with engine() as (chain, name):
+            given, own = Anchored(chain, roots), Anchored(chain, own_log())
+            results = list(attacks(given, own))
+        figures = {"engine": name, "seconds": round(time.monotonic() - began, 2)}
+        figures |= {"anchored": len(roots) + len(own.roots), "gas_max": max(given.gas + own.gas)}
+    n, passed = len(results), sum(good for _, good in results)
     return report(
         check="trust.anchor",
         n=n,
-        passed=n - len(failures),
+        passed=passed,
         data=arguments.data,
         files=[p for p in sorted((arguments.data / "tlog").rglob("*")) if p.is_file()],
-        figures=figures,
+        figures={"n": n, "passed": passed, **figures},
         methods=["trust.anchor"],
-        failures=failures,
+        failures=[{"id": case, "why": "not found"} for case, good in results if not good],
         as_json=arguments.json,
     )
 

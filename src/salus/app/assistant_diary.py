@@ -18,13 +18,17 @@ from salus.assistant.booking import Diary, Free
 from salus.errors import AccessError, InputError
 from salus.fhir import dates
 from salus.record.store import Change
-from salus.trust.gate import NOT_RELEASED, Grant
+from salus.trust.grants import Grant, not_released
 from salus.trust.vault import SYSTEM
 
 TOPIC = "diary"
 HOLD = timedelta(minutes=10)
 """How long a Slot is held for a booking that did not come to its end (a crash between two writes)."""
-TAKEN = InputError("the slot is taken", remedy="choose another")
+
+
+def _taken() -> InputError:
+    """The answer where somebody else has the slot."""
+    return InputError("the slot is taken", remedy="choose another")
 
 
 def offer(session: Session, value: Any) -> int:
@@ -68,7 +72,7 @@ def book(session: Session, patient: str, slot: str) -> str:
     if not _confirm(session, slot, name):
         ended = booking.appointment(name, patient, chosen, status="cancelled", created=house.time())
         house.store.commit(scope, [Change("Appointment", name, ended)], at=house.time(), reason="booking")
-        raise TAKEN
+        raise _taken()
     return name
 
 
@@ -95,18 +99,18 @@ def _own(session: Session, patient: str) -> Grant:
     """The right to write into one's own record, decided and logged by the gate."""
     grant = session.house.gate.grant(session.actor, patient, "PATRQT")
     if grant.basis != "self":
-        raise NOT_RELEASED
+        raise not_released()
     return Grant(grant.actor, patient, grant.basis, grant.categories, may_write=True, purpose=grant.purpose)
 
 
 def _hold(session: Session, slot: str, appointment: str, now: datetime) -> Free:
-    """Take a Slot, or raise TAKEN: looking and taking are one transaction."""
+    """Take a Slot, or raise _taken(): looking and taking are one transaction."""
     house = session.house
     with house.store.transaction(_house(session)) as connection:
         offered, taken = _state(session)
         chosen = next((f for f in booking.free(offered, frozenset(taken), now) if f.id == slot), None)
         if chosen is None:
-            raise TAKEN
+            raise _taken()
         content = {"reason": "held", "slot": slot, "appointment": appointment}
         house.log.append(connection, SYSTEM, TOPIC, _entry(session, content))
     return chosen

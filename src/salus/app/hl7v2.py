@@ -14,7 +14,7 @@ from salus.intake.attribute import Known, identifiers, same_person
 from salus.intake.batch import Batch, Clues
 from salus.intake.hl7v2 import KIND
 from salus.intake.relabel import relabelled
-from salus.trust.gate import Grant
+from salus.trust.grants import Grant
 
 OLDER = "PID: what the record knows of the person is newer than the message"
 KEPT = "PID: results do not change what the record knows of the person"

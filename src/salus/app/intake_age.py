@@ -12,7 +12,7 @@ from salus.intake.batch import Batch
 from salus.intake.fhir_json import KIND
 from salus.intake.placing import Key, Placing, key_of, keys_needed, meant_by
 from salus.record.store import Store
-from salus.trust.gate import Grant
+from salus.trust.grants import Grant
 
 AT_ONCE = 500
 """How many ids one look into the record asks for."""

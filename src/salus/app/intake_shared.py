@@ -18,7 +18,7 @@ from salus.intake.batch import Batch, Clues
 from salus.intake.fhir_links import id_for, references, unversioned
 from salus.intake.fhir_set import digest_of
 from salus.record import search
-from salus.trust.gate import Grant
+from salus.trust.grants import Grant
 
 HELD = "not taken: about nobody, and a record that refers to it holds another under its id"
 ELSEWHERE = "not taken: about nobody, and the record that refers to that id means another server's"

@@ -33,7 +33,7 @@ from salus.intake.live.readings import Sent
 from salus.monitoring.live import Acknowledgement, Setting, check_plausible, table
 from salus.record.store import Change
 from salus.trust import quarantine
-from salus.trust.gate import Grant
+from salus.trust.grants import Grant
 from salus.trust.vault import SYSTEM
 
 QUEUE_FILE = "live.sqlite"

@@ -12,6 +12,7 @@ from salus.app.session import Session
 from salus.errors import AccessError
 from salus.population.database import Answer, Database
 from salus.population.views import View, read
+from salus.trust import glass
 
 TABLE = "view"
 """The name of the view's table in a query."""
@@ -35,6 +36,7 @@ def view(
 
     With ``sql``, its answer instead; the view's table is called "view". Raises InputError. Each look is logged.
     """
+    glass.refuse(purpose)
     compiled = read(definition)
     with Database() as database:
         database.load(TABLE, compiled, ())

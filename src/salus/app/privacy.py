@@ -8,6 +8,7 @@ from salus.app.session import Session
 from salus.errors import InputError
 from salus.findings.fhir import is_finding
 from salus.formats.note import read_note
+from salus.trust import glass
 from salus.trust.safe_harbor import Released, release
 
 RESEARCH = "HRESCH"
@@ -20,6 +21,7 @@ def deidentified(session: Session, patient: str, at: datetime, *, purpose: str =
     Genome, images and signals are not in it: a genome identifies by itself, and a head can be seen in its images.
     Raises AccessError without a basis for ``purpose``, InputError where a note cannot be read or something is left.
     """
+    glass.refuse(purpose)
     chart = session.open(patient, at, purpose=purpose).chart
     bodies = [body for _, body in chart.resources() if not is_finding(body) and body["resourceType"] != "Provenance"]
     notes = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -24,9 +24,10 @@ from salus.findings.model import Finding
 from salus.findings.runner import Failure, Outcome, run
 from salus.record.chart import Chart
 from salus.record.store import Change, Stored
-from salus.trust import proof
-from salus.trust.gate import Grant
+from salus.trust import audit, proof
+from salus.trust.grants import Grant
 from salus.trust.identity import Actor, Identity
+from salus.trust.log import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,16 +224,39 @@ class Session(Consents):
             except AccessError:
                 continue
 
+    def break_glass(self, patient: str, why: str, hours: int) -> int | None:
+        """Open a record in an emergency, for some hours, on a policy that lets the actor; the patient is told.
+
+        Then :meth:`open` and :meth:`plan` with purpose BTG work. Returns the log entry, None where the log could not be
+        written and the emergency journal was. Raises AccessError or InputError.
+        """
+        return self.house.gate.break_glass(self.actor, patient, why, timedelta(hours=hours))
+
+    def notices(self, patient: str) -> list[Mapping[str, Any]]:
+        """The entries of the own log that the patient is told of: papers, who may speak, broken glasses, holds."""
+        return [entry for entry in self.accesses(patient) if "notice" in entry]
+
+    def audit_events(self, patient: str, address: str = "") -> list[dict[str, Any]]:
+        """Every log entry about the patient as an IHE BALP AuditEvent; for whom, see :meth:`accesses`."""
+        house = self.house
+        place = audit.Place(house.registry.store_id, house.log.origin, address)
+        return [
+            audit.of_entry(e.content, e.n, place, patient=patient, commitment=e.commitment) for e in self._own(patient)
+        ]
+
+    def _own(self, patient: str) -> list[Entry]:
+        """The entries of a record's log, for its patient or a proxy; asking is itself an access."""
+        grant = self.house.gate.grant(self.actor, patient, self._purpose(patient))
+        if grant.basis != "self":
+            raise AccessError("the log of a record is shown to its patient", remedy="--as the patient or a proxy")
+        return list(self.house.log.entries(self.house.store.connection, patient=patient))
+
     def accesses(self, patient: str) -> list[Mapping[str, Any]]:
         """Every log entry about the patient, for the patient or a proxy: who looked, who wrote, who was refused.
 
         Asking is itself an access, decided and logged by the gate. Raises AccessError for everybody else.
         """
-        grant = self.house.gate.grant(self.actor, patient, self._purpose(patient))
-        if grant.basis != "self":
-            raise AccessError("the log of a record is shown to its patient", remedy="--as the patient or a proxy")
-        entries = self.house.log.entries(self.house.store.connection, patient=patient)
-        return [{"n": e.n, "topic": e.topic, **e.content} for e in entries]
+        return [{"n": e.n, "topic": e.topic, **e.content} for e in self._own(patient)]
 
     def proof(self, patient: str, n: int) -> bytes:
         """A proof, to be kept and checked anywhere, that entry ``n`` of the patient's log stands in the house's log."""

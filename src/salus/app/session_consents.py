@@ -16,14 +16,18 @@ from salus.record.store import Change
 from salus.trust import consent
 from salus.trust.consent_drafts import Binding, bind, binding_of, closure_resource, consent_resource
 from salus.trust.consent_signatures import OWN, countersign, is_witnessed, sign, signature_id, signers_of
-from salus.trust.gate import Grant
+from salus.trust.grants import Grant
 from salus.trust.identity import Actor, Identity
 from salus.trust.log import CONSENT
 from salus.trust.vault import fingerprint
 
 PRESENT = timedelta(minutes=10)
 """How far from the clock a moment still counts as now."""
-NOT_SIGNED = InputError("the consent is not signed by the patient, a proxy or witnessing staff")
+
+
+def _not_signed() -> InputError:
+    """The answer to a consent without a valid signature."""
+    return InputError("the consent is not signed by the patient, a proxy or witnessing staff")
 
 
 class Consents:
@@ -50,7 +54,7 @@ class Consents:
         # The signature first: who may not sign must not learn whether there is such a patient.
         signers = signers_of(body, provenance, self.house.registry.actors.values(), patient)
         if not signers:
-            raise NOT_SIGNED
+            raise _not_signed()
         self._check_form(patient, body, provenance, signers)
         if not self.house.store.exists(scope):
             raise self.house.gate.refuse(self.actor, patient, "consent")
@@ -184,7 +188,7 @@ class Consents:
         """A consent's version that ends it, to be signed. Raises InputError."""
         gate, own = self.house.gate, self.actor.kind in OWN
         if not own and not witnessed:
-            raise NOT_SIGNED
+            raise _not_signed()
         if not own and self.actor.kind != "operator":
             raise gate.refuse(self.actor, patient, "consent")  # for lost keys there are registrars
         reading = self._reading(patient)

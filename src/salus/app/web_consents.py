@@ -18,7 +18,7 @@ from salus.fhir.views import CATEGORIES, Body, dicts
 from salus.trust import consent
 from salus.trust.consent_drafts import signed_bytes
 from salus.trust.consent_signatures import sign, signed_by
-from salus.trust.gate import NOT_RELEASED
+from salus.trust.grants import not_released
 from salus.trust.identity import Actor, Identity, demo_identity
 
 READERS = ("practitioner", "organisation", "operator")
@@ -50,7 +50,7 @@ class Told:
 def own_patient(session: Session) -> str:
     """Whose record the actor speaks for. Raises AccessError for everybody but patients and proxies."""
     if session.actor.kind not in ("patient", "proxy"):
-        raise NOT_RELEASED
+        raise not_released()
     return session.actor.patient
 
 

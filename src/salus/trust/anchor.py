@@ -1,33 +1,43 @@
-"""Checkpoints of the log on a blockchain: one more witness, for houses whose partners want one.
+"""Checkpoints of the log, and salted hashes of consents, on a blockchain: for houses whose partners want them there.
 
-What is written there is a salted root and a size, once a checkpoint; nothing about any patient, and the log needs no
-chain to be checked. The contract (``contracts/anchor.sol``) keeps one line of points a log, written by one account,
-each larger than the last. Needs the extra ``chain`` (web3).
+Of the log a salted root and a size are written, once a checkpoint: one more witness, which the log does not need to be
+checked. The contract (``contracts/anchor.sol``) keeps one line of points a log, written by one account, each larger
+than the last. Of a consent, where it is asked for, 32 bytes are written that tell nothing without a salt that only the
+patient's key gives (``contracts/consent.sol``). No health data go there. Needs the extra ``chain`` (web3).
 """
 
 from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from salus.errors import ConfigurationError, InputError, IntegrityError, StoreError
 from salus.fhir import json
+from salus.fhir.views import Body
 from salus.trust.checkpoint import Checkpoint
+from salus.trust.consent_drafts import digest
+from salus.trust.vault import Vault
 
 if TYPE_CHECKING:
     from web3 import Web3
 
+NOT_OURS = "the points on the chain are not those of this contract"
 RECEIPT_SECONDS = 120
-GAS = {"deploy": 1_000_000, "anchor": 200_000}
+GAS = {"deploy": 1_000_000, "anchor": 200_000, "consent": 100_000}
 """Limits, given so that no node tries the call beforehand: whether it was carried out is read from the receipt."""
 INSTALL = 'pip install "salus[chain]"'
+HASH = 32
+Contract = Literal["anchor", "consent"]
+State = Literal["unknown", "granted", "revoked"]
+STATES: tuple[State, ...] = ("unknown", "granted", "revoked")
+"""In the order of the contract's ``Status``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +50,30 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Salted:
+    """A consent's digest with its salt: whoever holds both can look the hash up, nobody else can tell what it is of."""
+
+    digest: bytes
+    salt: bytes
+
+    @property
+    def hash(self) -> bytes:
+        """The 32 bytes on the chain: SHA-256 of salt and digest."""
+        return hashlib.sha256(self.salt + self.digest).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """How a consent stands on a chain; times are the blocks', in seconds since 1970, 0 for none."""
+
+    state: State
+    granted: int
+    revoked: int
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
-    """Where a checkpoint was written."""
+    """Where something was written."""
 
     transaction: str
     block: int
@@ -78,9 +110,11 @@ def log_name(key: Ed25519PublicKey) -> bytes:
     return hashlib.sha256(key.public_bytes_raw()).digest()
 
 
-def deploy(chain: Web3, account: str | None = None, secret: bytes | None = None) -> str:
-    """Put the contract on the chain and return its address. Raises StoreError when the chain refuses it."""
-    artefact = _artefact()
+def deploy(
+    chain: Web3, account: str | None = None, secret: bytes | None = None, *, contract_name: Contract = "anchor"
+) -> str:
+    """Put a contract on the chain and return its address. Raises StoreError when the chain refuses it."""
+    artefact = _artefact(contract_name)
     contract = chain.eth.contract(abi=artefact["abi"], bytecode=artefact["bytecode"])
     receipt = _send(chain, contract.constructor(), GAS["deploy"], account, secret)
     return str(receipt["contractAddress"])
@@ -90,15 +124,8 @@ class Anchor:
     """One house's line of points in a contract that stands at ``address``."""
 
     def __init__(self, chain: Web3, address: str, key: Ed25519PublicKey) -> None:
-        from web3 import Web3 as Library
-
-        if not Library.is_address(address):
-            raise InputError("not the address of a contract", where=address)
-        place = Library.to_checksum_address(address)
-        if not _asked(lambda: chain.eth.get_code(place)):
-            raise InputError("there is no contract at this address", where=address, remedy="salus anchor deploy")
         self._chain = chain
-        self._contract = chain.eth.contract(address=place, abi=_artefact()["abi"])
+        self._contract = _at(chain, address, "anchor")
         self._key = key
         self._name = log_name(key)
 
@@ -110,26 +137,45 @@ class Anchor:
         """
         if not checkpoint.verify(self._key):
             raise InputError("the checkpoint is not signed by this house")
-        if any(p.size >= checkpoint.size for p in self.points()):
+        before = self.newest()
+        if before is not None and before.size >= checkpoint.size:
             raise InputError("this checkpoint, or a newer one, is anchored already")
         call = self._contract.functions.anchor(self._name, checkpoint.size, checkpoint.root)
         receipt = _send(self._chain, call, GAS["anchor"], account, secret)
-        if checkpoint.size not in {p.size for p in self.points()}:
+        after = self.newest()
+        if after is None or (after.size, after.root) != (checkpoint.size, checkpoint.root):
             raise StoreError("the chain does not show what was written", remedy="look at the node")
-        return Receipt(receipt["transactionHash"].hex(), int(receipt["blockNumber"]), int(receipt["gasUsed"]))
+        return _receipt(receipt)
+
+    def newest(self) -> Point | None:
+        """The newest point of this house's log on the chain. Raises StoreError as :meth:`points` does."""
+        count = self._count()
+        point = self._point(count - 1) if count else None
+        if point is not None and point.size < count - 1:  # sizes grow from 0
+            raise StoreError(NOT_OURS, where=f"point {count - 1}")
+        return point
 
     def points(self) -> Iterator[Point]:
         """Every point of this house's log on the chain, oldest first.
 
         Raises StoreError where the node does not answer, or answers what the contract cannot say.
         """
-        before = 0
-        for n in range(_asked(lambda: int(self._contract.functions.count(self._name).call()))):
-            root, size, time = _asked(self._contract.functions.point(self._name, n).call)
-            if size <= before or len(root) != 32:
-                raise StoreError("the points on the chain are not those of this contract", where=f"point {n}")
-            before = size
-            yield Point(int(size), bytes(root), int(time))
+        before = -1
+        for n in range(self._count()):
+            point = self._point(n)
+            if point.size <= before:
+                raise StoreError(NOT_OURS, where=f"point {n}")
+            before = point.size
+            yield point
+
+    def _count(self) -> int:
+        return _asked(lambda: int(self._contract.functions.count(self._name).call()))
+
+    def _point(self, n: int) -> Point:
+        root, size, time = _three(self._contract.functions.point(self._name, n))
+        if not isinstance(root, bytes) or len(root) != HASH or not isinstance(size, int) or not isinstance(time, int):
+            raise StoreError(NOT_OURS, where=f"point {n}")
+        return Point(size, root, time)
 
     def check(self, connection: sqlite3.Connection) -> tuple[Point, ...]:
         """Hold the store's log to every anchored point. Returns them.
@@ -149,6 +195,102 @@ class Anchor:
         return tuple(points)
 
 
+class ConsentRegistry:
+    """Salted hashes of consents in a contract that stands at ``address``: every account has a list of its own."""
+
+    def __init__(self, chain: Web3, address: str) -> None:
+        self._chain = chain
+        self._contract = _at(chain, address, "consent")
+
+    def grant(self, consent: bytes, *, account: str | None = None, secret: bytes | None = None) -> Receipt:
+        """Write that a consent was given. Raises InputError where it is written already, or was revoked."""
+        standing = self.status(account_of(self._chain, account, secret), consent)
+        if standing.state == "revoked":
+            raise InputError("this consent is revoked on the chain: it never comes back", remedy="give a new one")
+        if standing.state == "granted":
+            raise InputError("this consent is written as granted already")
+        return self._write("grant", consent, account, secret)
+
+    def revoke(self, consent: bytes, *, account: str | None = None, secret: bytes | None = None) -> Receipt:
+        """Write that a consent ended, for good; also where its grant has not arrived. Raises InputError where it is."""
+        if self.status(account_of(self._chain, account, secret), consent).state == "revoked":
+            raise InputError("this consent is written as revoked already")
+        return self._write("revoke", consent, account, secret)
+
+    def status(self, house: str, consent: bytes) -> Registered:
+        """How a consent stands in the list of the account ``house``. Raises InputError, StoreError."""
+        _check_hash(consent)
+        place = _address(house, "not the address of an account")
+        state, granted, revoked = _three(self._contract.functions.status(place, consent))
+        numbers = all(isinstance(part, int) for part in (state, granted, revoked))
+        if not numbers or not 0 <= state < len(STATES) or bool(revoked) != (STATES[state] == "revoked"):
+            raise StoreError("what the chain says of a consent is not what this contract says")
+        return Registered(STATES[state], granted, revoked)
+
+    def _write(self, name: str, consent: bytes, account: str | None, secret: bytes | None) -> Receipt:
+        call = getattr(self._contract.functions, name)(consent)
+        receipt = _receipt(_send(self._chain, call, GAS["consent"], account, secret))
+        wanted = "granted" if name == "grant" else "revoked"
+        if self.status(account_of(self._chain, account, secret), consent).state != wanted:
+            raise StoreError("the chain does not show what was written", remedy="look at the node")
+        return receipt
+
+
+def salted(vault: Vault, patient: str, consent: Body) -> Salted:
+    """A consent's digest under a salt that the patient's key gives: it is kept nowhere, and shredded with the key.
+
+    Raises IntegrityError where the patient's key is gone: what stands on a chain can then be tied to nobody.
+    """
+    told = bytes.fromhex(digest(consent))
+    return Salted(told, vault.mac(patient, b"salus consent registry\0" + told))
+
+
+def expected(vault: Vault, patient: str, versions: Sequence[Body]) -> list[tuple[Salted, bool]]:
+    """What a chain says of one consent when it follows the record: each version that was active, and whether it stands.
+
+    ``versions`` are all of the consent, oldest first. Only the newest can stand.
+    """
+    return [
+        (salted(vault, patient, body), n == len(versions) - 1)
+        for n, body in enumerate(versions)
+        if body.get("status") == "active"
+    ]
+
+
+def account_of(chain: Web3, account: str | None = None, secret: bytes | None = None) -> str:
+    """The account that signs: of a private key, else the named one, else the node's first. ConfigurationError: none."""
+    if secret is not None:
+        return str(chain.eth.account.from_key(secret).address)
+    if account is not None:
+        return account
+    kept = _asked(lambda: chain.eth.accounts)
+    if not kept:
+        raise ConfigurationError("the node keeps no account", remedy="--key-file with a private key")
+    return str(kept[0])
+
+
+def _check_hash(consent: bytes) -> None:
+    if len(consent) != HASH:
+        raise InputError(f"the salted hash of a consent has {HASH} bytes")
+
+
+def _address(text: str, what: str) -> Any:
+    from web3 import Web3 as Library
+
+    if not Library.is_address(text):
+        raise InputError(what, where=text)
+    return Library.to_checksum_address(text)
+
+
+def _at(chain: Web3, address: str, name: Contract) -> Any:
+    """One of salus's contracts where it stands. Raises InputError where nothing stands."""
+    place = _address(address, "not the address of a contract")
+    if not _asked(lambda: chain.eth.get_code(place)):
+        command = "salus anchor deploy" if name == "anchor" else "salus anchor consent deploy"
+        raise InputError("there is no contract at this address", where=address, remedy=command)
+    return chain.eth.contract(address=place, abi=_artefact(name)["abi"])
+
+
 T = TypeVar("T")
 
 
@@ -164,6 +306,16 @@ def _asked(call: Callable[[], T]) -> T:
         ) from error
 
 
+def _three(call: Any) -> tuple[Any, Any, Any]:
+    """The three values that a view returns. Raises StoreError for another number of them."""
+
+    def answer() -> tuple[Any, Any, Any]:
+        first, second, third = call.call()
+        return first, second, third
+
+    return _asked(answer)
+
+
 def _send(chain: Web3, call: Any, gas: int, account: str | None, secret: bytes | None) -> Mapping[str, Any]:
     """Send a transaction and return its receipt, which says that it was carried out. Raises StoreError."""
     from web3.exceptions import TimeExhausted, Web3Exception
@@ -175,23 +327,25 @@ def _send(chain: Web3, call: Any, gas: int, account: str | None, secret: bytes |
             built = call.build_transaction({"from": signer.address, "nonce": nonce, "gas": gas})
             sent = chain.eth.send_raw_transaction(signer.sign_transaction(built).raw_transaction)
         else:
-            sent = call.transact({"from": account or chain.eth.accounts[0], "gas": gas})
+            sent = call.transact({"from": account_of(chain, account), "gas": gas})
         receipt = chain.eth.wait_for_transaction_receipt(sent, timeout=RECEIPT_SECONDS)
     except TimeExhausted as error:
         raise StoreError("the chain did not take the transaction in time", remedy="look for it later") from error
-    except IndexError as error:
-        raise ConfigurationError("the node keeps no account", remedy="--key-file with a private key") from error
     except (Web3Exception, ValueError, OSError) as error:
         raise StoreError(f"the chain refused the transaction: {str(error)[:200]}") from error
     if receipt["status"] != 1:
         raise StoreError(
             "the chain took the transaction and reverted it",
-            remedy="a log is written by the account that wrote its first point, and only grows",
+            remedy="a log has one account that writes it, and only grows; what was revoked stays revoked",
         )
     return dict(receipt)
 
 
+def _receipt(receipt: Mapping[str, Any]) -> Receipt:
+    return Receipt(receipt["transactionHash"].hex(), int(receipt["blockNumber"]), int(receipt["gasUsed"]))
+
+
 @cache
-def _artefact() -> Mapping[str, Any]:
-    artefact: dict[str, Any] = json.loads(files("salus.trust").joinpath("contracts", "anchor.json").read_bytes())
+def _artefact(name: Contract) -> Mapping[str, Any]:
+    artefact: dict[str, Any] = json.loads(files("salus.trust").joinpath("contracts", f"{name}.json").read_bytes())
     return artefact

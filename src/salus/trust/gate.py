@@ -6,9 +6,10 @@ are taken at the clock's time, whatever moment the chart is asked to speak of: n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from salus.errors import AccessError, IntegrityError
 from salus.fhir import dates
@@ -16,35 +17,18 @@ from salus.fhir.categories import targets_of
 from salus.fhir.views import CATEGORIES, PERSON, Body, Names, no_names
 from salus.record.chart import Chart, FindingView
 from salus.record.store import Store, Stored
-from salus.trust import consent
+from salus.trust import batching, consent, glass
 from salus.trust.consent import Request, Standing
 from salus.trust.consent_drafts import digest
 from salus.trust.consent_signatures import signature_ref
+from salus.trust.emergencies import Emergencies, about, holding
+from salus.trust.grants import Decision, Grant, not_released
 from salus.trust.identity import Actor
+from salus.trust.journal import Journal
 from salus.trust.log import CONSENT, Log
 from salus.trust.policy import Rule
 from salus.trust.registry import Registry
 from salus.trust.vault import SYSTEM
-
-NOT_RELEASED = AccessError(
-    "no such patient, or not released to you",
-    remedy="the patient can release data to you: salus consent give",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """One decision's outcome. Implements :class:`salus.record.protocols.Scope`; only the gate makes it."""
-
-    actor: str
-    patient: str
-    basis: str
-    categories: frozenset[str]
-    may_write: bool
-    purpose: str
-    leaf: int | None = None
-    hidden: frozenset[str] = frozenset()
-
 
 MAX_KEPT = 100_000
 """Patients whose consents an open gate keeps in the form in which they are decided by."""
@@ -58,18 +42,7 @@ class _Kept:
     standing: Standing
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Which categories are allowed, on which bases, by which consents."""
-
-    categories: frozenset[str]
-    bases: tuple[str, ...]
-    consents: tuple[str, ...]
-    hidden: frozenset[str] = frozenset()
-    """Resources that the patient withholds although their kinds are allowed."""
-
-
-class Gate:
+class Gate(Emergencies):
     """Decides over one store.
 
     ``charts`` makes the charts that it opens and ``names`` tells what codes stand for (the house says by which
@@ -80,6 +53,7 @@ class Gate:
         self,
         store: Store,
         log: Log,
+        journal: Journal,
         registry: Registry,
         clock: Callable[[], datetime],
         charts: Callable[..., Chart] = Chart,
@@ -92,6 +66,8 @@ class Gate:
         self._charts = charts
         self._names = names
         self._kept: dict[str, _Kept] = {}
+        self._journal = journal
+        self._batches = batching.of(store.path)
 
     def open_chart(
         self, actor: Actor, patient: str, purpose: str, at: datetime, findings: Sequence[FindingView] = ()
@@ -144,7 +120,7 @@ class Gate:
         directives = standing.directives
         if not any(consent.is_partial(directives, replace(request, category=c)) for c in CATEGORIES):
             return frozenset()
-        found = self._store.read(replace(_about(patient), categories=frozenset(CATEGORIES)))
+        found = self._store.read(replace(about(patient), categories=frozenset(CATEGORIES)))
         hidden: set[str] = set()
         for stored in found:
             for category in stored.categories - {PERSON}:
@@ -159,15 +135,16 @@ class Gate:
 
     def grant(self, actor: Actor, patient: str, purpose: str) -> Grant:
         """Decide whether ``actor`` may read, log it, and raise AccessError or return the grant."""
-        grant = self._record(actor.id, patient, purpose, self._decide(actor, patient, purpose), may_write=False)
+        decision = self._decide(actor, patient, purpose)
+        grant = self._record(actor.id, patient, purpose, decision, may_write=False)
         if not grant.categories:
-            raise NOT_RELEASED
+            raise not_released()
         return grant
 
     def refuse(self, actor: Actor, patient: str, what: str) -> AccessError:
         """Log that ``actor`` was refused ``what`` with a record, and return the error, which tells nothing of it."""
         self._record(actor.id, patient, what, Decision(frozenset(), (), ()), may_write=False)
-        return NOT_RELEASED
+        return not_released()
 
     def custodian(self, actor: Actor, patient: str) -> Grant:
         """The right of an operator or practitioner to write into a record without reading it. Raises AccessError."""
@@ -188,11 +165,7 @@ class Gate:
 
     def own_data(self, actor: Actor, patient: str) -> Grant:
         """The right of a patient or proxy to add answers and notes to the own record. Raises AccessError."""
-        if (
-            actor.kind not in ("patient", "proxy")
-            or actor.patient != patient
-            or not self._store.exists(_about(patient))
-        ):
+        if actor.kind not in ("patient", "proxy") or actor.patient != patient or not self._store.exists(about(patient)):
             raise self.refuse(actor, patient, "own data")
         return Grant(actor.id, patient, "self", frozenset(), may_write=True, purpose="own data")
 
@@ -215,7 +188,7 @@ class Gate:
 
     def _record(self, actor: str, patient: str, purpose: str, decision: Decision, *, may_write: bool) -> Grant:
         """One leaf for one decision, before any data leave."""
-        known = self._store.exists(_about(patient))
+        known = self._store.exists(about(patient))
         entry = {
             "reason": "access",
             "decision": "permit" if decision.categories else "deny",
@@ -228,9 +201,12 @@ class Gate:
             "categories": sorted(decision.categories),
             "at": dates.write(self._clock()),
         }
-        with self._store.transaction(self.house(actor, may_write=True)) as connection:
-            owner = patient if known else SYSTEM
-            leaf = self._log.append(connection, owner, "access", entry)
+        owner = patient if known else SYSTEM
+        leaf: int | None = None
+        if purpose == glass.PURPOSE and decision.categories:
+            leaf = self._emergency_entry(owner, "access", entry)
+        else:
+            leaf = self._append(owner, "access", entry)
         return Grant(
             actor,
             patient,
@@ -242,9 +218,16 @@ class Gate:
             decision.hidden,
         )
 
+    def _append(self, patient: str, topic: str, entry: Mapping[str, Any]) -> int:
+        """Write one entry, together with those that other threads write at this moment."""
+        scope = self.house("gate", may_write=True)
+        return self._batches.append(self._store, self._log, scope, patient, topic, entry)
+
     def _decide(self, actor: Actor, patient: str, purpose: str) -> Decision:
         if actor.kind in ("patient", "proxy") and actor.patient == patient:
             return Decision(frozenset(CATEGORIES), ("self",), ())
+        if purpose == glass.PURPOSE:
+            return self._in_emergency(actor, patient)
         standing = self._standing(patient)
         request = Request(actor.id, purpose, "", "read", self._clock())
         allowed: set[str] = set()
@@ -256,12 +239,12 @@ class Gate:
             if answer == "permit" and directive:
                 allowed.add(category)
                 bases["consent"] = refs[f"{directive.ref}/{directive.version}"] = None
-            elif rules := _standing_rules(by_policy[category], answer, standing.opaque):
+            elif rules := holding(by_policy[category], answer, standing.opaque):
                 allowed.add(category)
                 bases.update(dict.fromkeys(rule.basis for rule in rules))
 
         def allows(category: str, answer: str | None) -> bool:
-            return answer == "permit" or bool(_standing_rules(by_policy[category], answer, standing.opaque))
+            return answer == "permit" or bool(holding(by_policy[category], answer, standing.opaque))
 
         hidden = self._withheld(patient, standing, request, allows) if allowed else frozenset()
         return Decision(frozenset(allowed), tuple(bases), tuple(refs), hidden)
@@ -288,7 +271,7 @@ class Gate:
         kept = self._kept.get(patient)
         if kept is not None and kept.entry == newest:
             return kept.standing
-        known = self._store.exists(_about(patient))
+        known = self._store.exists(about(patient))
         standing = self._evaluate(patient, self._consents(patient)) if known else Standing()
         if known:
             if len(self._kept) >= MAX_KEPT:
@@ -303,7 +286,7 @@ class Gate:
         if not consents:
             return self._log.nothing_filed(patient)
         _, ref = max(consents)
-        (newest,) = self._store.read(_about(patient), ("Consent",), ids=[ref.partition("/")[2]])
+        (newest,) = self._store.read(about(patient), ("Consent",), ids=[ref.partition("/")[2]])
         return digest(newest.body)
 
     def _evaluate(self, patient: str, found: Sequence[Stored], *, lost: bool = False) -> Standing:
@@ -322,14 +305,14 @@ class Gate:
         IntegrityError when one was changed, removed, added or put back behind salus's back.
         """
         filed = self._filed(patient, lost=lost)
-        stored = self._store.read(_about(patient), ("Consent",)) if filed else []
+        stored = self._store.read(about(patient), ("Consent",)) if filed else []
         if filed:
             signatures = {ref.partition("/")[2] for ref in filed if ref.startswith("Provenance/")}
-            stored += self._store.read(_about(patient), ("Provenance",), ids=sorted(signatures))
+            stored += self._store.read(about(patient), ("Provenance",), ids=sorted(signatures))
         expected = {ref: (version, mac) for ref, (_, version, mac) in filed.items()}
         if {s.source.ref: (s.source.version, s.mac.hex()) for s in stored} != expected:
             raise IntegrityError("the consents of a record are not those that were filed", remedy="run: salus verify")
-        if not filed and self._store.read(_about(patient), ("Consent",)):
+        if not filed and self._store.read(about(patient), ("Consent",)):
             raise IntegrityError("a consent that nobody filed stands in a record", remedy="run: salus verify")
         return stored
 
@@ -349,13 +332,3 @@ class Gate:
                 remedy="the patient must look at the consents and decide anew: salus consent list, revoke, give",
             )
         return filed
-
-
-def _standing_rules(rules: Sequence[Rule], answer: str | None, opaque: bool) -> list[Rule]:
-    """The rules that hold against what the patient says: a denial, or what may be one, takes one that overrides it."""
-    return [rule for rule in rules if (answer != "deny" and not opaque) or rule.overrides_denial]
-
-
-def _about(patient: str) -> Grant:
-    """The gate's own scope over one patient, for deciding."""
-    return Grant("gate", patient, "service", frozenset({"record"}), may_write=False, purpose="deciding")

@@ -43,6 +43,7 @@ class Entry:
     patient: str
     topic: str
     content: Mapping[str, Any]
+    commitment: bytes = b""
 
 
 @dataclass(slots=True)
@@ -323,7 +324,7 @@ class Log:
         payload = self._vault.unseal(patient, sealed, leaf_context(n, patient, topic))
         if hashlib.sha256(payload).digest() != commitment:
             raise IntegrityError("a log entry is not the one that was committed to", where=f"entry {n}")
-        return Entry(n, patient, topic, json.loads(payload[SALT:]))
+        return Entry(n, patient, topic, json.loads(payload[SALT:]), commitment)
 
     def _frontier(self, connection: sqlite3.Connection) -> Frontier:
         row = connection.execute("SELECT size, frontier FROM log_checkpoint ORDER BY size DESC LIMIT 1").fetchone()

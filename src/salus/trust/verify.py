@@ -19,7 +19,7 @@ from salus.record.forgetting import ERASED
 from salus.record.store import Store
 from salus.trust import log_tiles
 from salus.trust.checkpoint import Checkpoint
-from salus.trust.gate import Grant
+from salus.trust.grants import Grant
 from salus.trust.log import CONSENT, ROLLED_BACK, UNMARKED, Log
 from salus.trust.merkle import Frontier, Tree, leaf_hash
 from salus.trust.quarantine import open_part

@@ -1,0 +1,142 @@
+"""The gate in an emergency: glasses that are broken, what they open, and the journal beside the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from salus.errors import AccessError, IntegrityError, StoreError
+from salus.fhir import dates
+from salus.fhir.views import CATEGORIES
+from salus.record.store import Store
+from salus.trust import consent, glass
+from salus.trust.consent import Request, Standing
+from salus.trust.grants import Decision, Grant
+from salus.trust.identity import Actor
+from salus.trust.journal import Journal
+from salus.trust.log import Entry, Log
+from salus.trust.policy import Rule
+
+
+class Emergencies:
+    """The part of the gate that has to do with broken glasses (:mod:`salus.trust.glass`)."""
+
+    _store: Store
+    _log: Log
+    _journal: Journal
+    _clock: Callable[[], datetime]
+
+    def break_glass(self, actor: Actor, patient: str, why: str, lasts: timedelta) -> int | None:
+        """Open one record in an emergency: :mod:`salus.trust.glass`. Returns the log entry, None if it waits for one.
+
+        Raises AccessError where no policy lets ``actor`` do so, InputError for a reason that says nothing.
+        """
+        said, at = glass.check(why, lasts), self._clock()
+        allowed = sorted(c for c in CATEGORIES if self._emergency(actor, patient, c, at))
+        if not allowed or not self._store.exists(about(patient)):
+            raise self.refuse(actor, patient, glass.PURPOSE)
+        entry = {
+            "reason": "glass-broken",
+            "actor": actor.id,
+            "why": said,
+            "at": dates.write(at),
+            "until": dates.write(at + lasts),
+            "categories": allowed,
+            "notice": "break-glass",
+        }
+        return self._emergency_entry(patient, glass.TOPIC, entry)
+
+    def review_glass(self, actor: Actor, patient: str, n: int, verdict: str) -> None:
+        """Say afterwards what is to be thought of a broken glass. Raises AccessError for the one who broke it."""
+        found = next((b for b in self.broken(patient) if b.n == n), None)
+        if found is None or actor.kind not in ("operator", "organisation") or found.actor == actor.id:
+            raise self.refuse(actor, patient, "review")
+        said = glass.check(verdict, timedelta(hours=1))
+        entry = {"reason": "glass-reviewed", "of": n, "actor": actor.id, "verdict": said, "notice": "break-glass"}
+        with self._store.transaction(self.custody(actor.id, patient)) as connection:
+            self._log.append(connection, patient, glass.TOPIC, {**entry, "at": dates.write(self._clock())})
+
+    def broken(self, patient: str | None = None) -> list[glass.Broken]:
+        """Every glass that was broken, of one patient where named."""
+        return glass.broken(self._log.entries(self._store.connection, topic=glass.TOPIC, patient=patient))
+
+    def _emergency(self, actor: Actor, patient: str, category: str, at: datetime) -> list[Rule]:
+        found = self._rules(actor, patient, Request(actor.id, glass.PURPOSE, category, "read", at))
+        return [rule for rule in found if rule.basis == glass.BASIS]
+
+    def _is_broken(self, actor: Actor, patient: str, at: datetime) -> bool:
+        """True while a glass that ``actor`` broke stands open."""
+        noted = [Entry(-1, w.patient, w.topic, w.entry) for w in self._journal.waiting() if w.patient == patient]
+        found = [*self.broken(patient), *glass.broken(e for e in noted if e.topic == glass.TOPIC)]
+        return any(b.actor == actor.id and b.at <= at < b.until for b in found)
+
+    def _emergency_entry(self, patient: str, topic: str, entry: Mapping[str, Any]) -> int | None:
+        """Write into the log, or where it cannot be written into the journal that was made for this."""
+        try:
+            return self._append(patient, topic, entry)
+        except IntegrityError:
+            raise
+        except StoreError:
+            self._journal.write(patient, topic, entry)
+            return None
+
+    def merge_journal(self) -> int:
+        """Take what waits in the emergency journal into the log, each entry once. Returns how many."""
+        waiting = self._journal.waiting()
+        for noted in waiting:
+            done = any(
+                e.content.get("journal") == noted.id
+                for e in self._log.entries(self._store.connection, topic=noted.topic, patient=noted.patient)
+            )
+            if not done:
+                with self._store.transaction(self.house("gate", may_write=True)) as connection:
+                    self._log.append(connection, noted.patient, noted.topic, {**noted.entry, "journal": noted.id})
+            self._journal.clear(noted.slot)
+        return len(waiting)
+
+    def _in_emergency(self, actor: Actor, patient: str) -> Decision:
+        """What a broken glass opens: what the policy says, against a denial only where it overrides it."""
+        at = self._clock()
+        if not self._store.exists(about(patient)) or not self._is_broken(actor, patient, at):
+            return Decision(frozenset(), (), ())
+        standing = self._standing(patient)
+        allowed = set()
+        for category in CATEGORIES:
+            answer, _ = consent.decide(standing.directives, Request(actor.id, glass.PURPOSE, category, "read", at))
+            if holding(self._emergency(actor, patient, category, at), answer, standing.opaque):
+                allowed.add(category)
+        return Decision(frozenset(allowed), (glass.BASIS,) if allowed else (), ())
+
+    # ---- what the gate itself does
+
+    def refuse(self, actor: Actor, patient: str, what: str) -> AccessError:
+        """See :class:`salus.trust.gate.Gate`."""
+        raise NotImplementedError
+
+    def custody(self, actor: str, patient: str) -> Grant:
+        """See :class:`salus.trust.gate.Gate`."""
+        raise NotImplementedError
+
+    def house(self, actor: str, *, may_write: bool = False) -> Grant:
+        """See :class:`salus.trust.gate.Gate`."""
+        raise NotImplementedError
+
+    def _append(self, patient: str, topic: str, entry: Mapping[str, Any]) -> int:
+        raise NotImplementedError
+
+    def _rules(self, actor: Actor, patient: str, request: Request) -> list[Rule]:
+        raise NotImplementedError
+
+    def _standing(self, patient: str) -> Standing:
+        raise NotImplementedError
+
+
+def holding(rules: Sequence[Rule], answer: str | None, opaque: bool) -> list[Rule]:
+    """The rules that hold against what the patient says: a denial, or what may be one, takes one that overrides it."""
+    return [rule for rule in rules if (answer != "deny" and not opaque) or rule.overrides_denial]
+
+
+def about(patient: str) -> Grant:
+    """The gate's own scope over one patient, for deciding."""
+    return Grant("gate", patient, "service", frozenset({"record"}), may_write=False, purpose="deciding")

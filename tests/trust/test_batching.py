@@ -1,0 +1,118 @@
+"""Entries of several threads are committed together; each is durable before it is answered, and fails alone."""
+
+import threading
+import time
+
+import pytest
+
+from salus.app.house import House
+from salus.errors import IntegrityError
+from salus.trust import batching
+from salus.trust.log import Log
+from tests.conftest import AT
+from tests.trust.test_gate import fill
+
+THREADS = 8
+
+
+def counts(house):
+    return [
+        house.store.connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0]
+        for t in ("log_leaf", "log_checkpoint")
+    ]
+
+
+def run(work):
+    """``work`` in several threads, each with a house of its own; returns what they gave or raised."""
+    found = []
+
+    def one(number):
+        try:
+            found.append(work(number))
+        except Exception as error:
+            found.append(error)
+
+    threads = [threading.Thread(target=one, args=(n,)) for n in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return found
+
+
+def append(ward, patient, number):
+    with House(ward.house.configuration, clock=lambda: AT) as house:
+        scope = house.gate.house("t", may_write=True)
+        batches = batching.of(house.store.path)
+        return [batches.append(house.store, house.log, scope, patient, "access", {"n": [number, i]}) for i in range(20)]
+
+
+def test_many_threads_share_commits_and_each_gets_its_own_number(ward, monkeypatch):
+    fill(ward)
+    real = Log.seal
+
+    def slow(self, connection):
+        time.sleep(0.002)
+        real(self, connection)
+
+    monkeypatch.setattr(Log, "seal", slow)
+    leaves, checkpoints = counts(ward.house)
+    numbers = [n for each in run(lambda number: append(ward, "p1", number)) for n in each]
+    after = counts(ward.house)
+    assert sorted(numbers) == list(range(leaves, leaves + 20 * THREADS))
+    assert after[0] == leaves + 20 * THREADS
+    assert after[1] - checkpoints < 20 * THREADS
+    content = {e.n: e.content for e in ward.house.log.entries(ward.house.store.connection, patient="p1")}
+    assert all(content[n]["n"] for n in numbers)
+    assert not ward.house.verify().problems
+
+
+def test_one_that_cannot_be_written_fails_alone(ward, monkeypatch):
+    fill(ward)
+    started = threading.Event()
+    real = Log.seal
+
+    def slow(self, connection):
+        started.set()
+        time.sleep(0.05)
+        real(self, connection)
+
+    monkeypatch.setattr(Log, "seal", slow)
+
+    def work(number):
+        with House(ward.house.configuration, clock=lambda: AT) as house:
+            scope = house.gate.house("t", may_write=True)
+            if number:
+                started.wait(10)
+            patient = "nobody" if number == 3 else "p1"
+            return batching.of(house.store.path).append(house.store, house.log, scope, patient, "access", {})
+
+    found = run(work)
+    assert sum(isinstance(f, int) for f in found) == THREADS - 1
+    assert [type(f) for f in found if not isinstance(f, int)] == [IntegrityError]
+    assert not ward.house.verify().problems
+
+
+def test_the_same_store_has_the_same_batches(tmp_path):
+    (tmp_path / "a").mkdir()
+    assert batching.of(tmp_path / "a" / ".." / "s") is batching.of(tmp_path / "s")
+    assert batching.of(tmp_path / "s") is not batching.of(tmp_path / "t")
+
+
+def test_a_batch_is_bounded(ward, monkeypatch):
+    fill(ward)
+    monkeypatch.setattr(batching, "LARGEST", 2)
+    found = run(lambda number: append(ward, "p1", number))
+    assert len({n for each in found for n in each}) == 20 * THREADS
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt])
+def test_an_interruption_is_passed_on_and_holds_nobody_up(ward, monkeypatch, error):
+    fill(ward)
+    batches, house = batching.of(ward.house.store.path), ward.house
+    scope = house.gate.house("t", may_write=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Log, "append", lambda *_: (_ for _ in ()).throw(error))
+        with pytest.raises(error):
+            batches.append(house.store, house.log, scope, "p1", "access", {})
+    assert batches.append(house.store, house.log, scope, "p1", "access", {}) > 0
