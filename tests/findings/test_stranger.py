@@ -12,11 +12,7 @@ import pytest
 from tests.conftest import bundle, creatinine, person
 
 MODULE = """
-from pathlib import Path
-
 from salus.findings.model import Evidence, Finding, Proposal
-
-Path(__file__).parents[1].joinpath("imported").write_text("yes")
 
 
 class Waist:
@@ -48,6 +44,19 @@ name = "waistmethod"
 version = "1.0"
 [project.entry-points."salus.methods"]
 "stranger.waist" = "waistmethod:Waist"
+"""
+WATCHED = """
+import sys
+from pathlib import Path
+
+def watch(event, details):
+    if event == "import" and details[0].partition(".")[0] == "waistmethod":
+        Path(sys.argv[0]).write_text("a stranger's code was imported into salus's own process")
+
+sys.addaudithook(watch)
+sys.argv[0] = sys.argv.pop(1)
+from salus.cli.main import main
+main()
 """
 CAN_BUILD = importlib.util.find_spec("hatchling") is not None and importlib.util.find_spec("pip") is not None
 
@@ -95,15 +104,12 @@ class Shop:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 
-    @property
-    def imported(self):
-        return self.mark.exists()
-
     def run(self, *words, status=0):
-        command = [sys.executable, "-c", "from salus.cli.main import main; main()", *words]
+        command = [sys.executable, "-c", WATCHED, str(self.mark), *words]
         done = subprocess.run(command, env=self.environment, cwd=self.folder, capture_output=True, text=True)
         assert done.returncode == status, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
+        assert not self.mark.exists(), self.mark.read_text()
         return done.stdout + done.stderr
 
     def populate(self, ward):
@@ -126,29 +132,22 @@ def test_listed_then_allowed_then_in_findings_and_plan_and_refused_when_changed(
     assert "did not run: not allowed yet" in before
     assert "The stranger saw" not in before
     assert "no method" in shop.run("methods", "card", "stranger.waist", status=1)
-    assert not shop.imported, "a stranger's code was imported before it was allowed"
 
     assert "sha256" in shop.run("methods", "allow", "stranger.waist", "--as", "operator")
-    assert not shop.imported
     assert "The stranger saw a creatinine." in seen(shop)
-    assert shop.imported
     assert "Measure the waist" in seen(shop, "plan").replace("\n", " ")
     assert "as written" in shop.run("verify")
 
-    shop.mark.unlink()
     shop.module.write_text(MODULE.replace("saw a creatinine", "was changed"))
     after = seen(shop)
     assert "changed since it was allowed" in after
     assert "The stranger" not in after
     assert "Measure the waist" not in seen(shop, "plan")
-    assert not shop.imported
 
     shop.run("methods", "allow", "stranger.waist", "--as", "operator")
     assert "The stranger was changed." in seen(shop)
-    shop.mark.unlink()
     shop.run("methods", "withdraw", "stranger.waist", "--as", "operator")
     assert "The stranger" not in seen(shop)
-    assert not shop.imported
 
 
 BREAKING = {
@@ -158,14 +157,24 @@ BREAKING = {
         "failed: ValueError",
     ),
     "exits": ("        seen = ", "        raise SystemExit(0)\n        seen = ", "failed: SystemExit"),
+    "ends its process": (
+        "        seen = ",
+        "        __import__('os')._exit(0)\n        seen = ",
+        "ended without an answer",
+    ),
+    "raises an error named after the patient": (
+        "        seen = ",
+        "        raise type(chart.patient.name.replace(' ', ''), (Exception,), {})\n        seen = ",
+        "failed: an error of its own",
+    ),
     "cannot be imported": ("\nclass Waist", "\nraise RuntimeError\nclass Waist", "cannot be loaded: RuntimeError"),
     "exits on import": ("\nclass Waist", "\nraise SystemExit(0)\nclass Waist", "cannot be loaded: SystemExit"),
     "lacks a part": ("    licence = ", "    licence_ = ", "a method without licence"),
     "goes in a circle": ("consumes = ()", 'consumes = ("waist-remark",)', "consume each other"),
-    "goes in a circle with ours": (
+    "gives a finding of ours": (
         'produces = ("waist-remark",)\n    consumes = ()',
         'produces = ("waist-remark", "egfr")\n    consumes = ("prevent-cvd-10y",)',
-        "consume each other",
+        "a finding of salus's own",
     ),
     "takes our name": ('id = "stranger.waist"', 'id = "risk.egfr"', "not the name under which it is installed"),
 }
@@ -182,6 +191,17 @@ def test_a_broken_stranger_is_reported_and_never_fatal(shop, ward, old, new, wha
     assert "risk.egfr" in said, "the house's own methods did not run"
     assert "Example" not in said.split("stranger.waist")[-1]
     assert "The stranger" not in said
+
+
+def test_the_watch_over_imports_sees_one(shop):
+    command = [
+        sys.executable,
+        "-c",
+        WATCHED.replace("from salus.cli.main import main", "import waistmethod"),
+        str(shop.mark),
+    ]
+    subprocess.run(command, env=shop.environment, capture_output=True)
+    assert shop.mark.exists()
 
 
 def test_a_package_that_calls_itself_salus_is_a_stranger(shop, ward):

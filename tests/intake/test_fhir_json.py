@@ -8,6 +8,7 @@ import pytest
 from salus.errors import InputError
 from salus.fhir import json
 from salus.fhir.views import TAG_KIND, TAG_SETTING
+from salus.formats.content import File
 from salus.intake import fhir_file, fhir_json
 from tests.conftest import bundle, creatinine, person
 
@@ -15,7 +16,7 @@ from tests.conftest import bundle, creatinine, person
 def batches(tmp_path, value, name="x.json"):
     path = tmp_path / name
     path.write_bytes(value if isinstance(value, bytes) else json.dumps(value))
-    return list((fhir_json.read_lines if name.endswith("ndjson") else fhir_json.read)(path))
+    return list((fhir_json.read_lines if name.endswith("ndjson") else fhir_json.read)(File(path)))
 
 
 def observation(**more):

@@ -11,7 +11,7 @@ from salus.app.session import Session
 from salus.fhir import json
 from salus.fhir.views import CATEGORIES, PERSON
 from salus.intake.read import read
-from salus.trust.gate import Grant
+from salus.trust.grants import Grant
 from tests.conftest import bundle, creatinine, person
 
 

@@ -8,6 +8,7 @@ from salus.app.refusals import Unprocessable
 from salus.app.session import Session
 from salus.errors import InputError
 from salus.fhir import json
+from salus.formats.content import File
 from salus.intake import fhir_json
 from salus.intake.fhir_links import address, id_for, legal_id
 from salus.intake.fhir_sift import SHARED
@@ -31,7 +32,7 @@ def lab(reference, id="lab", value="9.9"):
 def batches(tmp_path, value):
     path = tmp_path / "x.json"
     path.write_bytes(json.dumps(value))
-    return list(fhir_json.read(path))
+    return list(fhir_json.read(File(path)))
 
 
 # ---- whose it is

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from salus.errors import InputError
+from salus.trust.private import write_private
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,16 +40,13 @@ def write_image(found: Reconstruction, target: Path) -> None:
 
     if target.suffix not in (".npy", ".png"):
         raise InputError("an image is written as .npy or .png", str(target), "name the file so")
-    part = target.with_name(target.name + ".part")
-    with part.open("wb") as stream:
-        if target.suffix == ".npy":
-            np.save(stream, found.image)
-        else:
-            brightest = float(np.percentile(found.image, 99.5)) or 1.0
-            stream.write(png((np.clip(found.image / brightest, 0, 1) * 255).astype(np.uint8)))
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(target)
+    stream = BytesIO()
+    if target.suffix == ".npy":
+        np.save(stream, found.image)
+    else:
+        brightest = float(np.percentile(found.image, 99.5)) or 1.0
+        stream.write(png((np.clip(found.image / brightest, 0, 1) * 255).astype(np.uint8)))
+    write_private(target, stream.getvalue())
 
 
 def _array(file: Path, name: str | None) -> NDArray[Any]:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from salus.app import hl7v2
+from salus.app.config import Configuration
 from salus.app.intake_age import newer
 from salus.app.intake_shared import divided
 from salus.app.session import Session
 from salus.errors import InputError, SalusError
-from salus.fhir.views import category_of
-from salus.formats.content import Content
+from salus.fhir.categories import category_of
+from salus.fhir.views import CATEGORIES
+from salus.formats.content import Content, File
+from salus.formats.opening import Closed
 from salus.intake import documents
 from salus.intake.attribute import (
     ANOTHER,
@@ -29,12 +32,12 @@ from salus.intake.attribute import (
 from salus.intake.batch import Batch, Clues, Read, Unreadable
 from salus.intake.fhir_links import id_for
 from salus.intake.joined import joined
-from salus.intake.read import Options, files_below, pieces, read
+from salus.intake.read import Options, pieces, read
 from salus.intake.recognise import recognise
 from salus.intake.relabel import at_home, relabelled
 from salus.record.store import Change, Written
 from salus.trust import quarantine
-from salus.trust.gate import Grant
+from salus.trust.grants import Grant
 
 _NAMING = frozenset({"fhir", "ndjson", "hl7v2"})
 """Kinds of files that say whom they are about."""
@@ -83,16 +86,17 @@ class Intake:
         What names nobody comes last: only when the whole run was read is it known of how many people it speaks.
         """
         self._session.house.gate.custodian(self._session.actor, self._patient or "*")
-        if not files_below(paths):
-            raise InputError("nothing to take in", where=str(paths[0]), remedy="name files or a folder with files")
         taken: list[Taken] = []
         waiting: list[Batch] = []
-        for item in read(paths, self._options):
+        for item in read(paths, self._options, _closed(self._house.configuration)):
             progress(_name(item))
             if isinstance(item, Batch) and self._must_wait(item):
                 waiting.append(item)
             else:
                 taken.append(self._take(item))
+        if not taken and not waiting:
+            where = str(paths[0]) if paths else None
+            raise InputError("nothing to take in", where=where, remedy="name files or a folder with files")
         for item in sorted((b for b in waiting if not b.shared), key=_turn):
             taken.append(self._take(item))
         shared = [b for b in waiting if b.shared]
@@ -176,12 +180,12 @@ class Intake:
         name = _name(item)
         if isinstance(item, Unreadable):
             self._doubt = self._doubt or _may_name_somebody(item)
-            return self._refuse(name, "unreadable", item.sources, item.error)
+            return self._refuse(name, "unreadable", item.files, item.error)
         try:
             return self._file(item, name)
         except InputError as error:
             self._doubt = self._doubt or item.clues != Clues()
-            return self._refuse(name, item.kind, item.sources, error.at(name))
+            return self._refuse(name, item.kind, item.files, error.at(name))
 
     def _file(self, batch: Batch, name: str) -> Taken:
         if hl7v2.is_message(batch):
@@ -253,7 +257,7 @@ class Intake:
         """The Patient resource as stored (or, in a dry run, as about to be); read by the house, not by the operator."""
         if owner in self._incoming:
             return self._incoming[owner]
-        scope = Grant("intake", owner, "service", frozenset({"record"}), may_write=False, purpose="attribution")
+        scope = Grant("intake", owner, "service", frozenset(CATEGORIES), may_write=False, purpose="attribution")
         if not self._house.store.exists(scope):
             return None
         if self._dry_run:
@@ -288,12 +292,12 @@ class Intake:
         details = {"source": batch.sha256, "attribution": how, "accepted": sorted(self._accepted)}
         return store.commit(scope, changes, at=at, blobs=blobs, reason="intake", details=details)
 
-    def _refuse(self, name: str, kind: str, sources: Sequence[Path], error: SalusError) -> Taken:
-        if self._dry_run:
+    def _refuse(self, name: str, kind: str, files: Sequence[File], error: SalusError) -> Taken:
+        if self._dry_run or not files:
             return Taken(name, kind, error=error)
         try:
-            return self._keep(name, kind, pieces(sources), error)
-        except OSError:  # what cannot be read cannot be kept either: the error says so
+            return self._keep(name, kind, pieces(files), error)
+        except (OSError, InputError):  # what cannot be read cannot be kept either: the error says so
             return Taken(name, kind, error=error)
 
     def _keep(self, name: str, kind: str, content: Iterable[bytes], error: SalusError) -> Taken:
@@ -301,6 +305,11 @@ class Intake:
         scope = house.gate.house(self._session.actor.id, may_write=True)
         n = quarantine.keep(house.store, house.vault, house.log, scope, content, error.what, house.time())
         return Taken(name, kind, error=error, quarantine=n)
+
+
+def _closed(configuration: Configuration) -> Closed:
+    """The house's own folders: its keys and its store must never lie in quarantine or in a record."""
+    return Closed((configuration.store, configuration.keys, configuration.identities, configuration.knowledge))
 
 
 def _subject(resource: dict[str, Any], owner: str) -> dict[str, Any]:
@@ -329,8 +338,8 @@ def _turn(batch: Batch) -> tuple[bool, bool, bool]:
 def _may_name_somebody(item: Unreadable) -> bool:
     """True for an unread file of a kind that names people: it may be about another person than the rest of the run."""
     try:
-        return any(recognise(path) in _NAMING for path in item.sources if not path.is_symlink())
-    except OSError:
+        return any(recognise(file) in _NAMING for file in item.files)
+    except (OSError, InputError):
         return True
 
 

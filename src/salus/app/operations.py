@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from salus.errors import InputError
 from salus.operations.read import MAX_BYTES, read_instance, read_plan, write_plan
+from salus.trust.private import write_private
 
 if TYPE_CHECKING:
     from salus.operations.forecast import Forecast
@@ -57,7 +58,7 @@ def planned(problem: Instance, seconds: float, seed: int = 0, steps: int | None 
 
 def written(problem: Instance, made: Plan, out: Path) -> None:
     """The plan to a file."""
-    out.write_bytes(write_plan(problem, made))
+    write_private(out, write_plan(problem, made))
 
 
 def unmet(problem: Instance, made: Plan) -> list[Reason]:

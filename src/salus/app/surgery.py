@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from salus.errors import InputError
+from salus.trust.private import write_private
 
 if TYPE_CHECKING:
     from salus.surgery.ar import Look, Scene
@@ -67,9 +67,9 @@ def meshed(labels: Path, out: Path, usdz: Path | None = None, names: Path | None
     package = usd.usdz(made) if usdz is not None else b""
     if package and (faults := usd.faults(package)):
         raise InputError(f"the package would not be sound: {faults[0]}", str(usdz), "report this")
-    _write(out, binary)
+    write_private(out, binary)
     if usdz is not None:
-        _write(usdz, package)
+        write_private(usdz, package)
     return made
 
 
@@ -134,13 +134,3 @@ def _text(file: Path) -> str:
         return file.read_text("utf-8")
     except UnicodeDecodeError as error:
         raise InputError("not a text file", str(file), "see docs/surgery.md for its form") from error
-
-
-def _write(target: Path, data: bytes) -> None:
-    """Whole or not at all."""
-    part = target.with_name(target.name + ".part")
-    with part.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(target)

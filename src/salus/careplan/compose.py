@@ -13,8 +13,9 @@ from importlib.resources import files
 from typing import Any
 
 from salus.careplan import guidelines, open, resolve, scope, starts
-from salus.careplan.draft import Draft
-from salus.careplan.model import Dropped, MedicineLine, NotAssessable, Plan
+from salus.careplan.draft import Draft, said
+from salus.careplan.guidelines import others
+from salus.careplan.model import TIERS, Dropped, MedicineLine, NotAssessable, Plan
 from salus.errors import MethodError
 from salus.fhir import dates
 from salus.fhir.views import CATEGORIES
@@ -25,17 +26,21 @@ from salus.person.person import Person
 from salus.record.chart import Chart
 from salus.terminology import codes
 
+UNMEASURED = "unmeasured"
+"""In a proposal's ``details``: it comes from a method whose card shows no measurement."""
+
 
 def compose(chart: Chart, findings: Sequence[Finding], *, looked_at: Iterable[str]) -> Plan:
     """The plan for whoever may see ``chart`` and ``findings``.
 
     ``looked_at`` are the kinds of data that were in scope. A chart without a person, or of someone who has died, gives
-    a plan without items that says why.
+    a plan without items that says why. What unmeasured methods propose comes after everything else, and no rule, choice
+    or conflict of the plan is settled by it.
     """
     seen = tuple(c for c in CATEGORIES if c in frozenset(looked_at))
     at = dates.write(chart.now)
     try:
-        person = Person(chart, findings)
+        person = Person(chart, [_without_unmeasured(finding) for finding in findings])
     except MethodError:
         nothing = {"nothing_proposed": "the record holds no Patient resource"}
         return Plan("", "", at, seen, (), (), (), (), held=_held(chart, seen), summary=nothing)
@@ -50,6 +55,9 @@ def compose(chart: Chart, findings: Sequence[Finding], *, looked_at: Iterable[st
         drafts, lost = resolve.settle(starts.held_back(person, draft, drafts).asking_first for draft in drafts)
         dropped += lost
     ranked = resolve.ranked(drafts)
+    if "nothing_proposed" not in summary:
+        for outcome in _unmeasured(chart, findings):
+            (ranked if isinstance(outcome, Draft) else dropped).append(outcome)  # type: ignore[arg-type]
     return Plan(
         subject=person.patient.source.ref.partition("/")[2],
         name=person.patient.name,
@@ -63,8 +71,40 @@ def compose(chart: Chart, findings: Sequence[Finding], *, looked_at: Iterable[st
         not_understood=open.not_understood(person),
         uncovered=() if "nothing_proposed" in summary else open.uncovered(person, person.findings, drafts),
         summary=summary,
-        findings=person.findings,
+        findings=Person(chart, findings).findings,
     )
+
+
+def _without_unmeasured(finding: Finding) -> Finding:
+    """The finding with the proposals that the plan's rules may take up."""
+    kept = tuple(p for p in finding.proposals if not p.details.get(UNMEASURED))
+    return finding if len(kept) == len(finding.proposals) else replace(finding, proposals=kept)
+
+
+def _unmeasured(chart: Chart, findings: Sequence[Finding]) -> list[Draft | Dropped]:
+    """What unmeasured methods propose, a method at a time, in the last tier and said to be unmeasured.
+
+    Its key begins with the method's id, so that it is nobody else's item and nobody else's decision stands for it.
+    """
+    found: list[Draft | Dropped] = []
+    for method in sorted({f.method for f in findings if any(p.details.get(UNMEASURED) for p in f.proposals)}):
+        person = Person(chart, [_only_of(finding, method) for finding in findings])
+        outcomes = list(others.propose(person))
+        drafts = resolve.ranked([_marked(d, method) for d in outcomes if isinstance(d, Draft)])
+        found += [*drafts, *(outcome for outcome in outcomes if isinstance(outcome, Dropped))]
+    return found
+
+
+def _only_of(finding: Finding, method: str) -> Finding:
+    """The finding with the unmeasured proposals of ``method`` alone, each under a guideline of the method's own."""
+    own = finding.proposals if finding.method == method else ()
+    kept = tuple(replace(p, guideline=f"{method}/{p.guideline}") for p in own if p.details.get(UNMEASURED))
+    return replace(finding, proposals=kept)
+
+
+def _marked(draft: Draft, method: str) -> Draft:
+    words = f"proposed by {method}, a method that nobody measured"
+    return replace(draft, tier=TIERS[-1], basis=draft.basis + said(words), text=f"Not measured: {draft.text}")
 
 
 def _held(chart: Chart, seen: Sequence[str]) -> tuple[str, ...]:

@@ -145,6 +145,7 @@ def sign(ctx: click.Context, file: Path, actor: str, out: Path | None) -> None:
     from salus.app.house import now
     from salus.fhir import json
     from salus.trust.identity import Identity
+    from salus.trust.private import write_private
 
     draft = json.loads(file.read_bytes())
     signed = web_consents.sign_here(draft, Identity.load(configuration(ctx).identities, actor), now())
@@ -152,5 +153,5 @@ def sign(ctx: click.Context, file: Path, actor: str, out: Path | None) -> None:
     if out is None:
         click.echo(json.dumps(signed).decode())
     else:
-        out.write_bytes(json.dumps(signed))
+        write_private(out, json.dumps(signed))
         click.echo(f"signed as {actor}: {out}", err=True)

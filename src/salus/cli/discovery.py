@@ -180,9 +180,10 @@ def _row(signal: Signal) -> dict[str, Any]:
 def design(objective: Path, start: Path, budget: int, seed: int, out: Path) -> None:
     """Design molecules under an objective, for research; nothing that rewards toxicity is accepted."""
     from salus.app import discovery as wing
+    from salus.cli.record import write_private
 
     found = wing.designed(objective, start, budget, seed)
-    out.write_bytes(wing.document(found))
+    write_private(out, wing.document(found))
     for candidate in found.best(10):
         click.echo(f"{candidate.score:.3f}  {candidate.smiles}")
     click.echo(f"{found.run.spent} molecules scored; {out} holds the best with parts, alerts and lineage")

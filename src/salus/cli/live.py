@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
+from salus.cli.binding import BEHIND_PROXY, check_host
 from salus.cli.options import acting, session
 from salus.errors import InputError
 
@@ -24,6 +25,7 @@ TICK = 10.0
 
 @click.command()
 @click.option("--mllp", metavar="HOST:PORT", help="Listen there for HL7 v2 messages.")
+@click.option("--behind-proxy", is_flag=True, help=BEHIND_PROXY.format("TCP (MLLP)"))
 @click.option("--mqtt", metavar="HOST:PORT", help="Take readings from the MQTT broker there.")
 @click.option("--topic", default="salus/readings/#", show_default=True, help="The broker's topic.")
 @click.option(
@@ -59,6 +61,7 @@ def _messages(work: Session, given: dict[str, Any]) -> None:
 
     work.administer()
     host, port = _address(given["mllp"], "--mllp")
+    check_host(host, "TCP", behind_proxy=given["behind_proxy"])
     receiver = Receiver(work, zone=_zone(given["time_zone"]), encoding=given["encoding"])
     try:
         asyncio.run(_serve(receiver, host, port, Limits(given["max_bytes"], given["idle"])))

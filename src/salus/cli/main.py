@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
@@ -90,6 +91,7 @@ def cli(ctx: click.Context, config: str | None) -> None:
 
 def main() -> None:
     """Run the command line. An explained failure is one line on standard error and exit status 1."""
+    os.umask(os.umask(0) | 0o077)  # whatever salus writes is its owner's alone, SQLite's own files too
     try:
         sys.exit(cli.main(prog_name="salus", standalone_mode=False))  # click returns the exit status
     except SalusError as error:

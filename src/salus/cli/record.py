@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     from salus.careplan.model import Plan
     from salus.record.chart import Chart
 
-PATH = click.Path(path_type=Path)
+
+class _NamedPath(click.Path):
+    """A path that names something: an empty one would be the current folder, which nobody meant."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("an empty path", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = _NamedPath(path_type=Path)
 
 
 @click.command()
@@ -169,14 +179,10 @@ def plan(
 
 
 def write_private(target: Path, data: bytes) -> None:
-    """Write a file that only its owner may read. Raises InputError where there is no such folder."""
-    import os
+    """Write a file that only its owner may read, in the place of an earlier one. Raises InputError."""
+    from salus.trust import private
 
-    if not target.parent.is_dir():
-        raise InputError("no such folder", where=str(target.parent))
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(data)
+    private.write_private(target, data)
 
 
 def write_outputs(made: Plan, chart: Chart, html: Path | None, fhir_file: Path | None) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import ipaddress
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from salus.cli.binding import BEHIND_PROXY, loopback
 from salus.cli.options import acting, configuration
 from salus.errors import ConfigurationError, InputError
 
@@ -25,7 +25,7 @@ NEEDED = ("starlette", "uvicorn", "jwt")
 @click.option("--base-url", help="Outside address, as in https://salus.example (default: http://HOST:PORT).")
 @click.option("--tls-certificate", type=click.Path(exists=True, dir_okay=False), help="Certificate chain (PEM).")
 @click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="Private key of the certificate (PEM).")
-@click.option("--behind-proxy", is_flag=True, help="A proxy on the way encrypts: allow plain HTTP beyond this machine.")
+@click.option("--behind-proxy", is_flag=True, help=BEHIND_PROXY.format("HTTP"))
 @click.option("--threads", default=4, show_default=True, type=click.IntRange(1, 64), help="Threads that do the work.")
 @click.option(
     "--per-address",
@@ -48,7 +48,7 @@ def serve(
     _check_installed()
     if bool(tls_certificate) != bool(tls_key):
         raise InputError("a certificate and its key come together", remedy="--tls-certificate FILE --tls-key FILE")
-    if not (tls_certificate or behind_proxy or _loopback(host)):
+    if not (tls_certificate or behind_proxy or loopback(host)):
         raise InputError("plain HTTP beyond this machine", remedy="--tls-certificate and --tls-key, or --behind-proxy")
     from salus.server.application import create
     from salus.server.connections import Bounds
@@ -108,10 +108,3 @@ def _check_installed() -> None:
     for name in NEEDED:
         if importlib.util.find_spec(name) is None:
             raise ConfigurationError(f"serving needs {name}", remedy='pip install "salus[server]"')
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from salus.cli.binding import BEHIND_PROXY, check_host
 from salus.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--post-quantum", is_flag=True, help="Cosign with ML-DSA-44 too.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8099, show_default=True, help="Port; 0: any free one.")
+@click.option("--behind-proxy", is_flag=True, help=BEHIND_PROXY.format("HTTP"))
 def witness(
     state: Path,
     name: str,
@@ -39,6 +41,7 @@ def witness(
     post_quantum: bool,
     host: str,
     port: int,
+    behind_proxy: bool,
 ) -> None:
     """Cosign the checkpoints of logs that only grow, over HTTP (C2SP tlog-witness).
 
@@ -47,6 +50,7 @@ def witness(
     from salus.trust.note import Verifier
     from salus.trust.witness import Server, Witness
 
+    check_host(host, "HTTP", behind_proxy=behind_proxy)
     watched: dict[str, list[Verifier]] = {}
     for origin, vkey in [(vkey.partition("+")[0], vkey) for vkey in logs] + list(origins):
         watched.setdefault(origin, []).append(Verifier.from_vkey(vkey))
@@ -87,13 +91,12 @@ def load_signers(folder: Path, name: str, *, post_quantum: bool) -> tuple[Signer
 
 def _secret(path: Path) -> bytes:
     """The 32 bytes of a private key, made where there is none."""
+    from salus.trust.private import read_private
     from salus.trust.tiles import write_file
 
     if not path.exists():
         write_file(path, os.urandom(32), 0o600)
-    if path.stat().st_mode & 0o077:
-        raise ConfigurationError("others can read the private key", where=str(path), remedy=f"chmod 600 {path}")
-    secret = path.read_bytes()
+    secret = read_private(path)
     if len(secret) != 32:
         raise ConfigurationError("a private key is damaged", where=str(path))
     return secret

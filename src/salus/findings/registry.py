@@ -1,22 +1,21 @@
 """Which methods there are: entry points of the group ``salus.methods``, ours and strangers'.
 
-Listing them imports no stranger's code. A stranger's package runs only after it was allowed, and only while its
-files are the ones that were allowed.
+Listing them imports no stranger's code. A stranger's package runs only after it was allowed, only while its files are
+the ones that were allowed, and never inside salus's own process.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 
 from salus.errors import MethodError
 from salus.fhir.views import CATEGORIES
+from salus.findings import pinned
 from salus.findings.capability import Capability
 from salus.findings.method import Method
+from salus.findings.pinned import Pin
 
 GROUP = "salus.methods"
 CAPABILITIES = "salus.capabilities"
@@ -74,63 +73,71 @@ def doubled(methods: Sequence[Listed]) -> frozenset[str]:
 
 
 def package_hash(method: Listed) -> str:
-    """SHA-256 over every file of the top-level package that the method lives in. Imports nothing."""
-    top = method.entry.module.partition(".")[0]
-    spec = importlib.util.find_spec(top)
-    if spec is None or not (spec.origin or spec.submodule_search_locations):
-        raise MethodError(f"the files of method {method.name!r} cannot be found", where=method.distribution)
-    roots = [Path(p) for p in spec.submodule_search_locations or ()] or [Path(str(spec.origin))]
-    files = [
-        (f"{number}/{path.relative_to(root) if path != root else path.name}", path)
-        for number, root in enumerate(roots)
-        for path in ([root] if root.is_file() else root.rglob("*"))
-        if path.is_file() and path.suffix != ".pyc"
-    ]
-    total = hashlib.sha256(f"{method.distribution} {method.version}\n".encode())
-    for name, path in sorted(files):
-        total.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    return total.hexdigest()
+    """SHA-256 over everything that Python could load for the method (see :mod:`salus.findings.pinned`)."""
+    return pin(method).digest
 
 
-def runnable(allowed: Mapping[str, str]) -> tuple[list[Method], list[tuple[str, str]]]:
+def pin(method: Listed) -> Pin:
+    """What the method's package is made of. Imports nothing. Raises MethodError for what must not be allowed."""
+    return pinned.pin(method.distribution, method.version, method.entry)
+
+
+Confine = Callable[[Listed, Pin], Method]
+"""What makes of a stranger's method one that runs apart from salus: see :mod:`salus.app.cell`."""
+
+
+def _no_cell(method: Listed, found: Pin) -> Method:
+    raise MethodError("a method that is not salus's own runs only in a cell, and none is offered here")
+
+
+def runnable(allowed: Mapping[str, str], confine: Confine = _no_cell) -> tuple[list[Method], list[tuple[str, str]]]:
     """The methods that may run, in an order that has each after those it consumes; and for every other one why not.
 
-    ``allowed`` maps distribution names to the package hash that was pinned.
+    ``allowed`` maps distribution names to the package hash that was pinned. Ours are imported; a stranger's is what
+    ``confine`` makes of it, and never imported here.
     """
     good: list[Method] = []
     refused: list[tuple[str, str]] = []
     found = listed()
     claimed = doubled(found)
+    ours: frozenset[str] = frozenset()
     for method in sorted(found, key=lambda m: (not m.ours, m.name)):
-        if not method.ours:
-            if method.name in claimed:
-                why = f"several packages bring a method of this name: uninstall {method.distribution} or the other"
-                refused.append((method.name, why))
-                continue
-            pinned = allowed.get(method.distribution)
-            if pinned is None:
-                refused.append((method.name, f"not allowed yet: salus methods allow {method.name}"))
-                continue
-            if pinned != package_hash(method):
-                refused.append(
-                    (method.name, f"its files changed since it was allowed: salus methods allow {method.name}")
-                )
-                continue
+        if method.ours:
+            good = ordered([*good, _named(load(method), method)])
+            ours = frozenset(code for each in good for code in each.produces)
+            continue
         try:
-            loaded = check(load(method))
-            if loaded.id != method.name:
-                raise MethodError(f"its id is not the name under which it is installed, {method.name!r}")
-            ordered([*good, loaded])
-            good.append(loaded)
+            stranger = _confined(method, allowed, claimed, confine)
+            if taken := sorted(ours & frozenset(stranger.produces)):
+                raise MethodError(f"it gives {taken[0]!r}, which is a finding of salus's own")
+            good = ordered([*good, stranger])
         except MethodError as error:
-            if method.ours:
-                raise
             refused.append((method.name, str(error)))
-    return ordered(good), refused
+    return good, refused
+
+
+def _confined(method: Listed, allowed: Mapping[str, str], claimed: frozenset[str], confine: Confine) -> Method:
+    """A stranger's method, where it is allowed and its files are those that were. Raises MethodError."""
+    if method.name in claimed:
+        raise MethodError(f"several packages bring a method of this name: uninstall {method.distribution} or the other")
+    pinned_hash = allowed.get(method.distribution)
+    if pinned_hash is None:
+        raise MethodError(f"not allowed yet: salus methods allow {method.name}")
+    found = pin(method)
+    if pinned_hash != found.digest:
+        raise MethodError(f"its files changed since it was allowed: salus methods allow {method.name}")
+    return _named(confine(method, found), method)
+
+
+def _named(method: object, listed: Listed) -> Method:
+    loaded = check(method)
+    if loaded.id != listed.name:
+        raise MethodError(f"its id is not the name under which it is installed, {listed.name!r}")
+    return loaded
 
 
 def load(method: Listed) -> Method:
-    """Import a method. An instance or a class without arguments may stand behind the entry point."""
+    """Import a method of salus's own. An instance or a class without arguments may stand behind the entry point."""
     try:
         target = method.entry.load()
         return target() if isinstance(target, type) else target  # type: ignore[no-any-return]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from salus.errors import InputError
+from salus.formats.content import File
 from salus.formats.types import WaveBlock
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 MAX_SIGNALS = 256
 MAX_LINE = 1000
+MAX_HEADER = 1 << 20
+MAX_FILE = 1 << 30
+"""Bytes of a header, and of one signal file."""
 MAX_SAMPLES = 200_000_000
 """Samples of all signals of one record together; more is refused before anything is decoded."""
 
@@ -203,13 +207,18 @@ def read_record(header: bytes, files: Mapping[str, bytes]) -> list[WaveBlock]:
 
 def read_record_path(path: Path) -> list[WaveBlock]:
     """Read the record whose header file is ``path``; its signal files lie in the same folder."""
-    header = path.read_bytes()
+    file = File(path)
     try:
-        names = {signal.file for signal in read_header(decode_header(header)).signals}
-        present = {name: path.with_name(name).read_bytes() for name in names if path.with_name(name).is_file()}
-        return read_record(header, present)
+        header = file.read(MAX_HEADER)
+        return read_record(header, {name: signal.read(MAX_FILE) for name, signal in signal_files(header, file).items()})
     except InputError as error:
         raise error.at(str(path)) from error
+
+
+def signal_files(header: bytes, file: File) -> dict[str, File]:
+    """The signal files that ``header``, bytes of the header file ``file``, names and that lie beside it; by name."""
+    names = sorted({signal.file for signal in read_header(decode_header(header)).signals})
+    return {name: found for name in names if (found := file.beside(name)) is not None}
 
 
 def decode_header(data: bytes) -> str:

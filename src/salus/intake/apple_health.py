@@ -32,18 +32,17 @@ KEPT = "kept in the file, not read"
 _LEFT = {"ClinicalRecord": "the files that they name are read where they lie beside the export"}
 
 
-def read(path: Path, accept_plain_dtd: bool) -> Iterator[Batch]:
+def read(content: File, accept_plain_dtd: bool) -> Iterator[Batch]:
     """One export. Raises InputError for a DTD, entities, or a truncated file (with line and byte)."""
     observations: list[dict[str, Any]] = []
     left: dict[str, int] = {}
-    with path.open("rb") as stream:
+    with content.open() as stream:
         export = AppleHealthExport(stream, allow_plain_dtd=accept_plain_dtd)
         for reading in export:
             if reading.code in TAKEN:
                 observations.append(observation(reading))
             else:
                 left[reading.code] = left.get(reading.code, 0) + 1
-    content = File(path)
     losses = [f"{count} readings of {name}: kept in the file, not read one by one" for name, count in left.items()]
     losses += [f"{count} records of {kind}: {_LEFT.get(kind, KEPT)}" for kind, count in export.losses.items()]
     document = Document(
@@ -51,12 +50,13 @@ def read(path: Path, accept_plain_dtd: bool) -> Iterator[Batch]:
         format="apple-health",
         title="Apple Health export",
         when=(export.export_date or "")[:10],
-        parts=(Attachment(path.name, "application/xml", content),),
+        parts=(Attachment(content.name, "application/xml", content),),
     )
     unique = {o["id"]: o for o in observations}
     yield Batch(
         kind="apple-health",
-        sources=(path,),
+        sources=(content.path,),
+        files=(content,),
         clues=_owner(export.me),
         resources=tuple(unique.values()),
         documents=(document,),
@@ -65,7 +65,7 @@ def read(path: Path, accept_plain_dtd: bool) -> Iterator[Batch]:
     )
 
 
-def clinical_records(path: Path) -> dict[Path, Origin]:
+def clinical_records(file: File) -> dict[Path, Origin]:
     """What the export tells of the health records that lie beside it: where each was fetched, its FHIR release, and who
     owns the device.
 
@@ -77,9 +77,9 @@ def clinical_records(path: Path) -> dict[Path, Origin]:
     parser = expat.ParserCreate()
     parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
     parser.EntityDeclHandler = _no_entity
-    parser.StartElementHandler = lambda name, attributes: _note_record(found, me, path.parent, name, attributes)
+    parser.StartElementHandler = lambda name, attributes: _note_record(found, me, file.path.parent, name, attributes)
     try:
-        with path.open("rb") as stream:
+        with file.open() as stream:
             while chunk := stream.read(CHUNK):
                 parser.Parse(chunk, False)
                 if len(found) > MAX_RECORDS:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from salus.errors import SalusError
-from salus.formats.content import Content
+from salus.formats.content import Content, File
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,8 @@ class Batch:
     sha256: str = ""
     shared: bool = False
     listed: Clues | None = None
+    files: tuple[File, ...] = field(default=(), compare=False, repr=False)
+    """The source as it was read, for quarantine; empty for what came otherwise than as a file."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -86,10 +88,11 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A source that could not be read, and why."""
+    """A source that could not be read, and why. ``files`` is empty where its bytes must not be kept either."""
 
     sources: tuple[Path, ...]
     error: SalusError
+    files: tuple[File, ...] = field(default=(), compare=False, repr=False)
 
 
 Read = Batch | Unreadable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from salus.errors import InputError, SalusError
 from salus.formats.content import File
@@ -14,35 +13,35 @@ from salus.intake.clues import SEXES
 MAX_INSTANCE = 1 << 30
 
 
-def read(paths: Sequence[Path]) -> Iterator[Read]:
+def read(files: Sequence[File]) -> Iterator[Read]:
     """A batch a series; a series that names several patients is unreadable by itself.
 
     Raises InputError naming the file that cannot be read: which series would lack it is not known.
     """
-    series: dict[tuple[str, str], list[tuple[Path, DicomHeader]]] = {}
-    for path in paths:
+    series: dict[tuple[str, str], list[tuple[File, DicomHeader]]] = {}
+    for file in files:
         try:
-            header = read_header(File(path).read(MAX_INSTANCE))
+            header = read_header(file.read(MAX_INSTANCE))
         except SalusError as error:
-            raise error.at(path.name) from error
+            raise error.at(file.name) from error
         if not header.series_instance_uid:
-            raise InputError("the file names no series (0020,000E)", path.name, "export the whole series")
-        series.setdefault((header.series_instance_uid, header.sop_class_uid), []).append((path, header))
+            raise InputError("the file names no series (0020,000E)", file.name, "export the whole series")
+        series.setdefault((header.series_instance_uid, header.sop_class_uid), []).append((file, header))
     for members in series.values():
         try:
             yield _batch(members)
         except InputError as error:
-            yield Unreadable(tuple(path for path, _ in members), error)
+            contents = tuple(file for file, _ in members)
+            yield Unreadable(tuple(file.path for file in contents), error, contents)
 
 
-def _batch(members: list[tuple[Path, DicomHeader]]) -> Batch:
+def _batch(members: list[tuple[File, DicomHeader]]) -> Batch:
     headers = [header for _, header in members]
     first = headers[0]
     people = {(h.patient_id, h.birth_date, h.sex) for h in headers}
     if len(people) > 1:
         raise InputError("one series names different patients", where=members[0][0].name, remedy="export it again")
-    paths = tuple(path for path, _ in members)
-    contents = [File(path) for path in paths]
+    contents = tuple(file for file, _ in members)
     losses = [f"{first.kept_as}: kept, not read yet"] if first.kept_as else []
     if not first.has_pixel_data and not first.kept_as:
         losses.append("no pixel data: kept, nothing can be seen in it")
@@ -51,7 +50,7 @@ def _batch(members: list[tuple[Path, DicomHeader]]) -> Batch:
         format="dicom",
         title=first.series_description or first.study_description or f"{first.modality} series",
         when=first.acquired or first.study_date,
-        parts=tuple(Attachment(p.name, "application/dicom", c) for p, c in zip(paths, contents, strict=True)),
+        parts=tuple(Attachment(c.name, "application/dicom", c) for c in contents),
         meta={
             "modality": first.modality,
             "series": first.series_instance_uid,
@@ -61,7 +60,8 @@ def _batch(members: list[tuple[Path, DicomHeader]]) -> Batch:
     )
     return Batch(
         kind="dicom",
-        sources=paths,
+        sources=tuple(c.path for c in contents),
+        files=contents,
         clues=Clues(
             identifiers=((first.issuer_of_patient_id, first.patient_id),) if first.patient_id else (),
             birth_date=first.birth_date,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
+from typing import BinaryIO, cast
 
 from salus.errors import InputError
 from salus.formats.content import File
@@ -15,9 +15,9 @@ MAX_LINE = 64 << 20
 MAX_LINES = 2_000_000
 
 
-def content(path: Path) -> bytes:
+def content(file: File) -> bytes:
     """A file's bytes, unpacked where they are gzip. Raises InputError for damaged, cut off or too large ones."""
-    data = File(path).read(MAX_BYTES)
+    data = file.read(MAX_BYTES)
     if data[:2] != b"\x1f\x8b":
         return data
     plain = bytearray()
@@ -33,12 +33,13 @@ def content(path: Path) -> bytes:
     return bytes(plain)
 
 
-def lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def lines(file: File) -> Iterator[tuple[int, bytes]]:
     """The lines of a file that hold anything, with their numbers. Raises InputError beyond the limits."""
-    with path.open("rb") as stream:
-        opener = gzip.open if stream.read(2) == b"\x1f\x8b" else open
     try:
-        with opener(path, "rb") as stream:
+        with file.open() as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            stream = cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if packed else raw
             number = total = 0
             while line := stream.readline(MAX_LINE):
                 number += 1

@@ -52,16 +52,16 @@ class Source:
     digest: str
 
 
-def read(path: Path, origin: Origin | None = None) -> Iterator[Batch]:
+def read(file: File, origin: Origin | None = None) -> Iterator[Batch]:
     """One JSON file. Raises InputError saying where when it is not FHIR JSON or names several patients."""
-    yield batch_of(source_of(path, origin))
+    yield batch_of(source_of(file, origin))
 
 
-def source_of(path: Path, origin: Origin | None = None) -> Source:
+def source_of(file: File, origin: Origin | None = None) -> Source:
     """One JSON file with its references resolved. Raises InputError."""
     known = origin or Origin()
-    found = found_in(json.loads(fhir_file.content(path)), url=known.url, release=known.release)
-    return _source(path, found, File(path).sha256.hex())
+    found = found_in(json.loads(fhir_file.content(file)), url=known.url, release=known.release)
+    return _source(file.path, found, file.sha256.hex())
 
 
 def of_value(value: Any, name: str, own_base: str = "") -> Batch:
@@ -76,22 +76,22 @@ def of_value(value: Any, name: str, own_base: str = "") -> Batch:
     return batch_of(Source(Path(name), here, (*found.losses, *told), digest))
 
 
-def read_lines(path: Path) -> Iterator[Batch]:
+def read_lines(file: File) -> Iterator[Batch]:
     """One JSON value a line: each Bundle is a batch; lines of single resources are one for each patient."""
-    bundles, single = sources_of_lines(path)
+    bundles, single = sources_of_lines(file)
     yield from (batch_of(source) for source in bundles)
     yield from (batch_of(source) for source in by_subject(single))
 
 
-def sources_of_lines(path: Path) -> tuple[list[Source], Source]:
+def sources_of_lines(file: File) -> tuple[list[Source], Source]:
     """The Bundles of a file of lines, and its single resources together. Raises InputError naming the line."""
     bundles: list[Source] = []
     single = Found()
-    for number, line in fhir_file.lines(path):
+    for number, line in fhir_file.lines(file):
         try:
             value = json.loads(line)
             if isinstance(value, dict) and value.get("resourceType") == "Bundle":
-                bundles.append(_source(path, found_in(value), hashlib.sha256(line).hexdigest()))
+                bundles.append(_source(file.path, found_in(value), hashlib.sha256(line).hexdigest()))
             else:
                 found = found_in(value)
                 single.entries += found.entries
@@ -99,7 +99,7 @@ def sources_of_lines(path: Path) -> tuple[list[Source], Source]:
                     single.lost[what] = single.lost.get(what, 0) + count
         except InputError as error:
             raise error.at(f"line {number}") from error
-    return bundles, _source(path, single, "")
+    return bundles, _source(file.path, single, "")
 
 
 def _source(path: Path, found: Found, digest: str) -> Source:

@@ -16,6 +16,7 @@ from typing import Any
 
 from salus.errors import InputError
 from salus.fhir import json
+from salus.formats.content import File
 from salus.intake import fhir_json
 from salus.intake.batch import Batch, Clues
 from salus.intake.fhir_json import Origin, Source
@@ -46,15 +47,15 @@ class FileSet:
         self._held = 0
         self._owners: dict[Person, _Owner] = {}
 
-    def read(self, path: Path) -> Iterator[Batch]:
+    def read(self, file: File) -> Iterator[Batch]:
         """The batches of one JSON file. Raises InputError like :func:`salus.intake.fhir_json.read`."""
-        origin = self._origins.get(path)
-        for batch in self._batches([fhir_json.source_of(path, origin)]):
+        origin = self._origins.get(file.path)
+        for batch in self._batches([fhir_json.source_of(file, origin)]):
             yield replace(batch, listed=origin.owner) if origin else batch
 
-    def read_lines(self, path: Path) -> Iterator[Batch]:
+    def read_lines(self, file: File) -> Iterator[Batch]:
         """The batches of one file of lines."""
-        bundles, single = fhir_json.sources_of_lines(path)
+        bundles, single = fhir_json.sources_of_lines(file)
         yield from self._batches([*bundles, *fhir_json.by_subject(single)])
 
     def rest(self) -> Iterator[Batch]:

@@ -44,14 +44,14 @@ def check_supported(message: Message) -> None:
         raise UnsupportedError("the message is about no person", "MSH-9", "bed states are not kept")
 
 
-def read(path: Path, zone: tzinfo | None = None, encoding: str = "") -> Iterator[Batch]:
+def read(file: File, zone: tzinfo | None = None, encoding: str = "") -> Iterator[Batch]:
     """Every message of a file or batch file; ``encoding`` is that of messages which name none.
 
     Raises InputError naming the byte where a bad one begins.
     """
-    for start, data in hl7v2.split(File(path).read(hl7v2.MAX_BATCH_BYTES)):
+    for start, data in hl7v2.split(file.read(hl7v2.MAX_BATCH_BYTES)):
         try:
-            yield batch(data, path, zone, hl7v2.parse(data, encoding))
+            yield batch(data, file.path, zone, hl7v2.parse(data, encoding))
         except InputError as error:
             raise error.at(f"message at byte {start}") from error
 

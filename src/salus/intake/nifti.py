@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from salus.formats.content import File
 from salus.formats.nifti import read_volume
@@ -12,21 +11,21 @@ from salus.intake.batch import Attachment, Batch, Clues, Document
 MAX_BYTES = 1 << 30
 
 
-def read(path: Path) -> Iterator[Batch]:
+def read(content: File) -> Iterator[Batch]:
     """One NIfTI file. Raises InputError for one whose geometry or data cannot be read."""
-    content = File(path)
     volume = read_volume(content.read(MAX_BYTES))
     document = Document(
         kind="image",
         format="nifti",
         title=volume.description or "NIfTI volume",
         when="",
-        parts=(Attachment(path.name, "application/x-nifti", content),),
+        parts=(Attachment(content.name, "application/x-nifti", content),),
         meta={"modality": volume.modality},
     )
     yield Batch(
         kind="nifti",
-        sources=(path,),
+        sources=(content.path,),
+        files=(content,),
         clues=Clues(),
         documents=(document,),
         losses=volume.losses,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from salus.errors import InputError
 from salus.fhir import dates
@@ -24,26 +23,27 @@ _LABELLED = re.compile(
 _IN_NAME = re.compile(r"(?<!\d)(\d{4}-\d{2}-\d{2})(?!\d)")
 
 
-def read(path: Path, encoding: str | None) -> Iterator[Batch]:
+def read(file: File, encoding: str | None) -> Iterator[Batch]:
     """One note. Raises InputError for what is empty or cannot be decoded (naming the byte)."""
-    content = Bytes(File(path).read(MAX_BYTES))
-    note = read_note(content.data, encoding, name=path.name)
+    content = Bytes(file.read(MAX_BYTES))
+    note = read_note(content.data, encoding, name=file.name)
     if not note.text.strip():
         raise InputError("the note is empty")
     top = "\n".join(note.text.splitlines()[:TOP])
-    when = _date(top, path.name)
+    when = _date(top, file.name)
     title = next(line.strip() for line in note.text.splitlines() if line.strip())
     document = Document(
         kind="note",
         format="text",
         title=title[:80],
         when=when,
-        parts=(Attachment(path.name, "text/plain", content),),
+        parts=(Attachment(file.name, "text/plain", content),),
         meta={"encoding": note.encoding},
     )
     yield Batch(
         kind="note",
-        sources=(path,),
+        sources=(file.path,),
+        files=(file,),
         clues=replace(clues_in(top), identifiers=clues_in(note.text).identifiers),
         documents=(document,),
         losses=() if when else ("no date found: the note counts as undated",),

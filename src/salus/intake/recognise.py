@@ -6,6 +6,7 @@ import re
 import zlib
 from pathlib import Path
 
+from salus.formats.content import File
 from salus.formats.dicom_elements import is_dicom
 from salus.formats.nifti import is_nifti
 
@@ -39,8 +40,8 @@ _COMPANIONS = frozenset({".dat", ".atr", ".qrs", ".xws", ".flac"})
 _SKIPPED = frozenset({".ds_store", "thumbs.db"})
 
 
-def _first_bytes(path: Path) -> bytes:
-    with path.open("rb") as stream:
+def _first_bytes(file: File) -> bytes:
+    with file.open() as stream:
         return stream.read(HEAD)
 
 
@@ -54,13 +55,13 @@ def _unpacked(head: bytes) -> bytes:
         return head
 
 
-def recognise(path: Path) -> str:
+def recognise(file: File) -> str:
     """What a file is.
 
     One of those that are read (fhir, ndjson, vcf, dicom, nifti, wfdb, apple-health, hl7v2, note) or that are refused by
     name (wfdb-companion, cda, xml, table, pdf, rtf, zip, office, gzip-dicom, gzip-note, empty, unknown).
     """
-    raw = _first_bytes(path)
+    raw, path = _first_bytes(file), file.path
     head = _unpacked(raw)
     if not head:
         return "empty"
@@ -154,9 +155,9 @@ def _is_table(text: bytes, *, whole: bool) -> bool:
     return False
 
 
-def begins_with_patient(path: Path) -> bool:
+def begins_with_patient(file: File) -> bool:
     """True for a file of JSON lines whose first is a Patient, as far as its head tells."""
-    line = _text_of(_unpacked(_first_bytes(path))).partition(b"\n")[0]
+    line = _text_of(_unpacked(_first_bytes(file))).partition(b"\n")[0]
     return _PATIENT.search(line) is not None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from salus.errors import InputError
 from salus.formats.content import File
@@ -16,10 +15,10 @@ from salus.intake.clues import clues_in
 _FILE_DATE = re.compile(r"^##fileDate=(\d{4})-?(\d{2})-?(\d{2})", re.M)
 
 
-def _header_text(path: Path) -> str:
+def _header_text(content: File) -> str:
     """The meta lines, all but the contigs'."""
     lines = []
-    with path.open("rb") as stream:
+    with content.open() as stream:
         for _, line in numbered_lines(stream):
             if not line.startswith(b"##"):
                 break
@@ -28,10 +27,10 @@ def _header_text(path: Path) -> str:
     return "\n".join(lines)
 
 
-def read(path: Path, sample: str | None) -> Iterator[Batch]:
+def read(content: File, sample: str | None) -> Iterator[Batch]:
     """One VCF. Raises InputError for a broken or truncated file, or several samples of which none is named."""
     records = without_genotype = 0
-    with path.open("rb") as stream:
+    with content.open() as stream:
         vcf = read_vcf(stream, sample=sample)
         build = detect_build(vcf.header)
         for record in vcf.records:
@@ -41,21 +40,21 @@ def read(path: Path, sample: str | None) -> Iterator[Batch]:
         raise InputError(
             "the VCF holds no sample", remedy="a VCF with genotypes (a FORMAT and a sample column) is read"
         )
-    header = _header_text(path)
+    header = _header_text(content)
     dated = _FILE_DATE.search(header)
-    content = File(path)
     document = Document(
         kind="genome",
         format="vcf",
         title=f"Genome variants, sample {vcf.sample}",
         when="-".join(dated.groups()) if dated else "",
-        parts=(Attachment(path.name, "text/x-vcf", content),),
+        parts=(Attachment(content.name, "text/x-vcf", content),),
         meta={"sample": vcf.sample, "build": build.name or "unknown", "records": str(records)},
     )
     losses = (f"{without_genotype} records without a genotype",) if without_genotype else ()
     yield Batch(
         kind="vcf",
-        sources=(path,),
+        sources=(content.path,),
+        files=(content,),
         clues=clues_in(header),
         documents=(document,),
         losses=losses,

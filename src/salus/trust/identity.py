@@ -11,6 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from salus.errors import ConfigurationError, InputError
+from salus.trust.private import read_private
 from salus.trust.vault import write_durably
 
 Kind = Literal["patient", "proxy", "practitioner", "operator", "organisation"]
@@ -75,7 +76,7 @@ class Identity:
             return demo_identity(name)
         path = identity_path(folder, name)
         try:
-            return cls(name, Ed25519PrivateKey.from_private_bytes(path.read_bytes()))
+            return cls(name, Ed25519PrivateKey.from_private_bytes(read_private(path)))
         except FileNotFoundError as error:
             raise ConfigurationError(
                 f"no private key for {name!r}", where=str(folder), remedy=f"salus actor add {name}"

@@ -52,16 +52,17 @@ def tour(ctx: click.Context, folder: Path, only: tuple[str, ...], list_them: boo
 
 def _write(walked: list, page_file: Path, json_file: Path | None) -> None:  # type: ignore[type-arg]
     from salus.app.house import now
+    from salus.cli.record import write_private
     from salus.cli.tour import page
     from salus.fhir import json
 
-    page_file.write_text(page.render(walked, now()), "utf-8")
+    write_private(page_file, page.render(walked, now()).encode())
     if json_file:
         rows = [
             {"name": w.slice.name, "sign": w.sign, "line": w.line, "seconds": round(w.seconds, 2), "failed": w.failed}
             for w in walked
         ]
-        json_file.write_bytes(json.dumps(rows) + b"\n")
+        write_private(json_file, json.dumps(rows) + b"\n")
     signs = [w.sign for w in walked]
     click.echo(f"\n{len(walked)} slices: " + ", ".join(f"{signs.count(s)} {t}" for s, t in page.MEANING.items()))
     click.echo(f"Page: {page_file}")
