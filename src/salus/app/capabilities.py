@@ -154,13 +154,71 @@ FHIR_SERVER = Capability(
     ),
 )
 
+CONSENT = Capability(
+    id="trust.consent",
+    version="1.0.0",
+    title="Who may see what: consent, policies, emergencies",
+    intended_use="Let the patient's own signed decisions, and nothing else by default, decide every read of a record.",
+    inputs=("FHIR R4 and R5 Consents", "policies of an organisation", "an access request"),
+    produces=("permit, deny or no consent", "what must be left out"),
+    population="Consents whose every element is understood; any other is refused with the path of what is not.",
+    references=(
+        "FHIR R4 (4.0.1) and R5 (5.0.0), Consent",
+        "IHE ITI, Privacy Consent on FHIR (PCF)",
+        "HL7 Data Segmentation for Privacy; v3-ActCode, v3-ActReason, v3-Confidentiality",
+    ),
+    licence="Apache-2.0; code lists of IHE PCF and the SHIFT Task Force under CC BY 4.0",
+    limits=(
+        "Policy texts that a Consent only names decide nothing.",
+        "Labels follow from codes: a diagnosis told in free text alone is labelled by nobody.",
+        "A salus store files R4 Consents whose actors it knows; R5 and other actors are for the library.",
+        "Who holds a private key is its owner: a stolen key decides until its actor is taken out.",
+    ),
+)
+
+LOG = Capability(
+    id="trust.log",
+    version="1.0.0",
+    title="The tamper-evident log: tiles, proofs, witnesses",
+    intended_use="Prove, off-line and years later, who read what on which basis, and that nothing was left out.",
+    inputs=("every decision of the gate and every write",),
+    produces=("signed checkpoints", "tiles", "inclusion and consistency proofs", "cosignatures"),
+    population="Logs of one house; any log that follows the C2SP formats for the witness.",
+    references=(
+        "RFC 6962; RFC 9162, section 2.1",
+        "C2SP signed-note, tlog-checkpoint, tlog-tiles, tlog-witness, tlog-cosignature, tlog-proof at 5ba5ee83",
+    ),
+    licence="Apache-2.0",
+    limits=(
+        "Without a witness, a chain or a receipt in somebody's hands a proof is self-attested, and says so.",
+        "What is logged is what went through the gate: whoever runs as the store's user with its keys can go round it.",
+        "Witnesses are asked when an operator asks them (salus log cosign), not at every entry.",
+    ),
+)
+
+AUDIT = Capability(
+    id="trust.audit",
+    version="1.0.0",
+    title="Entries of the log as IHE BALP AuditEvents",
+    intended_use="Show accesses in the form that audit repositories and patients' portals read.",
+    inputs=("entries of a record's log", "FHIR R4 AuditEvents"),
+    produces=("AuditEvents of the BALP profiles", "what an AuditEvent lacks"),
+    population="Sixteen profiles of IHE ITI BasicAudit; other events as plain R4.",
+    references=("IHE ITI, Basic Audit Log Patterns at 09fe7293", "FHIR R4, AuditEvent"),
+    licence="Apache-2.0; profiles of IHE under CC BY 4.0",
+    limits=(
+        "SAML comprehensive agents and ITI-71 are not in the tables.",
+        "The network address of a client is not logged and stands as unknown.",
+    ),
+)
+
 ANCHOR = Capability(
     id="trust.anchor",
-    version="1.0.1",
-    title="Checkpoints of the log anchored in a blockchain",
+    version="1.1.0",
+    title="Checkpoints of the log anchored in a blockchain, and a registry of salted consents",
     intended_use="Give a house's partners one more witness that its log was not rewritten, on their own chain.",
-    inputs=("signed checkpoints of the log",),
-    produces=("points on a chain", "the log held to them"),
+    inputs=("signed checkpoints of the log", "digests of consents"),
+    produces=("points on a chain", "the log held to them", "salted hashes of consents, given and ended"),
     population="EVM chains; tried on py-evm and anvil.",
     references=("EIP-1193, EIP-658 (status of a receipt)", "C2SP tlog-checkpoint"),
     licence="Apache-2.0",

@@ -31,6 +31,7 @@ SLICES: tuple[str, ...] = (
     "discovery",
     "design",
     "privacy",
+    "consent",
     "chain",
     "governance",
 )
