@@ -219,3 +219,23 @@ def test_libraries_are_named_only_where_they_were_packed_in(readers, ward, monke
     packed = {**ours, "lib/htmx.min.js": files.File(b"", "text/javascript", "0")}
     monkeypatch.setattr(files, "held", lambda: packed)
     assert "/static/lib/htmx.min.js?0" in readers(ward.patient).get("/me/looks").text
+
+
+def test_the_patient_is_told_of_papers_and_emergencies(readers, ward):
+    from datetime import timedelta
+
+    from salus.trust import policy
+    from salus.trust.identity import Actor, Identity
+    from tests.trust.test_gate import rules
+
+    assert "You should know" not in readers(ward.patient).get("/me/looks").text
+    clinic = Identity.generate("clinic")
+    ward.house.add_actor(Actor("clinic", "organisation", clinic.public_key), by="operator")
+    rule = {"basis": "vital-interest", "purposes": ["BTG"], "overrides-denial": True}
+    ward.house.add_policy(policy.sign(rules(**rule), clinic), by="operator")
+    who = ward.house.authenticate(ward.clinician)
+    ward.house.gate.break_glass(who, "p1", "found <unconscious> at home", timedelta(hours=1))
+    page = readers(ward.patient).get("/me/looks").text
+    assert "You should know" in page
+    assert "in an emergency" in page
+    assert "found &lt;unconscious&gt; at home" in page

@@ -8,10 +8,12 @@ from typing import Any, Literal
 
 from salus.app.session import Session
 from salus.app.web_consents import own_patient
+from salus.fhir import dates
 
 Whose = Literal["others", "own", "house"]
 WHOSE: tuple[Whose, ...] = ("others", "own", "house")
 PER_PAGE = 40
+NOTICES = 5
 _SERVICE = "service"
 
 
@@ -25,6 +27,8 @@ class Look:
     whose: Whose
     what: str
     refused: bool = False
+    notice: bool = False
+    """Something that the patient has to be told of: a paper, who may speak, an emergency, a hold."""
     categories: tuple[str, ...] = ()
     purpose: str = ""
     bases: tuple[str, ...] = ()
@@ -32,11 +36,15 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """A page of entries, newest first; how many there are of each kind; ``older``: where the next page begins."""
+    """A page of entries, newest first; how many there are of each kind; ``older``: where the next page begins.
+
+    ``notices`` are the newest entries that the patient has to be told of.
+    """
 
     shown: tuple[Look, ...]
     counts: Mapping[Whose, int]
     older: int | None
+    notices: tuple[Look, ...] = ()
 
 
 def looks(session: Session, whose: Whose, before: int | None = None) -> Looks:
@@ -48,7 +56,8 @@ def looks(session: Session, whose: Whose, before: int | None = None) -> Looks:
     counts = {kind: sum(look.whose == kind for look in found) for kind in WHOSE}
     chosen = [look for look in found if look.whose == whose and (before is None or look.n < before)]
     older = chosen[PER_PAGE - 1].n if len(chosen) > PER_PAGE else None
-    return Looks(tuple(chosen[:PER_PAGE]), counts, older)
+    notices = tuple(look for look in found if look.notice and look.whose != "own")[:NOTICES]
+    return Looks(tuple(chosen[:PER_PAGE]), counts, older, notices)
 
 
 def _look(entry: Mapping[str, Any], own: str, names: Mapping[str, str]) -> Look:
@@ -61,6 +70,7 @@ def _look(entry: Mapping[str, Any], own: str, names: Mapping[str, str]) -> Look:
         whose=whose,
         what=_what(entry, actor),
         refused=entry.get("decision") == "deny",
+        notice="notice" in entry,
         categories=_texts(entry.get("categories")),
         purpose=str(entry.get("purpose", "")),
         bases=_texts(entry.get("bases")),
@@ -80,8 +90,27 @@ def _what(entry: Mapping[str, Any], actor: str) -> str:
             return f"added {_entries(entry)} to the record"
         case "findings":
             return f"wrote {_entries(entry)} of findings"
+        case "consent" if "notice" in entry:
+            return "vouched for a decision on consent that you signed on paper: end it if you did not"
         case "consent":
             return "filed a decision on consent"
+        case "proposed":
+            return f"proposed that {entry.get('id') or 'somebody'} speaks for this record: you can stop it"
+        case "confirmed":
+            return f"confirmed that {entry.get('id') or 'somebody'} is to speak for this record: you can stop it"
+        case "stopped":
+            return f"stopped that {entry.get('id') or 'somebody'} speaks for this record"
+        case "glass-broken":
+            until = dates.instant(str(entry["until"]))
+            return f"opened the record in an emergency, until {until:%H:%M} of {until:%d.%m.%Y}: {entry.get('why', '')}"
+        case "glass-reviewed":
+            return f"reviewed the emergency of entry {entry.get('of')}: {entry.get('verdict', '')}"
+        case "consent-registered":
+            return "wrote a salted hash of a consent to a chain"
+        case "hold":
+            return f"keeps the record from being erased: {entry.get('ground', '')}"
+        case "hold-ended":
+            return "ended a hold: the record can be erased again"
         case "compared":
             return "compared a file with the record, without filing it"
         case "actor-added":
