@@ -44,16 +44,18 @@ def targets_in(body: Body | None) -> set[tuple[str, str]]:
     return {(kind, name) for kind, _, name in (reference.partition("/") for reference in found)}
 
 
-def keep(connection: sqlite3.Connection, pid: int, rid: int, ref: tuple[str, str], body: Body | None) -> None:
-    """Note the kinds of a resource that was written, and what follows for those that refer to it.
+def keep(
+    connection: sqlite3.Connection, pid: int, rid: int, ref: tuple[str, str], body: Body | None, *, fresh: bool
+) -> None:
+    """Note what a resource that was written refers to, and what follows for those that refer to it.
 
-    A deleted one (``body`` None) keeps the kinds it had: its history is no less private.
+    Its own kinds stand in its row already. A deleted one (``body`` None) keeps the kinds and targets it had: its
+    history is no less private. ``fresh``: it was not there before.
     """
     targets = targets_in(body)
-    if body is not None:
-        own = own_of(body)
-        connection.execute("UPDATE resource SET own_kinds = ?, kinds = ? WHERE rid = ?", (own, own, rid))
+    if body is not None and not fresh:
         connection.execute("DELETE FROM target WHERE rid = ?", (rid,))
+    if targets:
         connection.executemany("INSERT INTO target VALUES (?, ?, ?)", ((rid, *target) for target in targets))
     named = connection.execute("SELECT 1 FROM target WHERE type = ? AND id = ? LIMIT 1", ref).fetchone()
     if targets or named:

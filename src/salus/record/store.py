@@ -197,24 +197,27 @@ class Store:
         version = row[2] + 1 if row else 1
         ref = f"{change.type}/{change.id}"
         sealed = self._sealer.seal(patient, pack(data), context(ref, version, at, gone))
+        own = -1 if change.body is None else kinds.bits(self._kinds_of(mac, change.body))
         if row:
             connection.execute("INSERT INTO history VALUES (?, ?, ?, ?, ?, ?)", (row[0], *row[2:]))
             connection.execute(
-                "UPDATE resource SET version = ?, updated = ?, deleted = ?, mac = ?, body = ? WHERE rid = ?",
-                (version, at, gone, mac, sealed, row[0]),
+                "UPDATE resource SET version = ?1, updated = ?2, deleted = ?3, mac = ?4, body = ?5, "
+                "own_kinds = CASE WHEN ?3 THEN own_kinds ELSE ?6 END, kinds = CASE WHEN ?3 THEN kinds ELSE ?6 END "
+                "WHERE rid = ?7",
+                (version, at, gone, mac, sealed, own, row[0]),
             )
             rid = row[0]
             for table in ("token_index", "date_index"):
                 connection.execute(f"DELETE FROM {table} WHERE rid = ?", (rid,))
         else:
             rid = connection.execute(
-                "INSERT INTO resource (pid, type, id, version, updated, deleted, mac, body) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (pid, change.type, change.id, version, at, gone, mac, sealed),
+                "INSERT INTO resource (pid, type, id, version, updated, deleted, mac, body, own_kinds, kinds) "
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)",
+                (pid, change.type, change.id, version, at, gone, mac, sealed, own),
             ).lastrowid
         if change.body is not None:
             self._insert_index(connection, rid, change.body)
-        kinds.keep(connection, pid, int(rid or 0), (change.type, change.id), change.body)
+        kinds.keep(connection, pid, int(rid or 0), (change.type, change.id), change.body, fresh=row is None)
         tally.counts["deleted" if gone else "updated" if row else "created"] += 1
         tally.items.append([ref, version, mac.hex(), gone])
 
