@@ -11,7 +11,7 @@ import pytest
 from salus.app.config import load
 from salus.app.house import House
 from salus.fhir import json
-from salus.trust.gate import Grant
+from salus.trust.grants import Grant
 from tests.conftest import bundle, creatinine, person
 
 PER_SOURCE = 25

@@ -180,12 +180,12 @@ def test_what_cannot_be_done_any_more_is_stopped_and_says_why(clinic):
     clinic.confirm(proposal, "ben")
     clinic.house.add_actor(Actor("twin", "practitioner", Identity.generate("twin").public_key), by="ann")
     clinic.later(hours=72)
-    stopped = [
+    (stopped,) = [
         e.content
         for e in clinic.house.log.entries(clinic.house.store.connection, topic="house")
         if e.content["reason"] == "stopped"
     ]
-    assert "there is or was" in stopped[0]["why"]
+    assert "there is or was" in clinic.house.vault.unveil(stopped["veil"])["why"]
     assert clinic.actor("twin").kind == "practitioner"
 
 

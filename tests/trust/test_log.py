@@ -80,7 +80,8 @@ def test_a_failed_commit_takes_its_announcement_back(ward, monkeypatch):
             ward.house.log.seal(connection)
             raise RuntimeError
 
-    pytest.raises(RuntimeError, failing)
+    with pytest.raises(RuntimeError):
+        failing()
     assert not list(ward.house.vault.folder.glob("log.checkpoint.*"))
 
 

@@ -19,7 +19,7 @@ from salus.app.intake import Intake
 from salus.app.session import Session
 from salus.errors import SalusError
 from salus.trust import proof
-from salus.trust.gate import Grant
+from salus.trust.grants import Grant
 from salus.trust.identity import Actor, Identity
 from validation._report import argument_parser, report
 from validation.record.synthea import open_house

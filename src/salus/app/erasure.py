@@ -1,8 +1,14 @@
-"""Erasure of a patient: asked for by the patient, carried out by an operator. How it is done: salus.trust.erasure."""
+"""Erasure of a patient: asked for by the patient, carried out by an operator. How it is done: salus.trust.erasure.
+
+Where data of a patient can lie, and what an erasure does there, is told in docs/threats.md; validation/trust/erasure.py
+looks for them everywhere.
+"""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +16,10 @@ from salus.app import acts
 from salus.app.house import House
 from salus.app.session import Session
 from salus.errors import AccessError, InputError
-from salus.trust.gate import NOT_RELEASED
+from salus.record.forgetting import rewritten
+from salus.trust.grants import Grant, not_released
 from salus.trust.proposals import Proposal
+from salus.trust.vault import SYSTEM
 
 GROUND_MAX = 200
 ERASURE = "erasure"
@@ -34,7 +42,7 @@ def ask(session: Session, patient: str) -> Asked:
         raise AccessError("only the patient or a proxy asks for erasure", remedy="--as the patient or a proxy")
     scope = house.gate.own_consent(actor, patient)
     if not house.store.exists(scope):
-        raise NOT_RELEASED
+        raise not_released()
     at = house.time()
     with house.store.transaction(scope) as connection:
         content = {"reason": "erasure-asked", "actor": actor.id, "at": at}
@@ -79,3 +87,38 @@ def hold(session: Session, patient: str, ground: str, *, end: bool = False) -> N
     reason = "hold-ended" if end else "hold"
     house.note(session.actor.id, {"reason": reason, "pid": house.store.number_of(scope), "ground": ground.strip()})
     house.tell(patient, session.actor.id, {"reason": reason, "ground": ground.strip(), "notice": reason})
+
+
+def forget_queued(house: House, patient: str) -> int:
+    """Take readings of a patient's devices out of the live queue, for good. Returns how many waited.
+
+    To be called before the patient's key is destroyed: the record tells which devices are whose. What comes later is of
+    a device that measures nobody, and goes into quarantine.
+    """
+    from salus.app.live_person import assignment
+    from salus.app.live_readings import _CONTEXT, QUEUE_FILE
+    from salus.intake.live.queue import Guard, Queue
+    from salus.intake.live.readings import Sent
+
+    path = house.configuration.store / QUEUE_FILE
+    if not path.exists():
+        return 0
+    scope = Grant("erasure", patient, "service", frozenset({"signal"}), may_write=False, purpose="erasure")
+    devices = {how.device for s in house.store.read(scope, ("Device",)) if (how := assignment(s.body))}
+    vault = house.vault
+    guard = Guard(
+        lambda data: vault.mac(SYSTEM, _CONTEXT + data)[:16],
+        lambda data: vault.seal(SYSTEM, data, _CONTEXT),
+        lambda data: vault.unseal(SYSTEM, data, _CONTEXT),
+    )
+    queue = Queue(path, guard)
+    try:
+        waiting = queue.take(queue.waiting())
+        found = [n for n, body in waiting if Sent.from_bytes(body).device in devices]
+        queue.done(found)
+    finally:
+        queue.close()
+    if found:
+        with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
+            rewritten(connection)
+    return len(found)

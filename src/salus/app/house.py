@@ -21,11 +21,12 @@ from salus.record.chart import Chart
 from salus.record.forgetting import PATIENCE, compact, strip
 from salus.record.store import Store
 from salus.terminology.naming import names_by
-from salus.trust import erasure, quarantine
+from salus.trust import auditor, erasure, quarantine
 from salus.trust import registry as state
 from salus.trust.checkpoint import Checkpoint
 from salus.trust.gate import Gate
 from salus.trust.identity import Actor, Identity, verify_signature
+from salus.trust.journal import Journal
 from salus.trust.log import Log
 from salus.trust.proposals import Proposal
 from salus.trust.vault import SYSTEM, Vault
@@ -62,11 +63,15 @@ class House:
         if checked:
             self.log.check_mark(self.store.connection)
         self._heard = self.log.newest_of(self.store.connection, state.TOPIC)
-        self.registry = state.load(self.log, self.store.connection)
+        self.registry = state.load(self.log, self.store.connection, self.vault)
         self.terminology = terminology_of(configuration)
         charts = partial(Chart, terminology=self.terminology)
-        self.gate = Gate(self.store, self.log, self.registry, clock, charts, names_by(self.terminology))
+        journal = Journal(self.vault)
+        names = names_by(self.terminology)
+        self.gate = Gate(self.store, self.log, journal, self.registry, clock, charts, names)
         if checked:
+            journal.prepare()
+            self.gate.merge_journal()
             acts.settle(self)
 
     @classmethod
@@ -86,6 +91,7 @@ class House:
         configuration.check()
         if not configuration.store_file.exists() and not Vault.unused(configuration.keys):
             Vault.make(configuration.keys)
+        auditor.make(configuration.keys)
         configuration.store.mkdir(parents=True, exist_ok=True, mode=0o700)
         house = cls(configuration, create=True, clock=clock)
         if house.registry.actors:
@@ -119,8 +125,9 @@ class House:
     def note(self, actor: str, content: Mapping[str, Any]) -> int:
         """Write one house entry into the log and take it into account. Returns its number."""
         written = {"at": self.time(), "by": actor, **content}
+        kept = state.veiled(self.vault, self.registry, written)
         with self.store.transaction(self.gate.house(actor, may_write=True)) as connection:
-            n = self.log.append(connection, SYSTEM, state.TOPIC, written)
+            n = self.log.append(connection, SYSTEM, state.TOPIC, kept)
         self.registry.apply(n, written)
         self._heard = n
         return n
@@ -253,8 +260,12 @@ class House:
         house's entry, and under ``compacted`` whether the file was written anew without the deleted bytes.
         """
         scope = self.gate.house(by, may_write=True)
+        if veils := [key for key in self.registry.veils.get(patient, ()) if self.vault.holds(key)]:
+            self.vault.shred(*veils)
         for actor in [a for a in self.registry.actors.values() if a.patient == patient]:
-            self.note(by, {"reason": "actor-removed", "id": actor.id})
+            if actor.id in self.registry.readable:
+                self.note(by, {"reason": "actor-removed", "id": actor.id})
+        self.registry.forget(patient)
         gone = quarantine.left(self.store, self.vault)
         quarantine.blank(self.store, self.log, scope, gone, "with its patient", self.time())
         decided = {k: act[k] for k in ("proposal", "second") if act and k in act}
@@ -271,7 +282,8 @@ class House:
         patient = self.store.patient_of(self.gate.house(by), pid)
         forget_queued(self, patient)
         sources = quarantine.assigned(self.store, self.log, pid)
-        self.vault.shred(patient, *map(quarantine.key_name, sources))
+        veils = self.registry.veils.get(patient, ())
+        self.vault.shred(patient, *veils, *map(quarantine.key_name, sources))
         return self.erase_shredded(patient, by, act.get("request"), act)
 
     def complete_erasures(self) -> None:
@@ -315,6 +327,13 @@ class House:
     def verify(self, held: Checkpoint | None = None) -> Report:
         """Hold everything stored against the log."""
         return verify(self.store, self.vault, self.log, held)
+
+    def expire_audit(self, before: datetime, by: str) -> int:
+        """Drop what is kept for the auditor of accesses before a time. Returns how many; logged."""
+        with self.store.transaction(self.gate.house(by, may_write=True)) as connection:
+            gone = auditor.expire(connection, before)
+        self.note(by, {"reason": "audit-expired", "before": dates.write(before), "accesses": gone})
+        return gone
 
     def settle(self, by: str) -> None:
         """Go on with the store as it is although the mark outside it is missing or says otherwise; logged as ``by``'s.

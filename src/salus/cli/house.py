@@ -410,6 +410,29 @@ def quarantine_release(ctx: click.Context, number: int, target: Path, actor: str
     click.echo(f"written to {target}")
 
 
+@quarantine.command("destroy")
+@click.argument("number", type=int)
+@acting
+@click.pass_context
+def quarantine_destroy(ctx: click.Context, number: int, actor: str) -> None:
+    """Destroy what lies under NUMBER for good; after 30 days that happens by itself."""
+    with session(ctx, actor) as work:
+        work.administer().destroy_quarantined(number, actor)
+    click.echo(f"{number} is destroyed")
+
+
+@quarantine.command("assign")
+@click.argument("number", type=int)
+@click.argument("patient")
+@acting
+@click.pass_context
+def quarantine_assign(ctx: click.Context, number: int, patient: str, actor: str) -> None:
+    """Say that what lies under NUMBER is PATIENT's: it is erased with the record."""
+    with session(ctx, actor) as work:
+        work.administer().assign_quarantined(number, patient, actor)
+    click.echo(f"{number} goes with the record")
+
+
 @click.command()
 @click.option("--checkpoint", type=FILE, help="A checkpoint that somebody kept: the log must extend it.")
 @click.pass_context

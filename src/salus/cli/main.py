@@ -33,6 +33,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "population": ("salus.cli.population:population", "Questions to many records at once."),
     "trials": ("salus.cli.trials:trials", "Design a trial, match its criteria, seal its documents."),
     "witness": ("salus.cli.witness:witness", "Cosign the checkpoints of other people's logs."),
+    "keys": ("salus.cli.keys:keys", "Who holds the master key; wrap all keys anew."),
+    "audit": ("salus.cli.audit:audit", "Who looked, kept for the auditor, also of erased records."),
     "glass": ("salus.cli.glass:glass", "Open one record in an emergency; review it afterwards."),
     "proposals": ("salus.cli.proposals:proposals", "What waits for a second person, or for its time."),
     "privacy": ("salus.cli.privacy:privacy", "Release data without identifiers; erase who asks for it."),

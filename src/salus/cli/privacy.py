@@ -1,4 +1,4 @@
-"""``salus privacy``: hand data out without identifiers, and erase who asks for it."""
+"""``salus privacy``: hand a record to its patient, data without identifiers to others, and erase who asks for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TARGET = click.Path(path_type=Path)
 
 @click.group()
 def privacy() -> None:
-    """Release data without identifiers; erase a patient who asks for it."""
+    """Export a record to its patient, release data without identifiers, erase a patient who asks for it."""
 
 
 @privacy.command("deidentify")
@@ -83,6 +83,44 @@ def anonymise(table: Path, target: Path, named: tuple[str, ...], k: int, suppres
     click.echo(f"levels: {levels}; loss {told.loss:.1f} bits; highest risk {told.prosecutor_risk:.3f}")
 
 
+@privacy.command("export")
+@click.argument("patient")
+@acting
+@click.option("--out", required=True, type=TARGET, help="The archive to write (ZIP; only you may read the file).")
+@click.pass_context
+def export(ctx: click.Context, patient: str, actor: str, out: Path) -> None:
+    """Write all of PATIENT's own record into one archive: entries, files, consents, who looked, with proofs."""
+    from salus.app import export as exporting
+
+    with session(ctx, actor) as work:
+        told = exporting.export(work, patient, out)
+    click.echo(f"{out}: {told.resources} entries, {told.versions} earlier versions, {told.blobs} files, ", nl=False)
+    click.echo(f"{told.accesses} log entries with proofs")
+    click.echo("The archive is not encrypted: whoever gets it can read it.")
+
+
+@privacy.command("check-export")
+@click.argument("file", type=FILE)
+@click.option("--key", help="The house's public key, as it was given to you (64 hex digits).")
+def check_export(file: Path, key: str | None) -> None:
+    """Check an archive from `privacy export`: nothing changed, nothing left out. Needs neither store nor keys."""
+    from salus.app.export_check import check
+
+    try:
+        known = bytes.fromhex(key) if key else None
+    except ValueError as error:
+        raise InputError("not hex digits", where="--key") from error
+    told = check(file, known)
+    counts = told.counts
+    click.echo(
+        f"record of {told.patient}, exported {told.made}: {counts.resources} entries, {counts.blobs} files, ", nl=False
+    )
+    click.echo(f"{counts.accesses} log entries, all proved; {told.consents} signed consents")
+    click.echo(f"cosigned by {', '.join(told.witnesses)}" if told.witnesses else "only the house signed the log")
+    if known is None:
+        click.echo(f"whose archive it is, only a key of the house that you have from elsewhere shows: {told.key.hex()}")
+
+
 @privacy.command("ask-erasure")
 @click.argument("patient")
 @acting
@@ -128,7 +166,8 @@ def tell_erased(told: Mapping[str, Any]) -> None:
     click.echo(f"erased: {told['versions']} resource versions, {told['blobs']} blobs, {told['entries']} log entries")
     if not told["compacted"]:
         click.echo("Other programs hold the store: its sealed bytes, which nobody can open, go with the next erasure.")
-    click.echo("Destroy the copies of the key folder as well: with one of them an old backup could still be read.")
+    click.echo("Copy the key folder and the master key anew, and destroy their older copies: together these still open")
+    click.echo("what older backups hold of the erased. An older copy of the folder alone opens nothing any more.")
 
 
 @privacy.command("hold")

@@ -1,15 +1,26 @@
-"""Deleting everything of one patient but the log's leaves: the store's part of an erasure."""
+"""Deleting everything of one patient but the log's leaves: the store's part of an erasure.
+
+What follows from the record and stands in the clear, the search indexes, never goes into a backup: from there it could
+not be taken out again.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 from salus.errors import AccessError
 from salus.record.protocols import Scope
 
 ERASED = "erased:"
 """Begins what stands in the place of an erased patient's id; no id in FHIR can hold a colon."""
+
+PATIENCE = 2.0
+"""Seconds to wait for others to let the file go."""
+INDEXES = ("token_index", "date_index")
+"""Tables that follow from the bodies of resources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +48,7 @@ def forget(connection: sqlite3.Connection, scope: Scope) -> Forgotten:
         {"pid": pid},
     ).fetchone()
     (blobs,) = connection.execute("SELECT count(*) FROM blob WHERE pid = ?", (pid,)).fetchone()
-    for table in ("token_index", "date_index", "history"):
+    for table in (*INDEXES, "target", "history"):
         connection.execute(f"DELETE FROM {table} WHERE rid IN (SELECT rid FROM resource WHERE pid = ?)", (pid,))
     connection.execute("DELETE FROM blob_chunk WHERE address IN (SELECT address FROM blob WHERE pid = ?)", (pid,))
     for table in ("blob", "resource"):
@@ -46,16 +57,36 @@ def forget(connection: sqlite3.Connection, scope: Scope) -> Forgotten:
     return Forgotten(int(pid), int(versions), int(blobs))
 
 
-def compact(connection: sqlite3.Connection, scope: Scope) -> bool:
+def compact(connection: sqlite3.Connection, scope: Scope, *, patience: float = PATIENCE) -> bool:
     """Write the file anew without what was deleted, so that not even its sealed bytes remain. Raises AccessError.
 
-    False where another program holds the file: then sealed bytes that nobody can open stay until the next time.
+    False where another program holds the file, after ``patience`` seconds: then pages of before, with sealed bytes that
+    nobody can open and dates of the search index, stay until the next time.
     """
     if scope.patient != "*" or not scope.may_write:
         raise AccessError("not allowed")
+    return rewritten(connection, patience=patience)
+
+
+def rewritten(connection: sqlite3.Connection, *, patience: float = PATIENCE) -> bool:
+    """Write an SQLite file anew, of what it still holds, and cut its journal; False where others hold it too long."""
+    (before,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute(f"PRAGMA busy_timeout={round(1000 * patience)}")
     try:
         connection.execute("VACUUM")
         (held, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except sqlite3.OperationalError:
         return False
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={before}")
     return not held
+
+
+def strip(copy: Path) -> None:
+    """Take the search indexes out of a copy of the store; :func:`salus.trust.erasure.reindex` makes them again."""
+    with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+        connection.execute("PRAGMA secure_delete=ON")
+        for table in INDEXES:
+            connection.execute(f"DELETE FROM {table}")
+        connection.execute("VACUUM")

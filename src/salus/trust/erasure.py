@@ -2,19 +2,32 @@
 
 Bodies, blobs and log entries of a patient are sealed under one key. Once it is destroyed nobody can open them, wherever
 copies of the store lie. The house's own entry about it names a number, never the patient.
+
+Beside the key folder, which marks every key that was destroyed, the folder of the store keeps a signed list of
+erasures: by the name of the key and the number of the log entry. With it a backup is erased again although a copy of
+the key folder from before the erasure was put in place as well, and the marks are gone.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from salus.record.forgetting import forget
+from cryptography.exceptions import InvalidSignature
+
+from salus.errors import IntegrityError
+from salus.record.forgetting import INDEXES, forget
 from salus.record.store import Store
-from salus.trust.gate import Grant
+from salus.trust.grants import Grant
 from salus.trust.log import Log
 from salus.trust.registry import TOPIC
-from salus.trust.vault import SYSTEM, Vault
+from salus.trust.vault import SYSTEM, Vault, write_durably
+
+LIST = "erased"
+"""Name of the list of erasures in the folder of the store."""
+_HEADER = "salus.erasures/v1"
 
 
 def left(store: Store, vault: Vault, scope: Grant) -> list[str]:
@@ -61,3 +74,63 @@ def delete(
         }
         log.append(connection, SYSTEM, TOPIC, content)
     return content
+
+
+# ---- the list beside the store
+
+
+def remember(path: Path, vault: Vault, patient: str, n: int) -> None:
+    """Add to the list that log entry ``n`` says that the patient was erased."""
+    listed = {**remembered(path, vault), vault.name(patient): n}
+    lines = [_HEADER, *(f"{number} {name.hex()}" for name, number in sorted(listed.items()))]
+    text = "\n".join(lines).encode() + b"\n"
+    write_durably(path, text + b"\n" + base64.b64encode(vault.house.sign(text)) + b"\n")
+
+
+def remembered(path: Path, vault: Vault) -> dict[bytes, int]:
+    """The list: names of destroyed keys, and the log entries. Raises IntegrityError where the house did not sign it."""
+    if not path.exists():
+        return {}
+    text, _, signature = path.read_bytes().rpartition(b"\n\n")
+    text += b"\n"
+    try:
+        vault.house.public_key().verify(base64.b64decode(signature.strip(), validate=True), text)
+        header, *lines = text.decode("ascii").splitlines()
+        found = {bytes.fromhex(name): int(n) for n, name in (line.split(" ") for line in lines)}
+    except (InvalidSignature, ValueError) as error:
+        raise IntegrityError("not a list of erasures of this house", where=str(path)) from error
+    if header != _HEADER:
+        raise IntegrityError("a list of erasures of another form", where=str(path), remedy="use a newer salus")
+    return found
+
+
+def listed(store: Store, vault: Vault, erased: Mapping[bytes, int], scope: Grant) -> list[str]:
+    """Patients of a restored backup whom the list calls erased by an entry that its log does not reach."""
+    (size,) = store.connection.execute("SELECT coalesce(max(n) + 1, 0) FROM log_leaf").fetchone()
+    names = {patient: vault.name(patient) for patient in store.patients(scope)}
+    return [p for p, name in names.items() if erased.get(name, -1) >= size and not vault.shredded(p)]
+
+
+# ---- indexes, which no backup holds
+
+
+def reindex(store: Store, scope: Grant) -> None:
+    """Make the search indexes of a restored backup from its bodies. A body that cannot be opened gets no rows.
+
+    Verification, which follows, tells of it.
+    """
+    with store.transaction(scope) as connection:
+        for table in INDEXES:
+            connection.execute(f"DELETE FROM {table}")
+        rows = connection.execute(
+            "SELECT r.rid, p.id, r.type, r.id, r.version, r.updated, r.deleted, r.mac, r.body FROM resource r "
+            "JOIN patient p ON p.pid = r.pid WHERE r.deleted = 0"
+        )
+        for rid, *row in rows:
+            try:
+                tokens, spans = store.index_rows(store.open_row(*row).body)
+            except IntegrityError:
+                continue
+            kind = row[1]
+            connection.executemany("INSERT INTO token_index VALUES (?, ?, ?, ?)", ((kind, *t, rid) for t in tokens))
+            connection.executemany("INSERT INTO date_index VALUES (?, ?, ?, ?, ?)", ((kind, *d, rid) for d in spans))

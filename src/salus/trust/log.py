@@ -23,7 +23,7 @@ from typing import Any
 from salus.errors import IntegrityError, StoreError
 from salus.fhir import json
 from salus.record.forgetting import ERASED
-from salus.trust import log_tiles
+from salus.trust import auditor, log_tiles
 from salus.trust.checkpoint import LEGACY_ORIGIN, Checkpoint, checkpoint_text
 from salus.trust.merkle import Frontier, leaf_hash
 from salus.trust.vault import SYSTEM, Vault, fingerprint, write_durably
@@ -61,6 +61,7 @@ class Log:
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
         self._batch: _Batch | None = None
+        self._auditor = auditor.Auditor(vault.folder)
         self._key = vault.house.public_key()
 
     @property
@@ -88,6 +89,8 @@ class Log:
         commitment = hashlib.sha256(payload).digest()
         sealed = self._vault.seal(patient, payload, leaf_context(n, patient, topic))
         connection.execute("INSERT INTO log_leaf VALUES (?, ?, ?, ?, ?)", (n, pid, topic, commitment, sealed))
+        if pid is not None and topic in auditor.TOPICS:
+            self._auditor.tell(connection, n, pid, commitment, entry)
         batch.frontier = batch.frontier.append(leaf_hash(commitment))
         return n
 
@@ -123,6 +126,7 @@ class Log:
     def abandon(self) -> None:
         """The transaction was rolled back: nothing of it was announced."""
         batch, self._batch = self._batch, None
+        self._auditor.rolled_back()
         if batch is None:
             return
         self._announced(batch.frontier.size).unlink(missing_ok=True)

@@ -1,15 +1,29 @@
-"""Quarantine: what could not be taken in, kept sealed under the house's key, with the reason in the log."""
+"""Quarantine: what could not be taken in, each source sealed under a key of its own, with the reason in the log.
+
+Nobody knows yet whose a source is, so no patient's key can seal it. With its own key it ends for itself: after a time,
+or when an operator says that it is of somebody who was erased. Its key is destroyed then and its bytes are blanked;
+the rows stay, empty, so that its number is given to nothing else, and the log keeps a keyed hash that says nothing.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
+from salus.errors import InputError
+from salus.fhir import dates
 from salus.record.store import CHUNK, Store
-from salus.trust.gate import Grant
+from salus.trust.grants import Grant
 from salus.trust.log import Log
 from salus.trust.registry import TOPIC
 from salus.trust.vault import SYSTEM, Vault
+
+DAYS = 30
+"""How long a source is kept where nobody says otherwise."""
+KEPT, ASSIGNED, DESTROYED = "quarantined", "quarantine-assigned", "quarantine-destroyed"
+"""What the house's log entries say of a source."""
 
 
 def keep(store: Store, vault: Vault, log: Log, scope: Grant, pieces: Iterable[bytes], reason: str, at: str) -> int:
@@ -17,19 +31,20 @@ def keep(store: Store, vault: Vault, log: Log, scope: Grant, pieces: Iterable[by
     total = hashlib.sha256()
     with store.transaction(scope) as connection:
         (n,) = connection.execute("SELECT coalesce(max(n) + 1, 1) FROM quarantine").fetchone()
+        vault.create(key_name(n))
         parts = 0
         for piece in pieces:
             for start in range(0, len(piece), CHUNK) or (0,):
                 chunk = piece[start : start + CHUNK]
                 total.update(chunk)
-                sealed = vault.seal(SYSTEM, chunk, _context(n, parts))
+                sealed = vault.seal(key_name(n), chunk, _context(n, parts))
                 connection.execute("INSERT INTO quarantine VALUES (?, ?, ?)", (n, parts, sealed))
                 parts += 1
         entry = {
-            "reason": "quarantined",
+            "reason": KEPT,
             "n": n,
             "parts": parts,
-            "sha256": total.hexdigest(),
+            "mac": vault.mac(key_name(n), total.digest()).hex(),
             "why": reason,
             "actor": scope.actor,
             "at": at,
@@ -39,14 +54,71 @@ def keep(store: Store, vault: Vault, log: Log, scope: Grant, pieces: Iterable[by
 
 
 def release(store: Store, vault: Vault, n: int) -> bytes:
-    """The bytes kept under ``n``."""
-    rows = store.connection.execute("SELECT part, body FROM quarantine WHERE n = ? ORDER BY part", (n,))
+    """The bytes kept under ``n``. Raises InputError where they are no more."""
+    rows = store.connection.execute("SELECT part, body FROM quarantine WHERE n = ? ORDER BY part", (n,)).fetchall()
+    if not any(body for _, body in rows):
+        raise InputError(f"nothing lies in quarantine under {n} any more", remedy="salus quarantine list")
     return b"".join(open_part(vault, n, part, body) for part, body in rows)
 
 
 def open_part(vault: Vault, n: int, part: int, sealed: bytes) -> bytes:
-    """Unseal one chunk. Raises IntegrityError."""
-    return vault.unseal(SYSTEM, sealed, _context(n, part))
+    """Unseal one chunk; of a source that was destroyed nothing is left, and that is as it should be.
+
+    Raises IntegrityError.
+    """
+    name = key_name(n)
+    if not sealed and vault.shredded(name):
+        return b""
+    return vault.unseal(name if vault.holds(name) else SYSTEM, sealed, _context(n, part))  # SYSTEM: of release 0.1
+
+
+def held(store: Store) -> set[int]:
+    """The numbers under which something lies."""
+    return {n for (n,) in store.connection.execute("SELECT DISTINCT n FROM quarantine WHERE length(body) > 0")}
+
+
+def entries(store: Store, log: Log) -> Iterator[Mapping[str, Any]]:
+    """The house's log entries about quarantine, oldest first."""
+    for entry in log.entries(store.connection, topic=TOPIC, patient=SYSTEM):
+        if entry.content["reason"] in (KEPT, ASSIGNED, DESTROYED):
+            yield entry.content
+
+
+def expired(store: Store, log: Log, at: datetime, days: int = DAYS) -> list[int]:
+    """The sources that have lain there for ``days``."""
+    there = held(store)
+    if not there:
+        return []
+    before = at - timedelta(days=days)
+    kept = (e for e in entries(store, log) if e["reason"] == KEPT and e["n"] in there)
+    return sorted({e["n"] for e in kept if dates.instant(e["at"]) <= before})
+
+
+def assigned(store: Store, log: Log, pid: int) -> list[int]:
+    """The sources that an operator called the patient's, last of all."""
+    owner = {e["n"]: e["pid"] for e in entries(store, log) if e["reason"] == ASSIGNED}
+    return sorted(n for n in held(store) if owner.get(n) == pid)
+
+
+def left(store: Store, vault: Vault) -> list[int]:
+    """Sources whose key was destroyed while their bytes are still there: after a crash, or in a restored backup."""
+    return sorted(n for n in held(store) if vault.shredded(key_name(n)))
+
+
+def blank(store: Store, log: Log, scope: Grant, numbers: Sequence[int], why: str, at: str) -> None:
+    """Take the bytes of sources away whose keys were destroyed; ``why`` stands in the log."""
+    if not numbers:
+        return
+    with store.transaction(scope) as connection:
+        for n in numbers:
+            connection.execute("UPDATE quarantine SET body = x'' WHERE n = ?", (n,))
+            entry = {"reason": DESTROYED, "n": n, "why": why, "by": scope.actor, "at": at}
+            log.append(connection, SYSTEM, TOPIC, entry)
+
+
+def key_name(n: int) -> str:
+    """The name of a source's key in the vault."""
+    return f"quarantine:{n}"
 
 
 def _context(n: int, part: int) -> bytes:

@@ -11,7 +11,7 @@ from salus.trust.identity import Actor
 from salus.trust.log import Log
 from salus.trust.policy import Policy, parse
 from salus.trust.proposals import Proposal, confirmed, proposed
-from salus.trust.vault import SYSTEM
+from salus.trust.vault import SYSTEM, Vault
 
 TOPIC = "house"
 
@@ -39,11 +39,33 @@ class Registry:
     held: dict[int, str] = field(default_factory=dict)
     proposals: dict[int, Proposal] = field(default_factory=dict)
     enrolled_by: dict[str, str] = field(default_factory=dict)
+    veils: dict[str, list[str]] = field(default_factory=dict)
+    """By patient, the names of the keys under which the house's own entries about him are sealed."""
 
     @property
     def ever(self) -> list[Actor]:
         """Everybody who is or was enrolled."""
         return [*self.actors.values(), *self.former]
+
+    readable: set[str] = field(default_factory=set)
+    """Who speaks for a patient by an entry of an earlier release, which stays readable when the patient is erased."""
+
+    def person(self, content: Mapping[str, Any]) -> str:
+        """The patient whom an entry's content is about; "" for none."""
+        if content["reason"] == "actor-removed":
+            return next((a.patient for a in self.ever if a.id == content["id"]), "")
+        if content["reason"] in ("confirmed", "stopped"):
+            waiting = self.proposals.get(content["proposal"])
+            return waiting.patient if waiting else ""
+        about = content["act"] if content["reason"] == "proposed" else content
+        return str(about.get("patient", "")) if about["reason"] in ("actor-added", "proposed") else ""
+
+    def forget(self, patient: str) -> None:
+        """Know nothing any more of an erased patient: who spoke for him, what was proposed."""
+        self.actors = {name: a for name, a in self.actors.items() if a.patient != patient}
+        self.former = [a for a in self.former if a.patient != patient]
+        self.proposals = {n: p for n, p in self.proposals.items() if p.patient != patient}
+        self.veils.pop(patient, None)
 
     def apply(self, n: int, content: Mapping[str, Any]) -> None:
         """Take entry ``n`` into account."""
@@ -97,9 +119,32 @@ class Registry:
         )
 
 
-def load(log: Log, connection: sqlite3.Connection) -> Registry:
-    """Replay the house entries of the log."""
+def veiled(vault: Vault, registry: Registry, content: Mapping[str, Any]) -> dict[str, Any]:
+    """The form in which an entry is kept: what is about a person under a key of its own, which is shredded with him."""
+    patient = registry.person(content)
+    if not patient or content.get("id") in registry.readable:
+        return dict(content)
+    kept = {name: content[name] for name in ("reason", "at", "proposal") if name in content}
+    veil = vault.veil(content)
+    registry.veils.setdefault(patient, []).append(veil["key"])
+    return {**kept, "veil": veil}
+
+
+def load(log: Log, connection: sqlite3.Connection, vault: Vault) -> Registry:
+    """Replay the house entries of the log. Of an erased patient's nothing is known but that there were some."""
     registry = Registry()
     for entry in log.entries(connection, topic=TOPIC, patient=SYSTEM):
-        registry.apply(entry.n, entry.content)
+        content = entry.content
+        if "veil" in content:
+            opened = vault.unveil(content["veil"])
+            if opened is None:
+                registry.proposals.pop(content.get("proposal", -1), None)
+                continue
+            registry.veils.setdefault(registry.person(opened), []).append(content["veil"]["key"])
+            content = opened
+        elif content["reason"] == "actor-added" and content["patient"]:
+            registry.readable.add(content["id"])
+        if content["reason"] == "confirmed" and content["proposal"] not in registry.proposals:
+            continue  # of a proposal about somebody who was erased
+        registry.apply(entry.n, content)
     return registry

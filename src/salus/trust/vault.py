@@ -1,93 +1,95 @@
-"""The vault: one data key a patient, wrapped by a master key, all in a folder outside the store.
+"""The vault: one data key a patient, all in a folder outside the store, and how bytes are sealed under them.
 
 Losing the folder is losing the record; whoever has the store but not the folder has nothing. Shredding a patient's key
-erases that patient: what was sealed under it can be opened by nobody, wherever copies of it lie.
+erases that patient: what was sealed under it can be opened by nobody, wherever copies of it lie. How the keys lie in
+the folder, and what makes a dropped one unreadable also in copies of it: :mod:`salus.trust.keyring`.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import hmac
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import shutil
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 from salus.errors import ConfigurationError, IntegrityError
+from salus.fhir import json
+from salus.trust.keyring import Keyring, is_earlier
+from salus.trust.wrapping import NONCE, KeyProvider, chosen, derive, write_durably
 
-NONCE = 12
+__all__ = ["NONCE", "SYSTEM", "Vault", "fingerprint", "write_durably"]
+
+_VEIL = b"veil"
 SYSTEM = ""
-"""The "patient" whose key seals what belongs to no patient: log entries of the house, quarantine."""
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a small secret file so that after a crash it is there whole or not at all (mode 0600)."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)  # mode 0600, a name of its own for each thread
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _derive(secret: bytes, purpose: str) -> bytes:
-    return HKDF(SHA256(), 32, salt=None, info=b"salus " + purpose.encode()).derive(secret)
+"""The "patient" whose key seals what belongs to no patient: log entries of the house."""
 
 
 class Vault:
-    """The keys of one store. Implements :class:`salus.record.protocols.Sealer`."""
+    """The keys of one store. Implements :class:`salus.record.protocols.Sealer`.
 
-    def __init__(self, folder: Path) -> None:
+    A patient's id is a name for a key; other things with a key of their own (a source in quarantine) have names with a
+    colon, which no id in FHIR can hold.
+    """
+
+    def __init__(self, folder: Path, provider: KeyProvider | None = None) -> None:
+        """Open the keys; ``provider`` has the master key (default: whoever the environment names).
+
+        Raises ConfigurationError or IntegrityError where they cannot be opened.
+        """
         self.folder = folder
-        master = _read_key(folder / "master.key")
-        self._wrap = _derive(master, "wrap")
-        self._names = _derive(master, "names")
-        self._index = _derive(master, "index")
-        self._ciphers: dict[str, tuple[AESGCM, bytes]] = {SYSTEM: _cipher(_derive(master, "system"))}
-        self._files: dict[str, tuple[Path, tuple[int, int] | None]] = {}
-        self.house = Ed25519PrivateKey.from_private_bytes(_read_key(folder / "house.key"))
+        self._ring = Keyring(folder, provider or chosen(folder))
+        secrets = self._ring.secrets
+        self._ciphers: dict[str, tuple[AESGCM, bytes]] = {SYSTEM: _cipher(secrets.system)}
+        self._opened_in = self._ring.generation
+        self._opened_in = self._ring.generation
+        self.house = Ed25519PrivateKey.from_private_bytes(secrets.house)
 
     @classmethod
-    def make(cls, folder: Path) -> Vault:
+    def make(cls, folder: Path, provider: KeyProvider | None = None) -> Vault:
         """New keys in ``folder``. Raises ConfigurationError when it holds keys already."""
-        if (folder / "master.key").exists():
-            raise ConfigurationError("the folder holds keys already", where=str(folder), remedy="name another folder")
-        write_durably(folder / "house.key", Ed25519PrivateKey.generate().private_bytes_raw())
-        write_durably(folder / "master.key", os.urandom(32))
-        return cls(folder)
+        known = provider or chosen(folder)
+        Keyring.make(folder, known)
+        return cls(folder, known)
 
     @staticmethod
     def unused(folder: Path) -> bool:
         """True for keys that were made but never used: no log was kept with them."""
-        return (folder / "master.key").exists() and not (folder / "log.checkpoint").exists()
+        return ((folder / "ring").exists() or is_earlier(folder)) and not (folder / "log.checkpoint").exists()
+
+    @property
+    def generation(self) -> int:
+        """How often the keys were wrapped anew, from 1."""
+        return self._ring.generation
+
+    @property
+    def provider(self) -> KeyProvider:
+        """Who holds the master key."""
+        return self._ring.provider
+
+    def rotate(self, provider: KeyProvider | None = None) -> None:
+        """Wrap all keys anew, by another ``provider`` where one is named, and destroy what wrapped them before."""
+        self._ring.rewrap((), provider)
+
+    def copy(self, target: Path) -> None:
+        """A consistent copy of the folder at ``target``. Raises ConfigurationError where there is something."""
+        if target.exists():
+            raise ConfigurationError("there is something already", where=str(target), remedy="name another folder")
+        with self.locked():
+            shutil.copytree(self.folder, target, ignore=shutil.ignore_patterns(".*", "lock"))
 
     # ---- Sealer
 
     def create(self, patient: str) -> None:
         """Make the patient's key durably; does nothing where it exists."""
-        path = self._path(patient)
-        if not path.exists():
-            write_durably(path, aes_key_wrap(self._wrap, os.urandom(32)))
-        self._key(patient)
+        self._ring.add(self.name(patient))
 
     def seal(self, patient: str, plain: bytes, context: bytes) -> bytes:
         """AES-256-GCM under the patient's key with a random nonce: nonce || ciphertext || tag."""
@@ -107,32 +109,53 @@ class Vault:
 
     def blind(self, token: str) -> bytes:
         """HMAC-SHA256 under the store's index key, cut to 16 bytes."""
-        return hmac.digest(self._index, token.encode(), "sha256")[:16]
+        return hmac.digest(self._ring.secrets.index, token.encode(), "sha256")[:16]
 
-    def shred(self, patient: str) -> None:
-        """Destroy the patient's key for good, and keep a mark that this was meant. Repeating it changes nothing.
+    def shred(self, *patients: str) -> None:
+        """Destroy the patients' keys for good, and keep marks that this was meant. Repeating it changes nothing.
 
-        The mark is made first: a key that is missing without it is a loss, not an erasure.
+        All others are wrapped anew, and what wrapped them before is destroyed: a copy of the key folder from before is
+        then worth nothing, unless the master key lay in it. Once this has begun it is completed, after a crash by the
+        next one who opens the folder.
         """
-        path = self._path(patient)
-        write_durably(path.with_suffix(".shredded"), b"")
-        self._ciphers.pop(patient, None)
-        for leftover in (path, path.with_suffix(".consent"), path.with_suffix(".consent-next")):
-            leftover.unlink(missing_ok=True)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        self._ring.rewrap(self.name(patient) for patient in patients)
+
+    def holds(self, patient: str) -> bool:
+        """True when there is a key of this name."""
+        self._renewed()
+        return self._ring.key(self.name(patient)) is not None
 
     def shredded(self, patient: str) -> bool:
         """True when the patient's key was destroyed, and no new one was made since."""
-        path = self._path(patient)
-        return path.with_suffix(".shredded").exists() and not path.exists()
+        return self.marked(patient) and not self.holds(patient)
 
     def marked(self, patient: str) -> bool:
         """True when a key of the patient was destroyed, whether or not a new one was made since."""
         return self._path(patient).with_suffix(".shredded").exists()
+
+    def name(self, patient: str) -> bytes:
+        """The 32 bytes that stand for a patient in the key folder: who has not its secrets cannot tell whom."""
+        return hmac.digest(self._ring.secrets.names, patient.encode(), "sha256")
+
+    # ---- what stands in the house's own entries and is about a person
+
+    def veil(self, content: Mapping[str, Any]) -> dict[str, str]:
+        """Seal ``content`` under a new key of its own. What is returned names nobody and is for :meth:`unveil`.
+
+        The log is never rewritten: what it says of a person so is erased by shredding the key, whose name stands under
+        ``key``.
+        """
+        name = f"veil:{os.urandom(16).hex()}"
+        self.create(name)
+        return {"key": name, "sealed": self.seal(name, json.dumps(content, canonical=True), _VEIL).hex()}
+
+    def unveil(self, veiled: Mapping[str, str]) -> dict[str, Any] | None:
+        """The content of :meth:`veil`; None where its key was shredded. Raises IntegrityError."""
+        name = veiled["key"]
+        if self.shredded(name):
+            return None
+        found: dict[str, Any] = json.loads(self.unseal(name, bytes.fromhex(veiled["sealed"]), _VEIL))
+        return found
 
     # ---- the mark of how far the log had come, kept outside the store
 
@@ -141,15 +164,9 @@ class Vault:
         """Where the newest checkpoint is remembered, so that a store rolled back as a whole is noticed."""
         return self.folder / "log.checkpoint"
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Hold the folder's lock: one process at a time updates what is remembered here."""
-        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+        return self._ring.locked()
 
     def announce_consent(self, patient: str, leaf: int) -> None:
         """Write down which log entry is about to file the patient's newest consent; it counts once it is confirmed."""
@@ -174,40 +191,30 @@ class Vault:
         return _number(self._path(patient).with_suffix(".consent"))
 
     def _path(self, patient: str) -> Path:
-        name = hmac.digest(self._names, patient.encode(), "sha256").hex()
-        return self.folder / "patients" / name[:2] / f"{name[2:]}.key"
+        return self._ring.path(self.name(patient))
+
+    def _renewed(self) -> None:
+        """Forget keys that were opened before another process began a new generation: they may have been dropped."""
+        self._ring.changed()
+        if self._ring.generation != self._opened_in:
+            self._opened_in = self._ring.generation
+            for patient in [p for p in self._ciphers if p != SYSTEM]:
+                del self._ciphers[patient]
 
     def _key(self, patient: str) -> tuple[AESGCM, bytes]:
+        if patient != SYSTEM:
+            self._renewed()
         found = self._ciphers.get(patient)
-        if found is not None and patient != SYSTEM:
-            place, identity = self._files[patient]
-            if _identity(place) != identity:  # another process destroyed the key, or made a new one since
-                found = None
         if found is None:
-            path = self._path(patient)
-            try:
-                identity = _identity(path)
-                key = aes_key_unwrap(self._wrap, path.read_bytes())
-            except FileNotFoundError as error:
-                raise IntegrityError("a patient's key is missing", remedy="restore the key folder") from error
-            except (InvalidUnwrap, ValueError) as error:
-                raise IntegrityError("a patient's key was changed", remedy="restore the key folder") from error
+            key = self._ring.key(self.name(patient))
+            if key is None:
+                raise IntegrityError("a patient's key is missing", remedy="restore the key folder")
             found = self._ciphers[patient] = _cipher(key)
-            self._files[patient] = (path, identity)
         return found
 
 
 def _cipher(key: bytes) -> tuple[AESGCM, bytes]:
-    return AESGCM(_derive(key, "seal")), _derive(key, "mac")
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """What tells a key file from one that took its place; None where there is none."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_ino, found.st_mtime_ns
+    return AESGCM(derive(key, "seal")), derive(key, "mac")
 
 
 def _number(path: Path) -> int | None:
@@ -217,16 +224,6 @@ def _number(path: Path) -> int | None:
         return None
     except ValueError as error:
         raise IntegrityError("a file of the key folder is damaged", remedy="restore the key folder") from error
-
-
-def _read_key(path: Path) -> bytes:
-    try:
-        key = path.read_bytes()
-    except FileNotFoundError as error:
-        raise ConfigurationError("a key file is missing", where=str(path), remedy="restore the key folder") from error
-    if len(key) != 32:
-        raise ConfigurationError("a key file is damaged", where=str(path), remedy="restore the key folder")
-    return key
 
 
 def fingerprint(data: bytes) -> str:

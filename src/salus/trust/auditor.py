@@ -1,0 +1,152 @@
+"""Accesses told to an auditor: who looked, when, on which basis, sealed so that only the auditor's key opens it.
+
+A patient's own entries go when the patient is erased. What is kept here tells of an access all the same, until it
+expires: no erasure covers up a look. It holds a number in the place of the patient, and nothing clinical.
+
+Each process seals under a key of its own, which it keeps in memory alone and leaves wrapped for the auditor (HPKE, RFC
+9180, with X25519): who takes the house's keys later opens nothing of it, and adds nothing to an earlier epoch.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+from salus.errors import ConfigurationError, InputError, IntegrityError
+from salus.fhir import dates, json
+from salus.trust.private import read_private
+from salus.trust.wrapping import write_durably
+
+TOPICS = ("access", "glass", "consent")
+"""Topics of entries about a patient that are told."""
+TOLD = ("reason", "decision", "actor", "at", "purpose", "bases", "until", "notice", "journal")
+PUBLIC, PRIVATE = "audit.pub", "audit.key"
+_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+_NONCE = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One access as the auditor reads it. ``record`` is the number that stands for the patient."""
+
+    n: int
+    record: int
+    commitment: bytes
+    told: Mapping[str, Any]
+
+
+def make(folder: Path) -> None:
+    """A key pair of the auditor's in ``folder``, where there is none; the private half is to be taken elsewhere."""
+    if (folder / PUBLIC).exists():
+        return
+    key = X25519PrivateKey.generate()
+    write_durably(folder / PRIVATE, key.private_bytes_raw())
+    write_durably(folder / PUBLIC, key.public_key().public_bytes_raw())
+
+
+@dataclass(slots=True)
+class Auditor:
+    """Seals what is told. ``folder`` holds the auditor's public key; without one nothing is told."""
+
+    folder: Path
+    _epoch: tuple[int, AESGCM] | None = field(default=None, repr=False)
+
+    def tell(
+        self, connection: sqlite3.Connection, n: int, pid: int, commitment: bytes, entry: Mapping[str, Any]
+    ) -> None:
+        """Keep what entry ``n`` tells of an access, in the transaction that writes it."""
+        epoch = self._epoch or self._begin(connection, str(entry.get("at", "")))
+        if epoch is None:
+            return
+        number, cipher = epoch
+        told = {name: entry[name] for name in TOLD if name in entry}
+        plain = json.dumps({"record": pid, "commitment": commitment.hex(), "told": told}, canonical=True)
+        nonce = os.urandom(_NONCE)
+        sealed = nonce + cipher.encrypt(nonce, plain, _context(number, n))
+        connection.execute("INSERT INTO log_audit VALUES (?, ?, ?)", (n, number, sealed))
+
+    def rolled_back(self) -> None:
+        """The transaction was not committed: an epoch that began in it never was."""
+        self._epoch = None
+
+    def _begin(self, connection: sqlite3.Connection, at: str) -> tuple[int, AESGCM] | None:
+        try:
+            public = X25519PublicKey.from_public_bytes((self.folder / PUBLIC).read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise ConfigurationError("the auditor's public key is damaged", where=str(self.folder / PUBLIC)) from error
+        key = os.urandom(32)
+        row = connection.execute("SELECT coalesce(max(epoch), 0) + 1 FROM log_audit_epoch").fetchone()
+        number = int(row[0])
+        wrapped = _SUITE.encrypt(key, public, _context(number, -1))
+        connection.execute("INSERT INTO log_audit_epoch VALUES (?, ?, ?)", (number, at, wrapped))
+        self._epoch = number, AESGCM(key)
+        return self._epoch
+
+
+def read(connection: sqlite3.Connection, private: Path) -> Iterator[Access]:
+    """Every access that is kept, opened with the auditor's private key and held to its leaf in the log.
+
+    Raises ConfigurationError for a key file that is none or that others can read, IntegrityError for what was changed.
+    """
+    try:
+        key = X25519PrivateKey.from_private_bytes(read_private(private))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError("not the auditor's private key", where=str(private)) from error
+    ciphers: dict[int, AESGCM] = {}
+    for number, wrapped in connection.execute("SELECT epoch, wrapped FROM log_audit_epoch").fetchall():
+        try:
+            ciphers[number] = AESGCM(_SUITE.decrypt(wrapped, key, _context(number, -1)))
+        except (InvalidTag, ValueError) as error:
+            raise IntegrityError(
+                "an epoch is sealed for another key, or was changed", where=f"epoch {number}"
+            ) from error
+    rows = connection.execute(
+        "SELECT a.n, a.epoch, a.entry, l.commitment FROM log_audit a LEFT JOIN log_leaf l ON l.n = a.n ORDER BY a.n"
+    )
+    for n, number, sealed, commitment in rows.fetchall():
+        try:
+            plain = ciphers[number].decrypt(sealed[:_NONCE], sealed[_NONCE:], _context(number, n))
+        except (InvalidTag, ValueError, KeyError) as error:
+            raise IntegrityError("what was told of an access was changed", where=f"entry {n}") from error
+        content = json.loads(plain)
+        if commitment is None or content["commitment"] != commitment.hex():
+            raise IntegrityError("an access is not the one that stands in the log", where=f"entry {n}")
+        yield Access(n, content["record"], commitment, content["told"])
+
+
+def expire(connection: sqlite3.Connection, before: datetime) -> int:
+    """Drop what was told, with the keys, of epochs that were over before a time. In the caller's transaction.
+
+    An epoch is over when the next one begins. Returns how many accesses went. Raises InputError for a time without a
+    zone.
+    """
+    if before.tzinfo is None:
+        raise InputError("a time without a time zone", where="before")
+    epochs = connection.execute("SELECT epoch, begun FROM log_audit_epoch ORDER BY epoch").fetchall()
+    over = [
+        number
+        for (number, _), (_, following) in pairwise(epochs)
+        if dates.instant(following) < before
+    ]
+    gone = 0
+    for number in over:
+        gone += connection.execute("DELETE FROM log_audit WHERE epoch = ?", (number,)).rowcount
+        connection.execute("DELETE FROM log_audit_epoch WHERE epoch = ?", (number,))
+    return gone
+
+
+def _context(epoch: int, n: int) -> bytes:
+    return f"audit\0{epoch}\0{n}".encode()
