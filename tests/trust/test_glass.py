@@ -141,7 +141,7 @@ def test_what_was_merged_is_not_merged_again(emergency, monkeypatch):
         patch.setattr(log, "write_durably", full)
         broke(ward)
     with monkeypatch.context() as patch:
-        patch.setattr(type(journal), "clear", lambda self, slot: None)  # as when the process is killed before it
+        patch.setattr(type(journal), "clear", lambda self, noted: None)  # as when the process is killed before it
         ward.house.gate.merge_journal()
     assert ward.house.gate.merge_journal() == 1
     entries = ward.house.log.entries(ward.house.store.connection, topic=glass.TOPIC)

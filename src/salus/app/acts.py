@@ -6,6 +6,7 @@ What takes two people and what has to wait, says :mod:`salus.trust.duties`. An a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -45,9 +46,13 @@ def confirm(house: House, n: int, second: Actor) -> Proposal | Mapping[str, Any]
     proposal = _open(house, n)
     if proposal.due is not None:
         raise InputError("this was confirmed, and waits for its time", remedy="salus proposals list")
+    # what it takes, it takes as things stand now: somebody may speak for the patient since it was proposed
+    duty = duties.duty_of(house.registry, proposal.act, proposal.by)
+    wait = max(duty.wait, proposal.wait)
+    proposal = replace(proposal, wait=wait, registrars=proposal.registrars or duty.registrars)
     duties.check_second(house.registry, proposal, second)
     _check(house, proposal.act)
-    house.note(second.id, {"reason": "confirmed", "proposal": n})
+    house.note(second.id, {"reason": "confirmed", "proposal": n, "wait_hours": wait // timedelta(hours=1)})
     proposal = house.registry.proposals[n]
     _tell(house, proposal, second.id, "confirmed")
     return proposal if proposal.wait else _complete(house, proposal)

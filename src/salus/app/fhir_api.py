@@ -22,10 +22,11 @@ from salus.app.refusals import Ambiguous
 from salus.app.session import Session
 from salus.app.session_consents import PRESENT
 from salus.errors import AccessError, InputError, StoreError
-from salus.fhir import json
+from salus.fhir import dates, json
 from salus.fhir.categories import categories_of, joined
 from salus.fhir.views import OWN_ID, Body, Source
 from salus.findings import fhir as findings_fhir
+from salus.findings.model import Finding
 from salus.record import search
 from salus.record.store import Stored
 from salus.trust import glass
@@ -251,9 +252,10 @@ class Records:
         """Findings as FHIR for a reader to whom not all is released; None where the stored ones are his, too."""
         if grant.patient not in self._findings:
             found = self._session.narrower(grant)
-            at = self._house.time()
             self._findings[grant.patient] = (
-                None if found is None else [_shown(body, at) for f in found for body in findings_fhir.to_fhir(f, at)]
+                None
+                if found is None
+                else [_shown(body, at) for f in found for at in (_when(f),) for body in findings_fhir.to_fhir(f, at)]
             )
         return self._findings[grant.patient]
 
@@ -330,6 +332,12 @@ def _only(found: Sequence[Stored]) -> Stored:
     if len({s.source.digest for s in found}) > 1:
         raise Ambiguous("several records hold this id", remedy="search with patient=ID and _id=ID")
     return found[0]
+
+
+def _when(finding: Finding) -> str:
+    """The time under which a finding that is not kept is shown: its own, which no question changes."""
+    start, end = finding.effective
+    return dates.write(dates.parse(end or start or "1970-01-01").start)
 
 
 def _shown(body: Body, at: str) -> Stored:

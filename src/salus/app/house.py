@@ -6,6 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -70,9 +71,10 @@ class House:
         names = names_by(self.terminology)
         self.gate = Gate(self.store, self.log, journal, self.registry, clock, charts, names)
         if checked:
-            journal.prepare()
-            self.gate.merge_journal()
-            acts.settle(self)
+            with suppress(StoreError, OSError):  # what cannot be written now waits: the journal is there for that
+                journal.prepare()
+                self.gate.merge_journal()
+                acts.settle(self)
 
     @classmethod
     def create(
@@ -279,6 +281,7 @@ class House:
         """Erase the patient under a number of the store: the key first, then the rest. Returns the house's entry."""
         from salus.app.erasure import forget_queued  # which knows houses
 
+        self.gate.merge_journal()
         patient = self.store.patient_of(self.gate.house(by), pid)
         forget_queued(self, patient)
         sources = quarantine.assigned(self.store, self.log, pid)

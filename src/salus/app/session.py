@@ -97,9 +97,10 @@ class Session(Consents):
         found, refresh, processed = self._current(patient, at, progress)
         scope = _narrow(grant, grant.categories - frozenset(without))
         chart = self.house.gate.chart(scope, at)
-        if not processed <= scope.categories or scope.hidden:
-            found = self._drawn_from(_narrow(scope, scope.categories & processed), at, found)
-            refresh = Refresh(refresh.failures, refresh.refused, ())  # what changed in the rest is not told
+        if not processed <= scope.categories or scope.partial:
+            drawn = self._drawn_from(scope, at, found)
+            # what failed or changed in the rest is not told
+            found, refresh = drawn.findings, Refresh(drawn.failures, refresh.refused, ())
         inputs = {m.id: frozenset(m.inputs) for m in self.methods()[0]}
         told = tuple(f for f in refresh.failures if inputs.get(f.method, frozenset(CATEGORIES)) <= scope.categories)
         return Opened(chart.fresh(found), scope, found, replace(refresh, failures=told))
@@ -109,19 +110,20 @@ class Session(Consents):
 
         They are worked out anew from what is released, as if the rest did not exist, and are not kept.
         """
-        processed = self.house.gate.processed(grant.patient)
-        if processed <= grant.categories and not grant.hidden:
-            return None
         scope = self.house.gate.processing(grant.patient)
+        if scope.categories <= grant.categories and not grant.partial:
+            return None
         stored = [f for _, f in self._stored_findings(scope)]
-        return self._drawn_from(_narrow(grant, grant.categories & processed), self.house.clock(), stored)
+        return self._drawn_from(grant, self.house.clock(), stored).findings
 
-    def _drawn_from(self, scope: Grant, at: datetime, previous: Sequence[Finding]) -> tuple[Finding, ...]:
-        """What the methods draw from a scope alone; a finding that data beyond it only refined comes out plainer."""
-        view = self.house.gate.chart(scope, at)
+    def _drawn_from(self, scope: Grant, at: datetime, previous: Sequence[Finding]) -> Outcome:
+        """What the methods draw from what is released and not closed to them, as if the rest did not exist."""
+        open_to = self.house.gate.processing(scope.patient)
+        both = replace(scope, categories=scope.categories & open_to.categories, hidden=scope.hidden | open_to.hidden)
+        view = self.house.gate.chart(both, at)
         if not view.known:
-            return ()
-        return run(self.methods()[0], view, contexts=self.contexts(), previous=previous).findings
+            return Outcome((), (), ())
+        return run(self.methods()[0], view, contexts=self.contexts(), previous=previous)
 
     def plan(
         self,

@@ -14,8 +14,9 @@ from salus.fhir import dates
 from salus.fhir.views import Body
 from salus.record.store import Change
 from salus.trust import consent
-from salus.trust.consent_drafts import Binding, bind, binding_of, closure_resource, consent_resource
+from salus.trust.consent_drafts import ACTOR_SYSTEM, Binding, bind, binding_of, closure_resource, consent_resource
 from salus.trust.consent_signatures import OWN, countersign, is_witnessed, sign, signature_id, signers_of
+from salus.trust.datatypes import identifier
 from salus.trust.grants import Grant
 from salus.trust.identity import Actor, Identity
 from salus.trust.log import CONSENT
@@ -74,6 +75,9 @@ class Consents:
         The record is not looked at for this: the answer tells nothing of it.
         """
         directive = _check_form(body, provenance, patient)
+        known = {identifier(ACTOR_SYSTEM, actor.id) for actor in self.house.registry.ever}
+        if consent.actors_in(directive) - known:
+            raise InputError("it names somebody who is no actor of this store", where="Consent.provision.actor")
         witness = signers[0].kind not in OWN
         if witness and directive.dated > self.house.clock() + PRESENT:
             raise InputError("a paper is dated when it was signed, not ahead", where="Consent.dateTime")
@@ -100,7 +104,7 @@ class Consents:
         keys = {fingerprint(a.public_key) for a in signers}
         if binding is None or binding.service != house.registry.store_id or binding.key not in keys:
             raise InputError("the consent was not drafted for this store and this key", remedy="draft it anew")
-        if binding.previous != house.gate.consent_head(patient):
+        if not house.gate.is_head(patient, binding.previous):
             raise InputError("another decision was filed since this was drafted", remedy="look at it, and draft anew")
 
     def _was_witnessed(self, patient: str, body: Body) -> bool:
@@ -115,7 +119,8 @@ class Consents:
     def bound(self, patient: str, body: Body) -> dict[str, Any]:
         """A consent bound to this store, the actor's key and the patient's newest decision: ready to be signed."""
         key = fingerprint(self.actor.public_key)
-        return bind(body, Binding(self.house.registry.store_id, key, self.house.gate.consent_head(patient)))
+        head = self.house.gate.consent_head(patient, sealed=self.actor.kind not in OWN)
+        return bind(body, Binding(self.house.registry.store_id, key, head))
 
     def give_consent(
         self,
@@ -200,6 +205,8 @@ class Consents:
                 if own
                 else gate.refuse(self.actor, patient, "consent")
             )
+        if not own:
+            self.house.tell(patient, self.actor.id, {"reason": "consent-read", "id": consent_id})
         return self.bound(patient, {**found[0].body, "status": "inactive", "dateTime": self.house.time()})
 
 

@@ -34,7 +34,7 @@ _STATED = {"genome": _GENOME, "image": _IMAGE, "note": _NOTE, "signal": _SIGNAL,
 _SAYS = {**{c: frozenset({c}) for c in (*CATEGORIES, PERSON)}, "every": EVERY, "content": EVERY}
 _BLOB = "urn:salus:blob:"
 _UNSEEN = re.compile("[\u0300-\u036f\u00ad\u200b-\u200f\u2060\ufeff]+")
-_ELEMENT = re.compile("<[^>]*>")
+_ELEMENT = re.compile("<[^<>]*>")  # not past the next "<": a text of nothing else would take seconds
 _RELATIVE = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9.\-]{1,64})(?:/_history/[A-Za-z0-9.\-]{1,64})?\Z")
 # hashes of texts in which there is no hint: names of codes come again and again; no text is kept
 _SILENT: set[int] = set()

@@ -44,10 +44,8 @@ def targets_in(body: Body | None) -> set[tuple[str, str]]:
     return {(kind, name) for kind, _, name in (reference.partition("/") for reference in found)}
 
 
-def keep(
-    connection: sqlite3.Connection, pid: int, rid: int, ref: tuple[str, str], body: Body | None, *, fresh: bool
-) -> None:
-    """Note what a resource that was written refers to, and what follows for those that refer to it.
+def keep(connection: sqlite3.Connection, rid: int, ref: tuple[str, str], body: Body | None, *, fresh: bool) -> bool:
+    """Note what a resource that was written refers to. True where :func:`spread` has to follow.
 
     Its own kinds stand in its row already. A deleted one (``body`` None) keeps the kinds and targets it had: its
     history is no less private. ``fresh``: it was not there before.
@@ -58,12 +56,11 @@ def keep(
     if targets:
         connection.executemany("INSERT INTO target VALUES (?, ?, ?)", ((rid, *target) for target in targets))
     named = connection.execute("SELECT 1 FROM target WHERE type = ? AND id = ? LIMIT 1", ref).fetchone()
-    if targets or named:
-        spread(connection, pid, [rid])
+    return bool(targets or named)
 
 
 def spread(connection: sqlite3.Connection, pid: int, changed: Iterable[int]) -> None:
-    """Work out the kinds of these rows and of all the patient's rows that lead to them."""
+    """Work out the kinds of these rows and of all the patient's rows that lead to them, each once."""
     waiting, affected = list(changed), set(changed)
     while waiting:
         found = connection.execute(
@@ -77,8 +74,35 @@ def spread(connection: sqlite3.Connection, pid: int, changed: Iterable[int]) -> 
         if len(affected) > MAX_RESOURCES:
             connection.execute("UPDATE resource SET kinds = ? WHERE pid = ?", (ALL, pid))
             return
+    rows = ((value, rid) for rid, value in _gathered(connection, pid, affected).items())
+    connection.executemany("UPDATE resource SET kinds = ? WHERE rid = ?", rows)
+
+
+def _gathered(connection: sqlite3.Connection, pid: int, affected: set[int]) -> dict[int, int]:
+    """The kinds of rows with those of what they lead to; of rows that are not among them, what stands there holds."""
+    value: dict[int, int] = {}
+    leading: dict[int, list[int]] = {}
     for rid in affected:
-        connection.execute("UPDATE resource SET kinds = ? WHERE rid = ?", (reached(connection, pid, rid), rid))
+        (own,) = connection.execute("SELECT own_kinds FROM resource WHERE rid = ?", (rid,)).fetchone()
+        value[rid] = own if own >= 0 else ALL
+        targets = connection.execute(
+            "SELECT r.rid, r.kinds FROM target t JOIN resource r ON r.pid = ? AND r.type = t.type AND r.id = t.id "
+            "WHERE t.rid = ?",
+            (pid, rid),
+        ).fetchall()
+        for target, kinds in targets:
+            if target in affected:
+                leading.setdefault(target, []).append(rid)
+            else:
+                value[rid] |= kinds if kinds >= 0 else ALL
+    waiting = list(affected)
+    while waiting:  # a row changes at most once for each kind
+        rid = waiting.pop()
+        for above in leading.get(rid, ()):
+            if value[above] | value[rid] != value[above]:
+                value[above] |= value[rid]
+                waiting.append(above)
+    return value
 
 
 def reached(connection: sqlite3.Connection, pid: int, rid: int) -> int:
@@ -94,6 +118,17 @@ def reached(connection: sqlite3.Connection, pid: int, rid: int) -> int:
     for (own,) in rows:
         found |= own if own >= 0 else ALL
     return ALL if len(rows) >= MAX_RESOURCES else found
+
+
+def led_to(connection: sqlite3.Connection, pid: int, body: Body) -> frozenset[str]:
+    """The kinds of what a body, of now or of before, refers to for its content, as far as that is in the record."""
+    found = 0
+    for kind, name in targets_in(body):
+        row = connection.execute(
+            "SELECT kinds FROM resource WHERE pid = ? AND type = ? AND id = ?", (pid, kind, name)
+        ).fetchone()
+        found |= 0 if row is None else ALL if row[0] < 0 else row[0]
+    return names(found)
 
 
 def told(connection: sqlite3.Connection) -> bool:

@@ -40,6 +40,11 @@ class Scope(Protocol):
         ...
 
     @property
+    def partial(self) -> bool:
+        """True where single resources were decided on: then the past of none is shown, which nobody decided on."""
+        ...
+
+    @property
     def may_write(self) -> bool: ...
 
 

@@ -69,6 +69,8 @@ class _Tally:
         default_factory=lambda: dict.fromkeys(("created", "updated", "unchanged", "deleted"), 0)
     )
     items: list[list[Any]] = field(default_factory=list)
+    spreading: list[int] = field(default_factory=list)
+    """Rows whose kinds depend on others, or others' on them."""
 
 
 class Store:
@@ -157,6 +159,7 @@ class Store:
             tally = _Tally()
             for change in changes:
                 self._apply(connection, patient, pid, change, at, tally)
+            kinds.spread(connection, pid, tally.spreading)
             added = [
                 [address, kind] for address, kind, data in blobs if self._add_blob(patient, pid, address, kind, data)
             ]
@@ -217,7 +220,8 @@ class Store:
             ).lastrowid
         if change.body is not None:
             self._insert_index(connection, rid, change.body)
-        kinds.keep(connection, pid, int(rid or 0), (change.type, change.id), change.body, fresh=row is None)
+        if kinds.keep(connection, int(rid or 0), (change.type, change.id), change.body, fresh=row is None):
+            tally.spreading.append(int(rid or 0))
         tally.counts["deleted" if gone else "updated" if row else "created"] += 1
         tally.items.append([ref, version, mac.hex(), gone])
 
@@ -353,8 +357,10 @@ class Store:
             "SELECT version, updated, deleted, mac, body FROM history WHERE rid = ? ORDER BY version", (row[0],)
         )
         mask = row[6]
-        found = [self.open_row(patient, kind, name, *each, mask) for each in (*older, row[1:6])]  # type: ignore[call-arg]
-        return [s for s in found if _covers(scope, s.categories)]
+        past = [] if scope.partial else older.fetchall()  # of what it was once, nobody decided: it is not shown
+        found = [self.open_row(patient, kind, name, *each, mask) for each in (*past, row[1:6])]  # type: ignore[call-arg]
+        pid = self._pid(patient)
+        return [s for s in found if _covers(scope, s.categories | kinds.led_to(self._connection, pid, s.body))]
 
     def open_row(
         self,

@@ -136,11 +136,7 @@ def expire(connection: sqlite3.Connection, before: datetime) -> int:
     if before.tzinfo is None:
         raise InputError("a time without a time zone", where="before")
     epochs = connection.execute("SELECT epoch, begun FROM log_audit_epoch ORDER BY epoch").fetchall()
-    over = [
-        number
-        for (number, _), (_, following) in pairwise(epochs)
-        if dates.instant(following) < before
-    ]
+    over = [number for (number, _), (_, following) in pairwise(epochs) if dates.instant(following) < before]
     gone = 0
     for number in over:
         gone += connection.execute("DELETE FROM log_audit WHERE epoch = ?", (number,)).rowcount

@@ -165,6 +165,11 @@ def parse(ref: str, version: int, body: Body, patient: str) -> Directive | None:
     return Directive(ref, version, form.dated.start, form)
 
 
+def actors_in(directive: Directive) -> frozenset[str]:
+    """Everybody whom a consent names, to let in or to keep out."""
+    return frozenset(name for provision in _each(directive.form.root) for name in provision.actors)
+
+
 def _each(provision: Provision) -> Iterable[Provision]:
     yield provision
     for nested in provision.nested:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,9 +15,10 @@ from salus.trust import consent, glass
 from salus.trust.consent import Request, Standing
 from salus.trust.grants import Decision, Grant
 from salus.trust.identity import Actor
-from salus.trust.journal import Journal
+from salus.trust.journal import Journal, Noted
 from salus.trust.log import Entry, Log
 from salus.trust.policy import Rule
+from salus.trust.vault import SYSTEM
 
 
 class Emergencies:
@@ -34,7 +36,7 @@ class Emergencies:
         """
         said, at = glass.check(why, lasts), self._clock()
         allowed = sorted(c for c in CATEGORIES if self._emergency(actor, patient, c, at))
-        if not allowed or not self._store.exists(about(patient)):
+        if not allowed or not self._known(patient):
             raise self.refuse(actor, patient, glass.PURPOSE)
         entry = {
             "reason": "glass-broken",
@@ -85,28 +87,39 @@ class Emergencies:
         """Take what waits in the emergency journal into the log, each entry once. Returns how many."""
         waiting = self._journal.waiting()
         for noted in waiting:
-            done = any(
-                e.content.get("journal") == noted.id
-                for e in self._log.entries(self._store.connection, topic=noted.topic, patient=noted.patient)
-            )
-            if not done:
-                with self._store.transaction(self.house("gate", may_write=True)) as connection:
-                    self._log.append(connection, noted.patient, noted.topic, {**noted.entry, "journal": noted.id})
-            self._journal.clear(noted.slot)
+            if not self._is_merged(noted):
+                self._merge(noted)
+            self._journal.clear(noted)
         return len(waiting)
+
+    def _is_merged(self, noted: Noted) -> bool:
+        entries = self._log.entries(self._store.connection, topic=noted.topic, patient=noted.patient)
+        return any(entry.content.get("journal") == noted.id for entry in entries)
+
+    def _merge(self, noted: Noted) -> None:
+        patient, entry = noted.patient, {**noted.entry, "journal": noted.id}
+        if not self._known(patient):  # erased meanwhile: that there was an access is kept, not to whom
+            patient, entry = SYSTEM, {k: v for k, v in entry.items() if k not in ("patient", "why")}
+        with self._store.transaction(self.house("gate", may_write=True)) as connection:
+            self._log.append(connection, patient, noted.topic, entry)
 
     def _in_emergency(self, actor: Actor, patient: str) -> Decision:
         """What a broken glass opens: what the policy says, against a denial only where it overrides it."""
         at = self._clock()
-        if not self._store.exists(about(patient)) or not self._is_broken(actor, patient, at):
+        if not self._known(patient) or not self._is_broken(actor, patient, at):
             return Decision(frozenset(), (), ())
         standing = self._standing(patient)
-        allowed = set()
-        for category in CATEGORIES:
-            answer, _ = consent.decide(standing.directives, Request(actor.id, glass.PURPOSE, category, "read", at))
-            if holding(self._emergency(actor, patient, category, at), answer, standing.opaque):
-                allowed.add(category)
-        return Decision(frozenset(allowed), (glass.BASIS,) if allowed else (), ())
+        request = Request(actor.id, glass.PURPOSE, "", "read", at)
+        rules = {c: self._emergency(actor, patient, c, at) for c in CATEGORIES}
+
+        def allows(category: str, answer: str | None) -> bool:
+            return bool(holding(rules[category], answer, standing.opaque))
+
+        asked = {c: consent.decide(standing.directives, replace(request, category=c))[0] for c in CATEGORIES}
+        allowed = frozenset(c for c in CATEGORIES if allows(c, asked[c]))
+        hidden = self._withheld(patient, standing, request, allows) if allowed else None
+        bases = (glass.BASIS,) if allowed else ()
+        return Decision(allowed, bases, (), hidden or frozenset(), hidden is not None)
 
     # ---- what the gate itself does
 
@@ -129,6 +142,14 @@ class Emergencies:
         raise NotImplementedError
 
     def _standing(self, patient: str) -> Standing:
+        raise NotImplementedError
+
+    def _known(self, patient: str) -> bool:
+        raise NotImplementedError
+
+    def _withheld(
+        self, patient: str, standing: Standing, request: Request, allowed: Callable[[str, str | None], bool]
+    ) -> frozenset[str] | None:
         raise NotImplementedError
 
 

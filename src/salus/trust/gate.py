@@ -78,7 +78,8 @@ class Gate(Emergencies):
 
     def service_chart(self, patient: str, at: datetime) -> tuple[Chart, Grant]:
         """The chart for the house's own runner: all that the patient has not closed to processing."""
-        decision = Decision(self.processed(patient), ("service",), (), self._closed(patient))
+        closed = self._closed(patient)
+        decision = Decision(self.processed(patient), ("service",), (), closed or frozenset(), closed is not None)
         grant = self._record("service", patient, "processing", decision, may_write=True)
         return self.chart(grant, at), grant
 
@@ -101,25 +102,29 @@ class Gate(Emergencies):
             self.processed(patient),
             may_write=False,
             purpose="processing",
-            hidden=self._closed(patient),
+            hidden=self._closed(patient) or frozenset(),
         )
 
-    def _closed(self, patient: str) -> frozenset[str]:
-        """Single resources that the patient has closed to processing, within kinds that are not closed."""
+    def _closed(self, patient: str) -> frozenset[str] | None:
+        """Single resources that the patient has closed to processing, within kinds that are not closed.
+
+        None where none was decided on by itself.
+        """
         standing = self._standing(patient)
         request = Request("service", "", "", "process", self._clock())
         return self._withheld(patient, standing, request, lambda category, answer: answer != "deny")
 
     def _withheld(
         self, patient: str, standing: Standing, request: Request, allowed: Callable[[str, str | None], bool]
-    ) -> frozenset[str]:
+    ) -> frozenset[str] | None:
         """The resources of which a part of some consent speaks and that are not allowed, with those that lead to them.
 
-        ``allowed`` says by kind of data and answer. Most consents speak of whole kinds: then nothing is opened.
+        ``allowed`` says by kind of data and answer. Most consents speak of whole kinds: then nothing is opened, and the
+        answer is None.
         """
         directives = standing.directives
         if not any(consent.is_partial(directives, replace(request, category=c)) for c in CATEGORIES):
-            return frozenset()
+            return None
         found = self._store.read(replace(about(patient), categories=frozenset(CATEGORIES)))
         hidden: set[str] = set()
         for stored in found:
@@ -165,7 +170,7 @@ class Gate(Emergencies):
 
     def own_data(self, actor: Actor, patient: str) -> Grant:
         """The right of a patient or proxy to add answers and notes to the own record. Raises AccessError."""
-        if actor.kind not in ("patient", "proxy") or actor.patient != patient or not self._store.exists(about(patient)):
+        if actor.kind not in ("patient", "proxy") or actor.patient != patient or not self._known(patient):
             raise self.refuse(actor, patient, "own data")
         return Grant(actor.id, patient, "self", frozenset(), may_write=True, purpose="own data")
 
@@ -188,7 +193,7 @@ class Gate(Emergencies):
 
     def _record(self, actor: str, patient: str, purpose: str, decision: Decision, *, may_write: bool) -> Grant:
         """One leaf for one decision, before any data leave."""
-        known = self._store.exists(about(patient))
+        known = self._known(patient)
         entry = {
             "reason": "access",
             "decision": "permit" if decision.categories else "deny",
@@ -216,7 +221,12 @@ class Gate(Emergencies):
             purpose,
             leaf,
             decision.hidden,
+            decision.partial,
         )
+
+    def _known(self, patient: str) -> bool:
+        """True for a patient who is here; nobody is everybody, and nobody has no name."""
+        return patient not in ("", "*") and self._store.exists(about(patient))
 
     def _append(self, patient: str, topic: str, entry: Mapping[str, Any]) -> int:
         """Write one entry, together with those that other threads write at this moment."""
@@ -246,8 +256,8 @@ class Gate(Emergencies):
         def allows(category: str, answer: str | None) -> bool:
             return answer == "permit" or bool(holding(by_policy[category], answer, standing.opaque))
 
-        hidden = self._withheld(patient, standing, request, allows) if allowed else frozenset()
-        return Decision(frozenset(allowed), tuple(bases), tuple(refs), hidden)
+        hidden = self._withheld(patient, standing, request, allows) if allowed else None
+        return Decision(frozenset(allowed), tuple(bases), tuple(refs), hidden or frozenset(), hidden is not None)
 
     def _rules(self, actor: Actor, patient: str, request: Request) -> list[Rule]:
         """The rules of policies that speak of a request."""
@@ -271,7 +281,7 @@ class Gate(Emergencies):
         kept = self._kept.get(patient)
         if kept is not None and kept.entry == newest:
             return kept.standing
-        known = self._store.exists(about(patient))
+        known = self._known(patient)
         standing = self._evaluate(patient, self._consents(patient)) if known else Standing()
         if known:
             if len(self._kept) >= MAX_KEPT:
@@ -279,12 +289,23 @@ class Gate(Emergencies):
             self._kept[patient] = _Kept(newest, standing)
         return standing
 
-    def consent_head(self, patient: str) -> str:
-        """The digest of the patient's newest consent, which the next one names; of none, one that tells nothing."""
+    def consent_head(self, patient: str, *, sealed: bool = False) -> str:
+        """The digest of the patient's newest consent, which the next one names; of none, one that tells nothing.
+
+        ``sealed``, for staff, it is another text each time, by which nobody sees whether somebody decided anew.
+        """
+        head = self._head(patient)
+        return self._log.sealed_head(patient, head) if sealed else head
+
+    def is_head(self, patient: str, named: str) -> bool:
+        """True when ``named`` is the digest of the patient's newest consent, plain or sealed."""
+        return named == self._head(patient) or self._log.opened_head(patient, named) == self._head(patient)
+
+    def _head(self, patient: str) -> str:
         filed = self._filed(patient, lost=True)
         consents = [(order, ref) for ref, (order, _, _) in filed.items() if ref.startswith("Consent/")]
         if not consents:
-            return self._log.nothing_filed(patient)
+            return self._log.nothing_filed(self._store.connection, patient)
         _, ref = max(consents)
         (newest,) = self._store.read(about(patient), ("Consent",), ids=[ref.partition("/")[2]])
         return digest(newest.body)

@@ -7,6 +7,7 @@ somebody else afterwards. It opens a record to look at: no search, no export.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ TOPIC = "glass"
 LONGEST = timedelta(hours=24)
 REASON = range(10, 501)
 """How many characters a reason has."""
+_WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Broken:
 def check(why: str, lasts: timedelta) -> str:
     """The reason, trimmed. Raises InputError for one that says nothing, and for a time that is too long."""
     said = " ".join(why.split())
-    if len(said) not in REASON:
+    if len(said) not in REASON or len(_WORD.findall(said)) < 2:
         raise InputError(f"a reason in {REASON.start} to {REASON.stop - 1} characters", where="reason")
     if not timedelta(0) < lasts <= LONGEST:
         raise InputError("it lasts at most 24 hours", where="hours")

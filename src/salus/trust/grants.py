@@ -30,6 +30,7 @@ class Grant:
     purpose: str
     leaf: int | None = None
     hidden: frozenset[str] = frozenset()
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +42,5 @@ class Decision:
     consents: tuple[str, ...]
     hidden: frozenset[str] = frozenset()
     """Resources that the patient withholds although their kinds are allowed."""
+    partial: bool = False
+    """Single resources were decided on, whether or not one is withheld now."""

@@ -83,14 +83,17 @@ class Journal:
             self._opened(n, data[n * SLOT : (n + 1) * SLOT]) for n in slots if data[n * SLOT : n * SLOT + 4] != bytes(4)
         ]
 
-    def clear(self, slot: int) -> None:
-        """Free a slot whose entry is in the log."""
-        descriptor = os.open(self._path, os.O_RDWR)
-        try:
-            os.pwrite(descriptor, bytes(SLOT), slot * SLOT)
-            os.fdatasync(descriptor)
-        finally:
-            os.close(descriptor)
+    def clear(self, noted: Noted) -> None:
+        """Free the slot of an entry that is in the log, unless another entry has taken it since."""
+        with self._vault.locked():
+            descriptor = os.open(self._path, os.O_RDWR)
+            try:
+                held = os.pread(descriptor, SLOT, noted.slot * SLOT)
+                if held[:4] != bytes(4) and self._opened(noted.slot, held).id == noted.id:
+                    os.pwrite(descriptor, bytes(SLOT), noted.slot * SLOT)
+                    os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def _sealed(self, slot: int, noted: Mapping[str, Any]) -> bytes:
         body = self._vault.seal(SYSTEM, json.dumps(noted, canonical=True), _context(slot))

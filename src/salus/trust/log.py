@@ -210,9 +210,21 @@ class Log:
         ).fetchone()
         return -1 if n is None else int(n)
 
-    def nothing_filed(self, patient: str) -> str:
-        """What stands for the digest of a consent before the first: random to others, the same for who is not here."""
-        return hashlib.sha256(self._vault.blind(f"no consent\0{patient}")).hexdigest()
+    def nothing_filed(self, connection: sqlite3.Connection, patient: str) -> str:
+        """What stands for the digest of a consent before the first: random to others, another after an erasure."""
+        row = connection.execute("SELECT pid FROM patient WHERE id = ?", (patient,)).fetchone()
+        return hashlib.sha256(self._vault.blind(f"no consent\0{patient}\0{row[0] if row else 0}")).hexdigest()
+
+    def sealed_head(self, patient: str, head: str) -> str:
+        """A digest as staff get to see it."""
+        return self._vault.seal(SYSTEM, head.encode(), f"head\0{patient}".encode()).hex()
+
+    def opened_head(self, patient: str, sealed: str) -> str | None:
+        """Inverse of :meth:`sealed_head`; None for anything else."""
+        try:
+            return self._vault.unseal(SYSTEM, bytes.fromhex(sealed), f"head\0{patient}".encode()).decode()
+        except (ValueError, IntegrityError):  # not a sealed digest: then it is no head either
+            return None
 
     def accept(self, connection: sqlite3.Connection) -> None:
         """Take the store as it is: its newest checkpoint becomes the mark. Only on a person's word, who is logged."""

@@ -55,8 +55,9 @@ class Policy:
 
 
 def _means(pattern: str, actor: Actor) -> bool:
-    """True where a rule's actor is this one. "*" does not mean the operator who filed the policy, nor a patient."""
-    return pattern == actor.id or (actor.kind == "practitioner" and fnmatchcase(actor.id, pattern))
+    """True where a rule's actor is this one. A pattern means neither the operator who filed the policy, nor a patient,
+    nor a practitioner whom one person alone made."""
+    return pattern == actor.id or (actor.kind == "practitioner" and actor.confirmed and fnmatchcase(actor.id, pattern))
 
 
 def signed_bytes(document: Body) -> bytes:

@@ -37,4 +37,5 @@ def proposed(n: int, content: Mapping[str, Any]) -> Proposal:
 
 def confirmed(proposal: Proposal, content: Mapping[str, Any]) -> Proposal:
     """The proposal after a house entry confirmed it."""
-    return replace(proposal, second=content["by"], due=dates.instant(content["at"]) + proposal.wait)
+    wait = timedelta(hours=content["wait_hours"])
+    return replace(proposal, second=content["by"], wait=wait, due=dates.instant(content["at"]) + wait)
