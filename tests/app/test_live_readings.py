@@ -341,3 +341,13 @@ def test_readings_come_over_a_real_broker_and_are_confirmed_only_when_kept(outsi
                 process.wait(10)
     with House(load(environment=outside)) as house:
         assert not house.verify().problems
+
+
+def test_the_clock_does_not_bring_back_who_was_erased(operator):
+    """A monitor that runs remembers people: one who is gone must not come again by an alert about his silence."""
+    house = operator.house
+    with Monitor(operator) as monitor:
+        monitor._people["nobody"] = object()
+        assert monitor.advance() == 0
+        assert "nobody" not in monitor._people
+    assert not house.store.exists(house.gate.custody("t", "nobody"))

@@ -75,6 +75,7 @@ class House:
                 journal.prepare()
                 self.gate.merge_journal()
                 acts.settle(self)
+                self.tidy()
 
     @classmethod
     def create(
@@ -401,7 +402,7 @@ class House:
             if replayed:
                 self._older(accept_loss)
                 if again:
-                    self.vault.shred(*again)
+                    self.vault.shred(*again, *(key for name in again for key in self.registry.veils.get(name, ())))
                 self.complete_erasures()
                 for patient in former:
                     self.erase_shredded(patient, "house")

@@ -223,7 +223,13 @@ class Monitor:
             found.setdefault(owner[0], _Batch()).sent.append((sent, owner[1].setting))
         return found
 
+    def _is_here(self, patient: str) -> bool:
+        """False for a patient who was erased since: nothing that is remembered of him may bring him back."""
+        return self._house.store.exists(self._house.gate.custody("live", patient))
+
     def _file(self, patient: str, batch: _Batch, total: Drained) -> None:
+        if not self._is_here(patient):
+            self._people.pop(patient, None)
         person = self._person(patient)
         new: list[Change] = []
         late = 0
@@ -283,6 +289,9 @@ class Monitor:
         self._begin()
         changed = 0
         for patient in list(self._people):
+            if not self._is_here(patient):
+                self._people.pop(patient)
+                continue
             person = self._person(patient)
             person.stream.advance(self._house.clock())
             flags = changes(person)

@@ -466,10 +466,11 @@ def backup(ctx: click.Context, target: Path, actor: str) -> None:
 @click.command()
 @click.argument("source", type=FILE)
 @click.option("--accept-loss", is_flag=True, help="Accept that what came after the backup is lost (this is logged).")
+@click.option("--erased", type=FILE, help="A list of erasures that was kept elsewhere: they are done again.")
 @click.pass_context
-def restore(ctx: click.Context, source: Path, accept_loss: bool) -> None:
+def restore(ctx: click.Context, source: Path, accept_loss: bool, erased: Path | None) -> None:
     """Put the backup SOURCE in place of a missing store, after verifying it."""
     from salus.app.house import House
 
-    report = House.restore(configuration(ctx), source, accept_loss=accept_loss)
+    report = House.restore(configuration(ctx), source, accept_loss=accept_loss, erased=erased)
     click.echo(f"restored and verified: {report.entries} log entries, {report.versions} resource versions")
