@@ -43,6 +43,8 @@ AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
 CONSENTS = 3
 READERS = 40
 FEW = 1000
+LOOKS = 50_000
+"""Looks at one record that is looked at often."""
 WANTED = {"decision_warm_p99_us": 200, "read_p50_us": 4000}
 BATCHED = 1000
 """Gated reads a second."""
@@ -162,8 +164,19 @@ def decisions(world: World, count: int) -> dict[str, Any]:
     figures: dict[str, Any] = told("decision_warm", timed(asked(world.many, count)))
     figures |= told(f"decision_warm_of_{FEW}", timed(asked(world.many[:FEW], count)))
     figures |= told("consent_decide", timed(alone(patient) for patient in draw.choices(world.many, k=count)))
+    _look(world, world.many[0])
+    figures |= told(f"decision_after_{LOOKS}_looks", timed(asked(world.many[:1], FEW)))
     figures |= told("decision_cold", [cold(patient) for patient in world.filed])
     return figures
+
+
+def _look(world: World, patient: str) -> None:
+    """Put many looks at one record into the log's tables, after the consents."""
+    connection = world.house.store.connection
+    (n,) = connection.execute("SELECT max(n) + 1 FROM log_leaf").fetchone()
+    pid = world.house.store.number_of(world.house.gate.custody("bench", patient))
+    rows = ((n + k, pid, "access", bytes(32), bytes(400)) for k in range(LOOKS))
+    connection.executemany("INSERT INTO log_leaf VALUES (?, ?, ?, ?, ?)", rows)
 
 
 def reads(folder: Path, filed: int, count: int, threads: int) -> dict[str, Any]:

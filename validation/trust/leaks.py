@@ -409,6 +409,8 @@ def _over_http(case: Case, dice: random.Random) -> Iterator[tuple[str, Callable[
     paths += [f"/fhir/Patient/{case.patient}/$everything?_count=1000", f"/fhir/Patient?_id={case.patient}"]
     for path in paths:
         yield "HTTP", lambda twin, path=path: twin.get(path, case.reader, case.purpose)  # type: ignore[misc]
+    if case.purpose != "TREAT":  # these speak for treatment whatever is said
+        return
     hook = {
         "hook": "patient-view",
         "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,6 +39,8 @@ MAX_PATIENTS = 200
 """The largest store (in patients) that is searched without naming a patient: each record's gate decides and logs."""
 MAX_HITS = 10_000
 FINDINGS_IN = frozenset({"Observation", "RiskAssessment", "Provenance"})
+EVEN = 0.04
+"""Seconds between the moments at which a refusal of one resource is answered: some times what it takes."""
 MAX_FRESH = 10_000
 """Records of which is remembered that they are up to date."""
 
@@ -145,8 +148,9 @@ class Records:
 
     def read(self, kind: str, name: str) -> Stored:
         """The current version. Raises AccessError where absent or not released, Ambiguous where several records fit."""
+        begun = time.monotonic()
         found = [s for grant in self._grants_for(kind, name) for s in self._current(grant, kind, [name])]
-        return _only(found)
+        return _only(found, begun)
 
     def version(self, kind: str, name: str, version: int) -> Stored:
         """One version of a resource. Of a finding only the current one is served."""
@@ -154,9 +158,10 @@ class Records:
 
     def history(self, kind: str, name: str) -> list[Stored]:
         """Every version, newest first; no past is told of a finding or of what is deleted. Raises like :meth:`read`."""
+        begun = time.monotonic()
         grants = list(self._grants_for(kind, name))
         current = [(grant, s) for grant in grants for s in self._current(grant, kind, [name])]
-        last = _only([s for _, s in current])
+        last = _only([s for _, s in current], begun)
         if findings_fhir.is_finding(last.body):
             return [last]
         return self._house.store.versions(current[0][0], f"{kind}/{name}")[::-1]
@@ -232,14 +237,14 @@ class Records:
         return found if len(found) <= MAX_HOLDERS else []
 
     def _current(self, grant: Grant, kind: str, ids: Sequence[str]) -> list[Stored]:
-        if kind in FINDINGS_IN:
+        if kind in FINDINGS_IN and _may_be_findings(ids):
             self._desk.bring_up_to_date(self._session, grant.patient)
         return self._released(grant, (kind,), ids)
 
     def _released(self, grant: Grant, kinds: Sequence[str], ids: Sequence[str] = ()) -> list[Stored]:
         """What the store holds for a grant; of findings, those that follow from what is released to it."""
         stored = self._house.store.read(grant, kinds, ids)
-        if kinds and not FINDINGS_IN & set(kinds):
+        if (kinds and not FINDINGS_IN & set(kinds)) or not _may_be_findings(ids):
             return stored
         own = self._own_findings(grant)
         if own is None:
@@ -326,8 +331,17 @@ def _refreshing() -> StoreError:
     return StoreError("the record is being brought up to date", remedy="try again in a few seconds")
 
 
-def _only(found: Sequence[Stored]) -> Stored:
+def _may_be_findings(ids: Sequence[str]) -> bool:
+    """False where resources are asked for by ids that no finding has."""
+    return not ids or any(name.startswith(OWN_ID) for name in ids)
+
+
+def _only(found: Sequence[Stored], begun: float | None = None) -> Stored:
+    """The one that was found. What is not there and what is not released are refused after the same time: at the next
+    of some even moments since ``begun``."""
     if not found:
+        if begun is not None:
+            time.sleep(EVEN - (time.monotonic() - begun) % EVEN)
         raise not_released()
     if len({s.source.digest for s in found}) > 1:
         raise Ambiguous("several records hold this id", remedy="search with patient=ID and _id=ID")

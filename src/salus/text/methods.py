@@ -90,7 +90,7 @@ class NoteMentions:
     """Problems and medicines in notes. Contract: :class:`salus.findings.method.Method`."""
 
     id = "text.mentions"
-    version = "1.3.0"
+    version = "1.3.1"
     title = "Problems and medicines named in notes"
     intended_use = (
         "Finds names of selected problems and of medicines in English clinical notes and states for each whether "

@@ -159,6 +159,15 @@ def test_who_broke_it_does_not_review_it_and_nor_do_other_hands(ready):
     assert gate.broken()[0].reviewed_by == ""
 
 
+def test_an_operator_who_broke_it_does_not_review_it(ward):
+    stocked(ward)
+    emergency(ward, actors=["operator"])
+    n, gate = broke(ward, ward.operator), ward.house.gate
+    with repelled(ward.house):
+        gate.review_glass(ward.house.authenticate(ward.operator), "p1", n, "it was right to do so")
+    assert gate.broken()[0].reviewed_by == ""
+
+
 def test_a_review_does_not_prolong_it(ready):
     n = broke(ready)
     ready.time = AT + HOUR
