@@ -59,7 +59,7 @@ def flip_and_look(configuration, original, position, bit):
     for extra in configuration.store.glob("*-*"):
         extra.unlink()
     try:
-        with House(configuration) as house:
+        with House(configuration, clock=lambda: AT) as house:
             if house.verify().problems:
                 return True, None
             return False, logical(house)
@@ -70,7 +70,7 @@ def flip_and_look(configuration, original, position, bit):
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_five_hundred_byte_flips_are_detected_or_change_nothing(filled, seed):
     original = filled.store_file.read_bytes()
-    with House(filled) as house:
+    with House(filled, clock=lambda: AT) as house:
         truth = logical(house)
     draw = random.Random(seed)
     detected = 0
@@ -121,7 +121,7 @@ def test_every_change_behind_saluss_back_is_named(filled, statement):
 def noticed(configuration):
     """True when verify names a problem, or the log no longer opens at all."""
     try:
-        with House(configuration) as house:
+        with House(configuration, clock=lambda: AT) as house:
             return bool(house.verify().problems)
     except SalusError:
         return True
@@ -140,21 +140,21 @@ def test_two_leaves_changing_places_are_noticed(filled):
 
 def test_an_older_copy_put_in_place_of_the_store_is_noticed(filled, tmp_path):
     older = tmp_path / "older.sqlite"
-    with House(filled) as house:
+    with House(filled, clock=lambda: AT) as house:
         house.backup(older, "operator")
         house.gate.service_chart("p1", AT)
     for file in filled.store.iterdir():
         file.unlink()
     shutil.copyfile(older, filled.store_file)
-    with House(filled, checked=False) as house:
+    with House(filled, checked=False, clock=lambda: AT) as house:
         assert any("rolled back" in p.what for p in house.verify().problems)
     with pytest.raises(SalusError, match="rolled back"):
-        House(filled)
+        House(filled, clock=lambda: AT)
 
 
 def test_backup_and_restore(filled, tmp_path):
     copy = tmp_path / "copy.sqlite"
-    with House(filled) as house:
+    with House(filled, clock=lambda: AT) as house:
         house.backup(copy, "operator")
         truth = logical(house)
     with pytest.raises(StoreError, match="already"):
@@ -169,13 +169,13 @@ def test_backup_and_restore(filled, tmp_path):
         House.restore(filled, damaged)
     assert not filled.store_file.exists()
     assert not House.restore(filled, copy).problems
-    with House(filled) as house:
+    with House(filled, clock=lambda: AT) as house:
         assert logical(house) == truth
 
 
 def test_restoring_an_older_backup_needs_a_word_and_is_logged(filled, tmp_path):
     copy = tmp_path / "copy.sqlite"
-    with House(filled) as house:
+    with House(filled, clock=lambda: AT) as house:
         house.backup(copy, "operator")
         house.gate.service_chart("p1", AT)
     for file in filled.store.iterdir():

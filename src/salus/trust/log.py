@@ -205,7 +205,7 @@ class Log:
     def newest_filed(self, connection: sqlite3.Connection, patient: str) -> int:
         """The entry that filed the patient's newest consent, -1 for none: as it stands in the store."""
         (n,) = connection.execute(
-            "SELECT max(l.n) FROM log_leaf l JOIN patient p ON p.pid = l.pid WHERE p.id = ? AND l.topic = ?",
+            "SELECT max(n) FROM log_leaf WHERE pid = (SELECT pid FROM patient WHERE id = ?) AND topic = ?",
             (patient, CONSENT),
         ).fetchone()
         return -1 if n is None else int(n)
