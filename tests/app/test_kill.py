@@ -87,7 +87,7 @@ def test_a_killed_intake_leaves_whole_sources_and_a_store_that_opens(tmp_path, r
         patient = f"p{number}"
         folder = victim.sources(patient)
         process = victim.start(folder)
-        time.sleep(draw.uniform(0.25, 1.0) * needed)
+        time.sleep(draw.uniform(0.5, 1.05) * needed)
         process.kill()
         process.wait()
         reached.append(victim.check(patient))
