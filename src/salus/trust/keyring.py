@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
 from salus.errors import ConfigurationError, InputError, IntegrityError
 from salus.fhir import json
+from salus.trust.private import sync_folder
 from salus.trust.wrapping import (
     KEY,
     MASTER,
@@ -38,7 +39,6 @@ from salus.trust.wrapping import (
     destroy,
     destroy_remnants,
     lock,
-    sync_folder,
     unlock,
     write_durably,
 )

@@ -58,17 +58,30 @@ def write_private(target: Path, data: bytes) -> None:
     real = target.resolve()
     if not real.parent.is_dir():
         raise InputError("no such folder", where=str(target.parent))
-    descriptor, name = tempfile.mkstemp(prefix=".new-", dir=real.parent)  # made with mode 0600
+    put(real, data)
+
+
+def put(path: Path, data: bytes, mode: int = FILE, *, later_than: int = 0) -> None:
+    """Write a file, after a crash there whole or not at all, in the place of any earlier one. The folder is there.
+
+    ``later_than``, in nanoseconds since 1970: the file's time is later, so that the two can be told apart.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600, a name for each thread
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
             stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).replace(real)
+            if mode != FILE:
+                os.fchmod(descriptor, mode)
+            if later_than:
+                at = max(os.fstat(descriptor).st_mtime_ns, later_than + 1000)
+                os.utime(descriptor, ns=(at, at))
+            os.fsync(descriptor)
+        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    sync_folder(real.parent)
+    sync_folder(path.parent)
 
 
 def claim_private(target: Path) -> None:

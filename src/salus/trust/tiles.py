@@ -17,12 +17,13 @@ from pathlib import Path
 from salus.errors import InputError, IntegrityError, StoreError
 from salus.trust.merkle import HASH, Tree, View, check_size, leaf_hash
 from salus.trust.note import Checkpoint, Note, Verifier
+from salus.trust.private import put, sync_folder
 
 HEIGHT = 8
 WIDTH = 1 << HEIGHT
 ENTRY_BYTES = 0xFFFF
 """An entry's greatest length: a bundle states it in two bytes."""
-TILES_KEPT = 1024
+TILES_KEPT = 4096
 """Tiles that a reader keeps in memory (16 KB each with the hashes between)."""
 CHECKPOINT = "checkpoint"
 
@@ -313,15 +314,9 @@ def folder_fetch(folder: Path) -> Fetch:
 
 def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write a file so that after a crash it is there whole or not at all. Raises StoreError when the disk refuses."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         _make_folder(path.parent)
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync(path.parent)
+        put(path, data, mode)
     except OSError as error:
         raise StoreError(f"cannot be written: {error.strerror}", where=str(path)) from error
 
@@ -331,15 +326,7 @@ def _make_folder(folder: Path) -> None:
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        _sync(folder.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(folder.parent)
 
 
 @contextmanager

@@ -28,7 +28,6 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,6 +39,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from salus.errors import ConfigurationError, InputError, IntegrityError
 from salus.fhir import json
+from salus.trust.private import put, sync_folder
 
 KEY = 32
 NONCE = 12
@@ -257,23 +257,11 @@ def write_durably(path: Path, data: bytes, *, wipe: bool = False) -> None:
     always later than that of the file before, so that the two can be told apart.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600, a name for each thread
     before = _opened(path) if wipe else None
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            if before is not None:
-                later = max(os.fstat(descriptor).st_mtime_ns, os.fstat(before).st_mtime_ns + 1000)
-                os.utime(descriptor, ns=(later, later))
-            os.fsync(descriptor)
-        Path(name).replace(path)
-        sync_folder(path.parent)
+        put(path, data, later_than=os.fstat(before).st_mtime_ns if before is not None else 0)
         if before is not None:
             _overwrite(before)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
     finally:
         if before is not None:
             os.close(before)
@@ -296,15 +284,6 @@ def destroy_remnants(folder: Path, name: str) -> None:
     """Destroy what killed processes left of writing the file ``name`` (it may hold ``*``). Nobody may be writing it."""
     for path in folder.glob(f".{name}-*"):
         destroy(path)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make what was renamed or removed in ``folder`` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _opened(path: Path) -> int | None:
