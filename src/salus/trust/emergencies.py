@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from salus.errors import AccessError, IntegrityError, StoreError
+from salus.errors import IntegrityError, StoreError
 from salus.fhir import dates
 from salus.fhir.views import CATEGORIES
-from salus.record.store import Store
 from salus.trust import consent, glass
-from salus.trust.consent import Request, Standing
-from salus.trust.grants import Decision, Grant
+from salus.trust.consent import Request
+from salus.trust.deciding import Deciding, holding
+from salus.trust.grants import Decision
 from salus.trust.identity import Actor
-from salus.trust.journal import Journal, Noted
-from salus.trust.log import Entry, Log
+from salus.trust.journal import Noted
+from salus.trust.log import Entry
 from salus.trust.policy import Rule
 from salus.trust.vault import SYSTEM
 
 
-class Emergencies:
+class Emergencies(Deciding):
     """The part of the gate that has to do with broken glasses (:mod:`salus.trust.glass`)."""
-
-    _store: Store
-    _log: Log
-    _journal: Journal
-    _clock: Callable[[], datetime]
 
     def break_glass(self, actor: Actor, patient: str, why: str, lasts: timedelta) -> int | None:
         """Open one record in an emergency: :mod:`salus.trust.glass`. Returns the log entry, None if it waits for one.
@@ -72,6 +67,12 @@ class Emergencies:
         noted = [Entry(-1, w.patient, w.topic, w.entry) for w in self._journal.waiting() if w.patient == patient]
         found = [*self.broken(patient), *glass.broken(e for e in noted if e.topic == glass.TOPIC)]
         return any(b.actor == actor.id and b.at <= at < b.until for b in found)
+
+    def _keep(self, owner: str, entry: Mapping[str, Any]) -> int | None:
+        """The entry of a look on a broken glass may go into the journal; every other one into the log alone."""
+        if entry["purpose"] == glass.PURPOSE and entry["decision"] == "permit":
+            return self._emergency_entry(owner, "access", entry)
+        return super()._keep(owner, entry)
 
     def _emergency_entry(self, patient: str, topic: str, entry: Mapping[str, Any]) -> int | None:
         """Write into the log, or where it cannot be written into the journal that was made for this."""
@@ -120,44 +121,3 @@ class Emergencies:
         hidden = self._withheld(patient, standing, request, allows) if allowed else None
         bases = (glass.BASIS,) if allowed else ()
         return Decision(allowed, bases, (), hidden or frozenset(), hidden is not None)
-
-    # ---- what the gate itself does
-
-    def refuse(self, actor: Actor, patient: str, what: str) -> AccessError:
-        """See :class:`salus.trust.gate.Gate`."""
-        raise NotImplementedError
-
-    def custody(self, actor: str, patient: str) -> Grant:
-        """See :class:`salus.trust.gate.Gate`."""
-        raise NotImplementedError
-
-    def house(self, actor: str, *, may_write: bool = False) -> Grant:
-        """See :class:`salus.trust.gate.Gate`."""
-        raise NotImplementedError
-
-    def _append(self, patient: str, topic: str, entry: Mapping[str, Any]) -> int:
-        raise NotImplementedError
-
-    def _rules(self, actor: Actor, patient: str, request: Request) -> list[Rule]:
-        raise NotImplementedError
-
-    def _standing(self, patient: str) -> Standing:
-        raise NotImplementedError
-
-    def _known(self, patient: str) -> bool:
-        raise NotImplementedError
-
-    def _withheld(
-        self, patient: str, standing: Standing, request: Request, allowed: Callable[[str, str | None], bool]
-    ) -> frozenset[str] | None:
-        raise NotImplementedError
-
-
-def holding(rules: Sequence[Rule], answer: str | None, opaque: bool) -> list[Rule]:
-    """The rules that hold against what the patient says: a denial, or what may be one, takes one that overrides it."""
-    return [rule for rule in rules if (answer != "deny" and not opaque) or rule.overrides_denial]
-
-
-def about(patient: str) -> Grant:
-    """The gate's own scope over one patient, for deciding."""
-    return Grant("gate", patient, "service", frozenset({"record"}), may_write=False, purpose="deciding")
