@@ -6,7 +6,7 @@ It is published as a signed note (C2SP tlog-checkpoint), to which witnesses add 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -41,10 +41,6 @@ class Checkpoint:
         except InvalidSignature:
             return False
         return True
-
-    def under(self, key: Ed25519PublicKey) -> Checkpoint:
-        """The checkpoint with the id of the house's key, by which readers of notes find it."""
-        return replace(self, key_id=verifier(self.origin, key).key_id)
 
     def to_note(self) -> Note:
         """The checkpoint as a signed note."""

@@ -16,7 +16,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from salus.errors import IntegrityError, StoreError
 from salus.fhir import json
 from salus.record.forgetting import ERASED
 from salus.trust import auditor, log_tiles
-from salus.trust.checkpoint import LEGACY_ORIGIN, Checkpoint, checkpoint_text
+from salus.trust.checkpoint import LEGACY_ORIGIN, Checkpoint, checkpoint_text, verifier
 from salus.trust.merkle import Frontier, leaf_hash
 from salus.trust.vault import SYSTEM, Vault, fingerprint, write_durably
 
@@ -63,12 +63,19 @@ class Log:
         self._batch: _Batch | None = None
         self._auditor = auditor.Auditor(vault.folder)
         self._key = vault.house.public_key()
+        self._key_ids: dict[str, bytes] = {}
 
     @property
     def origin(self) -> str:
         """The name of this log, a house's own; logs begun by an earlier release of salus all had one."""
         mark = self.remembered()
         return mark.origin if mark else self._own_origin
+
+    def _key_id(self, origin: str) -> bytes:
+        """The id of the house's key under a name of its log, worked out once: a key is examined whenever it is read."""
+        if origin not in self._key_ids:
+            self._key_ids[origin] = verifier(origin, self._key).key_id
+        return self._key_ids[origin]
 
     @property
     def _own_origin(self) -> str:
@@ -113,7 +120,7 @@ class Log:
         signature = self._vault.house.sign(checkpoint_text(size, root, origin))
         row = (size, root, batch.frontier.to_bytes(), signature)
         connection.execute("INSERT INTO log_checkpoint VALUES (?, ?, ?, ?)", row)
-        announced = Checkpoint(size, root, signature, origin).under(self._key)
+        announced = Checkpoint(size, root, signature, origin, self._key_id(origin))
         try:
             for patient, leaf in batch.consents.items():
                 self._vault.announce_consent(patient, leaf)
@@ -258,7 +265,7 @@ class Log:
         newest = Checkpoint(size, root, signature, self.origin)
         if self.remembered() is None and not newest.verify(self._key):  # which of the two it is, the signature tells
             newest = Checkpoint(size, root, signature, LEGACY_ORIGIN)
-        return newest.under(self._key)
+        return replace(newest, key_id=self._key_id(newest.origin))
 
     def vouched(self, connection: sqlite3.Connection, above: int = -1) -> Checkpoint:
         """The newest checkpoint, or the newest that witnesses cosigned where that covers entry ``above``.
@@ -320,11 +327,11 @@ class Log:
     def written_since(self, connection: sqlite3.Connection, patient: str, n: int) -> int | None:
         """The patient's newest entry after ``n`` that wrote something (a look writes nothing), if any."""
         row = connection.execute(
-            "SELECT l.n FROM log_leaf l JOIN patient p ON p.pid = l.pid "
-            "WHERE p.id = ? AND l.n > ? AND l.topic <> 'access' ORDER BY l.n DESC LIMIT 1",
+            "SELECT max(n) FROM log_leaf WHERE pid = (SELECT pid FROM patient WHERE id = ?) AND n > ? "
+            "AND topic <> 'access'",
             (patient, n),
         ).fetchone()
-        return int(row[0]) if row else None
+        return None if row[0] is None else int(row[0])
 
     def newest_of(self, connection: sqlite3.Connection, topic: str) -> int:
         """The newest entry of a topic; -1 where there is none."""

@@ -22,6 +22,12 @@ from tests.trust.attacks.scene import file, full, leaves, stocked
 from tests.trust.test_gate import look
 
 
+def signed_by(key, checkpoint):
+    """A checkpoint as the holder of another key would sign it."""
+    key_id = verifier(checkpoint.origin, key.public_key()).key_id
+    return replace(checkpoint, signature=key.sign(checkpoint.text()), key_id=key_id)
+
+
 def mark(ward):
     return ward.house.vault.checkpoint_path
 
@@ -194,12 +200,12 @@ def test_a_log_written_anew_from_its_first_entry_is_found_by_the_witness(ward, w
     commitments[1] = bytes(32)
     tree = Tree([leaf_hash(c) for c in commitments])
     forged = Checkpoint(tree.size, tree.root(), b"", ward.house.log.origin)
-    forged = replace(forged, signature=key.sign(forged.text())).under(key.public_key())
+    forged = signed_by(key, forged)
     assert forged.verify(key.public_key())
     assert ask(witness, ward.house, receipt.size, forged) == 422
     grown = Tree([*(leaf_hash(c) for c in commitments), leaf_hash(bytes(32))])
     longer = Checkpoint(grown.size, grown.root(), b"", ward.house.log.origin)
-    longer = replace(longer, signature=key.sign(longer.text())).under(key.public_key())
+    longer = signed_by(key, longer)
     request = Request(receipt.size, tuple(grown.consistency(receipt.size)), longer.to_note())
     assert witness.add_checkpoint(request.to_bytes()).status == 422
     shorter = ward.house.log.newest(connection)
