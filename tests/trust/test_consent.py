@@ -8,7 +8,7 @@ from hypothesis import given as given_
 from hypothesis import strategies as st
 
 from salus.errors import InputError
-from salus.trust import consent, consent_drafts, consent_signatures
+from salus.trust import consent, consent_drafts, consent_forms, consent_signatures
 from salus.trust.consent import Request
 from salus.trust.identity import Actor, Identity
 
@@ -53,7 +53,7 @@ def test_permit_applies_to_named_actor_purpose_category_and_time():
 def test_an_exception_overrides_what_is_around_it_but_nobody_elses_permit():
     body = given(permit=("record", "genome"))
     body["provision"]["provision"] = [
-        {"type": "deny", "class": [{"system": consent_drafts.CATEGORY_SYSTEM, "code": "genome"}]}
+        {"type": "deny", "class": [{"system": consent_forms.CATEGORY_SYSTEM, "code": "genome"}]}
     ]
     found = [directive(body), directive(given(permit=("genome",), actors=("dr-no",), dated=AT - timedelta(days=9)))]
     assert consent.decide(found, request(category="genome"))[0] == "deny"

@@ -8,7 +8,7 @@ import pytest
 
 from salus.app.session import Session
 from salus.errors import AccessError, InputError
-from salus.trust import consent, consent_drafts, consent_signatures
+from salus.trust import consent, consent_drafts, consent_forms, consent_signatures
 from salus.trust.consent import Directive, Request
 from salus.trust.datatypes import identifier
 from salus.trust.identity import Actor, Identity
@@ -254,7 +254,7 @@ def test_ten_thousand_histories_equal_the_plain_model():
                 ConsentForm(
                     Provision(
                         s.answer,
-                        frozenset({identifier(consent_drafts.ACTOR_SYSTEM, s.actor)} if s.actor else ()),
+                        frozenset({identifier(consent_forms.ACTOR_SYSTEM, s.actor)} if s.actor else ()),
                         categories=frozenset({s.category} - {None}),
                     )
                 ),

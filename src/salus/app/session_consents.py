@@ -14,7 +14,8 @@ from salus.fhir import dates
 from salus.fhir.views import Body
 from salus.record.store import Change
 from salus.trust import consent
-from salus.trust.consent_drafts import ACTOR_SYSTEM, Binding, bind, binding_of, closure_resource, consent_resource
+from salus.trust.consent_drafts import Binding, bind, binding_of, closure_resource, consent_resource
+from salus.trust.consent_forms import ACTOR_SYSTEM
 from salus.trust.consent_signatures import OWN, countersign, is_witnessed, sign, signature_id, signers_of
 from salus.trust.datatypes import identifier
 from salus.trust.grants import Grant

@@ -16,7 +16,7 @@ from salus.errors import InputError
 from salus.fhir import dates
 from salus.fhir.views import Body
 from salus.trust.balp import check, coding, profile_of, profiles
-from salus.trust.consent_drafts import ACTOR_SYSTEM, CATEGORY_SYSTEM, PURPOSE_SYSTEM
+from salus.trust.consent_forms import ACTOR_SYSTEM, CATEGORY_SYSTEM, PURPOSE_SYSTEM
 
 __all__ = ["Place", "check", "of_entry", "profiles"]
 

@@ -17,8 +17,7 @@ from salus.errors import InputError
 from salus.fhir.categories import is_type
 from salus.fhir.views import Body, Names, dicts, no_names
 from salus.trust import provisions
-from salus.trust.consent_drafts import ACTOR_SYSTEM
-from salus.trust.consent_forms import read
+from salus.trust.consent_forms import ACTOR_SYSTEM, read
 from salus.trust.consent_signatures import OWN, signers_of
 from salus.trust.datatypes import identifier
 from salus.trust.identity import Actor

@@ -15,12 +15,8 @@ from typing import Any
 from salus.errors import InputError
 from salus.fhir import dates, json
 from salus.fhir.views import Body, dicts
+from salus.trust.consent_forms import ACTION_SYSTEM, ACTOR_SYSTEM, CATEGORY_SYSTEM, PURPOSE_SYSTEM, ROLE_SYSTEM
 
-ACTOR_SYSTEM = "urn:salus:actor"
-CATEGORY_SYSTEM = "urn:salus:category"
-ACTION_SYSTEM = "urn:salus:action"
-PURPOSE_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
-ROLE_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 RECIPIENT = "IRCP"
 """The role in which an actor is let in: information recipient (HL7 ParticipationType)."""
 BINDING = "urn:salus:consent-binding"

@@ -39,7 +39,7 @@ _DOCUMENT_SYSTEMS = frozenset(
     {"urn:ietf:rfc:3986", "urn:ietf:bcp:13", "http://ihe.net/fhir/ValueSet/IHE.FormatCode.codesystem"}
 )
 """Systems of the value set consent-content-class of FHIR R4, beside resource types, and of IHE's document formats."""
-_RECIPIENT_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+ROLE_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _RECIPIENT_ROLES = frozenset({"IRCP", "PRCP", "TRC"})
 """Information recipient with its two kinds (v3-ParticipationType). Another participation is not one who receives."""
 
@@ -235,10 +235,10 @@ def _actors(items: Sequence[Mapping[str, Any]], release: Release, where: str) ->
         if "reference" in item:
             if "role" not in item and release == "R4":
                 raise InputError("an actor without a role", where=at)
-            if any(system != _RECIPIENT_SYSTEM or code not in _RECIPIENT_ROLES for system, code in told):
+            if any(system != ROLE_SYSTEM or code not in _RECIPIENT_ROLES for system, code in told):
                 raise InputError("an actor in a role other than recipient", where=f"{at}.role")
             actors |= names_of(item["reference"], f"{at}.reference")
-        elif not told or any(system == _RECIPIENT_SYSTEM for system, _ in told):
+        elif not told or any(system == ROLE_SYSTEM for system, _ in told):
             raise InputError("an actor without a name or a role of its own", where=at)
         else:
             roles |= {identifier(system, code) for system, code in told}

@@ -9,7 +9,8 @@ from typing import Any
 
 from salus.fhir import dates
 from salus.fhir.views import Body, codings, dicts
-from salus.trust.consent_drafts import ACTOR_SYSTEM, concept, signed_bytes
+from salus.trust.consent_drafts import concept, signed_bytes
+from salus.trust.consent_forms import ACTOR_SYSTEM
 from salus.trust.identity import Actor, Identity, verify_signature
 
 SIGNATURE_FORMAT = "application/x-ed25519"
