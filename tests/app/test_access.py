@@ -427,7 +427,9 @@ def test_no_command_shows_or_writes_anything_without_a_basis(town, name, when): 
     attempts = town.salus("log", "patient", "p1", "--as", "pat").count("deny")
     said, contents = attempt_everything(town, name)
     for words, text in said:
-        told = [secret for secret in (*SECRETS, *filter(None, sentences)) if secret in text]
+        random = words[:2] in (["log", "key"], ["log", "vkey"], ["log", "checkpoint"])  # any short word may stand there
+        secrets = [s for s in (*SECRETS, *filter(None, sentences)) if not (random and len(s) < 6)]
+        told = [secret for secret in secrets if secret in text]
         if words[0] in ("demo", "methods"):
             told = [s for s in told if s in ("Ada", "MRN-p1", "1968")]
         assert not told, f"{words} tells {told}"

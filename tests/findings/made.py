@@ -16,7 +16,9 @@ from salus.record.chart import Read
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 NAME = st.text("abcdefghijklmnop-", min_size=1, max_size=10)
-NUMBER = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**12), max_value=10**12)
+NUMBER = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**12), max_value=10**12).filter(
+    lambda number: len(str(number)) <= 64  # longer ones are not read: the runner reports who returns one
+)
 DATE = st.sampled_from(["", "2026", "2026-05", "2026-05-03", "2026-05-03T10:00:00Z", "2026-05-04"])
 PLAIN = st.recursive(
     st.none()
