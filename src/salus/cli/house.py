@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from salus.cli.options import acting, configuration, session
+from salus.cli.options import acting, configuration, hex_bytes, session
 from salus.cli.proposals import carried_out
 from salus.errors import ConfigurationError, InputError
 
@@ -67,7 +67,7 @@ def actor_add(ctx: click.Context, name: str, kind: str, patient: str, public_key
             identity = _new_identity(house.configuration.identities, name)
             key = identity.public_key
         else:
-            key = _hex(public_key)
+            key = hex_bytes(public_key, "--public-key")
         done = house.add_actor(Actor(name, kind, key, patient), by=by)  # type: ignore[arg-type]
         if public_key is None:
             click.echo(f"private key in {identity.save(house.configuration.identities)}")
@@ -98,13 +98,6 @@ def _new_identity(folder: Path, name: str) -> Identity:
     if path.exists():
         raise ConfigurationError("an identity of this name is there already", where=str(path))
     return Identity.generate(name)
-
-
-def _hex(text: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError as error:
-        raise InputError("not hex digits", where="--public-key") from error
 
 
 @actor.command("list")
@@ -243,194 +236,6 @@ def methods_withdraw(ctx: click.Context, name: str, actor: str) -> None:
     with session(ctx, actor) as work:
         work.administer().withdraw_method(name, by=actor)
     click.echo(f"{name} may no longer run")
-
-
-@click.group()
-def log() -> None:
-    """The tamper-evident log."""
-
-
-@log.command("patient")
-@click.argument("patient")
-@acting
-@click.pass_context
-def log_patient(ctx: click.Context, patient: str, actor: str) -> None:
-    """Who looked at my record, who wrote, who was refused (for the patient or a proxy)."""
-    with session(ctx, actor) as work:
-        for entry in work.accesses(patient):
-            what = entry.get("decision", entry.get("reason", ""))
-            extra = entry.get("purpose") or f"{len(entry.get('items', []))} resources"
-            click.echo(f"{entry['n']:>6}  {entry.get('at', '')}  {entry.get('actor', '')}  {what}  {extra}")
-
-
-@log.command("checkpoint")
-@acting
-@click.option("--since", type=FILE, help="An older checkpoint: print a proof that the log only grew since.")
-@click.pass_context
-def log_checkpoint(ctx: click.Context, actor: str, since: Path | None) -> None:
-    """Print the newest signed checkpoint: keep it, and `salus verify --checkpoint FILE` holds the log to it."""
-    from salus.fhir import json
-    from salus.trust import proof
-    from salus.trust.checkpoint import Checkpoint
-
-    with session(ctx, actor) as work:
-        connection, log = work.house.store.connection, work.house.log
-        if since:
-            click.echo(json.dumps(proof.of_growth(connection, log, Checkpoint.from_bytes(since.read_bytes()))))
-        elif newest := log.newest(connection):
-            click.echo(newest.to_bytes().decode(), nl=False)
-
-
-@log.command("proof")
-@click.argument("patient")
-@click.argument("entry", type=int)
-@acting
-@click.pass_context
-def log_proof(ctx: click.Context, patient: str, entry: int, actor: str) -> None:
-    """Print a proof that an entry of my log stands in the house's log; anybody can check it (salus log check)."""
-    with session(ctx, actor) as work:
-        click.echo(work.proof(patient, entry).decode(), nl=False)
-
-
-@log.command("settle")
-@acting
-@click.pass_context
-def log_settle(ctx: click.Context, actor: str) -> None:
-    """Go on although the checkpoint kept with the keys is missing or ahead of the store (this is logged).
-
-    Look first how it came about: salus verify. Where the store was rolled back, put a backup in place instead.
-    """
-    from salus.app.house import House
-    from salus.app.session import Session
-    from salus.trust.identity import Identity
-
-    settings = configuration(ctx)
-    with House(settings, checked=False) as house:
-        Session(house, Identity.load(settings.identities, actor)).administer().settle(actor)
-    click.echo("the log goes on from what is in the store")
-
-
-@log.command("key")
-@acting
-@click.pass_context
-def log_key(ctx: click.Context, actor: str) -> None:
-    """Print the public key with which the house signs checkpoints."""
-    with session(ctx, actor) as work:
-        click.echo(work.house.vault.house.public_key().public_bytes_raw().hex())
-
-
-@log.command("check")
-@click.argument("file", type=FILE)
-@click.option("--key", required=True, help="The house's public key, as it was given to you (64 hex digits).")
-@click.option("--witness", "witnesses", multiple=True, metavar="VKEY", help="The key of a witness whom you trust.")
-def log_check(file: Path, key: str, witnesses: tuple[str, ...]) -> None:
-    """Check a proof from `log proof` or `log checkpoint --since`. Needs neither store nor keys.
-
-    Without a witness's signature a proof says that it is self-attested: a house that rewrote its log could make it.
-    """
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    from salus.trust import proof
-    from salus.trust.note import Verifier
-
-    raw = _hex(key)
-    if len(raw) != 32:
-        raise InputError("not a public key", where="--key")
-    known = [Verifier.from_vkey(text) for text in witnesses]
-    for line in proof.check(file.read_bytes(), Ed25519PublicKey.from_public_bytes(raw), known).lines():
-        click.echo(line)
-
-
-@log.command("cosign")
-@click.argument("url")
-@click.argument("vkey")
-@acting
-@click.pass_context
-def log_cosign(ctx: click.Context, url: str, vkey: str, actor: str) -> None:
-    """Let the witness at URL, whose key is VKEY, cosign the newest checkpoint; later proofs carry its signature."""
-    from salus.app import witnessing
-
-    with session(ctx, actor) as work:
-        kept = witnessing.cosign(work.administer(), url, vkey)
-    click.echo(f"{kept.size} entries, cosigned by {', '.join(s.name for s in kept.cosignatures)}")
-
-
-@log.command("publish")
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@acting
-@click.pass_context
-def log_publish(ctx: click.Context, folder: Path, actor: str) -> None:
-    """Write the log's tiles (salted hashes alone) into FOLDER, for any web server; what is there is added to."""
-    from salus.app import witnessing
-
-    with session(ctx, actor) as work:
-        size = witnessing.publish(work.administer(), folder)
-    click.echo(f"{size} entries in {folder}")
-
-
-@log.command("vkey")
-@acting
-@click.pass_context
-def log_vkey(ctx: click.Context, actor: str) -> None:
-    """Print the verifier key of the log, as witnesses and readers of its tiles take it."""
-    from salus.trust.checkpoint import verifier
-
-    with session(ctx, actor) as work:
-        click.echo(verifier(work.house.log.origin, work.house.vault.house.public_key()).vkey)
-
-
-@click.group()
-def quarantine() -> None:
-    """Sources that could not be taken in, sealed."""
-
-
-@quarantine.command("list")
-@acting
-@click.pass_context
-def quarantine_list(ctx: click.Context, actor: str) -> None:
-    """What lies in quarantine and why."""
-    with session(ctx, actor) as work:
-        for entry in work.house.quarantined():
-            click.echo(f"{entry['n']:>5}  {entry['at']}  {entry['why']}")
-
-
-@quarantine.command("release")
-@click.argument("number", type=int)
-@click.argument("target", type=click.Path(exists=False, path_type=Path))
-@acting
-@click.pass_context
-def quarantine_release(ctx: click.Context, number: int, target: Path, actor: str) -> None:
-    """Write what lies under NUMBER to the file TARGET."""
-    from salus.cli.record import write_private
-
-    with session(ctx, actor) as work:
-        if target.exists():
-            raise InputError("there is a file already", where=str(target), remedy="name another")
-        write_private(target, work.administer().release(number, by=actor))
-    click.echo(f"written to {target}")
-
-
-@quarantine.command("destroy")
-@click.argument("number", type=int)
-@acting
-@click.pass_context
-def quarantine_destroy(ctx: click.Context, number: int, actor: str) -> None:
-    """Destroy what lies under NUMBER for good; after 30 days that happens by itself."""
-    with session(ctx, actor) as work:
-        work.administer().destroy_quarantined(number, actor)
-    click.echo(f"{number} is destroyed")
-
-
-@quarantine.command("assign")
-@click.argument("number", type=int)
-@click.argument("patient")
-@acting
-@click.pass_context
-def quarantine_assign(ctx: click.Context, number: int, patient: str, actor: str) -> None:
-    """Say that what lies under NUMBER is PATIENT's: it is erased with the record."""
-    with session(ctx, actor) as work:
-        work.administer().assign_quarantined(number, patient, actor)
-    click.echo(f"{number} goes with the record")
 
 
 @click.command()

@@ -64,3 +64,11 @@ def session(ctx: click.Context, actor: str) -> Iterator[Session]:
     settings = configuration(ctx)
     with House(settings) as house:
         yield Session(house, Identity.load(settings.identities, actor))
+
+
+def hex_bytes(text: str, where: str) -> bytes:
+    """The bytes that hex digits stand for. Raises InputError, naming the option."""
+    try:
+        return bytes.fromhex(text)
+    except ValueError as error:
+        raise InputError("not hex digits", where=where) from error
