@@ -35,7 +35,7 @@ from salus.trust import consent
 from salus.trust.consent import Directive, Request, Standing
 from salus.trust.consent_drafts import ACTOR_SYSTEM
 from salus.trust.datatypes import identifier
-from salus.trust.gate import _Kept
+from salus.trust.deciding import _Kept
 from salus.trust.identity import Actor, Identity
 from salus.trust.provisions import ConsentForm, Provision
 
