@@ -1,5 +1,6 @@
 """Which consent decides, and that whatever is not understood decides nothing."""
 
+import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +9,8 @@ from hypothesis import given as given_
 from hypothesis import strategies as st
 
 from salus.errors import InputError
-from salus.trust import consent, consent_drafts, consent_forms, consent_signatures
+from salus.fhir.views import CATEGORIES
+from salus.trust import consent, consent_drafts, consent_forms, consent_signatures, provisions
 from salus.trust.consent import Request
 from salus.trust.identity import Actor, Identity
 
@@ -68,6 +70,32 @@ def test_between_consents_the_newest_wins_and_on_a_tie_deny():
     assert consent.decide([directive(deny), directive(newer)], request())[0] == "permit"
     tie = given(dated=AT - timedelta(days=2))
     assert consent.decide([directive(tie), directive(deny)], request())[0] == "deny"
+
+
+def test_all_kinds_at_once_say_the_same_as_one_after_the_other():
+    random_, seen = random.Random(3), set()
+    for _ in range(400):
+        found = []
+        for n in range(random_.randint(0, 4)):
+            permit = random_.sample(CATEGORIES, random_.randint(1, 5))
+            actors = random_.choice((("dr-lee",), ("dr-no",), ("dr-lee", "dr-no")))
+            body = given(dated=AT + timedelta(days=random_.randint(-2, 1)), permit=permit, actors=actors)
+            if random_.random() < 0.3:
+                body["provision"]["type"] = "deny"
+            if random_.random() < 0.3:
+                body["provision"]["securityLabel"] = [
+                    {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}
+                ]
+            signer = random_.choice(("patient", "staff", "proxy"))
+            found.append(replace(directive(body, f"Consent/{n}"), order=n, signer=signer))
+        asked = request(category="", purpose=random_.choice(("TREAT", "HRESCH")))
+        said = consent.decide_each(found, asked, CATEGORIES)
+        singly = [replace(asked, category=c) for c in CATEGORIES]
+        assert list(said.by_category.values()) == [consent.decide(found, one) for one in singly]
+        parts = [provisions.decide(d.form, one.access()).obligations for one in singly for d in found if d.dated <= AT]
+        assert said.partial == any(parts)
+        seen |= {(answer, said.partial) for answer, _ in said.by_category.values()}
+    assert len(seen) == 6, seen
 
 
 @pytest.mark.parametrize(

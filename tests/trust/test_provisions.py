@@ -629,6 +629,19 @@ def test_one_more_denial_never_widens(random_):
         assert after == "deny" if before == "deny" else after != "permit" or before == "permit"
 
 
+def test_an_exception_for_somebody_else_changes_nothing():
+    random_ = random.Random(13)
+    seen = set()
+    for _ in range(1500):
+        root = a_provision(random_, 0, chance=0.2)
+        other = replace(a_provision(random_, 0), actors=frozenset({"Practitioner/somebody-else"}))
+        request = replace(a_request(random_, None), category=random_.choice(("", "record", "genome")))
+        plain = decide(ConsentForm(root), request)
+        assert plain == decide(ConsentForm(replace(root, nested=(other,))), request)
+        seen.add((plain.answer, bool(plain.obligations)))
+    assert len(seen) == 5, seen
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.randoms(use_true_random=False), st.booleans())
 def test_outside_its_period_a_consent_says_nothing(random_, late):

@@ -119,25 +119,21 @@ class Deciding:
         scope = self.house("gate", may_write=True)
         return self._batches.append(self._store, self._log, scope, patient, topic, entry)
 
-    def _rules(self, actor: Actor, patient: str, request: Request) -> list[Rule]:
-        """The rules of policies that speak of a request."""
-        return [
-            rule
-            for policy in self._registry.policies.values()
-            for rule in policy.match(actor, patient, request.purpose, request.category, request.at)
-        ]
+    def _rules(self, actor: Actor, patient: str, purpose: str, at: datetime) -> Mapping[str, list[Rule]]:
+        """The rules of policies that speak of a request, by kind of data."""
+        policies = self._registry.policies.values()
+        found = [rule for policy in policies for rule in policy.match(actor, patient, purpose, at)]
+        return {c: [rule for rule in found if c in rule.categories] for c in CATEGORIES}
 
     def _withheld(
         self, patient: str, standing: Standing, request: Request, allowed: Callable[[str, str | None], bool]
-    ) -> frozenset[str] | None:
-        """The resources of which a part of some consent speaks and that are not allowed, with those that lead to them.
+    ) -> frozenset[str]:
+        """The resources that are not allowed one by one, with those that lead to them.
 
-        ``allowed`` says by kind of data and answer. Most consents speak of whole kinds: then nothing is opened, and the
-        answer is None.
+        ``allowed`` says by kind of data and answer. Every resource is opened: to be asked only where a part of some
+        consent speaks of single ones.
         """
         directives = standing.directives
-        if not any(consent.is_partial(directives, replace(request, category=c)) for c in CATEGORIES):
-            return None
         found = self._store.read(replace(about(patient), categories=frozenset(CATEGORIES)))
         hidden: set[str] = set()
         for stored in found:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,7 +29,7 @@ class Emergencies(Deciding):
         Raises AccessError where no policy lets ``actor`` do so, InputError for a reason that says nothing.
         """
         said, at = glass.check(why, lasts), self._clock()
-        allowed = sorted(c for c in CATEGORIES if self._emergency(actor, patient, c, at))
+        allowed = sorted(c for c, rules in self._emergency(actor, patient, at).items() if rules)
         if not allowed or not self._known(patient):
             raise self.refuse(actor, patient, glass.PURPOSE)
         entry = {
@@ -58,9 +57,9 @@ class Emergencies(Deciding):
         """Every glass that was broken, of one patient where named."""
         return glass.broken(self._log.entries(self._store.connection, topic=glass.TOPIC, patient=patient))
 
-    def _emergency(self, actor: Actor, patient: str, category: str, at: datetime) -> list[Rule]:
-        found = self._rules(actor, patient, Request(actor.id, glass.PURPOSE, category, "read", at))
-        return [rule for rule in found if rule.basis == glass.BASIS]
+    def _emergency(self, actor: Actor, patient: str, at: datetime) -> Mapping[str, list[Rule]]:
+        found = self._rules(actor, patient, glass.PURPOSE, at)
+        return {c: [rule for rule in rules if rule.basis == glass.BASIS] for c, rules in found.items()}
 
     def _is_broken(self, actor: Actor, patient: str, at: datetime) -> bool:
         """True while a glass that ``actor`` broke stands open."""
@@ -111,13 +110,13 @@ class Emergencies(Deciding):
             return Decision(frozenset(), (), ())
         standing = self._standing(patient)
         request = Request(actor.id, glass.PURPOSE, "", "read", at)
-        rules = {c: self._emergency(actor, patient, c, at) for c in CATEGORIES}
+        rules = self._emergency(actor, patient, at)
 
         def allows(category: str, answer: str | None) -> bool:
             return bool(holding(rules[category], answer, standing.opaque))
 
-        asked = {c: consent.decide(standing.directives, replace(request, category=c))[0] for c in CATEGORIES}
-        allowed = frozenset(c for c in CATEGORIES if allows(c, asked[c]))
-        hidden = self._withheld(patient, standing, request, allows) if allowed else None
-        bases = (glass.BASIS,) if allowed else ()
-        return Decision(allowed, bases, (), hidden or frozenset(), hidden is not None)
+        said = consent.decide_each(standing.directives, request, CATEGORIES)
+        allowed = frozenset(c for c, (answer, _) in said.by_category.items() if allows(c, answer))
+        partial = said.partial and bool(allowed)
+        hidden = self._withheld(patient, standing, request, allows) if partial else frozenset()
+        return Decision(allowed, (glass.BASIS,) if allowed else (), (), hidden, partial)

@@ -7,7 +7,6 @@ are taken at the clock's time, whatever moment the chart is asked to speak of: n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from salus.errors import AccessError
@@ -46,9 +45,8 @@ class Gate(Emergencies):
         if standing.opaque:
             return frozenset()
         request = Request("service", "", "", "process", self._clock())
-        return frozenset(
-            c for c in CATEGORIES if consent.decide(standing.directives, replace(request, category=c))[0] != "deny"
-        )
+        said = consent.decide_each(standing.directives, request, CATEGORIES)
+        return frozenset(c for c, (answer, _) in said.by_category.items() if answer != "deny")
 
     def processing(self, patient: str) -> Grant:
         """The scope of the house's own runner where what it reads goes to nobody who has not his own grant."""
@@ -69,6 +67,8 @@ class Gate(Emergencies):
         """
         standing = self._standing(patient)
         request = Request("service", "", "", "process", self._clock())
+        if not consent.decide_each(standing.directives, request, CATEGORIES).partial:
+            return None
         return self._withheld(patient, standing, request, lambda category, answer: answer != "deny")
 
     def grant(self, actor: Actor, patient: str, purpose: str) -> Grant:
@@ -121,9 +121,9 @@ class Gate(Emergencies):
         allowed: set[str] = set()
         bases: dict[str, None] = {}
         refs: dict[str, None] = {}
-        by_policy = {c: self._rules(actor, patient, replace(request, category=c)) for c in CATEGORIES}
-        for category in CATEGORIES:
-            answer, directive = consent.decide(standing.directives, replace(request, category=category))
+        by_policy = self._rules(actor, patient, purpose, request.at)
+        said = consent.decide_each(standing.directives, request, CATEGORIES)
+        for category, (answer, directive) in said.by_category.items():
             if answer == "permit" and directive:
                 allowed.add(category)
                 bases["consent"] = refs[f"{directive.ref}/{directive.version}"] = None
@@ -134,8 +134,9 @@ class Gate(Emergencies):
         def allows(category: str, answer: str | None) -> bool:
             return answer == "permit" or bool(holding(by_policy[category], answer, standing.opaque))
 
-        hidden = self._withheld(patient, standing, request, allows) if allowed else None
-        return Decision(frozenset(allowed), tuple(bases), tuple(refs), hidden or frozenset(), hidden is not None)
+        partial = said.partial and bool(allowed)
+        hidden = self._withheld(patient, standing, request, allows) if partial else frozenset()
+        return Decision(frozenset(allowed), tuple(bases), tuple(refs), hidden, partial)
 
     def standing(self, grant: Grant) -> list[tuple[Body, str]]:
         """The patient's consents that ``grant`` covers, each with "in force" or why it decides nothing."""

@@ -40,15 +40,14 @@ class Policy:
     end: Span | None
     rules: tuple[Rule, ...]
 
-    def match(self, actor: Actor, patient: str, purpose: str, category: str, at: datetime) -> list[Rule]:
-        """The rules that speak of this request. A pattern stands for practitioners; anybody else is named."""
+    def match(self, actor: Actor, patient: str, purpose: str, at: datetime) -> list[Rule]:
+        """The rules that speak of a request. A pattern stands for practitioners; anybody else is named."""
         if at < self.start.start or (self.end and at >= self.end.end):
             return []
         return [
             r
             for r in self.rules
             if purpose in r.purposes
-            and category in r.categories
             and any(_means(pattern, actor) for pattern in r.actors)
             and any(fnmatchcase(patient, pattern) for pattern in r.patients)
         ]

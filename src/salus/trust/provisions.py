@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from salus.errors import InputError
@@ -125,6 +126,9 @@ class Decision:
     path: tuple[str, ...] = ()
 
 
+NO_CONSENT = Decision("no-consent")
+
+
 @dataclass(frozen=True, slots=True)
 class _Rule:
     """A provision with what it inherits, ready to be asked."""
@@ -193,7 +197,7 @@ def decide(form: ConsentForm, request: AccessRequest) -> Decision:
         return _general(form, request)
     decisive = _decisive(form._rule, request, request.resource)
     if decisive is None or (decisive.type == "permit" and form.verified is False):
-        return Decision("no-consent")
+        return NO_CONSENT
     return Decision(decisive.type, (), decisive.path)
 
 
@@ -214,8 +218,15 @@ def _decisive(rule: _Rule, request: AccessRequest, facts: ResourceFacts) -> _Rul
     return rule if (denies or speaks) and fulfils(rule.data, facts, unknown=denies) else None
 
 
+def speaks(form: ConsentForm, request: AccessRequest) -> bool:
+    """False where a consent says nothing to who asks, why, how and when, whatever the data."""
+    return _speaks(form._rule, request) is not False
+
+
 def _general(form: ConsentForm, request: AccessRequest) -> Decision:
     """A decision on data at large: what may be seen at all, and what of it must be left out."""
+    if not form._rule.nested:
+        return _plain(form, request)
     denials: list[tuple[Data, tuple[Data, ...], _Rule]] = []
     permits = _survey(form._rule, request, denials)
     barred = next((rule for where, unless, rule in denials if not where and not unless), None)
@@ -228,6 +239,20 @@ def _general(form: ConsentForm, request: AccessRequest) -> Decision:
     if () not in shown and not any(not o.where and set(o.unless) <= shown.keys() for o in wanted):
         wanted = {Obligation((), tuple(shown)): None, **wanted}
     return Decision("permit", tuple(wanted), permits[-1][1].path)
+
+
+def _plain(form: ConsentForm, request: AccessRequest) -> Decision:
+    """The same for a consent without exceptions, as most are: one rule, of all the data or of a part of them."""
+    rule = form._rule
+    speaks = _speaks(rule, request)
+    own = None if speaks is False else _open(rule.data, request)
+    if own is None:
+        return NO_CONSENT
+    if rule.type == "deny":
+        return Decision("no-consent", (Obligation(own),), rule.path) if own else Decision("deny", (), rule.path)
+    if not speaks or form.verified is False:
+        return NO_CONSENT
+    return Decision("permit", (Obligation((), (own,)),) if own else (), rule.path)
 
 
 def _survey(
@@ -253,7 +278,7 @@ def _open(data: Data, request: AccessRequest) -> Data | None:
     """The conditions that category and type of a request leave open; None when they contradict one."""
     if not request.category and not request.type:
         return data
-    asked = ResourceFacts(category=request.category, type=request.type)
+    asked = _asked(request.category, request.type)
     left = []
     for condition in data:
         held = condition.holds(asked) if condition.element in ("categories", "classes") else None
@@ -262,6 +287,11 @@ def _open(data: Data, request: AccessRequest) -> Data | None:
         if held is None:
             left.append(condition)
     return tuple(left)
+
+
+@lru_cache(maxsize=256)
+def _asked(category: str, kind: str) -> ResourceFacts:
+    return ResourceFacts(category=category, type=kind)
 
 
 def _speaks(rule: _Rule, request: AccessRequest) -> bool | None:
