@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -102,8 +103,17 @@ def test_the_same_store_has_the_same_batches(tmp_path):
 def test_a_batch_is_bounded(ward, monkeypatch):
     fill(ward)
     monkeypatch.setattr(batching, "LARGEST", 2)
+    sizes, real = [], Log.seal
+
+    def seal(self, connection):
+        sizes.append(self._batch.frontier.size - self._batch.begun if self._batch else 0)
+        time.sleep(0.002)
+        real(self, connection)
+
+    monkeypatch.setattr(Log, "seal", seal)
     found = run(lambda number: append(ward, "p1", number))
     assert len({n for each in found for n in each}) == 20 * THREADS
+    assert max(sizes) == 2
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt])
@@ -116,3 +126,58 @@ def test_an_interruption_is_passed_on_and_holds_nobody_up(ward, monkeypatch, err
         with pytest.raises(error):
             batches.append(house.store, house.log, scope, "p1", "access", {})
     assert batches.append(house.store, house.log, scope, "p1", "access", {}) > 0
+
+
+class Interrupted:
+    """In the place of the lock on which a thread waits: what its thread does there, it is interrupted by ctrl-C."""
+
+    def __init__(self, ready):
+        self.ready = ready
+
+    def acquire(self):
+        self.ready()
+        raise KeyboardInterrupt
+
+    def release(self):
+        pass
+
+
+@pytest.mark.parametrize("leads", [False, True])
+def test_who_is_interrupted_while_he_waits_writes_nothing_and_holds_nobody_up(ward, monkeypatch, leads):
+    fill(ward)
+    house, batches = ward.house, batching.of(ward.house.store.path)
+    scope = house.gate.house("t", may_write=True)
+    committing, go, real = threading.Event(), threading.Event(), Log.seal
+
+    def slow(self, connection):
+        if batches._committing:  # not what a house writes when it is opened
+            committing.set()
+            assert go.wait(10)
+        real(self, connection)
+
+    monkeypatch.setattr(Log, "seal", slow)
+    before = counts(house)[0]
+    leader = threading.Thread(target=append_one, args=(ward,))
+    leader.start()
+    assert committing.wait(10)
+
+    def ready():
+        if leads:
+            go.set()
+            leader.join(10)
+            assert batches._queue[0].leads
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batching, "_Waiting", partial(batching._Waiting, turn=Interrupted(ready)))
+        with pytest.raises(KeyboardInterrupt):
+            batches.append(house.store, house.log, scope, "p1", "access", {})
+    go.set()
+    leader.join(10)
+    assert counts(house)[0] == before + 1
+    assert batches.append(house.store, house.log, scope, "p1", "access", {}) == before + 1
+
+
+def append_one(ward):
+    with House(ward.house.configuration, clock=lambda: AT) as house:
+        scope = house.gate.house("t", may_write=True)
+        batching.of(house.store.path).append(house.store, house.log, scope, "p1", "access", {})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,12 @@ LARGEST = 256
 """Entries of one batch."""
 
 
+def _taken() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
 @dataclass(slots=True)
 class _Waiting:
     patient: str
@@ -28,7 +34,10 @@ class _Waiting:
     entry: Mapping[str, Any]
     n: int = -1
     error: BaseException | None = None
-    done: bool = False
+    leads: bool = False
+    """Whoever waits for it is the one who commits next."""
+    turn: threading.Lock = field(default_factory=_taken)
+    """Free once it is written, or leads."""
 
 
 class Batches:
@@ -36,7 +45,8 @@ class Batches:
 
     def __init__(self) -> None:
         self._queue: deque[_Waiting] = deque()
-        self._commit = threading.Lock()
+        self._guard = threading.Lock()
+        self._committing = False
 
     def append(self, store: Store, log: Log, scope: Scope, patient: str, topic: str, entry: Mapping[str, Any]) -> int:
         """Write one entry durably, with those of other threads; returns its index. ``store`` is the caller's own.
@@ -44,14 +54,46 @@ class Batches:
         Raises what :meth:`Store.transaction` and :meth:`Log.append` raise.
         """
         own = _Waiting(patient, topic, entry)
-        self._queue.append(own)
-        with self._commit:
-            while not own.done:
-                batch = [self._queue.popleft() for _ in range(min(len(self._queue), LARGEST))]
-                self._write(store, log, scope, batch)
+        with self._guard:
+            self._queue.append(own)
+            own.leads, self._committing = not self._committing, True
+        if not own.leads:
+            self._wait(own)
+        if own.leads:
+            self._lead(store, log, scope)
         if own.error is not None:
             raise own.error
         return own.n
+
+    def _wait(self, own: _Waiting) -> None:
+        try:
+            own.turn.acquire()
+        except BaseException:  # interrupted: what nobody waits for is not written, and holds nobody up
+            with self._guard:
+                if own in self._queue:
+                    self._queue.remove(own)
+                if own.leads:
+                    self._pass_on()
+            raise
+
+    def _lead(self, store: Store, log: Log, scope: Scope) -> None:
+        """Commit what waits, then let the first of those that came meanwhile commit the rest."""
+        with self._guard:
+            batch = [self._queue.popleft() for _ in range(min(len(self._queue), LARGEST))]
+        try:
+            self._write(store, log, scope, batch)
+        finally:
+            with self._guard:
+                self._pass_on()
+            for item in batch:
+                item.turn.release()
+
+    def _pass_on(self) -> None:
+        if self._queue:
+            self._queue[0].leads = True
+            self._queue[0].turn.release()
+        else:
+            self._committing = False
 
     def _write(self, store: Store, log: Log, scope: Scope, batch: Sequence[_Waiting]) -> None:
         try:
@@ -64,11 +106,9 @@ class Batches:
                     self._write(store, log, scope, [item])
                 return
             for item in batch:
-                item.error, item.done = error, True
+                item.error = error
             if not isinstance(error, Exception):
                 raise
-        for item in batch:
-            item.done = True
 
 
 _BATCHES: dict[Path, Batches] = {}
