@@ -307,9 +307,11 @@ class Store:
         marks += f" AND id IN ({', '.join('?' * len(ids))})" if ids else ""
         rows = self._connection.execute(
             "SELECT type, id, version, updated, deleted, mac, body, kinds FROM resource "
-            f"WHERE pid = ? AND deleted = 0 AND kinds & ? = 0{marks} ORDER BY rid",
-            (self._pid(patient), _withheld(scope), *types, *ids),
-        )
+            f"WHERE pid = (SELECT pid FROM patient WHERE id = ?) AND deleted = 0 AND kinds & ? = 0{marks} ORDER BY rid",
+            (patient, _withheld(scope), *types, *ids),
+        ).fetchall()
+        if not rows:
+            self._pid(patient)
         found = (self.open_row(patient, *row) for row in rows if f"{row[0]}/{row[1]}" not in scope.hidden)
         return [s for s in found if _covers(scope, s.categories)]
 

@@ -64,6 +64,7 @@ class Log:
         self._auditor = auditor.Auditor(vault.folder)
         self._key = vault.house.public_key()
         self._key_ids: dict[str, bytes] = {}
+        self._mark: tuple[bytes, Checkpoint] | None = None  # as it was read last, and what it says
 
     @property
     def origin(self) -> str:
@@ -166,8 +167,13 @@ class Log:
 
     def remembered(self) -> Checkpoint | None:
         """The checkpoint that was kept outside the store, if any."""
-        path = self._vault.checkpoint_path
-        return Checkpoint.from_bytes(path.read_bytes()) if path.exists() else None
+        try:
+            data = self._vault.checkpoint_path.read_bytes()
+        except FileNotFoundError:
+            return None
+        if self._mark is None or self._mark[0] != data:
+            self._mark = data, Checkpoint.from_bytes(data)
+        return self._mark[1]
 
     def check_mark(self, connection: sqlite3.Connection) -> None:
         """Raise IntegrityError when the mark is missing, or the store is older than it or another one.
@@ -187,8 +193,10 @@ class Log:
     def finish(self, connection: sqlite3.Connection) -> None:
         """Complete or drop the marks of writers that died between announcing and renaming."""
         place = self._vault.checkpoint_path
-        for path in sorted(place.parent.glob(f"{place.name}.*")):
-            size = path.name.rpartition(".")[2]
+        begin = f"{place.name}."
+        names = os.listdir(place.parent)  # noqa: PTH208  names are enough, and a writer asks each time
+        for name in sorted(name for name in names if name.startswith(begin)):
+            path, size = place.with_name(name), name.removeprefix(begin)
             if not size.isdigit():
                 continue
             row = connection.execute("SELECT root FROM log_checkpoint WHERE size = ?", (int(size),)).fetchone()

@@ -38,6 +38,10 @@ NAME_BYTES = 255
 """Of a key's name or an origin in UTF-8: ML-DSA-44 cosignatures state their length in one byte."""
 DASH = "\u2014 "
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+"""Control characters but the newline."""
+_BLANK = re.compile(r"[\s\x00-\x1f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class Note:
             whole = data.decode("utf-8")
         except UnicodeDecodeError as error:
             raise InputError("a note that is not UTF-8", where=f"byte {error.start}") from error
-        if any(character < " " and character != "\n" for character in whole):
+        if _CONTROL.search(whole):
             raise InputError("a note with a control character")
         cut = whole.rfind("\n\n")
         if cut < 0 or not whole.endswith("\n"):
@@ -125,7 +129,7 @@ class Checkpoint:
         check_size(self.size, "size")
         check_hash(self.root, "root")
         for line, field in ((self.origin, "origin"), *((line, "extension") for line in self.extensions)):
-            if not line or any(character < " " for character in line) or not _encodes(line):
+            if not line or "\n" in line or _CONTROL.search(line) or not _encodes(line):
                 raise InputError("not one line of text", where=field)
 
     def text(self) -> str:
@@ -306,12 +310,12 @@ def _signature(line: str, where: str) -> Signature:
 
 
 def _is_name(name: str) -> bool:
-    return bool(name) and "+" not in name and not any(c.isspace() or c < " " for c in name) and _encodes(name)
+    return bool(name) and "+" not in name and not _BLANK.search(name) and _encodes(name)
 
 
 def _encodes(text: str) -> bool:
     """False for lone surrogates, which UTF-8 cannot hold."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    return not _SURROGATE.search(text)
 
 
 def _message(kind: int, name: str, text: str, time: int) -> bytes:

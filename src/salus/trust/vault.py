@@ -45,10 +45,11 @@ class Vault:
         Raises ConfigurationError or IntegrityError where they cannot be opened.
         """
         self.folder = folder
+        self.checkpoint_path = folder / "log.checkpoint"
+        """Where the newest checkpoint is remembered, so that a store rolled back as a whole is noticed."""
         self._ring = Keyring(folder, provider or chosen(folder))
         secrets = self._ring.secrets
         self._ciphers: dict[str, tuple[AESGCM, bytes]] = {SYSTEM: _cipher(secrets.system)}
-        self._opened_in = self._ring.generation
         self._opened_in = self._ring.generation
         self.house = Ed25519PrivateKey.from_private_bytes(secrets.house)
 
@@ -158,11 +159,6 @@ class Vault:
         return found
 
     # ---- the mark of how far the log had come, kept outside the store
-
-    @property
-    def checkpoint_path(self) -> Path:
-        """Where the newest checkpoint is remembered, so that a store rolled back as a whole is noticed."""
-        return self.folder / "log.checkpoint"
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the folder's lock: one process at a time updates what is remembered here."""
