@@ -25,7 +25,7 @@ from salus.fhir import json
 from salus.record.forgetting import ERASED
 from salus.trust import auditor, log_tiles
 from salus.trust.checkpoint import LEGACY_ORIGIN, Checkpoint, checkpoint_text, verifier
-from salus.trust.merkle import Frontier, leaf_hash
+from salus.trust.merkle import Frontier, View, leaf_hash
 from salus.trust.vault import SYSTEM, Vault, fingerprint, write_durably
 
 SALT = 32
@@ -65,6 +65,7 @@ class Log:
         self._key = vault.house.public_key()
         self._key_ids: dict[str, bytes] = {}
         self._mark: tuple[bytes, Checkpoint] | None = None  # as it was read last, and what it says
+        self._view: tuple[sqlite3.Connection, View] | None = None
 
     @property
     def origin(self) -> str:
@@ -285,9 +286,18 @@ class Log:
             raise IntegrityError("the log is empty")
         if cosigned is None or above >= cosigned.size:
             return newest
-        if newest.size < cosigned.size or log_tiles.view(connection, cosigned.size).root() != cosigned.root:
+        if newest.size < cosigned.size or self.view(connection, cosigned.size).root() != cosigned.root:
             raise IntegrityError("the log is not the one that witnesses cosigned", remedy="run: salus verify")
         return cosigned
+
+    def view(self, connection: sqlite3.Connection, size: int) -> View:
+        """The log as it was at ``size`` entries, for its root and proofs.
+
+        The newest one asked for is kept, for many proofs to one checkpoint: it reads through ``connection``.
+        """
+        if self._view is None or self._view[0] is not connection or self._view[1].size != size:
+            self._view = connection, log_tiles.view(connection, size)
+        return self._view[1]
 
     def cosigned(self) -> Checkpoint | None:
         """The newest checkpoint that witnesses cosigned, with their lines, as it is kept outside the store."""
@@ -345,6 +355,15 @@ class Log:
         """The newest entry of a topic; -1 where there is none."""
         (n,) = connection.execute("SELECT max(n) FROM log_leaf WHERE topic = ?", (topic,)).fetchone()
         return -1 if n is None else int(n)
+
+    def last(self, connection: sqlite3.Connection, topic: str) -> Entry | None:
+        """The newest of the house's own entries of a topic, opened. Raises IntegrityError for a changed one."""
+        row = connection.execute(
+            "SELECT n, '', topic, commitment, entry FROM log_leaf WHERE pid IS NULL AND topic = ? "
+            "ORDER BY n DESC LIMIT 1",
+            (topic,),
+        ).fetchone()
+        return self.open(*row) if row else None
 
     def blank(self, connection: sqlite3.Connection, pid: int) -> int:
         """Drop the sealed entries of an erased patient; their commitments stay, and with them every proof."""

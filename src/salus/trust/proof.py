@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from salus.errors import InputError, IntegrityError
 from salus.fhir import json
-from salus.trust import log_tiles, merkle
+from salus.trust import merkle
 from salus.trust.checkpoint import Checkpoint
 from salus.trust.log import SALT, Log, leaf_context
 from salus.trust.merkle import HASH, PROOF_LIMIT
@@ -58,7 +58,7 @@ def of_entry(connection: sqlite3.Connection, vault: Vault, log: Log, n: int, pat
     payload = vault.unseal(patient, row[2], leaf_context(n, patient, row[0]))
     newest = log.vouched(connection, above=n)
     lines = [HEADER, f"extra {base64.b64encode(payload).decode()}", f"index {n}"]
-    lines += [base64.b64encode(node).decode() for node in log_tiles.view(connection, newest.size).inclusion(n)]
+    lines += [base64.b64encode(node).decode() for node in log.view(connection, newest.size).inclusion(n)]
     return "\n".join(lines).encode() + b"\n\n" + newest.to_bytes()
 
 
@@ -67,7 +67,7 @@ def of_growth(connection: sqlite3.Connection, log: Log, since: Checkpoint) -> di
     newest = log.newest(connection)
     if newest is None or not 0 < since.size <= newest.size:
         raise IntegrityError("the log is shorter than the checkpoint says")
-    path = log_tiles.view(connection, newest.size).consistency(since.size)
+    path = log.view(connection, newest.size).consistency(since.size)
     return {
         "proof": "consistency",
         "from": since.to_bytes().decode(),
