@@ -27,7 +27,6 @@ from salus.record.store import Change, Stored
 from salus.trust import audit, proof
 from salus.trust.grants import Grant
 from salus.trust.identity import Actor, Identity
-from salus.trust.log import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,30 +239,37 @@ class Session(Consents):
 
     def audit_events(self, patient: str, address: str = "") -> list[dict[str, Any]]:
         """Every log entry about the patient as an IHE BALP AuditEvent; for whom, see :meth:`accesses`."""
+        return [event for _, event in self.audit_trail(patient, address)][::-1]
+
+    def audit_trail(
+        self, patient: str, address: str = "", *, before: int | None = None
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The same, the newest first, each with its number in the log; only those ``before`` an entry where named."""
+        self._check_own(patient)
         house = self.house
         place = audit.Place(house.registry.store_id, house.log.origin, address)
-        return [
-            audit.of_entry(e.content, e.n, place, patient=patient, commitment=e.commitment) for e in self._own(patient)
-        ]
+        return (
+            (e.n, audit.of_entry(e.content, e.n, place, patient=patient, commitment=e.commitment))
+            for e in house.log.newest_first(house.store.connection, patient, before)
+        )
 
-    def _own(self, patient: str) -> list[Entry]:
-        """The entries of a record's log, for its patient or a proxy; asking is itself an access."""
-        grant = self.house.gate.grant(self.actor, patient, self._purpose(patient))
-        if grant.basis != "self":
+    def _check_own(self, patient: str) -> None:
+        """Let the patient of a record, or a proxy, see its log; asking is itself an access. Raises AccessError."""
+        if self.house.gate.grant(self.actor, patient, self._purpose(patient)).basis != "self":
             raise AccessError("the log of a record is shown to its patient", remedy="--as the patient or a proxy")
-        return list(self.house.log.entries(self.house.store.connection, patient=patient))
 
     def accesses(self, patient: str) -> list[Mapping[str, Any]]:
         """Every log entry about the patient, for the patient or a proxy: who looked, who wrote, who was refused.
 
         Asking is itself an access, decided and logged by the gate. Raises AccessError for everybody else.
         """
-        return [{"n": e.n, "topic": e.topic, **e.content} for e in self._own(patient)]
+        self._check_own(patient)
+        entries = self.house.log.entries(self.house.store.connection, patient=patient)
+        return [{"n": e.n, "topic": e.topic, **e.content} for e in entries]
 
     def proof(self, patient: str, n: int) -> bytes:
         """A proof, to be kept and checked anywhere, that entry ``n`` of the patient's log stands in the house's log."""
-        if self.house.gate.grant(self.actor, patient, self._purpose(patient)).basis != "self":
-            raise AccessError("proofs of a record are given to its patient", remedy="--as the patient or a proxy")
+        self._check_own(patient)
         house = self.house
         return proof.of_entry(house.store.connection, house.vault, house.log, n, patient)
 

@@ -80,5 +80,8 @@ def _routes() -> list[BaseRoute]:
         Route(f"{one}/_history/{{version}}", reading.vread, methods=["GET"]),
         Route("/fhir/{rest:path}", reading.not_here, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
         Route("/cds-services", cds_hooks.discovery),
+        Route("/fhir/AuditEvent/_search", reading.audit_events, methods=["POST"]),
+        Route("/fhir/AuditEvent", reading.audit_events, methods=["GET"]),
+        Route("/fhir/AuditEvent/{id}", reading.audit_event, methods=["GET"]),
         Route("/cds-services/{service}", cds_hooks.call, methods=["POST"]),
     ]

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from salus.app.fhir_api import Page
+from salus.app.fhir_audit import Events
 from salus.app.fhir_write import Created
 from salus.fhir import dates, json
 from salus.record.store import Stored
@@ -56,6 +57,21 @@ def searchset(base: str, link: str, page: Page) -> dict[str, Any]:
         found["entry"] = [
             {"fullUrl": f"{base}/fhir/{s.source.ref}", "resource": shown(s), "search": {"mode": "match"}}
             for s in page.entries
+        ]
+    return found
+
+
+def trail(base: str, events: Events, further: str) -> dict[str, Any]:
+    """A page of AuditEvents; ``further`` is the query of the next one, "" after the last."""
+    link = f"{base}/fhir/AuditEvent"
+    links = [{"relation": "self", "url": link}]
+    if further:
+        links.append({"relation": "next", "url": f"{link}?{further}"})
+    found: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "link": links}
+    if events.found:
+        found["entry"] = [
+            {"fullUrl": f"{link}/{event['id']}", "resource": event, "search": {"mode": "match"}}
+            for event in events.found
         ]
     return found
 

@@ -16,6 +16,13 @@ from salus.server.service import service
 _READS = ("read", "vread", "history-instance", "search-type")
 _NOT_CREATED = frozenset({"Consent", "Provenance"})
 """A Consent comes signed, in a transaction; a Provenance of one's own is salus's to write."""
+_AUDIT = {
+    "type": "AuditEvent",
+    "documentation": "Who looked at a record, wrote into it or was refused, for its patient or a proxy; newest first.",
+    "interaction": [{"code": "read"}, {"code": "search-type"}],
+    "versioning": "no-version",
+    "searchParam": [{"name": "patient", "type": "reference"}, {"name": "date", "type": "date"}],
+}
 _KINDS = {"patient": "reference", "code": "token"}
 
 
@@ -50,7 +57,7 @@ def statement(base: str, at: str) -> dict[str, Any]:
                     "service": [{"text": "SMART Backend Services (private_key_jwt, EdDSA)"}],
                     "description": f"Tokens: {base}/auth/token",
                 },
-                "resource": [_resource(kind, parameters) for kind, parameters in search.types().items()],
+                "resource": [_AUDIT, *(_resource(kind, parameters) for kind, parameters in search.types().items())],
                 "interaction": [{"code": "transaction", "documentation": "creates only, for one patient"}],
             }
         ],

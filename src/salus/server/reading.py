@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import Response
 
-from salus.app import fhir_query
+from salus.app import fhir_audit, fhir_query
 from salus.app.fhir_api import Page, Records
 from salus.app.refusals import Unsupported
 from salus.app.session import Session
@@ -65,14 +65,9 @@ async def history(request: Request) -> Response:
 async def search(request: Request) -> Response:
     """GET /fhir/TYPE?… and POST /fhir/TYPE/_search."""
     kind = request.path_params["kind"]
-    pairs = _pairs(request)
-    if request.method == "POST":
-        here = service(request)
-        data = await body(request, FORM, limit=here.limits.form, by=here.signed_in(request).actor)
-        pairs += _read_pairs(data.decode("utf-8", "replace"))
+    pairs = await _asked(request)
     lenient = "handling=lenient" in request.headers.get("prefer", "").replace(" ", "")
     purpose = _purpose(request)
-    _check_format(pairs)
 
     def find(session: Session) -> Page:
         query = fhir_query.parse(kind, pairs, lenient=lenient, own_base=f"{service(request).base}/fhir")
@@ -81,6 +76,21 @@ async def search(request: Request) -> Response:
     page = await service(request).work(request, find)
     base = service(request).base
     return bundles.answer(bundles.searchset(base, f"{base}/fhir/{kind}", page))
+
+
+async def audit_events(request: Request) -> Response:
+    """GET /fhir/AuditEvent?patient=… and POST /fhir/AuditEvent/_search: who looked at the asker's own record."""
+    query = fhir_audit.parse(await _asked(request))
+    base = service(request).base
+    events = await service(request).work(request, lambda session: fhir_audit.find(session, query, base))
+    return bundles.answer(bundles.trail(base, events, further=fhir_audit.link(query, events)))
+
+
+async def audit_event(request: Request) -> Response:
+    """GET /fhir/AuditEvent/ID."""
+    name, base = request.path_params["id"], service(request).base
+    _only(_pairs(request), ())
+    return bundles.answer(await service(request).work(request, lambda session: fhir_audit.read(session, name, base)))
 
 
 async def further(request: Request) -> Response:
@@ -126,6 +136,17 @@ async def not_here(request: Request) -> Response:
 
 
 # ----
+
+
+async def _asked(request: Request) -> list[tuple[str, str]]:
+    """The parameters of a search, in its address or posted as a form. Raises Unsupported for another format."""
+    pairs = _pairs(request)
+    if request.method == "POST":
+        here = service(request)
+        data = await body(request, FORM, limit=here.limits.form, by=here.signed_in(request).actor)
+        pairs += _read_pairs(data.decode("utf-8", "replace"))
+    _check_format(pairs)
+    return pairs
 
 
 def _pairs(request: Request) -> list[tuple[str, str]]:

@@ -330,6 +330,21 @@ class Log:
         for row in rows.fetchall():
             yield self.open(*row)
 
+    def newest_first(self, connection: sqlite3.Connection, patient: str, before: int | None) -> Iterator[Entry]:
+        """Opened entries of one patient, the newest first, read as they are asked for; ``before`` an entry, or all.
+
+        Raises IntegrityError on a changed one.
+        """
+        below = (1 << 63) - 1 if before is None else before
+        while rows := connection.execute(
+            "SELECT l.n, p.id, l.topic, l.commitment, l.entry FROM log_leaf l JOIN patient p ON p.pid = l.pid "
+            "WHERE p.id = ? AND l.n < ? ORDER BY l.n DESC LIMIT 100",
+            (patient, below),
+        ).fetchall():
+            for row in rows:
+                yield self.open(*row)
+            below = rows[-1][0]
+
     def opens(self, connection: sqlite3.Connection, patient: str) -> bool:
         """True when the patient's first entry opens under the present key."""
         row = connection.execute(
