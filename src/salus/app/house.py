@@ -67,12 +67,14 @@ class House:
         self.registry = state.load(self.log, self.store.connection, self.vault)
         self.terminology = terminology_of(configuration)
         charts = partial(Chart, terminology=self.terminology)
-        journal = Journal(self.vault)
+        journal = self._journal = Journal(self.vault)
         names = names_by(self.terminology)
         self.gate = Gate(self.store, self.log, journal, self.registry, clock, charts, names)
         if checked:
             with suppress(StoreError, OSError):  # what cannot be written now waits: the journal is there for that
-                journal.prepare()
+                journal.prepare(numbered=self.registry.numbered)
+                if self.registry.store_id and not self.registry.numbered:  # a store of an earlier release
+                    self.note("house", {"reason": "journal-numbered"})
                 self.gate.merge_journal()
                 acts.settle(self)
                 self.tidy()
@@ -101,7 +103,9 @@ class House:
             house.close()
             raise StoreError("there is a store already", where=str(configuration.store))
         if not house.registry.store_id:
-            house.note("house", {"reason": "init", "store": str(uuid.uuid4()), "demo": demo, "alone": alone})
+            numbered = house._journal.counted() is not None
+            made = {"store": str(uuid.uuid4()), "demo": demo, "alone": alone, "numbered": numbered}
+            house.note("house", {"reason": "init", **made})
         return house
 
     def __enter__(self) -> House:
@@ -340,13 +344,14 @@ class House:
         return gone
 
     def settle(self, by: str) -> None:
-        """Go on with the store as it is although the mark outside it is missing or says otherwise; logged as ``by``'s.
+        """Go on with the store as it is although the mark outside it, or the emergency journal, says otherwise; logged.
 
         The house is opened with ``checked=False`` for this, by an operator who knows how it came about.
         """
         mark = self.log.remembered()
         self.log.accept(self.store.connection)
         self.note(by, {"reason": "mark-settled", "mark": mark.size if mark else None})
+        self.gate.settle_journal(by)
 
     def backup(self, target: Path, actor: str) -> None:
         """A consistent copy of the store at ``target``, without keys and search indexes (a restore makes these)."""
@@ -426,6 +431,7 @@ class House:
         if not accept_loss:
             raise StoreError("the backup is older than the log's last checkpoint", remedy="--accept-loss")
         self.log.accept(self.store.connection)
+        self.gate.settle_journal("house")
 
 
 def _remove_store(configuration: Configuration) -> None:

@@ -63,7 +63,8 @@ def log_proof(ctx: click.Context, patient: str, entry: int, actor: str) -> None:
 @acting
 @click.pass_context
 def log_settle(ctx: click.Context, actor: str) -> None:
-    """Go on although the checkpoint kept with the keys is missing or ahead of the store (this is logged).
+    """Go on although the checkpoint kept with the keys is missing or ahead of the store, or entries of the emergency
+    journal are missing (this is logged).
 
     Look first how it came about: salus verify. Where the store was rolled back, put a backup in place instead.
     """

@@ -9,12 +9,12 @@ from typing import Any
 from salus.errors import IntegrityError, StoreError
 from salus.fhir import dates
 from salus.fhir.views import CATEGORIES
-from salus.trust import consent, glass
+from salus.trust import consent, glass, journal_check
 from salus.trust.consent import Request
 from salus.trust.deciding import Deciding, holding
 from salus.trust.grants import Decision
 from salus.trust.identity import Actor
-from salus.trust.journal import Noted
+from salus.trust.journal import Count, Noted
 from salus.trust.log import Entry
 from salus.trust.policy import Rule
 from salus.trust.vault import SYSTEM
@@ -63,7 +63,7 @@ class Emergencies(Deciding):
 
     def _is_broken(self, actor: Actor, patient: str, at: datetime) -> bool:
         """True while a glass that ``actor`` broke stands open."""
-        noted = [Entry(-1, w.patient, w.topic, w.entry) for w in self._journal.waiting() if w.patient == patient]
+        noted = [Entry(-1, w.patient, w.topic, w.entry) for w in self._waiting() if w.patient == patient]
         found = [*self.broken(patient), *glass.broken(e for e in noted if e.topic == glass.TOPIC)]
         return any(b.actor == actor.id and b.at <= at < b.until for b in found)
 
@@ -80,28 +80,80 @@ class Emergencies(Deciding):
         except IntegrityError:
             raise
         except StoreError:
-            self._journal.write(patient, topic, entry)
+            self._journal.write(patient, topic, entry, self._merged().number)
             return None
 
     def merge_journal(self) -> int:
-        """Take what waits in the emergency journal into the log, each entry once. Returns how many."""
-        waiting = self._journal.waiting()
+        """Take what waits in the emergency journal into the log, each entry once. Returns how many.
+
+        Raises IntegrityError, and merges nothing, where a slot was changed or something that was noted is missing.
+        """
+        if not self._waiting():
+            return 0
+        counted = self._journal.catch_up() if self._journal.counted() else Count()
+        waiting = [noted for noted in self._waiting() if noted.number <= counted.number]
         for noted in waiting:
-            if not self._is_merged(noted):
-                self._merge(noted)
+            self._merge(noted)
             self._journal.clear(noted)
         return len(waiting)
 
+    def settle_journal(self, by: str) -> None:
+        """Go on although the emergency journal lacks something: what is left is merged, what lacks stands in the log.
+
+        It does nothing where nothing lacks. Only on the word of ``by``, who is named with it.
+        """
+        try:
+            self.merge_journal()
+        except IntegrityError as error:
+            left, changed = self._journal.readable()
+            for noted in left:
+                self._merge(noted)
+            last = Count(max([self._merged().number, self._last_counted(), *(n.number for n in left)]))
+            entry = {"reason": "journal-settled", "by": by, "at": dates.write(self._clock()), "number": last.number}
+            said = {"what": error.what, "where": error.where, "changed": len(changed), "digest": ""}
+            with self._store.transaction(self.house(by, may_write=True)) as connection:
+                self._log.append(connection, SYSTEM, journal_check.TOPIC, {**entry, **said})
+            self._journal.restart(last, changed)
+            self.merge_journal()
+
+    def _waiting(self) -> list[Noted]:
+        """What waits in the emergency journal. Raises IntegrityError where something was changed or is missing."""
+        seen = journal_check.look(self._journal, self._merged)
+        journal_check.check(seen, self._merged(), numbered=self._registry.numbered)
+        return list(seen.found)
+
+    def _merged(self) -> Count:
+        """Up to which entry of the emergency journal the log has them."""
+        return journal_check.merged(self._log, self._store.connection)
+
+    def _last_counted(self) -> int:
+        try:
+            counted = self._journal.counted()
+        except IntegrityError:  # that is what is being settled
+            counted = None
+        return counted.number if counted else 0
+
     def _is_merged(self, noted: Noted) -> bool:
-        entries = self._log.entries(self._store.connection, topic=noted.topic, patient=noted.patient)
+        connection = self._store.connection
+        if noted.number:
+            told = self._log.entries(connection, topic=journal_check.TOPIC, patient=SYSTEM)
+            return any(entry.content.get("id") == noted.id for entry in told)
+        entries = self._log.entries(connection, topic=noted.topic, patient=noted.patient)
         return any(entry.content.get("journal") == noted.id for entry in entries)
 
     def _merge(self, noted: Noted) -> None:
+        """Take an entry into the log, with word of it that outlives the patient, unless somebody else has."""
         patient, entry = noted.patient, {**noted.entry, "journal": noted.id}
-        if not self._known(patient):  # erased meanwhile: that there was an access is kept, not to whom
-            patient, entry = SYSTEM, {k: v for k, v in entry.items() if k not in ("patient", "why")}
         with self._store.transaction(self.house("gate", may_write=True)) as connection:
+            if self._is_merged(noted):
+                return
+            if not self._known(patient):  # erased meanwhile: that there was an access is kept, not to whom
+                patient, entry = SYSTEM, {k: v for k, v in entry.items() if k not in ("patient", "why")}
             self._log.append(connection, patient, noted.topic, entry)
+            if noted.number:
+                last = max(self._merged(), noted.count, key=lambda count: count.number)
+                told = {"id": noted.id, "of": noted.number, "number": last.number, "digest": last.digest}
+                self._log.append(connection, SYSTEM, journal_check.TOPIC, {"reason": "journal-merged", **told})
 
     def _in_emergency(self, actor: Actor, patient: str) -> Decision:
         """What a broken glass opens: what the policy says, against a denial only where it overrides it."""

@@ -24,12 +24,13 @@ class Registry:
     ids of policies that ended: none comes back. ``methods`` maps allowed distributions to pinned hashes. ``erased`` are
     the numbers that stand in the log for patients who were erased, ``held`` those who must not be for now.
     ``proposals`` wait, by the number of their entry. ``enrolled_by`` tells who enrolled whom. ``alone``: made for one
-    person, who is asked for no second.
+    person, who is asked for no second. ``numbered``: the emergency journal has a count.
     """
 
     store_id: str = ""
     demo: bool = False
     alone: bool = False
+    numbered: bool = False
     actors: dict[str, Actor] = field(default_factory=dict)
     former: list[Actor] = field(default_factory=list)
     retired: set[str] = field(default_factory=set)
@@ -74,6 +75,9 @@ class Registry:
         match content["reason"]:
             case "init":
                 self.store_id, self.demo, self.alone = content["store"], content["demo"], content.get("alone", False)
+                self.numbered = content.get("numbered", False)
+            case "journal-numbered":
+                self.numbered = True
             case "proposed":
                 self.proposals[n] = proposed(n, content)
             case "confirmed":

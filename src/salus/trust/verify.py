@@ -17,9 +17,10 @@ from salus.errors import SalusError
 from salus.record import kinds, schema
 from salus.record.forgetting import ERASED
 from salus.record.store import Store
-from salus.trust import log_tiles
+from salus.trust import journal_check, log_tiles
 from salus.trust.checkpoint import Checkpoint
 from salus.trust.grants import Grant
+from salus.trust.journal import Count, Journal
 from salus.trust.log import CONSENT, ROLLED_BACK, UNMARKED, Log
 from salus.trust.merkle import Frontier, Tree, leaf_hash
 from salus.trust.quarantine import open_part
@@ -29,8 +30,8 @@ from salus.trust.vault import SYSTEM, Vault
 WAS_HELD = "somebody kept a checkpoint of"
 WAS_REMEMBERED = "was remembered outside the store"
 WAS_COSIGNED = "witnesses cosigned"
-SHORTER = (ROLLED_BACK, f"the log is shorter than the one that {WAS_COSIGNED}")
-"""What an older backup shows, and a person may accept."""
+SHORTER = (ROLLED_BACK, f"the log is shorter than the one that {WAS_COSIGNED}", *journal_check.LOST)
+"""What an older backup shows, of the store or of the keys, and a person may accept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,10 @@ class _Expected:
     erased: set[int]
     batches: set[int] = field(default_factory=set)
     """Entries that begin a transaction: a checkpoint ends the one before."""
+    merged: Count = field(default_factory=Count)
+    """Up to which entry the emergency journal was merged."""
+    numbered: bool = False
+    """The emergency journal has a count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ def verify(store: Store, vault: Vault, log: Log, held: Checkpoint | None = None)
         log.finish(store.connection)
         seen = ((WAS_HELD, held), (WAS_REMEMBERED, log.remembered()), (WAS_COSIGNED, log.cosigned()))
         marks = [(what, mark) for what, mark in seen if mark]  # before the snapshot, so that neither is ahead
+        waiting = _waiting(store, vault, log)
         store.connection.execute("BEGIN")
         problems.extend(_file(store.connection))
         expected = _Expected({}, {}, {}, set(), _erased_numbers(log, store.connection))
@@ -79,6 +85,7 @@ def verify(store: Store, vault: Vault, log: Log, held: Checkpoint | None = None)
         problems.extend(_resources(store, expected, counts))
         problems.extend(_blobs(store, expected, counts))
         problems.extend(_quarantine(store, vault, expected))
+        problems.extend(_journal(waiting, expected))
     except sqlite3.DatabaseError as error:
         problems.append(Problem("store", f"the file cannot be read: {error}"))
     except SalusError as error:
@@ -225,6 +232,10 @@ def _expect(patient: str, topic: str, content: object, expected: _Expected) -> N
             expected.versions[patient, ref, version] = (mac, gone)
         for address, category in content["blobs"]:
             expected.blobs[address] = (patient, category)
+    elif topic == journal_check.TOPIC:
+        expected.merged = Count(content["number"], content["digest"])
+    elif topic == TOPIC and content["reason"] in ("init", "journal-numbered"):
+        expected.numbered |= content.get("numbered", content["reason"] != "init")
     elif topic == TOPIC and content["reason"] == "quarantined":
         for part in range(content["parts"]):
             expected.quarantine[content["n"], part] = True
@@ -320,6 +331,23 @@ def _blobs(store: Store, expected: _Expected, counts: dict[str, int]) -> Iterato
     ).fetchone()
     if stray:
         yield Problem("blob_chunk", "chunks of no blob")
+
+
+def _waiting(store: Store, vault: Vault, log: Log) -> journal_check.Look | SalusError:
+    """The emergency journal, or why it cannot be read. Before the snapshot: what is merged later, the log has."""
+    try:
+        return journal_check.look(Journal(vault), lambda: journal_check.merged(log, store.connection))
+    except SalusError as error:
+        return error
+
+
+def _journal(waiting: journal_check.Look | SalusError, expected: _Expected) -> Iterator[Problem]:
+    try:
+        if isinstance(waiting, SalusError):
+            raise waiting
+        journal_check.check(waiting, expected.merged, numbered=expected.numbered)
+    except SalusError as error:
+        yield Problem(error.where or "emergency journal", error.what)
 
 
 def _open_blob(store: Store, scope: Grant, address: str) -> Iterator[Problem]:
