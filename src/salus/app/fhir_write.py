@@ -14,12 +14,10 @@ from typing import Any
 from salus.app.intake import Intake
 from salus.app.refusals import NotAllowed, Unprocessable, Unsupported
 from salus.app.session import Session
-from salus.errors import AccessError, InputError
+from salus.errors import InputError
 from salus.fhir import json
-from salus.fhir.categories import targets_of
 from salus.intake import fhir_json
 from salus.intake.batch import Batch
-from salus.trust.grants import Grant
 
 MAX_ENTRIES = 5000
 NAME = "request"
@@ -142,42 +140,16 @@ def _file(session: Session, value: dict[str, Any], expected: int, own_base: str)
         raise Unprocessable(error.what, error.where, error.remedy) from error
     if len(batch.resources) != expected:
         raise Unprocessable(batch.losses[0] if batch.losses else "not all of it can be taken in")
-    grant = _grant(session, batch)
-    _check_targets(session, grant, batch)
-    told = grant is not None or session.actor.kind == "operator"
-    taken = Intake(session).take(batch, json.dumps(value))
+    run = Intake(session, new_ids=True)
+    view = run.view(batch.clues.reference or "-")  # asked, and logged, whether there is such a record or not
+    told = view is None or bool(view.categories)
+    taken = run.take(batch, json.dumps(value))
     if not told:
         return Accepted()
     if taken.error is not None:
         kept = f"it lies in quarantine under {taken.quarantine}"
         raise Unprocessable(taken.error.what, None, f"{taken.error.remedy}; {kept}" if taken.error.remedy else kept)
     return [Created(body["resourceType"], body["id"], body) for body in batch.resources]
-
-
-def _grant(session: Session, batch: Batch) -> Grant | None:
-    """What whoever files may read of the record: only then may the answer tell how a batch compares with it.
-
-    The question is decided and logged by the gate, whether there is such a record or not. Operators, who keep the
-    quarantine, are told without it.
-    """
-    if session.actor.kind == "operator":
-        return None
-    try:
-        return session.house.gate.grant(session.actor, batch.clues.reference or "-", "TREAT")
-    except AccessError:
-        return None
-
-
-def _check_targets(session: Session, grant: Grant | None, batch: Batch) -> None:
-    """Refuse what refers, for its content, to what is not released: that would tell whether it is there."""
-    if grant is None:
-        return
-    brought = {f"{body['resourceType']}/{body['id']}" for body in batch.resources}
-    for body in batch.resources:
-        for target in targets_of(body):
-            kind, _, name = target.partition("/")
-            if target not in brought and not session.house.store.read(grant, (kind,), ids=[name]):
-                raise Unprocessable("a reference to nothing that is released to you", where=body["resourceType"])
 
 
 def _file_consent(session: Session, pairs: list[tuple[str, dict[str, Any]]]) -> list[Created]:

@@ -11,13 +11,14 @@ from salus.app import hl7v2
 from salus.app.config import Configuration
 from salus.app.intake_age import newer
 from salus.app.intake_shared import divided
+from salus.app.intake_view import NotReleased, check_targets, set_apart
 from salus.app.session import Session
-from salus.errors import InputError, SalusError
+from salus.errors import AccessError, InputError, SalusError
 from salus.fhir.categories import category_of
-from salus.fhir.views import CATEGORIES
+from salus.fhir.views import CATEGORIES, PERSON
 from salus.formats.content import Content, File
 from salus.formats.opening import Closed
-from salus.intake import documents
+from salus.intake import documents, fhir_json
 from salus.intake.attribute import (
     ANOTHER,
     Known,
@@ -39,6 +40,9 @@ from salus.record.store import Change, Written
 from salus.trust import quarantine
 from salus.trust.grants import Grant
 
+ROUNDS = 8
+"""How often what waits for another file of a run is tried."""
+_PURPOSE = "TREAT"
 _NAMING = frozenset({"fhir", "ndjson", "hl7v2"})
 """Kinds of files that say whom they are about."""
 
@@ -59,7 +63,10 @@ class Taken:
 
 
 class Intake:
-    """One run of intake by one operator. ``patient`` serves sources that name nobody."""
+    """One run of intake by one operator or practitioner. ``patient`` serves sources that name nobody.
+
+    ``new_ids``: whoever calls has just made the ids of what it files.
+    """
 
     def __init__(
         self,
@@ -69,6 +76,7 @@ class Intake:
         options: Options | None = None,
         accept_identifiers: Sequence[str] = (),
         dry_run: bool = False,
+        new_ids: bool = False,
     ) -> None:
         self._session = session
         self._house = session.house
@@ -79,11 +87,17 @@ class Intake:
         self._incoming: dict[str, dict[str, Any]] = {}
         self._people: dict[str, None] = {}
         self._doubt = False
+        self._new_ids = new_ids
+        self._views: dict[str, Grant] = {}
+        self._later: list[Batch] = []
+        self._filed: dict[str, set[str]] = {}
+        """By patient, what somebody filed in this run who is not told what else is there."""
 
     def run(self, paths: Sequence[Path], progress: Callable[[str], None] = lambda _: None) -> list[Taken]:
         """Take in everything below ``paths``.
 
-        What names nobody comes last: only when the whole run was read is it known of how many people it speaks.
+        What names nobody comes last: only when the whole run was read is it known of how many people it speaks. What
+        refers to something that is not released to whoever files waits for it to come with another file.
         """
         self._session.house.gate.custodian(self._session.actor, self._patient or "*")
         taken: list[Taken] = []
@@ -93,16 +107,47 @@ class Intake:
             if isinstance(item, Batch) and self._must_wait(item):
                 waiting.append(item)
             else:
-                taken.append(self._take(item))
-        if not taken and not waiting:
+                self._take(item, taken)
+        if not (taken or waiting or self._later):
             where = str(paths[0]) if paths else None
             raise InputError("nothing to take in", where=where, remedy="name files or a folder with files")
         for item in sorted((b for b in waiting if not b.shared), key=_turn):
-            taken.append(self._take(item))
+            self._take(item, taken)
         shared = [b for b in waiting if b.shared]
-        if not self._patient:
+        if not self._patient and self._is_told:
             shared = divided(self._house, shared, self._sole())
-        return [*taken, *(self._take(item) for item in shared)]
+        for item in shared:
+            self._take(item, taken)
+        self._take_later(taken)
+        return taken
+
+    def view(self, owner: str) -> Grant | None:
+        """What whoever files may read of a record, asked once a run and logged; None for operators, who are told all.
+
+        They keep the record and its quarantine. To anybody else no answer may tell of what is not released.
+        """
+        if self._is_told:
+            return None
+        if owner not in self._views:
+            actor = self._session.actor
+            try:
+                self._views[owner] = self._house.gate.grant(actor, owner, _PURPOSE)
+            except AccessError:
+                self._views[owner] = Grant(actor.id, owner, "", frozenset(), may_write=False, purpose=_PURPOSE)
+        return self._views[owner]
+
+    @property
+    def _is_told(self) -> bool:
+        return self._session.actor.kind == "operator"
+
+    def _take_later(self, taken: list[Taken]) -> None:
+        """What had to wait for another file of the run, as long as one lets another in; what is left is refused."""
+        lets_in = True
+        for n in range(ROUNDS):
+            waiting, self._later = self._later, []
+            for item in waiting:
+                self._take(item, taken, last=n == ROUNDS - 1 or not lets_in)
+            lets_in = len(self._later) < len(waiting)
 
     def _must_wait(self, batch: Batch) -> bool:
         """True for what names nobody, and for what is of a patient who may still come: files stand in any order."""
@@ -176,16 +221,21 @@ class Intake:
         known = origins(self._stored_patient(self._patient) or {})
         return batch.listed is not None or address in self._accepted or address in known
 
-    def _take(self, item: Read) -> Taken:
+    def _take(self, item: Read, taken: list[Taken], *, last: bool = False) -> None:
+        """Take in one source; unless it is the ``last`` time, what refers to something not yet there may wait."""
         name = _name(item)
         if isinstance(item, Unreadable):
             self._doubt = self._doubt or _may_name_somebody(item)
-            return self._refuse(name, "unreadable", item.files, item.error)
+            taken.append(self._refuse(name, "unreadable", item.files, item.error))
+            return
         try:
-            return self._file(item, name)
+            taken.append(self._file(item, name))
         except InputError as error:
+            if isinstance(error, NotReleased) and not last:
+                self._later.append(item)
+                return
             self._doubt = self._doubt or item.clues != Clues()
-            return self._refuse(name, item.kind, item.files, error.at(name))
+            taken.append(self._refuse(name, item.kind, item.files, error.at(name)))
 
     def _file(self, batch: Batch, name: str) -> Taken:
         if hl7v2.is_message(batch):
@@ -208,12 +258,27 @@ class Intake:
         how = "by operator" if joins else self._attribute(batch, owner)
         if batch.clues.absolute:  # it is ours: the address of the server says no more
             batch = at_home(batch)
+        view = self.view(owner)
+        if view is not None:
+            batch = self._fitting(batch, view)
         if batch.patient is not None:
             self._incoming[owner] = batch.patient
         if self._dry_run:
-            return Taken(name, batch.kind, owner, how, batch.counts, batch.losses)
-        scope = self._house.gate.custodian(self._session.actor, owner)
-        return self._commit(Taken(name, batch.kind, owner, how), batch, scope)
+            taken = Taken(name, batch.kind, owner, how, batch.counts, batch.losses)
+        else:
+            scope = self._house.gate.custodian(self._session.actor, owner)
+            taken = self._commit(Taken(name, batch.kind, owner, how), batch, scope)
+        if view is not None:
+            self._filed.setdefault(owner, set()).update(f"{r['resourceType']}/{r['id']}" for r in batch.resources)
+        return taken
+
+    def _fitting(self, batch: Batch, view: Grant) -> Batch:
+        """The batch as somebody may file it who sees ``view`` of the record. Raises NotReleased."""
+        filed = self._filed.get(view.patient, set())
+        if batch.kind == fhir_json.KIND and not batch.shared and not self._new_ids:
+            batch = set_apart(self._house.store, view, batch, filed)
+        check_targets(self._house.store, view, batch, filed)
+        return batch
 
     def _placed(self, batch: Batch, owner: str) -> Batch:
         """The batch under the id that its patient has here, what is known of the person's servers with it."""
@@ -271,7 +336,9 @@ class Intake:
         if store.has(scope, "Provenance", documents.provenance_id(batch, owner)):
             written = Written(unchanged=len(batch.resources) + len(batch.documents))
             return replace(taken, counts=batch.counts, losses=batch.losses, written=written)
-        found = newer(store, batch, owner)
+        view = self._views.get(owner)  # None: an operator's; else what is not released counts as absent here too
+        held = replace(view, categories=view.categories | {PERSON}) if view is not None else None
+        found = newer(store, batch, owner, held)
         written = self._write(found.batch, owner, taken.attribution, scope)
         written = replace(written, unchanged=written.unchanged + found.unchanged)
         return replace(taken, counts=batch.counts, losses=found.batch.losses, written=written)

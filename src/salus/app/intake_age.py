@@ -28,12 +28,14 @@ class Newer:
     unchanged: int = 0
 
 
-def newer(store: Store, batch: Batch, owner: str) -> Newer:
+def newer(store: Store, batch: Batch, owner: str, view: Grant | None = None) -> Newer:
     """``batch`` without what the record holds in the same or a newer version; what was left out or replaced is said.
 
-    The record is looked into by the house, not by whoever files: he learns that there is a newer version, not which.
+    The record is looked into by the house: whoever files learns that there is a newer version, not which. Where
+    ``view`` says what may be known to him, all else counts as absent.
     """
-    scope = Grant("intake", owner, "service", frozenset({*CATEGORIES, PERSON}), may_write=False, purpose="comparison")
+    kinds = frozenset({*CATEGORIES, PERSON})
+    scope = view or Grant("intake", owner, "service", kinds, may_write=False, purpose="comparison")
     if not store.exists(scope):
         return Newer(batch)
     batch, stored = _placed(store, scope, batch)

@@ -104,7 +104,6 @@ def test_a_resource_filed_with_a_guessed_reference_tells_nothing_of_the_guess(se
     assert len(said) == 1, said
 
 
-@pytest.mark.xfail(strict=True, reason="fhir_write holds references to what is released, Intake of files does not")
 def test_a_file_with_a_guessed_reference_tells_nothing_of_the_guess_either(secret):
     ward, said = secret.ward, set()
     for name in ("gene", "absent"):
