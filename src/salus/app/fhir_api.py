@@ -33,10 +33,11 @@ from salus.record.store import Stored
 from salus.trust import glass
 from salus.trust.grants import Grant, not_released
 
-MAX_HOLDERS = 20
-"""How many records are asked for a resource id; a commoner id is found by patient only."""
+MAX_HOLDERS = 10_000
+"""How many records that hold an id are decided on, as a bound of the work that one question makes: every one of them,
+so that the answer depends on those that are released alone. An id that more of them hold is found by nobody."""
 MAX_PATIENTS = 200
-"""The largest store (in patients) that is searched without naming a patient: each record's gate decides and logs."""
+"""The largest store (in patients) that is searched without naming a patient, and how many a search may name."""
 MAX_HITS = 10_000
 FINDINGS_IN = frozenset({"Observation", "RiskAssessment", "Provenance"})
 EVEN = 0.04
@@ -159,8 +160,7 @@ class Records:
     def history(self, kind: str, name: str) -> list[Stored]:
         """Every version, newest first; no past is told of a finding or of what is deleted. Raises like :meth:`read`."""
         begun = time.monotonic()
-        grants = list(self._grants_for(kind, name))
-        current = [(grant, s) for grant in grants for s in self._current(grant, kind, [name])]
+        current = [(grant, s) for grant in self._grants_for(kind, name) for s in self._current(grant, kind, [name])]
         last = _only([s for _, s in current], begun)
         if findings_fhir.is_finding(last.body):
             return [last]
@@ -172,11 +172,9 @@ class Records:
         """The first page of a search; of patients who release nothing, nothing is found."""
         glass.refuse(self._purpose)
         hits: list[tuple[Hit, Stored]] = []
-        for patient in self._candidates(query):
-            try:
-                grant = self._grant(patient)
-            except AccessError:
-                continue
+        grants = self._grants(self._candidates(query))
+        for grant in grants:
+            patient = grant.patient
             hits += [(_hit(patient, s), s) for s in self._matching(grant, query)]
             if len(hits) > MAX_HITS:
                 raise InputError(f"more than {MAX_HITS} results", remedy="narrow the search by patient, code or date")
@@ -207,22 +205,23 @@ class Records:
     # ----
 
     def _grant(self, patient: str) -> Grant:
-        session = self._session
-        usual = "PATRQT" if session.actor.patient == patient else "TREAT"
-        return self._house.gate.grant(session.actor, patient, self._purpose or usual)
+        return self._house.gate.grant(self._session.actor, patient, self._purpose_for(patient))
 
-    def _grants_for(self, kind: str, name: str) -> Iterator[Grant]:
+    def _grants(self, patients: Iterable[str]) -> list[Grant]:
+        """Grants over those of the patients who release anything; all are decided on, in one transaction of the log."""
+        return self._house.gate.grants(self._session.actor, {p: self._purpose_for(p) for p in patients})
+
+    def _purpose_for(self, patient: str) -> str:
+        return self._purpose or ("PATRQT" if self._session.actor.patient == patient else "TREAT")
+
+    def _grants_for(self, kind: str, name: str) -> list[Grant]:
         """Grants over the records that may hold a resource. Where none does, the question is logged all the same."""
         if not TYPE.match(kind) or not ID.match(name):
             raise not_released()
         candidates = [name] if kind == "Patient" else self._holders(kind, name)
-        for patient in candidates:
-            try:
-                yield self._grant(patient)
-            except AccessError:
-                continue
         if not candidates:
             self._ask_for_nobody(f"{kind}/{name}")
+        return self._grants(candidates)
 
     def _ask_for_nobody(self, what: str) -> None:
         """Log a question that leads to no record: it costs and tells as much as one that was denied."""
@@ -279,6 +278,8 @@ class Records:
         """The patients whose records a search looks into: named ones, or all of a small store."""
         scope = self._house.gate.house(self._session.actor.id)
         restricted = [s for s in (query.patients, query.ids if query.kind == "Patient" else None) if s is not None]
+        if restricted and min(map(len, restricted)) > MAX_PATIENTS:
+            raise InputError("the search names too many patients", remedy="name fewer")
         if query.identifiers:
             store = self._house.store
             restricted.append(
@@ -292,7 +293,7 @@ class Records:
                 self._ask_for_nobody(f"{query.kind}?")
         else:
             found = self._house.store.patients(scope)
-        if len(found) > MAX_PATIENTS:
+        if len(found) > (MAX_HOLDERS if restricted else MAX_PATIENTS):
             raise InputError("the search names no patient, or too many", remedy="name one: patient=ID")
         return found
 

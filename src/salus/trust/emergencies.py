@@ -11,16 +11,17 @@ from salus.fhir import dates
 from salus.fhir.views import CATEGORIES
 from salus.trust import consent, glass, journal_check
 from salus.trust.consent import Request
-from salus.trust.deciding import Deciding, holding
+from salus.trust.deciding import holding
 from salus.trust.grants import Decision
 from salus.trust.identity import Actor
 from salus.trust.journal import Count, Noted
 from salus.trust.log import Entry
+from salus.trust.many import Many
 from salus.trust.policy import Rule
 from salus.trust.vault import SYSTEM
 
 
-class Emergencies(Deciding):
+class Emergencies(Many):
     """The part of the gate that has to do with broken glasses (:mod:`salus.trust.glass`)."""
 
     def break_glass(self, actor: Actor, patient: str, why: str, lasts: timedelta) -> int | None:
