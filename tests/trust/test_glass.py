@@ -102,6 +102,12 @@ def test_somebody_else_reviews_it_and_the_patient_sees_the_verdict(emergency):
             gate.review_glass(ward.house.authenticate(who), "p1", n, "it was right to do so")
     assert [b.reviewed_by for b in gate.broken()] == [""]
     gate.review_glass(ward.house.authenticate(ward.operator), "p1", n, "it was right to do so")
+    for who in (ward.clinician, ward.patient):
+        with pytest.raises(AccessError):
+            gate.glasses(ward.house.authenticate(who))
+    assert gate.glasses(ward.house.authenticate(ward.operator)) == gate.broken()
+    told = Session(ward.house, ward.patient).accesses("p1")
+    assert [e["actor"] for e in told if e["reason"] == "glass-listed"] == ["operator"]
     assert [(b.n, b.reviewed_by, b.verdict) for b in gate.broken()] == [(n, "operator", "it was right to do so")]
 
 

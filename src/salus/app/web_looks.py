@@ -105,6 +105,8 @@ def _what(entry: Mapping[str, Any], actor: str) -> str:
             return f"opened the record in an emergency, until {until:%H:%M} of {until:%d.%m.%Y}: {entry.get('why', '')}"
         case "glass-reviewed":
             return f"reviewed the emergency of entry {entry.get('of')}: {entry.get('verdict', '')}"
+        case "glass-listed":
+            return "read, for a review, why the record was opened in an emergency"
         case "consent-registered":
             return "wrote a salted hash of a consent to a chain"
         case "hold":

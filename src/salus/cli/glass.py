@@ -30,9 +30,9 @@ def break_(ctx: click.Context, patient: str, actor: str, reason: str, hours: int
 @acting
 @click.pass_context
 def list_(ctx: click.Context, actor: str) -> None:
-    """Every glass that was broken, and who reviewed it."""
+    """Every glass that was broken, and who reviewed it; that you read the reasons stands in each record's log."""
     with session(ctx, actor) as work:
-        for entry in work.administer().gate.broken():
+        for entry in work.house.gate.glasses(work.actor):
             reviewed = f"reviewed by {entry.reviewed_by}" if entry.reviewed_by else "waits for review"
             click.echo(f"{entry.n:>6}  {entry.patient}  {entry.at.isoformat()}  {entry.actor}  {reviewed}: {entry.why}")
 

@@ -20,6 +20,8 @@ from salus.trust.many import Many
 from salus.trust.policy import Rule
 from salus.trust.vault import SYSTEM
 
+_REVIEWERS = ("operator", "organisation")
+
 
 class Emergencies(Many):
     """The part of the gate that has to do with broken glasses (:mod:`salus.trust.glass`)."""
@@ -44,10 +46,24 @@ class Emergencies(Many):
         }
         return self._emergency_entry(patient, glass.TOPIC, entry)
 
+    def glasses(self, actor: Actor) -> list[glass.Broken]:
+        """Every glass that was broken, for whoever reviews them. That its reason was read stands in each record's log.
+
+        Raises AccessError for anybody else.
+        """
+        if actor.kind not in _REVIEWERS:
+            raise self.refuse(actor, "-", "review")
+        found = self.broken()
+        entry = {"reason": "glass-listed", "actor": actor.id, "at": dates.write(self._clock())}
+        with self._store.transaction(self.house(actor.id, may_write=True)) as connection:
+            for patient in sorted({b.patient for b in found}):
+                self._log.append(connection, patient, glass.TOPIC, entry)
+        return found
+
     def review_glass(self, actor: Actor, patient: str, n: int, verdict: str) -> None:
         """Say afterwards what is to be thought of a broken glass. Raises AccessError for the one who broke it."""
         found = next((b for b in self.broken(patient) if b.n == n), None)
-        if found is None or actor.kind not in ("operator", "organisation") or found.actor == actor.id:
+        if found is None or actor.kind not in _REVIEWERS or found.actor == actor.id:
             raise self.refuse(actor, patient, "review")
         said = glass.check(verdict, timedelta(hours=1))
         entry = {"reason": "glass-reviewed", "of": n, "actor": actor.id, "verdict": said, "notice": "break-glass"}
