@@ -8,7 +8,7 @@ import pytest
 
 from salus.app.house import House
 from salus.errors import IntegrityError, StoreError
-from salus.record.store import Change
+from salus.record.store import Change, Store
 from salus.trust import log as module
 from salus.trust import vault
 from salus.trust.grants import Grant
@@ -85,15 +85,19 @@ def test_a_failed_commit_takes_its_announcement_back(ward, monkeypatch):
     assert not list(ward.house.vault.folder.glob("log.checkpoint.*"))
 
 
-def test_a_missing_mark_stops_every_write_until_a_person_settles_it(ward):
+def test_a_missing_mark_stops_every_write_until_a_person_settles_it(ward, monkeypatch):
     write(ward.house, 1)
     ward.house.vault.checkpoint_path.unlink()
     with pytest.raises(IntegrityError, match="missing"):
         write(ward.house, 2)
     assert not ward.house.vault.checkpoint_path.exists()
     assert any(p.what == module.UNMARKED for p in ward.house.verify().problems)
-    with pytest.raises(IntegrityError, match="missing"):
-        House(ward.house.configuration)
+    closed, close = [], Store.close
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "close", lambda store: (closed.append(store), close(store)))
+        with pytest.raises(IntegrityError, match="missing"):
+            House(ward.house.configuration)
+    assert len(closed) == 1
     with House(ward.house.configuration, checked=False) as house:
         house.settle("operator")
         assert write(house, 2).updated == 1

@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -61,23 +61,33 @@ class House:
         self.vault = Vault(configuration.keys)
         self.log = Log(self.vault)
         self.store = Store(configuration.store_file, self.vault, self.log, create=create)
+        with ExitStack() as undo:
+            undo.callback(self.store.close)
+            self._open(checked=checked)
+            undo.pop_all()
+
+    def _open(self, *, checked: bool) -> None:
         if checked:
             self.log.check_mark(self.store.connection)
         self._heard = self.log.newest_of(self.store.connection, state.TOPIC)
         self.registry = state.load(self.log, self.store.connection, self.vault)
-        self.terminology = terminology_of(configuration)
+        self.terminology = terminology_of(self.configuration)
         charts = partial(Chart, terminology=self.terminology)
-        journal = self._journal = Journal(self.vault)
+        self._journal = Journal(self.vault)
         names = names_by(self.terminology)
-        self.gate = Gate(self.store, self.log, journal, self.registry, clock, charts, names)
+        self.gate = Gate(self.store, self.log, self._journal, self.registry, self.clock, charts, names)
         if checked:
             with suppress(StoreError, OSError):  # what cannot be written now waits: the journal is there for that
-                journal.prepare(numbered=self.registry.numbered)
-                if self.registry.store_id and not self.registry.numbered:  # a store of an earlier release
-                    self.note("house", {"reason": "journal-numbered"})
-                self.gate.merge_journal()
-                acts.settle(self)
-                self.tidy()
+                self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Do what waited: entries of the emergency journal, acts whose time has come, what has expired."""
+        self._journal.prepare(numbered=self.registry.numbered)
+        if self.registry.store_id and not self.registry.numbered:  # a store of an earlier release
+            self.note("house", {"reason": "journal-numbered"})
+        self.gate.merge_journal()
+        acts.settle(self)
+        self.tidy()
 
     @classmethod
     def create(
