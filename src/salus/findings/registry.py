@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 
 from salus.errors import MethodError
 from salus.fhir.views import CATEGORIES
@@ -39,10 +39,12 @@ class Listed:
 
 def listed() -> list[Listed]:
     """Every installed method, by name; of one name ours first."""
-    found = [
-        Listed(e.name, e.dist.name if e.dist else "", e.dist.version if e.dist else "", e)
-        for e in entry_points(group=GROUP)
-    ]
+    told: dict[Distribution, tuple[str, str]] = {}  # each name and version is parsed from a file whenever it is asked
+    found: list[Listed] = []
+    for entry in entry_points(group=GROUP):
+        if entry.dist is not None and entry.dist not in told:
+            told[entry.dist] = (entry.dist.name, entry.dist.version)
+        found.append(Listed(entry.name, *(told[entry.dist] if entry.dist else ("", "")), entry))
     unique = {(m.name, m.distribution): m for m in found}
     return sorted(unique.values(), key=lambda m: (m.name, not m.ours, m.distribution))
 
