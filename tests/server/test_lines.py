@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from salus.errors import StoreError
+from salus.server import lines as module
 from salus.server.lines import QUICK, Lines, TooMany
 
 
@@ -87,7 +89,8 @@ def test_one_thread_each_while_others_wait_and_more_only_for_the_quick_and_alone
     assert started(lines) == ["mal"]  # alone again, but slow now
 
 
-def test_the_slow_have_half_of_the_threads_together():
+def test_the_slow_have_half_of_the_threads_together(monkeypatch):
+    monkeypatch.setattr(module, "REST", 0.0)
     lines: Lines = Lines(4, 100, 100)
     for name in "abc":
         lines.put(name, 0)
@@ -100,6 +103,58 @@ def test_the_slow_have_half_of_the_threads_together():
     assert started(lines) == ["quick"]
     lines.done("a", 1.0)
     assert started(lines) == ["c"]
+
+
+def test_who_has_more_jobs_gives_way_to_one_who_is_at_work(monkeypatch):
+    monkeypatch.setattr(module, "LONGEST_REST", 0.2)
+    lines: Lines = Lines(4, 100, 100)
+    for n in range(5):
+        lines.put("mal", n)
+    assert started(lines) == ["mal"]
+    lines.put("pat", 0)
+    assert started(lines) == ["pat"]
+    lines.done("mal", QUICK)
+    assert started(lines) == []
+    begun = time.monotonic()
+    assert lines.take() == ("mal", 1)  # pat is still at work, and mal has waited
+    assert 1.5 * QUICK < time.monotonic() - begun < 2
+    lines.done("mal", QUICK)
+    lines.done("pat", QUICK)
+    begun = time.monotonic()
+    assert lines.take() == ("mal", 2)  # nobody else wants anything
+    assert time.monotonic() - begun < QUICK
+
+
+def test_those_who_have_more_jobs_do_not_give_way_to_each_other():
+    lines: Lines = Lines(4, 100, 100)
+    for n in range(5):
+        for by in ("mal", "mel"):
+            lines.put(by, n)
+    assert started(lines) == ["mal", "mel"]
+    for by in ("mal", "mel"):
+        lines.done(by, QUICK / 2)
+    assert started(lines) == ["mal", "mel"]
+    lines.done("mal", QUICK / 2)
+    assert started(lines) == ["mal"]
+
+
+def test_who_gives_way_is_let_in_as_soon_as_the_other_is_done(monkeypatch):
+    monkeypatch.setattr(module, "LONGEST_REST", 60.0)
+    lines: Lines = Lines(2, 10, 10)
+    for n in range(2):
+        lines.put("mal", n)
+    assert started(lines) == ["mal"]
+    lines.put("pat", 0)
+    assert started(lines) == ["pat"]
+    lines.done("mal", 30.0)
+    got: list = []
+    waiting = threading.Thread(target=lambda: got.append(lines.take()))
+    waiting.start()
+    waiting.join(0.05)
+    assert got == []
+    lines.done("pat", 0.0)
+    waiting.join(5)
+    assert got == [("mal", 1)]
 
 
 def test_who_waits_for_a_job_is_woken_by_the_next_and_by_the_end():
@@ -157,9 +212,10 @@ def test_whatever_comes_no_more_runs_than_may_and_all_is_done_in_the_end(threads
         slow = [by for by in running if lines._lines[by].slow]
         assert lines._slow_running == len(slow)
         assert lines._running == len(running)
+        assert 0 <= lines._modest == sum(line.modest for line in lines._lines.values()) <= len(running)
         assert lines._count == put - taken - lost == sum(len(line.jobs) for line in lines._lines.values())
     for by in running:
         lines.done(by, 0.0)
     drained(lines)
     assert not lines._lines
-    assert lines._count == lines._running == lines._slow_running == 0
+    assert lines._count == lines._running == lines._slow_running == lines._modest == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -13,6 +14,9 @@ Job = TypeVar("Job")
 
 QUICK = 0.05
 """Seconds of a usual job, up to which one asker may have several threads while nobody else needs them."""
+REST = 2.0
+"""How many times as long as its last job took an asker with more of them gives way to others."""
+LONGEST_REST = 2 * QUICK
 _MEMORY = 0.2
 """The share of the newest job in what is taken for usual."""
 
@@ -33,11 +37,16 @@ def too_many() -> TooMany:
 
 @dataclass(slots=True)
 class _Line(Generic[Job]):
-    """One asker's jobs. ``usual`` is how many seconds a job takes, None before the first is done."""
+    """One asker's jobs. ``usual`` is how many seconds a job takes, None before the first is done.
+
+    ``modest`` counts the running ones that were begun after the rest that is due, which ends at ``rested``.
+    """
 
     jobs: deque[Job] = field(default_factory=deque)
     running: int = 0
     usual: float | None = None
+    modest: int = 0
+    rested: float = 0.0
 
     @property
     def slow(self) -> bool:
@@ -48,7 +57,9 @@ class Lines(Generic[Job]):
     """A line of jobs for every asker, for several threads. Safe to use from all of them.
 
     Whoever waits gets a turn before anybody gets a second one. An asker has one thread; several only while nobody else
-    has a job and the asker's own are quick. Askers with slow jobs get half of the threads together.
+    has a job and the asker's own are quick. Askers with slow jobs get half of the threads together. Threads share one
+    interpreter, where whoever always runs halves everybody else's pace: who has the next job waiting when one is done
+    lets others complete theirs, for a while.
     """
 
     def __init__(self, threads: int, waiting: int, each: int) -> None:
@@ -62,6 +73,7 @@ class Lines(Generic[Job]):
         self._count = 0
         self._running = 0
         self._slow_running = 0
+        self._modest = 0
         self._closed = False
 
     def put(self, by: str, job: Job) -> Job | None:
@@ -92,7 +104,7 @@ class Lines(Generic[Job]):
                 by = next((by for by in self._turns if self._may_run(self._lines[by])), None)
                 if by is not None:
                     return by, self._start(by)
-                self._changed.wait()
+                self._changed.wait(self._until_rested())
 
     def done(self, by: str, seconds: float) -> None:
         """A job of ``by`` is over; it took ``seconds``."""
@@ -101,6 +113,10 @@ class Lines(Generic[Job]):
             self._slow_running -= line.running if line.slow else 0
             line.running -= 1
             self._running -= 1
+            if line.modest:
+                line.modest -= 1
+                self._modest -= 1
+            line.rested = time.monotonic() + min(REST * seconds, LONGEST_REST)
             line.usual = seconds if line.usual is None else line.usual + _MEMORY * (seconds - line.usual)
             self._slow_running += line.running if line.slow else 0
             if not line.running and not line.jobs:
@@ -122,6 +138,9 @@ class Lines(Generic[Job]):
         line.running += 1
         self._running += 1
         self._slow_running += line.slow
+        if time.monotonic() >= line.rested:
+            line.modest += 1
+            self._modest += 1
         self._count -= 1
         if line.jobs:
             self._turns.move_to_end(by)
@@ -132,10 +151,17 @@ class Lines(Generic[Job]):
     def _may_run(self, line: _Line[Job]) -> bool:
         if line.slow and self._slow_running >= max(1, self._threads // 2):
             return False
+        if self._modest > line.modest and time.monotonic() < line.rested:
+            return False
         if not line.running:
             return True
         alone = self._running == line.running and len(self._turns) == 1
         return alone and line.usual is not None and not line.slow and line.running < self._threads - 1
+
+    def _until_rested(self) -> float | None:
+        """Seconds until somebody who gives way need not any more; None where nobody does."""
+        now = time.monotonic()
+        return min((line.rested - now for by in self._turns if (line := self._lines[by]).rested > now), default=None)
 
     def _make_place(self, length: int) -> Job:
         longest = max((self._lines[by] for by in self._turns), key=lambda line: len(line.jobs), default=None)
