@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from salus.app import fhir_api
-from salus.app.fhir_api import Desk
+from salus.app import desk as desks
+from salus.app.desk import Desk
 from salus.errors import StoreError
 from tests.conftest import AT
 
@@ -135,6 +135,14 @@ def test_who_waits_too_long_or_as_one_too_many_is_told_to_come_again():
     assert session.refreshed == ["p1"]
 
 
+def test_where_another_process_refreshes_the_session_does_not():
+    asked: list[str] = []
+    desk, session = Desk(elsewhere=asked.append), Records(newest={"p1": 3})
+    for _ in range(2):
+        desk.bring_up_to_date(session, "p1")
+    assert (asked, session.refreshed) == (["p1"], [])
+
+
 def test_a_refresh_that_fails_leaves_the_turn_free():
     desk, session = Desk(), Records()
     session.refresh = lambda _: (_ for _ in ()).throw(StoreError("locked"))  # type: ignore[method-assign]
@@ -145,7 +153,7 @@ def test_a_refresh_that_fails_leaves_the_turn_free():
 
 
 def test_what_is_remembered_is_bounded(monkeypatch):
-    monkeypatch.setattr(fhir_api, "MAX_FRESH", 3)
+    monkeypatch.setattr(desks, "MAX_FRESH", 3)
     desk, session = Desk(), Records()
     for number in range(5):
         desk.bring_up_to_date(session, f"p{number}")

@@ -44,6 +44,13 @@ def test_behind_a_proxy_an_address_is_nobodys(started, options, each, addresses)
     assert (bounds.each, application.state.salus.limits.addresses) == (each, addresses)
 
 
+@pytest.mark.parametrize(("options", "processes"), [((), 1), (("--refreshers", "2"), 2), (("--refreshers", "0"), 0)])
+def test_findings_are_made_in_a_process_of_their_own_where_nothing_else_is_said(started, options, processes):
+    application, _, _ = started(*options)
+    assert application.state.salus.limits.refreshers == processes
+    assert (application.state.salus.refreshers is not None) == bool(processes)
+
+
 def test_the_handshake_has_a_time_limit_where_there_is_one(monkeypatch):
     given = []
 

@@ -3,7 +3,7 @@
 A real ``salus serve`` over a store made here is read by three readers while one address attacks it in several ways:
 500 slow and 500 idle connections, 200 huge requests, questions of odd words, sign-ins without end, a note of 8 MB.
 Needs no outside data. A case is an attack and a reader; it holds where the reader's p95 is at most :data:`TIMES` the
-quiet one and no read failed. The server's peak memory must stay under :data:`MEMORY`.
+quiet one and no read failed. The peak memory of the server and its child processes must stay under :data:`MEMORY`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,7 +35,7 @@ TIMES = 2.0
 FLOOR = 0.025
 """Seconds: a p95 below this is not held against the quiet one."""
 MEMORY = 400
-"""MB of resident memory."""
+"""MB of resident memory: the sum of what each process of the server held at most."""
 SECONDS = 8.0
 PAUSE = 0.1
 READERS = (("dr-lee", "127.0.0.2", True), ("pat", "127.0.0.3", False), ("dr-may", "127.0.0.1", False))
@@ -209,10 +209,35 @@ def p95(values: list[float]) -> float:
     return statistics.quantiles(values, n=20)[-1] if len(values) > 1 else float("inf")
 
 
-def peak(pid: int) -> float:
-    """The largest resident memory that a process had so far, in MB."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+def peaks(pid: int) -> dict[int, float]:
+    """The largest resident memory so far of a process and of each that descends from it, in MB."""
+    parents: dict[int, int] = {}
+    held: dict[int, float] = {}
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with suppress(OSError):  # it has ended
+            told = dict(line.split(":", 1) for line in status.read_text().splitlines())
+            number = int(told["Pid"])
+            parents[number], held[number] = int(told["PPid"]), int(told.get("VmHWM", "0").split()[0]) / 1024
+
+    def descends(number: int) -> bool:
+        while number in parents and number != pid:
+            number = parents[number]
+        return number == pid
+
+    return {number: mb for number, mb in held.items() if descends(number)}
+
+
+class Memory:
+    """Watches a server's processes. One that has ended by the next look still counts with what it held."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._peaks: dict[int, float] = {}
+
+    def look(self) -> float:
+        """The peaks of all processes together, in MB."""
+        self._peaks |= peaks(self._pid)
+        return sum(self._peaks.values())
 
 
 def main() -> int:
@@ -233,16 +258,17 @@ def main() -> int:
             port = free.getsockname()[1]
         server = Server(Path(folder), port, given.threads)
         with server.running() as pid:
+            memory = Memory(pid)
             quiet, _ = measure(server, given.seconds, None)
             attacked = {}
             for kind in given.only or KINDS:
                 attacked[kind], answers = measure(server, given.seconds, kind)
                 figures[kind] = {n: _told(r) for n, r in attacked[kind].items()}
-                figures[kind] |= {"answers": answers, "mb": round(peak(pid))}
+                figures[kind] |= {"answers": answers, "mb": round(memory.look())}
                 between, _ = measure(server, given.seconds, None)  # a machine is not equally fast at all times
                 for name, reader in between.items():
                     quiet[name].took += reader.took
-            memory = peak(pid)
+            held = memory.look()
     figures["quiet"] = {n: _told(r) for n, r in quiet.items()}
     for kind, readers in attacked.items():
         for name, reader in readers.items():
@@ -251,8 +277,8 @@ def main() -> int:
                 why = f"p95 {p95(reader.took) * 1e3:.0f} ms of {allowed * 1e3:.0f}, failed: {reader.failed[:5]}"
                 failures.append({"id": f"{kind}, {name}", "why": why})
     n = len(given.only or KINDS) * len(READERS)
-    figures["peak_mb"] = round(memory)
-    ok = not failures and memory <= MEMORY
+    figures["peak_mb"] = round(held)
+    ok = not failures and held <= MEMORY
     return report(
         check="trust.front", n=n, passed=n - len(failures), data=given.data, figures=figures, failures=failures,
         as_json=given.json, ok=ok,

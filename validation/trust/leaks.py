@@ -278,7 +278,7 @@ def _difference(first: str, second: str) -> str:
 
 def compare(case: Case, twins: tuple[Twin, Twin], compared: Compared, dice: random.Random) -> None:
     """Every path of one case."""
-    from salus.app.fhir_api import Desk
+    from salus.app.desk import Desk
 
     desks = {id(twin): Desk() for twin in twins}
 

@@ -7,22 +7,18 @@ holds is never served; a finding is served only to a reader whose scope covers a
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from salus.app.fhir_pages import LIFE, Hit, Pages, Result
+from salus.app.desk import Desk
+from salus.app.fhir_pages import LIFE, Hit, Result
 from salus.app.fhir_query import ID, TYPE, Query
-from salus.app.house import House
 from salus.app.refusals import Ambiguous
 from salus.app.session import Session
-from salus.app.session_consents import PRESENT
-from salus.errors import AccessError, InputError, StoreError
+from salus.errors import AccessError, InputError
 from salus.fhir import dates, json
 from salus.fhir.categories import categories_of, joined
 from salus.fhir.views import OWN_ID, Body, Source
@@ -42,88 +38,6 @@ MAX_HITS = 10_000
 FINDINGS_IN = frozenset({"Observation", "RiskAssessment", "Provenance"})
 EVEN = 0.04
 """Seconds between the moments at which a refusal of one resource is answered: some times what it takes."""
-MAX_FRESH = 10_000
-"""Records of which is remembered that they are up to date."""
-
-
-@dataclass(slots=True)
-class _Turn:
-    """Whose turn it is to refresh one record; ``users`` have it or wait for it."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    users: int = 0
-
-
-@dataclass(slots=True)
-class Desk:
-    """What the requests of one running server share: pages, and since when each record's findings are up to date.
-
-    A record is refreshed by one request at a time; nobody waits for the refresh of another record.
-    """
-
-    pages: Pages = field(default_factory=Pages)
-    waiting: int = 2
-    """Requests that may wait at once until another has refreshed the record: each of them keeps a thread."""
-    patience: float = 10.0
-    """Seconds that they wait."""
-    _fresh: OrderedDict[str, tuple[int, datetime]] = field(default_factory=OrderedDict)
-    _turns: dict[str, _Turn] = field(default_factory=dict)
-    _waiting: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def bring_up_to_date(self, session: Session, patient: str) -> None:
-        """Refresh a record's findings where something was written since the last time, or ten minutes have passed.
-
-        Raises StoreError where another request is at it for too long.
-        """
-        if self._is_fresh(session.house, patient):
-            return
-        with self._turn(patient):
-            if not self._is_fresh(session.house, patient):
-                self._refresh(session, patient)
-
-    def _is_fresh(self, house: House, patient: str) -> bool:
-        with self._lock:
-            known = self._fresh.get(patient)
-        if known is None or abs(house.clock() - known[1]) > PRESENT:
-            return False
-        return house.log.written_since(house.store.connection, patient, known[0]) is None
-
-    def _refresh(self, session: Session, patient: str) -> None:
-        house = session.house
-        begun = house.log.written_since(house.store.connection, patient, -1)
-        session.refresh(patient)
-        # What was written meanwhile, if only by this refresh itself, is looked at by the next one.
-        with self._lock:
-            self._fresh[patient] = (-1 if begun is None else begun, house.clock())
-            self._fresh.move_to_end(patient)
-            while len(self._fresh) > MAX_FRESH:
-                self._fresh.popitem(last=False)
-
-    @contextmanager
-    def _turn(self, patient: str) -> Iterator[None]:
-        with self._lock:
-            turn = self._turns.setdefault(patient, _Turn())
-            late = turn.users > 0
-            if late and self._waiting >= self.waiting:
-                raise _refreshing()
-            turn.users += 1
-            self._waiting += late
-        try:
-            got = turn.lock.acquire(timeout=self.patience)
-            with self._lock:
-                self._waiting -= late
-            if not got:
-                raise _refreshing()
-            try:
-                yield
-            finally:
-                turn.lock.release()
-        finally:
-            with self._lock:
-                turn.users -= 1
-                if not turn.users:
-                    del self._turns[patient]
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,10 +240,6 @@ class Records:
                 now = next((s for s in store.versions(grant, hit.ref) if s.source.version == hit.version), None)
             if now is not None:
                 yield hit, now
-
-
-def _refreshing() -> StoreError:
-    return StoreError("the record is being brought up to date", remedy="try again in a few seconds")
 
 
 def _may_be_findings(ids: Sequence[str]) -> bool:

@@ -70,11 +70,18 @@ class Session(Consents):
         session._begin(house, actor, None)
         return session
 
+    @classmethod
+    def for_upkeep(cls, house: House) -> Session:
+        """A session of nobody, to whom the gate gives nothing: for :meth:`refresh`, which releases nothing."""
+        return cls.for_actor(house, Actor("", "organisation", b""))
+
     def _begin(self, house: House, actor: Actor, identity: Identity | None) -> None:
         self.house = house
         self.actor = actor
         self._identity = identity
         self._methods: tuple[list[Method], list[tuple[str, str]]] | None = None
+        self.beforehand: Callable[[Session, str], None] | None = None
+        """Brings a patient's findings up to date before a chart is opened, where that is another's work."""
 
     # ---- reading
 
@@ -93,6 +100,8 @@ class Session(Consents):
         Raises AccessError, in the same words for a patient who does not exist.
         """
         grant = self.house.gate.grant(self.actor, patient, purpose or self._purpose(patient))
+        if self.beforehand is not None and abs(at - self.house.clock()) <= PRESENT:
+            self.beforehand(self, patient)  # so that what takes long stands already
         found, refresh, processed = self._current(patient, at, progress)
         scope = _narrow(grant, grant.categories - frozenset(without))
         chart = self.house.gate.chart(scope, at)

@@ -28,6 +28,13 @@ NEEDED = ("starlette", "uvicorn", "jwt")
 @click.option("--behind-proxy", is_flag=True, help=BEHIND_PROXY.format("HTTP"))
 @click.option("--threads", default=4, show_default=True, type=click.IntRange(1, 64), help="Threads that do the work.")
 @click.option(
+    "--refreshers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(0, 16),
+    help="Processes that bring findings up to date; 0: the threads do it.",
+)
+@click.option(
     "--per-address",
     type=click.IntRange(0),
     help="Connections of one address, 0 for no bound (default: 1500, and 0 with --behind-proxy).",
@@ -42,6 +49,7 @@ def serve(
     tls_key: str | None,
     behind_proxy: bool,
     threads: int,
+    refreshers: int,
     per_address: int | None,
 ) -> None:
     """Serve FHIR, CDS Hooks and the pages over HTTP. Who asks signs in with: salus token."""
@@ -61,7 +69,7 @@ def serve(
     shown = f"[{host}]" if ":" in host else host
     base = base_url or f"{'https' if tls_certificate else 'http'}://{shown}:{port}"
     each = (0 if behind_proxy else Bounds().each) if per_address is None else per_address
-    limits = Limits(threads=threads, addresses=not behind_proxy)
+    limits = Limits(threads=threads, refreshers=refreshers, addresses=not behind_proxy)
     application = create(settings, base=base, routes=[*assistant_routes(), *pages()], limits=limits)
     click.echo(f"serving {base}/fhir  (sign in with: salus token --audience {base}/auth/token)")
     run(application, Bounds(each=each), host=host, port=port, ssl_certfile=tls_certificate, ssl_keyfile=tls_key)

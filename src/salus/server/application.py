@@ -17,6 +17,7 @@ from salus.app.tokens import Tokens
 from salus.errors import ConfigurationError
 from salus.server import auth, capability_statement, cds_hooks, reading, writing
 from salus.server.guard import Guard
+from salus.server.refreshing import Refreshers
 from salus.server.service import Limits, Service
 from salus.server.workers import Workers
 
@@ -40,7 +41,12 @@ def create(
         raise ConfigurationError("not the address of a server", remedy="write it as https://HOST[:PORT]")
     bounds = limits or Limits()
     workers = Workers(configuration, clock, bounds.threads, bounds.waiting, bounds.seconds, bounds.each)
-    service = Service(base.rstrip("/"), bounds, workers, Tokens(clock()), clock)
+    refreshers = None
+    if bounds.refreshers:
+        if clock is not now:
+            raise ConfigurationError("processes of their own know the real time only", remedy="Limits(refreshers=0)")
+        refreshers = Refreshers(configuration, bounds.refreshers, bounds.threads, bounds.seconds)
+    service = Service(base.rstrip("/"), bounds, workers, Tokens(clock()), clock, refreshers)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -48,6 +54,8 @@ def create(
         try:
             yield
         finally:
+            if refreshers is not None:
+                refreshers.stop()
             workers.stop()
 
     guard = Middleware(
@@ -72,6 +80,9 @@ def _routes() -> list[BaseRoute]:
         Route("/fhir/", writing.transaction, methods=["POST"]),
         Route("/fhir/_page/{name}", reading.further),
         Route("/fhir/Patient/{id}/$everything", reading.everything),
+        Route("/fhir/AuditEvent/_search", reading.audit_events, methods=["POST"]),
+        Route("/fhir/AuditEvent", reading.audit_events, methods=["GET"]),
+        Route("/fhir/AuditEvent/{id}", reading.audit_event, methods=["GET"]),
         Route(f"{kind}/_search", reading.search, methods=["POST"]),
         Route(kind, reading.search, methods=["GET"]),
         Route(kind, writing.create, methods=["POST"]),
@@ -80,8 +91,5 @@ def _routes() -> list[BaseRoute]:
         Route(f"{one}/_history/{{version}}", reading.vread, methods=["GET"]),
         Route("/fhir/{rest:path}", reading.not_here, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
         Route("/cds-services", cds_hooks.discovery),
-        Route("/fhir/AuditEvent/_search", reading.audit_events, methods=["POST"]),
-        Route("/fhir/AuditEvent", reading.audit_events, methods=["GET"]),
-        Route("/fhir/AuditEvent/{id}", reading.audit_event, methods=["GET"]),
         Route("/cds-services/{service}", cds_hooks.call, methods=["POST"]),
     ]

@@ -56,7 +56,7 @@ async def call(request: Request) -> Response:
         actor = await here.workers.run(authenticate, origin(request))
         trust(request)
         data = await _body(request, actor.id)
-        asked, plan = await here.workers.run(lambda house: _advise(Session.for_actor(house, actor), data), actor.id)
+        asked, plan = await here.workers.run(lambda house: _advise(here.session(house, actor), data), actor.id)
     else:
         data = await _body(request, here.signed_in(request).actor)
         asked, plan = await here.work(request, lambda session: _advise(session, data))

@@ -11,6 +11,7 @@ from salus.app.refusals import Ambiguous, Expired, NotAllowed, NotSignedIn, Unpr
 from salus.app.tokens import TooManySignIns
 from salus.errors import AccessError, ConfigurationError, InputError, SalusError, StoreError
 from salus.fhir import json
+from salus.server.failures import described
 from salus.server.lines import TooMany
 from salus.server.service import TooLarge, TooSlow, WrongMedia
 
@@ -65,12 +66,7 @@ def explain(error: Exception) -> Response:
         advice = f" ({error.remedy})" if error.remedy else ""
         headers = {401: {"WWW-Authenticate": 'Bearer realm="salus"'}, 429: {"Retry-After": RETRY_AFTER}}.get(status, {})
         return respond(status, code, error.what + advice, error.where, **headers)
-    # The kind and the place of a failure are logged, never its words: they could hold somebody's data.
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = f"{place.tb_frame.f_globals.get('__name__')}:{place.tb_lineno}" if place else "?"
-    LOG.error("%s at %s", type(error).__name__, where)
+    LOG.error("%s", described(error))
     return respond(500, "exception", "the server failed; what it was is in its own log")
 
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
-from salus.app.fhir_api import Desk
+from salus.app.desk import Desk
 from salus.app.house import House, now
 from salus.app.refusals import NotAllowed, NotSignedIn
 from salus.app.session import Session
@@ -23,7 +23,9 @@ from salus.server.budget import Budget
 from salus.server.connections import Mark
 from salus.server.lines import too_many
 from salus.server.pace import Pace
+from salus.server.refreshing import Refreshers
 from salus.server.workers import Workers
+from salus.trust.identity import Actor
 
 T = TypeVar("T")
 CLEANUP = "salus.cleanup"
@@ -68,6 +70,8 @@ class Limits:
     seconds: float = 60.0
     """How long an answer may take."""
     threads: int = 4
+    refreshers: int = 0
+    """Processes that bring findings up to date; 0: the threads do it themselves, by the server's own clock."""
     waiting: int = 256
     """Requests that may wait for a thread in all."""
     each: int = 16
@@ -97,6 +101,7 @@ class Service:
     workers: Workers
     tokens: Tokens
     clock: Callable[[], datetime] = now
+    refreshers: Refreshers | None = None
     desk: Desk = field(init=False)
     budget: Budget = field(init=False)
     questions: Pace = field(init=False)
@@ -104,7 +109,8 @@ class Service:
     def __post_init__(self) -> None:
         """Make what the limits bound."""
         limits = self.limits
-        self.desk = Desk(waiting=max(1, limits.threads // 2), patience=limits.patience)
+        elsewhere = self.refreshers.refresh if self.refreshers else None
+        self.desk = Desk(waiting=max(1, limits.threads // 2), patience=limits.patience, elsewhere=elsewhere)
         self.questions = Pace(10, limits.questions)
         self.budget = Budget(limits.memory, limits.memory_each, limits.each, limits.patience)
 
@@ -140,9 +146,16 @@ class Service:
             actor, scope = self.tokens.actor(house, token)
             if writes and scope != WRITE:
                 raise NotAllowed("the token is for reading only")
-            return function(Session.for_actor(house, actor))
+            return function(self.session(house, actor))
 
         return await self.workers.run(in_house, signed.actor)
+
+    def session(self, house: House, actor: Actor) -> Session:
+        """A session of somebody who has proved who he is."""
+        session = Session.for_actor(house, actor)
+        if self.refreshers is not None:
+            session.beforehand = self.desk.bring_up_to_date
+        return session
 
 
 def service(request: Request) -> Service:

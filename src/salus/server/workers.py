@@ -13,6 +13,7 @@ from salus.app.config import Configuration
 from salus.app.house import House
 from salus.errors import StoreError
 from salus.server.lines import Lines, busy
+from salus.server.open_house import OpenHouse
 
 T = TypeVar("T")
 _Job = tuple[Callable[[House], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
@@ -66,29 +67,24 @@ class Workers:
             raise StoreError("the request took too long", remedy="ask for less, or try again later") from None
 
     def _work(self) -> None:
-        kept: list[House] = []
+        own = OpenHouse(self._configuration, self._clock)
         try:
             while (taken := self._lines.take()) is not None:
                 begun = time.monotonic()
-                self._do(taken[1], kept)
+                self._do(taken[1], own)
                 self._lines.done(taken[0], time.monotonic() - begun)
                 del taken  # an idle thread holds no request's body
         finally:
-            for house in kept:
-                house.close()
+            own.close()
 
-    def _do(self, job: _Job, kept: list[House]) -> None:
-        """One job in the house that this thread keeps; it is opened anew where it is outdated or not open yet."""
+    def _do(self, job: _Job, own: OpenHouse) -> None:
+        """One job in the house that this thread keeps."""
         function, loop, answer = job
         if answer.cancelled():
             return
         result, error = None, None
         try:
-            if kept and kept[0].outdated():  # who was removed is out, an erased key forgotten
-                kept.pop().close()
-            if not kept:
-                kept.append(House(self._configuration, clock=self._clock))
-            result = function(kept[0])
+            result = function(own.current())
         except Exception as raised:  # noqa: BLE001  it is raised again where the answer is awaited
             error = raised
         loop.call_soon_threadsafe(_settle, answer, result, error)
