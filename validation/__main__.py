@@ -56,7 +56,8 @@ def write_cards(results: list[dict[str, Any]]) -> None:
     from salus.findings.registry import capabilities, runnable
 
     CARDS.mkdir(exist_ok=True)
-    for method in [*runnable({})[0], *capabilities()]:
+    declared: list[Any] = [*runnable({})[0], *capabilities()]
+    for method in declared:
         path = CARDS / f"{method.id}.json"
         own = _kept(path, method.version, {result["check"] for result in results}) + [
             {key: result[key] for key in ("check", "held", "n", "passed", "figures", "intervals", "data")}

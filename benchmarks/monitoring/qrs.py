@@ -60,7 +60,7 @@ def detectors() -> dict[str, Callable[[Table, float], int]]:
     if importlib.util.find_spec("sleepecg"):
         import sleepecg
 
-        found["sleepecg, one lead"] = lambda table, fs: len(sleepecg.detect_heartbeats(table[:, 0], fs))
+        found["sleepecg, one lead"] = lambda table, fs: len(sleepecg.detect_heartbeats(table[:, 0], fs))  # type: ignore[attr-defined]
     if importlib.util.find_spec("wfdb"):
         from wfdb.processing import XQRS
 

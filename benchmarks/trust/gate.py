@@ -34,7 +34,7 @@ from salus.fhir.views import CATEGORIES
 from salus.record.store import Change
 from salus.trust import consent
 from salus.trust.consent import Directive, Request, Standing
-from salus.trust.consent_drafts import ACTOR_SYSTEM
+from salus.trust.consent_forms import ACTOR_SYSTEM
 from salus.trust.datatypes import identifier
 from salus.trust.deciding import _Kept
 from salus.trust.identity import Actor, Identity
@@ -151,7 +151,7 @@ def decisions(world: World, count: int) -> dict[str, Any]:
 
     def asked(among: Sequence[str], number: int) -> list[Callable[[], object]]:
         pairs = [(draw.choice(world.readers), draw.choice(among)) for _ in range(number)]
-        return [lambda a=a, p=p: gate._decide(a, p, "TREAT") for a, p in pairs]  # type: ignore[misc]
+        return [lambda a=a, p=p: gate._decide(a, p, "TREAT") for a, p in pairs]
 
     def cold(patient: str) -> float:
         gate._kept.pop(patient, None)

@@ -169,7 +169,7 @@ def _cards(payload: Any) -> str:
                 ("clinician", "practitioner", ""),
                 ("patient", "patient", asked.patient),
             ):
-                house.add_actor(Actor(name, kind, people[name].public_key, patient=patient), by="operator")  # type: ignore[arg-type]
+                house.add_actor(Actor(name, kind, people[name].public_key, patient=patient), by="operator")
             file = Path(folder) / "in" / "record.json"
             file.parent.mkdir()
             file.write_bytes(json.dumps(_record(payload, asked.patient)))

@@ -46,7 +46,7 @@ def open_house(folder: Path) -> tuple[House, Session, Session]:
     house = House.create(at_folder(folder), alone=True)
     people = {n: Identity.generate(n) for n in ("operator", "clinician", "validation")}
     for name, kind in (("operator", "operator"), ("clinician", "practitioner"), ("validation", "organisation")):
-        house.add_actor(Actor(name, kind, people[name].public_key), by="operator")  # type: ignore[arg-type]
+        house.add_actor(Actor(name, kind, people[name].public_key), by="operator")
     house.add_policy(policy.sign(POLICY, people["validation"]), by="operator")
     print(f"policy in force: {POLICY['rules']}", file=sys.stderr)
     return house, Session(house, people["operator"]), Session(house, people["clinician"])

@@ -37,7 +37,7 @@ def design_differences(row: dict[str, str]) -> dict[str, float]:
     from salus.trials.design.groupsequential import design
 
     told = design(
-        row["type"],  # type: ignore[arg-type]
+        row["type"],
         numbers(row["info"]),
         alpha=float(row["alpha"]),
         beta=float(row["beta"]),

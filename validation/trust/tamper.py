@@ -171,7 +171,7 @@ class Score:
 def logical(house: Any) -> str:
     """Everything that a house says, opened."""
     connection = house.store.connection
-    from salus.trust.gate import Grant
+    from salus.trust.grants import Grant
 
     told: list[Any] = [
         (e.n, e.patient, e.topic, sorted(map(repr, e.content.items()))) for e in house.log.entries(connection)
@@ -345,7 +345,7 @@ def rewritings(count: int, dice: random.Random, score: Score) -> None:
                 score.case("rewriting, the witness", seen in (409, 422), f"entry {n}", f"the witness said {seen}")
                 noticed = bool(house.verify(receipt).problems)
                 score.case("rewriting, a receipt", noticed, f"entry {n}", "a checkpoint that somebody kept fits")
-                grown = _tried(lambda h=house: _growth(proof, h, receipt))  # type: ignore[misc]
+                grown = _tried(lambda h=house: _growth(proof, h, receipt))
                 score.case("rewriting, a proof of growth", grown is None, f"entry {n}", "growth was shown")
         score.counts["rewritings"] = count
 
@@ -354,14 +354,14 @@ def _growth(proof: Any, house: Any, receipt: Any) -> str:
     from salus.fhir import json as fhir_json
 
     told = proof.of_growth(house.store.connection, house.log, receipt)
-    return proof.check(fhir_json.dumps(told), house.vault.house.public_key()).what  # type: ignore[no-any-return]
+    return proof.check(fhir_json.dumps(told), house.vault.house.public_key()).what
 
 
 def _rewrite(house: Any, n: int) -> None:
     """Entry ``n`` in other words, under the right keys; tiles, checkpoints and mark as the log itself makes them."""
     from salus.fhir import json as fhir_json
     from salus.trust import log_tiles
-    from salus.trust.checkpoint import Checkpoint, checkpoint_text
+    from salus.trust.checkpoint import Checkpoint, checkpoint_text, verifier
     from salus.trust.log import leaf_context
     from salus.trust.merkle import Frontier, leaf_hash
 
@@ -384,7 +384,8 @@ def _rewrite(house: Any, n: int) -> None:
             values = (frontier.root(), frontier.to_bytes(), signature, frontier.size)
             connection.execute("UPDATE log_checkpoint SET root = ?, frontier = ?, signature = ? WHERE size = ?", values)
     log_tiles.complete(connection, frontier.size)
-    house.log.set_mark(Checkpoint(frontier.size, frontier.root(), signature, origin).under(vault.house.public_key()))
+    key_id = verifier(origin, vault.house.public_key()).key_id
+    house.log.set_mark(Checkpoint(frontier.size, frontier.root(), signature, origin, key_id))
 
 
 # ---- kills

@@ -114,7 +114,7 @@ def sequence(log: OwnLog, state: Path) -> Iterator[Case]:
     forged = good.replace(b"\n5\n", b"\n6\n")
     wrong_root = log.request(0, 0, root=bytes(32))
     padded = good[:-2] + b"A\n" if good[-3:-2] != b"A" else good[:-2] + b"B\n"
-    steps = [
+    steps: list[tuple[Any, ...]] = [
         ("unknown origin", log.request(0, 5, origin="log.example.org/other"), 404),
         ("forged size", forged, 403),
         ("signature of a stranger", log.request(0, 5, signer=log.stranger), 403),
