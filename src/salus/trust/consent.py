@@ -21,7 +21,7 @@ from salus.trust.consent_forms import ACTOR_SYSTEM, read
 from salus.trust.consent_signatures import OWN, signers_of
 from salus.trust.datatypes import identifier
 from salus.trust.identity import Actor
-from salus.trust.provisions import AccessRequest, ConsentForm, Provision
+from salus.trust.provisions import AccessRequest, ConsentForm, Provision, WithheldAs
 from salus.trust.resource_facts import ResourceFacts, facts_of
 
 WITNESSED_DAYS = 366
@@ -46,6 +46,10 @@ class Directive:
     form: ConsentForm
     order: int = 0
     signer: str = PATIENT
+
+    def withheld_as(self, category: str) -> WithheldAs:
+        """How a kind of data shows that this denies as a whole: as the consent says of the kinds that it names."""
+        return self.form.withheld_as if category in self.form.root.categories else "hidden"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +138,11 @@ def witness_fault(directive: Directive, signers: Sequence[Actor]) -> str:
     """Why a paper that staff vouched for lets nobody in; "" where it does, and for what the patient or a proxy signed.
 
     It needs two confirmed members of staff, names whom it lets in (neither of them), and ends within a year. What only
-    denies takes one.
+    denies takes one; but an interlock tells something of the data, so no paper sets one.
     """
     root = directive.form.root
+    if signers[0].kind not in OWN and directive.form.withheld_as == "interlock":
+        return "an interlock is set by the patient or a proxy"
     if signers[0].kind in OWN or not any(p.type == "permit" for p in _each(root)):
         return ""
     if len({actor.id for actor in signers if actor.confirmed}) < 2:
@@ -264,7 +270,9 @@ def _rank(directive: Directive, answer: Answer) -> tuple[int, datetime, bool]:
     return directive.order, directive.dated, answer == "deny"
 
 
-def decide_on(found: Sequence[Directive], request: Request, body: Body, names: Names = no_names) -> Answer | None:
-    """The answer for one resource of the request's kind."""
+def decide_on(
+    found: Sequence[Directive], request: Request, body: Body, names: Names = no_names
+) -> tuple[Answer | None, Directive | None]:
+    """The answer for one resource of the request's kind, with the directive that decides."""
     facts = facts_of(body, category=request.category, names=names)
-    return decide(found, replace(request, facts=facts))[0]
+    return decide(found, replace(request, facts=facts))

@@ -15,7 +15,15 @@ from typing import Any
 from salus.errors import InputError
 from salus.fhir import dates, json
 from salus.fhir.views import Body, dicts
-from salus.trust.consent_forms import ACTION_SYSTEM, ACTOR_SYSTEM, CATEGORY_SYSTEM, PURPOSE_SYSTEM, ROLE_SYSTEM
+from salus.trust.consent_forms import (
+    ACTION_SYSTEM,
+    ACTOR_SYSTEM,
+    CATEGORY_SYSTEM,
+    PURPOSE_SYSTEM,
+    ROLE_SYSTEM,
+    WITHHELD_AS,
+)
+from salus.trust.provisions import WithheldAs
 
 RECIPIENT = "IRCP"
 """The role in which an actor is let in: information recipient (HL7 ParticipationType)."""
@@ -48,13 +56,7 @@ def consent_resource(
     root: dict[str, Any] = {
         "type": "permit",
         "period": period,
-        "actor": [
-            {
-                "role": concept(ROLE_SYSTEM, RECIPIENT),
-                "reference": {"identifier": {"system": ACTOR_SYSTEM, "value": actor}},
-            }
-            for actor in sorted(actors)
-        ],
+        "actor": [_actor(actor) for actor in sorted(actors)],
         "action": [concept(ACTION_SYSTEM, "read")],
         "purpose": [{"system": PURPOSE_SYSTEM, "code": p} for p in sorted(purposes)],
         "class": _classes(sorted(permit)),
@@ -71,6 +73,38 @@ def closure_resource(*, id: str, patient: str, dated: datetime, categories: Iter
         "class": _classes(sorted(categories)),
     }
     return _resource(id, patient, dated, root)
+
+
+def denial_resource(
+    *,
+    id: str,
+    patient: str,
+    dated: datetime,
+    categories: Iterable[str],
+    actors: Iterable[str] = (),
+    shown: WithheldAs = "hidden",
+) -> dict[str, Any]:
+    """A FHIR Consent that keeps ``actors``, or everybody where none is named, from reading ``categories``.
+
+    ``shown`` says how it shows to those whom it keeps out.
+    """
+    named = [_actor(actor) for actor in sorted(actors)]
+    root: dict[str, Any] = {
+        **({} if shown == "hidden" else {"extension": [{"url": WITHHELD_AS, "valueCode": shown}]}),
+        "type": "deny",
+        "period": {"start": dates.write(dated)},
+        **({"actor": named} if named else {}),
+        "action": [concept(ACTION_SYSTEM, "read")],
+        "class": _classes(sorted(categories)),
+    }
+    return _resource(id, patient, dated, root)
+
+
+def _actor(name: str) -> dict[str, Any]:
+    return {
+        "role": concept(ROLE_SYSTEM, RECIPIENT),
+        "reference": {"identifier": {"system": ACTOR_SYSTEM, "value": name}},
+    }
 
 
 def _resource(id: str, patient: str, dated: datetime, root: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,8 +4,9 @@ Whatever is not understood may change what a consent means: an element, a code o
 a provision, and a ``modifierExtension`` anywhere, refuse the whole consent, with the path of what stood in the way.
 
 R4 (4.0.1): ``provision`` is the base rule with ``type``; where that is left out ``policyRule`` tells it, by OPTIN or
-OPTOUT of v3-ActCode. R5 (5.0.0): ``decision`` is the base rule, and "provisions [are] assumed to be a negation of the
-previous level" (its binding consent-provision-type). ``policy`` and the like name texts that decide nothing here.
+OPTOUT of v3-ActCode. A base rule that denies reading whole categories may tell in an extension how that shows. R5
+(5.0.0): ``decision`` is the base rule, and "provisions [are] assumed to be a negation of the previous level" (its
+binding consent-provision-type). ``policy`` and the like name texts that decide nothing here.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from salus.errors import InputError
 from salus.fhir.dates import Span
 from salus.fhir.views import CATEGORIES, Body
 from salus.trust.datatypes import coding, concept, identifier, members, moment, names_of, objects, period, text
 from salus.trust.labels import PURPOSES, SENSITIVITY_SYSTEM, label_of
-from salus.trust.provisions import ACTIONS, MAX_DEPTH, MAX_PROVISIONS, Answer, ConsentForm, Provision
+from salus.trust.provisions import ACTIONS, MAX_DEPTH, MAX_PROVISIONS, Answer, ConsentForm, Provision, WithheldAs
 from salus.trust.resource_facts import DataReference
 
 Release = Literal["R4", "R5"]
@@ -30,6 +31,8 @@ ACTION_SYSTEM = "urn:salus:action"
 PURPOSE_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 SCOPE_SYSTEM = "http://terminology.hl7.org/CodeSystem/consentscope"
 RESOURCE_TYPES = "http://hl7.org/fhir/resource-types"
+WITHHELD_AS = "urn:salus:withheld-as"
+"""The extension of a root provision that tells how what it denies shows."""
 
 _ACTION_CODES = {
     ACTION_SYSTEM: frozenset({"read", "process"}),
@@ -112,10 +115,10 @@ def read(body: Body, release: Release | None = None) -> ConsentForm | None:
     dated = _time(body, "dateTime" if release == "R4" else "date")
     if scope == "other":
         return None
-    root = _root_r4(body) if release == "R4" else _root_r5(body)
+    root, withheld_as = _root_r4(body) if release == "R4" else (_root_r5(body), "hidden")
     if scope == "research" and not root.purposes:
         root = replace(root, purposes=frozenset({"HRESCH"}))
-    return ConsentForm(root, release, patient, dated, _verified(body.get("verification")))
+    return ConsentForm(root, release, patient, dated, _verified(body.get("verification")), withheld_as)
 
 
 def release_of(body: Body) -> Release:
@@ -146,7 +149,7 @@ def _refuse_modifiers(body: Body) -> None:
             waiting.extend((item, f"{where}[{i}]") for i, item in enumerate(node))
 
 
-def _root_r4(body: Body) -> Provision:
+def _root_r4(body: Body) -> tuple[Provision, WithheldAs]:
     element = body.get("provision")
     if not isinstance(element, Mapping):
         raise InputError("no rule that can be read", where="Consent.provision")
@@ -162,7 +165,22 @@ def _root_r4(body: Body) -> Provision:
         if not policy:
             raise InputError("neither permit nor deny", where="Consent.provision.type")
         element = {**element, "type": policy.pop()}
-    return _Reader("R4").provision(element, None, "Consent.provision", 1)
+    plain = {key: value for key, value in element.items() if key != "extension"}
+    root = _Reader("R4").provision(plain, None, "Consent.provision", 1)
+    return root, _withheld_as(element, root) if "extension" in element else "hidden"
+
+
+def _withheld_as(element: Mapping[str, Any], root: Provision) -> WithheldAs:
+    """How a root provision says that what it denies shows. Only a denial of reading whole categories may say so."""
+    where = "Consent.provision.extension"
+    (extension, *more) = objects(element, "extension", "Consent.provision")
+    members(extension, frozenset({"url", "valueCode"}), where)
+    found: WithheldAs | None = next((w for w in get_args(WithheldAs) if w == extension.get("valueCode")), None)
+    if more or extension.get("url") != WITHHELD_AS or found is None:
+        raise InputError("an extension that salus does not know", where=where)
+    if root.type != "deny" or not root.categories or (root.actions and not root.actions & {"read", "access"}):
+        raise InputError("only a denial of reading whole categories tells how it shows", where=where)
+    return found
 
 
 def _root_r5(body: Body) -> Provision:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -14,13 +14,14 @@ from salus.fhir.views import CATEGORIES, PERSON, Names, no_names
 from salus.record.chart import Chart
 from salus.record.store import Store, Stored
 from salus.trust import batching, consent
-from salus.trust.consent import Request, Standing
+from salus.trust.consent import Answers, Directive, Request, Standing
 from salus.trust.consent_signatures import signature_ref
 from salus.trust.grants import Decision, Grant, not_released
 from salus.trust.identity import Actor
 from salus.trust.journal import Journal
 from salus.trust.log import CONSENT, Log
 from salus.trust.policy import Rule
+from salus.trust.provisions import WithheldAs
 from salus.trust.registry import Registry
 from salus.trust.vault import SYSTEM
 
@@ -81,7 +82,7 @@ class Deciding:
     def _record(self, actor: str, patient: str, purpose: str, decision: Decision, *, may_write: bool) -> Grant:
         """One leaf for one decision, before any data leave."""
         known = self._known(patient)
-        entry = {
+        entry: dict[str, Any] = {
             "reason": "access",
             "decision": "permit" if decision.categories else "deny",
             "actor": actor,
@@ -93,6 +94,9 @@ class Deciding:
             "categories": sorted(decision.categories),
             "at": dates.write(self._clock()),
         }
+        # what a reader is told of what he does not see; an entry of anybody else reads as it always did
+        told = {"flagged": decision.flagged, "interlocked": decision.interlocked}
+        entry |= {name: sorted(kinds) for name, kinds in told.items() if kinds}
         leaf = self._keep(patient if known else SYSTEM, entry)
         return Grant(
             actor,
@@ -104,6 +108,8 @@ class Deciding:
             leaf,
             decision.hidden,
             decision.partial,
+            decision.flagged,
+            decision.interlocked,
         )
 
     def _keep(self, owner: str, entry: Mapping[str, Any]) -> int | None:
@@ -126,12 +132,17 @@ class Deciding:
         return {c: [rule for rule in found if c in rule.categories] for c in CATEGORIES}
 
     def _withheld(
-        self, patient: str, standing: Standing, request: Request, allowed: Callable[[str, str | None], bool]
+        self,
+        patient: str,
+        standing: Standing,
+        request: Request,
+        allowed: Callable[[str, str | None], bool],
+        interlocked: Collection[str] = (),
     ) -> frozenset[str]:
         """The resources that are not allowed one by one, with those that lead to them.
 
-        ``allowed`` says by kind of data and answer. Every resource is opened: to be asked only where a part of some
-        consent speaks of single ones.
+        ``allowed`` says by kind of data and answer. What an interlock alone withholds of the kinds ``interlocked`` is
+        not among them. Every resource is opened: to be asked only where a part of some consent speaks of single ones.
         """
         directives = standing.directives
         found = self._store.read(replace(about(patient), categories=frozenset(CATEGORIES)))
@@ -139,8 +150,9 @@ class Deciding:
         for stored in found:
             for category in stored.categories - {PERSON}:
                 asked = replace(request, category=category)
-                answer = consent.decide_on(directives, asked, stored.body, self._names)
-                if not allowed(category, answer):
+                answer, decisive = consent.decide_on(directives, asked, stored.body, self._names)
+                checked = category in interlocked and _shown(category, answer, decisive) == "interlock"
+                if not checked and not allowed(category, answer):
                     hidden.add(stored.source.ref)
         leading = {s.source.ref: set(targets_of(s.body)) for s in found}
         while more := {ref for ref, targets in leading.items() if ref not in hidden and targets & hidden}:
@@ -209,6 +221,22 @@ class Deciding:
 def holding(rules: Sequence[Rule], answer: str | None, opaque: bool) -> list[Rule]:
     """The rules that hold against what the patient says: a denial, or what may be one, takes one that overrides it."""
     return [rule for rule in rules if (answer != "deny" and not opaque) or rule.overrides_denial]
+
+
+def shown_as(how: WithheldAs, said: Answers, allowed: Collection[str], opaque: bool) -> frozenset[str]:
+    """The kinds of data that are denied, not ``allowed`` on another basis, and withheld so that it shows in this way.
+
+    A reader to whom nothing is released is told nothing, and so is everybody while a consent cannot be understood: it
+    may be the one that says that nothing is to show.
+    """
+    if opaque or not allowed:
+        return frozenset()
+    return frozenset(c for c, pair in said.by_category.items() if c not in allowed and _shown(c, *pair) == how)
+
+
+def _shown(category: str, answer: str | None, decisive: Directive | None) -> WithheldAs:
+    """How it shows that a kind of data, or a resource of it, is denied; what is merely not permitted stays hidden."""
+    return decisive.withheld_as(category) if answer == "deny" and decisive else "hidden"
 
 
 def about(patient: str) -> Grant:

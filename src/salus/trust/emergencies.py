@@ -11,7 +11,7 @@ from salus.fhir import dates
 from salus.fhir.views import CATEGORIES
 from salus.trust import consent, glass, journal_check
 from salus.trust.consent import Request
-from salus.trust.deciding import holding
+from salus.trust.deciding import holding, shown_as
 from salus.trust.grants import Decision
 from salus.trust.identity import Actor
 from salus.trust.journal import Count, Noted
@@ -188,4 +188,5 @@ class Emergencies(Many):
         allowed = frozenset(c for c, (answer, _) in said.by_category.items() if allows(c, answer))
         partial = said.partial and bool(allowed)
         hidden = self._withheld(patient, standing, request, allows) if partial else frozenset()
-        return Decision(allowed, (glass.BASIS,) if allowed else (), (), hidden, partial)
+        flagged, interlocked = (shown_as(how, said, allowed, standing.opaque) for how in ("flagged", "interlock"))
+        return Decision(allowed, (glass.BASIS,) if allowed else (), (), hidden, partial, flagged, interlocked)

@@ -16,7 +16,7 @@ from salus.record.chart import Chart, FindingView
 from salus.trust import consent, glass
 from salus.trust.consent import Request
 from salus.trust.consent_drafts import digest
-from salus.trust.deciding import about, holding
+from salus.trust.deciding import about, holding, shown_as
 from salus.trust.emergencies import Emergencies
 from salus.trust.grants import Decision, Grant, not_released
 from salus.trust.identity import Actor
@@ -59,6 +59,33 @@ class Gate(Emergencies):
             purpose="processing",
             hidden=self._closed(patient) or frozenset(),
         )
+
+    def interlock(self, actor: Actor, grant: Grant) -> Grant:
+        """The house's own scope in which it looks for conflicts with what an interlock withholds from ``actor``.
+
+        It covers what ``grant`` releases to him and the interlocked kinds, of both only what is open to processing and
+        no resource that is withheld in any other way. Logged as processing: it releases nothing.
+        """
+        own = self.processing(grant.patient)
+        kinds = (grant.categories | grant.interlocked) & own.categories
+        hidden, partial = own.hidden, self._closed(grant.patient) is not None
+        if grant.partial:
+            standing, at = self._standing(grant.patient), self._clock()
+            request = Request(actor.id, grant.purpose, "", "read", at)
+            broken = grant.purpose == glass.PURPOSE
+            rules = (
+                self._emergency(actor, grant.patient, at)
+                if broken
+                else self._rules(actor, grant.patient, grant.purpose, at)
+            )
+
+            def allows(category: str, answer: str | None) -> bool:
+                held = holding(rules[category], answer, standing.opaque)
+                return bool(held) or (answer == "permit" and not broken)
+
+            hidden |= self._withheld(grant.patient, standing, request, allows, grant.interlocked)
+        decision = Decision(kinds, ("service",), (), hidden, partial or grant.partial)
+        return self._record("service", grant.patient, "processing", decision, may_write=False)
 
     def _closed(self, patient: str) -> frozenset[str] | None:
         """Single resources that the patient has closed to processing, within kinds that are not closed.
@@ -136,7 +163,8 @@ class Gate(Emergencies):
 
         partial = said.partial and bool(allowed)
         hidden = self._withheld(patient, standing, request, allows) if partial else frozenset()
-        return Decision(frozenset(allowed), tuple(bases), tuple(refs), hidden, partial)
+        flagged, interlocked = (shown_as(how, said, allowed, standing.opaque) for how in ("flagged", "interlock"))
+        return Decision(frozenset(allowed), tuple(bases), tuple(refs), hidden, partial, flagged, interlocked)
 
     def standing(self, grant: Grant) -> list[tuple[Body, str]]:
         """The patient's consents that ``grant`` covers, each with "in force" or why it decides nothing."""

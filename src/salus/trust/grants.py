@@ -31,6 +31,10 @@ class Grant:
     leaf: int | None = None
     hidden: frozenset[str] = frozenset()
     partial: bool = False
+    flagged: frozenset[str] = frozenset()
+    """Kinds of data that the patient withholds and lets the reader be told of, whether or not there are any."""
+    interlocked: frozenset[str] = frozenset()
+    """Kinds of data that the patient withholds but for severe conflicts, of which the reader is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +48,5 @@ class Decision:
     """Resources that the patient withholds although their kinds are allowed."""
     partial: bool = False
     """Single resources were decided on, whether or not one is withheld now."""
+    flagged: frozenset[str] = frozenset()
+    interlocked: frozenset[str] = frozenset()

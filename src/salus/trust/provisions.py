@@ -24,6 +24,9 @@ from salus.trust.labels import PURPOSES
 from salus.trust.resource_facts import Condition, Data, DataReference, Period, ResourceFacts, fulfils
 
 Answer = Literal["permit", "deny"]
+WithheldAs = Literal["hidden", "flagged", "interlock"]
+"""How what a denial withholds shows: not at all; the reader is told that this kind of data is withheld; or only by a
+severe conflict with it, for which the house checks."""
 ALWAYS: Period = (None, None)
 MAX_DEPTH = 6
 MAX_PROVISIONS = 256
@@ -150,6 +153,7 @@ class ConsentForm:
     """One consent in force, understood in full. Raises InputError when its provisions are too deep or too many.
 
     ``verified`` is False when the consent says that the patient did not confirm it: then its permits do not hold.
+    ``withheld_as`` speaks of the kinds of data that the root denies as a whole.
     """
 
     root: Provision
@@ -157,6 +161,7 @@ class ConsentForm:
     patient: str = ""
     dated: Span | None = None
     verified: bool | None = None
+    withheld_as: WithheldAs = "hidden"
     _rule: _Rule = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
