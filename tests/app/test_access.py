@@ -296,6 +296,7 @@ ATTEMPTS = {
     ("consent", "give"): ["consent", "give", "p1", "--to", "dr-lee"],
     ("consent", "countersign"): ["consent", "countersign", "policy.json"],
     ("consent", "close"): ["consent", "close", "p1", "record"],
+    ("consent", "withhold"): ["consent", "withhold", "p1", "--category", "genome", "--as-shown", "flagged"],
     ("consent", "list"): ["consent", "list", "p1"],
     ("consent", "sign"): ["consent", "sign", "policy.json"],
     ("consent", "revoke"): ["consent", "revoke", "p1", "k"],

@@ -44,3 +44,32 @@ def town_keys(town):
     folder = town.folder / "identities"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+def test_a_kind_of_data_is_withheld_and_what_is_told_of_it(town):
+    town.consent()
+    town.salus("consent", "withhold", "p1", "--category", "genome", "--as-shown", "flagged", "--as", "pat")
+    said = town.salus("consent", "withhold", "p1", "--category", "image", "--from", "dr-lee", "--as", "pat")
+    listed = town.salus("consent", "list", "p1", "--as", "pat")
+    assert "deny (flagged)  everybody: genome  in force" in listed
+    assert "deny (hidden)  dr-lee: image  in force" in listed
+    assert "Withheld by the patient: genome." in town.salus("plan", "p1", "--as", "dr-lee")
+    assert "withheld by the patient: genome\n" in town.salus("findings", "p1", "--as", "dr-lee")
+    assert "TREAT  flagged: genome" in town.salus("log", "patient", "p1", "--as", "pat")
+    town.salus("consent", "revoke", "p1", said.split()[1], "--as", "pat")
+    town.salus("consent", "withhold", "p1", "--category", "note", "--witnessed", "--as", "operator")
+    assert "patient" in town.fails(
+        "consent", "withhold", "p1", "--category", "note", "--as-shown", "interlock", "--witnessed", "--as", "operator"
+    )
+    assert "not an actor" in town.fails("consent", "withhold", "p1", "--category", "note", "--from", "x", "--as", "pat")
+    assert town.fails("consent", "withhold", "p1", "--as", "pat")
+    assert town.fails("consent", "withhold", "p1", "--category", "note", "--as", "dr-lee")
+
+
+def test_what_is_signed_elsewhere_is_said_in_one_line(town):
+    from salus.app import web_consents
+    from salus.trust.consent_drafts import denial_resource
+    from tests.conftest import AT
+
+    body = denial_resource(id="d", patient="p1", dated=AT, categories=["genome"], shown="interlock")
+    assert web_consents.in_one_line(body) == "withholds genome from everybody (interlock)"

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from salus.app.session import Session
 from salus.app.tokens import assertion
 from salus.errors import InputError
 from salus.server.cds_messages import read_request, read_response, read_services
@@ -52,6 +53,18 @@ def test_cards_come_for_whom_the_record_is_released(front):
         assert "not a medical device" in card["detail"].replace("\\", "")
         assert card["source"]["label"]
     assert [c["uuid"] for c in front.post(PATH, view(), "dr-lee").json()["cards"]] == [c["uuid"] for c in cards]
+
+
+def test_a_card_more_tells_what_the_patient_withholds(front):
+    front.consent(categories=["record"])
+    before = front.post(PATH, view(), "dr-lee").json()["cards"]
+    mine = Session(front.ward.house, front.ward.patient)
+    mine.withhold("p1", front.ward.time, categories=["genome"], shown="flagged")
+    answer = front.post(PATH, view(), "dr-lee")
+    assert read_response(answer.json(), strict=True) == ()
+    *others, card = answer.json()["cards"]
+    assert [c["uuid"] for c in others] == [c["uuid"] for c in before]
+    assert (card["indicator"], card["summary"][:33]) == ("info", "Withheld by the patient: genome. ")
 
 
 def test_a_jwt_for_the_service_is_a_sign_in_of_its_own(front):

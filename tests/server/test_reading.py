@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from salus.app.session import Session
 from tests.conftest import bundle, creatinine
 
 
@@ -239,3 +240,27 @@ def test_the_statement_says_what_works(front):
     for method in ("PUT", "PATCH", "DELETE"):
         answer = front.http.request(method, "/fhir/Observation/c1", headers=front.as_("operator"))
         assert (answer.status_code, answer.json()["resourceType"]) == (405, "OperationOutcome")
+
+
+def outcomes(answer):
+    return [e for e in answer.json().get("entry", []) if e["search"]["mode"] == "outcome"]
+
+
+def test_a_search_says_what_the_patient_withholds_where_that_is_to_be_told(front):
+    front.consent(categories=["record", "note"])
+    before = front.get("/fhir/Observation?patient=p1&_total=accurate").json()
+    mine = Session(front.ward.house, front.ward.patient)
+    mine.withhold("p1", front.ward.time, categories=["image"], shown="interlock")
+    assert front.get("/fhir/Observation?patient=p1&_total=accurate").json() == before
+    mine.withhold("p1", front.ward.time, categories=["genome", "signal"], shown="flagged")
+    answer = front.get("/fhir/Observation?patient=p1&_total=accurate")
+    (outcome,) = outcomes(answer)
+    (issue,) = outcome["resource"]["issue"]
+    assert (issue["severity"], issue["code"]) == ("information", "suppressed")
+    assert "genome, signal." in issue["diagnostics"]
+    assert {**answer.json(), "entry": answer.json()["entry"][:-1]} == before
+    for path in ("ImagingStudy?patient=p1", "Patient/p1/$everything", "MolecularSequence?patient=p1"):
+        assert len(outcomes(front.get(f"/fhir/{path}"))) == 1
+    for path in ("Observation", "Patient?_id=p1", "Observation?patient=p1,p2", "Observation?patient=p1&_summary=count"):
+        assert outcomes(front.get(f"/fhir/{path}")) == []
+    assert outcomes(front.get("/fhir/Observation?patient=p1", "operator")) == []

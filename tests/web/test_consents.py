@@ -160,3 +160,59 @@ def test_at_most_twenty_drafts_wait_in_a_visit(readers, ward):
     pages = [draft(patient) for _ in range(21)]
     assert patient.get(pages[0].url.path).status_code == 400
     assert patient.get(pages[-1].url.path).status_code == 200
+
+
+KEEP = {"category": ["genome"], "actor": "", "shown": "flagged"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        (KEEP, "Nobody else</strong> may read the genes; they are told that you keep it back"),
+        ({**KEEP, "actor": "dr-lee"}, "dr-lee</bdi></strong> may not read the genes; they are told that you keep it"),
+        ({**KEEP, "shown": "hidden", "category": ["genome", "image"]}, "the genes and images; it does not show"),
+        ({**KEEP, "shown": "interlock"}, "they are told only of a severe conflict"),
+    ],
+)
+def test_a_patient_keeps_something_back_and_ends_that(readers, ward, consent, fields, says):
+    consent()
+    patient, clinician = readers(ward.patient), readers(ward.clinician)
+    address = re.search(r'href="(/patients/[\w-]+)"', clinician.get("/patients").text).group(1)
+    page = draft(patient, "/me/consents/withhold", **fields)
+    assert says in page.text
+    done = sign(patient, ward.patient, page)
+    assert "filed and in force" in done.text
+    assert says in done.text
+    told = clinician.get(address).text
+    assert ("Withheld by the patient: genome." in told) == (fields["shown"] == "flagged")
+    looks = patient.get("/me/looks").text
+    assert ("was told that you keep back genes" in looks) == (fields["shown"] == "flagged")
+    name = re.search(r'name="consent" value="([\w-]+)"', done.text.partition('"withheld-title">')[2]).group(1)
+    sign(patient, ward.patient, draft(patient, "/me/consents/end", consent=name))
+    assert "Withheld by the patient" not in clinician.get(address).text
+    assert says not in patient.get("/me/consents").text.partition("Ended or without effect")[0]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {**KEEP, "category": []},
+        {**KEEP, "category": ["blood"]},
+        {**KEEP, "actor": "pat"},
+        {**KEEP, "shown": "loud"},
+        {**KEEP, "shown": ""},
+        {**KEEP, "shown": ["flagged", "hidden"]},
+    ],
+    ids=str,
+)
+def test_a_wrong_choice_of_what_to_keep_back_is_explained(readers, ward, fields):
+    answer = draft(readers(ward.patient), "/me/consents/withhold", **fields)
+    assert answer.status_code == 400
+    assert Session(ward.house, ward.patient).consents("p1") == []
+
+
+def test_a_denial_is_never_shown_as_a_permission(readers, ward):
+    Session(ward.house, ward.patient).withhold("p1", ward.time, categories=["note"], actors=["dr-lee"])
+    page = readers(ward.patient).get("/me/consents").text
+    assert "Nobody may read your record by your consent" in page
+    assert "may not read the notes and letters; it does not show" in page

@@ -28,6 +28,7 @@ POSTS = [
     "/me/ask",
     "/me/consents/give",
     "/me/consents/close",
+    "/me/consents/withhold",
     "/me/consents/end",
     "/me/consents/upload",
     "/me/consents/sign/key",

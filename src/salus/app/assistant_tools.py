@@ -26,7 +26,12 @@ def plan(session: Session, patient: str, at: datetime) -> dict[str, Any]:
         for number, item in enumerate(made.items, 1)
     ]
     missing = [{"finding": n.finding, "reason": n.reason, "needs": list(n.needs)} for n in made.not_assessable]
-    return {"items": items, "not_assessable": missing, "scope": made.scope_statement, "notice": NOT_A_DEVICE}
+    return {
+        "items": items,
+        "not_assessable": missing,
+        "scope": " ".join((made.scope_statement, *made.notices)),
+        "notice": NOT_A_DEVICE,
+    }
 
 
 def findings(session: Session, patient: str, at: datetime) -> dict[str, Any]:

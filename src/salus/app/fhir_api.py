@@ -42,11 +42,15 @@ EVEN = 0.04
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Part of a search result. ``next`` names the following page, "" where there is none."""
+    """Part of a search result. ``next`` names the following page, "" where there is none.
+
+    ``withheld`` are the kinds of data that the patient withholds and lets the reader be told of; told on first pages.
+    """
 
     entries: tuple[Stored, ...]
     total: int | None
     next: str = ""
+    withheld: tuple[str, ...] = ()
 
 
 class Records:
@@ -94,7 +98,8 @@ class Records:
                 raise InputError(f"more than {MAX_HITS} results", remedy="narrow the search by patient, code or date")
         if query.sort:
             hits = _sorted(hits, query.kind, *query.sort)
-        return self._first_page(_distinct(hits), query.count, total=query.total)
+        page = self._first_page(_distinct(hits), query.count, total=query.total)
+        return replace(page, withheld=_withheld(query, grants))
 
     def everything(self, patient: str, kinds: frozenset[str] | None, count: int) -> Page:
         """All that is released of one patient, the Patient resource first. Raises AccessError."""
@@ -103,7 +108,8 @@ class Records:
         self._desk.bring_up_to_date(self._session, patient)
         stored = self._released(grant, sorted(kinds) if kinds is not None else ())
         stored.sort(key=lambda s: not s.source.ref.startswith("Patient/"))
-        return self._first_page([(_hit(patient, s), s) for s in stored], count, total=False)
+        page = self._first_page([(_hit(patient, s), s) for s in stored], count, total=False)
+        return replace(page, withheld=tuple(sorted(grant.flagged)))
 
     def page(self, name: str) -> Page:
         """A later page. Raises Expired; what is no longer released is left out."""
@@ -271,6 +277,16 @@ def _shown(body: Body, at: str) -> Stored:
     found = categories_of(body)
     ref = f"{body['resourceType']}/{body['id']}"
     return Stored(Source(ref, 1, hashlib.sha256(data).hexdigest(), joined(found)), at, False, data, body, found, b"")
+
+
+def _withheld(query: Query, grants: Sequence[Grant]) -> tuple[str, ...]:
+    """What a search tells that its patient withholds: of one who is named, where anything is released of him.
+
+    It is told of every type that is about a patient, so that it depends on nothing that is in the record.
+    """
+    if query.kind == "Patient" or query.patients is None or len(query.patients) != 1 or query.count == 0:
+        return ()
+    return tuple(sorted(kind for grant in grants for kind in grant.flagged))
 
 
 def _hit(patient: str, stored: Stored) -> Hit:

@@ -15,6 +15,7 @@ from salus.app.session_consents import PRESENT, Consents
 from salus.app.terminology import packs
 from salus.careplan.compose import compose
 from salus.careplan.model import Plan
+from salus.careplan.severe import severe
 from salus.errors import AccessError
 from salus.fhir.views import CATEGORIES, Body
 from salus.findings import fhir as findings_fhir
@@ -52,6 +53,8 @@ class Opened:
     grant: Grant
     findings: tuple[Finding, ...]
     refresh: Refresh
+    released: frozenset[str] = frozenset()
+    """The kinds of data that were released, also those which were left out as the reader asked."""
 
 
 class Session(Consents):
@@ -111,7 +114,7 @@ class Session(Consents):
             found, refresh = drawn.findings, Refresh(drawn.failures, refresh.refused, ())
         inputs = {m.id: frozenset(m.inputs) for m in self.methods()[0]}
         told = tuple(f for f in refresh.failures if inputs.get(f.method, frozenset(CATEGORIES)) <= scope.categories)
-        return Opened(chart.fresh(found), scope, found, replace(refresh, failures=told))
+        return Opened(chart.fresh(found), scope, found, replace(refresh, failures=told), grant.categories)
 
     def narrower(self, grant: Grant) -> tuple[Finding, ...] | None:
         """The findings for a reader to whom not all is released that they were drawn from; None where all is.
@@ -144,7 +147,30 @@ class Session(Consents):
     ) -> tuple[Plan, Opened]:
         """The care plan for this reader and purpose, and the chart it was composed from."""
         opened = self.open(patient, at, purpose=purpose, without=without, progress=progress)
-        return compose(opened.chart, opened.findings, looked_at=opened.grant.categories), opened
+        grant = opened.grant
+        made = compose(opened.chart, opened.findings, looked_at=grant.categories)
+        conflict = bool(grant.interlocked) and self._conflicts(opened, made, at)
+        withheld = tuple(c for c in CATEGORIES if c in grant.flagged)
+        return replace(made, withheld=withheld, conflict_withheld=conflict), opened
+
+    def _conflicts(self, opened: Opened, made: Plan, at: datetime) -> bool:
+        """Whether what an interlock withholds makes a severe conflict that the reader's own plan does not hold.
+
+        It is answered of all that is released to the reader as it is now, whatever moment he speaks of and whatever he
+        leaves out: no way of asking tells him more than this one answer.
+        """
+        grant = replace(opened.grant, categories=opened.released)
+        whole = self.house.gate.interlock(self.actor, grant)
+        now = self.house.clock()
+        if abs(at - now) > PRESENT or opened.released != opened.grant.categories:
+            at, made = now, self._composed(grant, now)
+        return not severe(self._composed(whole, at)) <= {item.key for item in made.items}
+
+    def _composed(self, scope: Grant, at: datetime) -> Plan:
+        """The plan that follows from what a scope covers, with findings that are worked out anew and are not kept."""
+        stored = [f for _, f in self._stored_findings(self.house.gate.processing(scope.patient))]
+        found = self._drawn_from(scope, at, stored).findings
+        return compose(self.house.gate.chart(scope, at).fresh(found), found, looked_at=scope.categories)
 
     def resolve(self, name: str) -> str:
         """The patient meant by ``name``: an id, or the value of an identifier as "system|value"."""

@@ -14,13 +14,21 @@ from salus.fhir import dates
 from salus.fhir.views import Body
 from salus.record.store import Change
 from salus.trust import consent
-from salus.trust.consent_drafts import Binding, bind, binding_of, closure_resource, consent_resource
+from salus.trust.consent_drafts import (
+    Binding,
+    bind,
+    binding_of,
+    closure_resource,
+    consent_resource,
+    denial_resource,
+)
 from salus.trust.consent_forms import ACTOR_SYSTEM
 from salus.trust.consent_signatures import OWN, countersign, is_witnessed, sign, signature_id, signers_of
 from salus.trust.datatypes import identifier
 from salus.trust.grants import Grant
 from salus.trust.identity import Actor, Identity
 from salus.trust.log import CONSENT
+from salus.trust.provisions import WithheldAs
 from salus.trust.vault import fingerprint
 
 PRESENT = timedelta(minutes=10)
@@ -157,8 +165,7 @@ class Consents:
         until: str | None = None,
     ) -> dict[str, Any]:
         """A consent that lets ``actors`` read ``categories``, to be signed. Raises InputError."""
-        if unknown := [a for a in actors if a not in self.house.registry.actors]:
-            raise InputError(f"{unknown[0]!r} is not an actor of this store", remedy="salus actor add")
+        self._check_known(actors)
         body = consent_resource(
             id=str(uuid.uuid4()),
             patient=patient,
@@ -185,6 +192,43 @@ class Consents:
         """A consent that closes ``categories`` to processing, to be signed."""
         body = closure_resource(id=str(uuid.uuid4()), patient=patient, dated=at, categories=categories)
         return self.bound(patient, body)
+
+    def withhold(
+        self,
+        patient: str,
+        at: datetime,
+        *,
+        categories: Sequence[str],
+        actors: Sequence[str] = (),
+        shown: WithheldAs = "hidden",
+        witnessed: bool = False,
+    ) -> str:
+        """Sign and file a consent that keeps ``actors`` (everybody) from reading ``categories``. Returns its id."""
+        body = self.drafted_denial(patient, at, categories=categories, actors=actors, shown=shown)
+        self._sign_and_file(patient, body, witnessed)
+        return str(body["id"])
+
+    def drafted_denial(
+        self,
+        patient: str,
+        at: datetime,
+        *,
+        categories: Sequence[str],
+        actors: Sequence[str] = (),
+        shown: WithheldAs = "hidden",
+    ) -> dict[str, Any]:
+        """A consent that keeps ``actors``, or everybody, from reading ``categories``, to be signed.
+
+        Raises InputError.
+        """
+        self._check_known(actors)
+        name = str(uuid.uuid4())
+        body = denial_resource(id=name, patient=patient, dated=at, categories=categories, actors=actors, shown=shown)
+        return self.bound(patient, body)
+
+    def _check_known(self, actors: Sequence[str]) -> None:
+        if unknown := [a for a in actors if a not in self.house.registry.actors]:
+            raise InputError(f"{unknown[0]!r} is not an actor of this store", remedy="salus actor add")
 
     def revoke(self, patient: str, consent_id: str, *, witnessed: bool = False) -> None:
         """End a consent: a new version of it with status inactive, signed like the first."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from salus.app import fhir_write
 from salus.app.session import Session
@@ -17,21 +17,32 @@ from salus.fhir import json
 from salus.fhir.views import CATEGORIES, Body, dicts
 from salus.trust import consent
 from salus.trust.consent_drafts import signed_bytes
+from salus.trust.consent_forms import WITHHELD_AS
 from salus.trust.consent_signatures import sign, signed_by
 from salus.trust.grants import not_released
 from salus.trust.identity import Actor, Identity, demo_identity
+from salus.trust.provisions import WithheldAs
 
 READERS = ("practitioner", "organisation", "operator")
 """The kinds of actor whom the page offers to let in."""
 IN_FORCE = "in force"
+WAYS: tuple[WithheldAs, ...] = get_args(WithheldAs)
+"""How what is withheld may show."""
+_PLAIN = frozenset({"type", "period", "actor", "action", "purpose", "class", "extension"})
+"""Elements of a provision that the page can put into words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A consent in the terms of the page. ``closes`` is true for one that closes kinds of data to processing."""
+    """A consent in the terms of the page.
+
+    ``closes`` is true for one that closes kinds of data to processing; ``shown`` says of one that keeps somebody from
+    reading how that shows, and is "" for any other.
+    """
 
     id: str
     closes: bool
+    shown: str
     plain: bool
     actors: tuple[str, ...]
     categories: tuple[str, ...]
@@ -85,6 +96,22 @@ def close(session: Session, category: str) -> dict[str, Any]:
     return session.drafted_closure(own_patient(session), session.house.clock(), [category])
 
 
+def withhold(session: Session, categories: Sequence[str], actor: str, shown: str) -> dict[str, Any]:
+    """A draft that keeps ``actor``, or everybody where "" is named, from reading ``categories``. Raises InputError."""
+    how = next((way for way in WAYS if way == shown), None)
+    if not categories or not set(categories) <= set(CATEGORIES) or how is None:
+        raise InputError("choose at least one kind of data, and what those who may not see it learn")
+    if actor and actor not in {a.id for a in readers(session)}:
+        raise InputError("choose from whom")
+    return session.drafted_denial(
+        own_patient(session),
+        session.house.clock(),
+        categories=list(categories),
+        actors=[actor] if actor else [],
+        shown=how,
+    )
+
+
 def end(session: Session, name: str) -> dict[str, Any]:
     """A draft that ends a consent. Raises InputError."""
     return session.ended(own_patient(session), name)
@@ -103,11 +130,13 @@ def tell(body: Body, standing: str = "") -> Told:
     period = root.get("period")
     period = period if isinstance(period, dict) else {}
     actions = [c.get("code") for a in dicts(root.get("action")) for c in dicts(a.get("coding"))]
+    withholds = root.get("type") == "deny" and actions != ["process"]
+    kinds = ("permit", ("read",)), ("deny", ("process",)), ("deny", ("read",))
     return Told(
         id=str(body["id"]),
         closes=root.get("type") == "deny" and actions == ["process"] and not root.get("actor"),
-        plain=(root.get("type"), tuple(actions)) in (("permit", ("read",)), ("deny", ("process",)))
-        and not root.get("provision"),
+        shown=_shown(root) if withholds else "",
+        plain=(root.get("type"), tuple(actions)) in kinds and set(root) <= _PLAIN,
         actors=tuple(sorted(consent.permitted_actors(body))),
         categories=tuple(str(c.get("code")) for c in dicts(root.get("class"))),
         purposes=tuple(str(p.get("code")) for p in dicts(root.get("purpose"))),
@@ -116,6 +145,12 @@ def tell(body: Body, standing: str = "") -> Told:
         standing=standing,
         ends=body.get("status") == "inactive",
     )
+
+
+def _shown(root: Mapping[str, Any]) -> str:
+    """How a denial says that it shows; it was read in full when it was filed."""
+    told = [e.get("valueCode") for e in dicts(root.get("extension")) if e.get("url") == WITHHELD_AS]
+    return str(told[0]) if told else WAYS[0]
 
 
 def to_sign(draft: Body) -> str:
@@ -168,6 +203,8 @@ def in_one_line(draft: Body) -> str:
     who = ", ".join(said.actors) or "everybody"
     what = ", ".join(said.categories) or "every kind of data"
     does = f"closes {what} to processing" if said.closes else f"lets {who} read {what}"
+    if said.shown:
+        does = f"withholds {what} from {who} ({said.shown})"
     more = "" if said.plain else "; it says more than that: read it whole"
     until = f" until {said.until}" if said.until else ""
     return f"{'ends the consent that ' if said.ends else ''}{does}{until}{more}"

@@ -32,6 +32,10 @@ class Look:
     categories: tuple[str, ...] = ()
     purpose: str = ""
     bases: tuple[str, ...] = ()
+    flagged: tuple[str, ...] = ()
+    """The kinds of data of which the reader was told that they are withheld."""
+    interlocked: tuple[str, ...] = ()
+    """The kinds that are withheld but for severe conflicts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,8 @@ def _look(entry: Mapping[str, Any], own: str, names: Mapping[str, str]) -> Look:
         categories=_texts(entry.get("categories")),
         purpose=str(entry.get("purpose", "")),
         bases=_texts(entry.get("bases")),
+        flagged=_texts(entry.get("flagged")),
+        interlocked=_texts(entry.get("interlocked")),
     )
 
 

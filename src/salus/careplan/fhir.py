@@ -70,7 +70,7 @@ def _care_plan(
             *(_reference(found[name]) for name in used),
             *({"reference": f"DetectedIssue/{i['id']}"} for i in issues),
         ],
-        "note": [{"text": text} for text in (NOT_A_DEVICE, plan.scope_statement, *gaps, *lost)],
+        "note": [{"text": text} for text in (NOT_A_DEVICE, plan.scope_statement, *plan.notices, *gaps, *lost)],
     }
     return {key: value for key, value in body.items() if value != []}
 

@@ -26,6 +26,12 @@ SCOPE_STATEMENT = (
     "This plan looked at: {looked_at}.{empty} More may be recorded elsewhere, not recorded at all, or not released to "
     "this reader; that something is not mentioned here does not mean that it is absent."
 )
+WITHHELD = "Withheld by the patient: {kinds}. Whether there are any such data is not told."
+CONFLICT_WITHHELD = (
+    "There is a severe conflict with data that the patient withholds: ask the patient, or break the glass in an "
+    "emergency."
+)
+"""The one sentence of an interlock: the same whatever and however many conflicts there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,25 @@ class Plan:
     summary: dict[str, Any] = field(default_factory=dict)
     """Age, sex and the like, for the head of the page."""
     findings: tuple[Finding, ...] = field(default=(), repr=False)
+    withheld: tuple[str, ...] = ()
+    """The kinds of data that the patient withholds from this reader and lets him be told of."""
+    conflict_withheld: bool = False
+    """What the patient withholds under an interlock holds a severe conflict that is not in this plan."""
+
+    @property
+    def withheld_statement(self) -> str:
+        """Which kinds of data the patient withholds, as far as the reader is to be told; "" where of none."""
+        return WITHHELD.format(kinds=", ".join(self.withheld)) if self.withheld else ""
+
+    @property
+    def conflict_statement(self) -> str:
+        """The sentence of the interlock; "" where there is nothing to be said."""
+        return CONFLICT_WITHHELD if self.conflict_withheld else ""
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the reader is told of that is withheld from him, the most pressing first."""
+        return tuple(words for words in (self.conflict_statement, self.withheld_statement) if words)
 
     @property
     def scope_statement(self) -> str:

@@ -20,6 +20,8 @@ def _lines(plan: Plan, width: int) -> Iterator[str]:
     yield from _wrap(_who(plan), width)
     yield from _wrap(NOT_A_DEVICE, width)
     yield from _wrap(plan.scope_statement, width)
+    for notice in plan.notices:
+        yield from _wrap(notice, width)
     for tier in TIERS:
         items = plan.of_tier(tier)
         if items:

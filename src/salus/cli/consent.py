@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from salus.cli.options import acting, configuration, moment, session, timed
+
+if TYPE_CHECKING:
+    from salus.trust.provisions import WithheldAs
 
 NEW_FILE = click.Path(exists=False, dir_okay=False, path_type=Path)
 CATEGORY = click.Choice(["record", "genome", "image", "signal", "note"])
@@ -103,18 +106,58 @@ def close(
     click.echo(f"consent {name} is in force")
 
 
+@consent.command("withhold")
+@click.argument("patient")
+@acting
+@timed
+@click.option(
+    "--category", "categories", multiple=True, required=True, type=CATEGORY, help="A kind of data; repeatable."
+)
+@click.option("--from", "actors", multiple=True, help="From whom (an actor); may be repeated (default: everybody).")
+@click.option(
+    "--as-shown",
+    "shown",
+    type=click.Choice(["hidden", "flagged", "interlock"]),
+    default="hidden",
+    show_default=True,
+    help="What they learn: nothing; that this kind is withheld; only that there is a severe conflict with it.",
+)
+@click.option("--witnessed", is_flag=True, help="You are staff and vouch for the patient's signature on paper.")
+@click.pass_context
+def withhold(
+    ctx: click.Context,
+    patient: str,
+    actor: str,
+    at: str | None,
+    categories: tuple[str, ...],
+    actors: tuple[str, ...],
+    shown: WithheldAs,
+    witnessed: bool,
+) -> None:
+    """Keep somebody, or everybody, from reading kinds of data; a newer consent of the same signer can open them."""
+    with session(ctx, actor) as work:
+        name = work.withhold(
+            patient, moment(at), categories=categories, actors=actors, shown=shown, witnessed=witnessed
+        )
+    click.echo(f"consent {name} is in force")
+
+
 @consent.command("list")
 @click.argument("patient")
 @acting
 @click.pass_context
 def list_(ctx: click.Context, patient: str, actor: str) -> None:
     """The patient's consents and whether each is in force."""
+    from salus.app import web_consents
+
     with session(ctx, actor) as work:
         for body, standing in work.consents(patient):
             provision = body.get("provision", {})
             actors = ", ".join(a["reference"]["identifier"]["value"] for a in provision.get("actor", ()))
             classes = ", ".join(c["code"] for c in provision.get("class", ()))
-            click.echo(f"{body['id']}  {provision.get('type', '')}  {actors or 'everybody'}: {classes}  {standing}")
+            shown = web_consents.tell(body).shown
+            what = f"{provision.get('type', '')}{f' ({shown})' if shown else ''}"
+            click.echo(f"{body['id']}  {what}  {actors or 'everybody'}: {classes}  {standing}")
 
 
 @consent.command("revoke")

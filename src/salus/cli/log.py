@@ -27,6 +27,7 @@ def log_patient(ctx: click.Context, patient: str, actor: str) -> None:
         for entry in work.accesses(patient):
             what = entry.get("decision", entry.get("reason", ""))
             extra = entry.get("purpose") or f"{len(entry.get('items', []))} resources"
+            extra += "".join(f"  {how}: {', '.join(entry[how])}" for how in ("flagged", "interlocked") if how in entry)
             click.echo(f"{entry['n']:>6}  {entry.get('at', '')}  {entry.get('actor', '')}  {what}  {extra}")
 
 

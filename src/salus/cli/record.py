@@ -131,6 +131,8 @@ def findings(ctx: click.Context, patient: str, actor: str, at: str | None, purpo
             click.echo(f"{sign} {finding.sentence}  [{finding.method} {finding.method_version}]")
             for need in finding.needs:
                 click.echo(f"    to obtain: {need}")
+    if opened.grant.flagged:
+        click.echo(f"withheld by the patient: {', '.join(sorted(opened.grant.flagged))}", err=as_json)
     report_refresh(opened.refresh)
 
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from salus.app.fhir_api import Page
 from salus.app.fhir_audit import Events
 from salus.app.fhir_write import Created
+from salus.careplan.model import WITHHELD
 from salus.fhir import dates, json
 from salus.record.store import Stored
 from salus.server.errors import FHIR_JSON
@@ -53,12 +54,20 @@ def searchset(base: str, link: str, page: Page) -> dict[str, Any]:
     found: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "link": links}
     if page.total is not None:
         found["total"] = page.total
-    if page.entries:
-        found["entry"] = [
-            {"fullUrl": f"{base}/fhir/{s.source.ref}", "resource": shown(s), "search": {"mode": "match"}}
-            for s in page.entries
-        ]
-    return found
+    entries: list[dict[str, Any]] = [
+        {"fullUrl": f"{base}/fhir/{s.source.ref}", "resource": shown(s), "search": {"mode": "match"}}
+        for s in page.entries
+    ]
+    if page.withheld:
+        entries.append({"resource": _withheld(page.withheld), "search": {"mode": "outcome"}})
+    return {**found, "entry": entries} if entries else found
+
+
+def _withheld(kinds: Sequence[str]) -> dict[str, Any]:
+    """What the patient withholds of a record, where the patient lets it be told."""
+    text = WITHHELD.format(kinds=", ".join(kinds))
+    issue = {"severity": "information", "code": "suppressed", "diagnostics": text}
+    return {"resourceType": "OperationOutcome", "issue": [issue]}
 
 
 def trail(base: str, events: Events, further: str) -> dict[str, Any]:

@@ -15,8 +15,28 @@ _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~]|:(?=//)|(?<=www)\.)")
 
 
 def cards(plan: Plan, instance: uuid.UUID) -> list[dict[str, Any]]:
-    """At most :data:`MAX_CARDS` cards, most pressing first. Suggestions are left out: what to do, people decide."""
-    return [_card(plan, item, instance) for item in plan.items[:MAX_CARDS]]
+    """At most :data:`MAX_CARDS` cards of items, most pressing first. Suggestions are left out: people decide.
+
+    A warning stands before them where data that the patient withholds conflict with what is done; a card after them
+    tells which kinds of data the patient withholds.
+    """
+    found = [_card(plan, item, instance) for item in plan.items[:MAX_CARDS]]
+    if plan.conflict_statement:
+        found.insert(0, _notice(plan, plan.conflict_statement, "warning", instance))
+    if plan.withheld_statement:
+        found.append(_notice(plan, plan.withheld_statement, "info", instance))
+    return found
+
+
+def _notice(plan: Plan, words: str, indicator: str, instance: uuid.UUID) -> dict[str, Any]:
+    """A card of what the patient withholds. It has no reasons: it says all that may be told."""
+    return {
+        "uuid": str(uuid.uuid5(_NAMESPACE, f"{instance} withheld {indicator}")),
+        "summary": _short(words),
+        "indicator": indicator,
+        "source": {"label": "the patient's consent"},
+        "detail": "\n".join([_plain(words), "", _plain(plan.scope_statement), "", _plain(NOT_A_DEVICE)]),
+    }
 
 
 def _card(plan: Plan, item: PlanItem, instance: uuid.UUID) -> dict[str, Any]:

@@ -22,7 +22,7 @@ HERE = "/me/consents"
 
 
 async def show(request: Request) -> Response:
-    """GET /me/consents: what is allowed whom, and what may be computed."""
+    """GET /me/consents: what is allowed whom, what is withheld, and what may be computed."""
     who = asker(request)
 
     def make(session: Session, _: Visit) -> str:
@@ -34,7 +34,8 @@ async def show(request: Request) -> Response:
         return text(
             "consents.html.j2",
             who,
-            given=[t for t in found if t.in_force and not t.closes],
+            given=[t for t in found if t.in_force and not t.closes and not t.shown],
+            withheld=[t for t in found if t.in_force and not t.closes and t.shown],
             past=[t for t in found if not t.in_force],
             closed=closed,
             categories=CATEGORIES,
@@ -61,6 +62,15 @@ async def give(request: Request) -> Response:
 async def close(request: Request) -> Response:
     """POST /me/consents/close: draft one that closes a kind of data to processing."""
     return await _draft(request, lambda session, form: web_consents.close(session, form.one("category")))
+
+
+async def withhold(request: Request) -> Response:
+    """POST /me/consents/withhold: draft one that keeps somebody, or everybody, from reading."""
+
+    def draft(session: Session, form: Form) -> dict[str, Any]:
+        return web_consents.withhold(session, form.every("category"), form.one("actor"), form.one("shown"))
+
+    return await _draft(request, draft)
 
 
 async def end(request: Request) -> Response:

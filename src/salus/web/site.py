@@ -39,6 +39,7 @@ def _routes() -> list[BaseRoute]:
         Route("/me/consents", consents.show, methods=GET),
         Route("/me/consents/give", consents.give, methods=POST),
         Route("/me/consents/close", consents.close, methods=POST),
+        Route("/me/consents/withhold", consents.withhold, methods=POST),
         Route("/me/consents/end", consents.end, methods=POST),
         Route("/me/consents/upload", consents.upload, methods=POST),
         Route("/me/consents/sign/{key}", consents.to_sign, methods=GET),

@@ -42,6 +42,26 @@ KINDS = {
     "patient": "patient",
     "proxy": "speaks for a patient",
 }
+SHOWN = {
+    "hidden": (
+        "Nothing",
+        "Plans and searches look as if there were no such data. Who may read your health record can still find this "
+        "decision among your consents.",
+        "it does not show",
+    ),
+    "flagged": (
+        "That you keep it back",
+        "They read that you withhold this kind of data, not whether there are any: they can ask you.",
+        "they are told that you keep it back",
+    ),
+    "interlock": (
+        "Only a severe conflict",
+        "salus checks your medicines against these data, too. Where something is dangerous, it says one sentence, "
+        "which is always the same: there is a severe conflict, ask the patient. Else nothing shows.",
+        "they are told only of a severe conflict",
+    ),
+}
+"""How what a patient withholds shows: the choice, what it means, and a clause for a list."""
 WHOSE = {"others": "Other people", "own": "You", "house": "salus itself"}
 
 
