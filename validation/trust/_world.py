@@ -68,6 +68,8 @@ class Rule:
     codes: frozenset[tuple[str, str]] | None = None
     action: str | None = "read"
     nested: tuple[Rule, ...] = ()
+    shown: str = ""
+    """How a denial of whole kinds of data shows: flagged or interlock; "" for hidden."""
 
 
 @dataclass
@@ -176,9 +178,11 @@ class _Maker:
         return Thing(labelled, frozenset({"record"}), frozenset({label}))
 
     def _medicines(self) -> Iterator[Thing]:
-        for name in self.dice.sample(["simvastatin", "metformin", "lisinopril"], self.dice.randint(1, 2)):
+        known = ["simvastatin", "metformin", "lisinopril", "clopidogrel"]
+        for name in self.dice.sample(known, self.dice.randint(1, 3)):
+            day = self._day() if name != "clopidogrel" else f"2025-{self.dice.randint(1, 12):02}-14"
             body = self._of(
-                "MedicationRequest", "rx", status="active", intent="order", authoredOn=self._day(),
+                "MedicationRequest", "rx", status="active", intent="order", authoredOn=day,
                 medicationCodeableConcept={"text": name},
             )  # fmt: skip
             yield Thing(body, frozenset({"record"}))
@@ -213,8 +217,9 @@ class _Maker:
         yield Thing(report, frozenset({"record", "note"}))
 
     def _documents(self) -> Iterator[Thing]:
-        day = self._day()
-        letter = f"Date: {day}\n\nTakes aspirin 100 mg. No chest pain. {self.dice.choice(['Smokes.', 'Has asthma.'])}\n"
+        day = self.dice.choice([self._day(), f"2025-{self.dice.randint(1, 12):02}-14"])
+        taken = self.dice.choice(["aspirin 100 mg", "ibuprofen 400 mg"])  # with clopidogrel a severe conflict
+        letter = f"Date: {day}\n\nTakes {taken}. No chest pain. {self.dice.choice(['Smokes.', 'Has asthma.'])}\n"
         yield self._document("note", "text", "letter.txt", "text/plain", day, letter.encode())
         head = "##fileformat=VCFv4.2\n##reference=GRCh38\n##contig=<ID=chr10,length=133797422>\n"
         columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tS1\n"
@@ -281,7 +286,9 @@ def consent_of(dice: random.Random, signer: str, at: datetime) -> Rule:
     asked = dice.choice(told)
     purposes = None if asked is None else frozenset(asked)
     root = Rule(type_, actors, purposes, start, end, **_about(dice, narrow=type_ == "deny"))
-    return replace(root, nested=tuple(_exception(dice, root, 1) for _ in range(dice.choices([0, 1, 2], [3, 4, 2])[0])))
+    return replace(
+        root, nested=tuple(exception_of(dice, root, 1) for _ in range(dice.choices([0, 1, 2], [3, 4, 2])[0]))
+    )
 
 
 def closure_of(dice: random.Random, at: datetime) -> Rule:
@@ -311,7 +318,7 @@ def _about(dice: random.Random, *, narrow: bool) -> dict[str, Any]:
     return {}
 
 
-def _exception(dice: random.Random, around: Rule, depth: int) -> Rule:
+def exception_of(dice: random.Random, around: Rule, depth: int) -> Rule:
     opposite = "deny" if around.type == "permit" else "permit"
     type_ = opposite if dice.random() < 0.85 else around.type
     actors = frozenset({dice.choice(READERS)}) if dice.random() < 0.25 else None
@@ -319,12 +326,14 @@ def _exception(dice: random.Random, around: Rule, depth: int) -> Rule:
         actors = frozenset({READERS[0]})
     purposes = frozenset({dice.choice(PURPOSES)}) if dice.random() < 0.2 else None
     rule = Rule(type_, actors, purposes, **_about(dice, narrow=True), action=None)
-    return replace(rule, nested=(_exception(dice, rule, depth + 1),)) if depth < 3 and dice.random() < 0.25 else rule
+    return replace(rule, nested=(exception_of(dice, rule, depth + 1),)) if depth < 3 and dice.random() < 0.25 else rule
 
 
 def provision_of(rule: Rule) -> Body:
     """The rule as FHIR R4 writes it."""
     found: Body = {"type": rule.type}
+    if rule.shown:
+        found["extension"] = [{"url": "urn:salus:withheld-as", "valueCode": rule.shown}]
     period = {name: at.isoformat() for name, at in (("start", rule.start), ("end", rule.end)) if at}
     recipient = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]}
     found |= {"period": period} if period else {}
@@ -390,7 +399,7 @@ def _answer(case: Case, thing: Thing, kind: str, at: datetime, action: str) -> s
     for said in case.said:
         if said.ended or said.dated > at:
             continue
-        answer = _says(said.rule, {}, case, thing, kind, at, action)
+        answer = says(said.rule, {}, case, thing, kind, at, action)
         if answer and (said.signer not in newest or said.order > newest[said.signer][0]):
             newest[said.signer] = (said.order, answer)
     if "patient" in newest and newest["patient"][1] == "deny":
@@ -400,7 +409,7 @@ def _answer(case: Case, thing: Thing, kind: str, at: datetime, action: str) -> s
     return max(newest.values())[1] if newest else None
 
 
-def _says(
+def says(
     rule: Rule, around: Mapping[str, Any], case: Case, thing: Thing, kind: str, at: datetime, action: str
 ) -> str | None:
     """What one rule with its exceptions says: what it leaves out of data it takes over from around it."""
@@ -417,7 +426,7 @@ def _says(
     stated = {name: getattr(rule, name) for name in ("labels", "codes") if getattr(rule, name) is not None}
     stated |= {name: getattr(rule, name) for name in ("kinds", "types") if getattr(rule, name) is not None}
     data = {**around, **{name: (values, rule.type) for name, values in stated.items()}}
-    answers = [_says(nested, data, case, thing, kind, at, action) for nested in rule.nested]
+    answers = [says(nested, data, case, thing, kind, at, action) for nested in rule.nested]
     if "deny" in answers:
         return "deny"
     if "permit" in answers and told:

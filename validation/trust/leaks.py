@@ -1,10 +1,12 @@
 """Two stores, one with all of a record, one from which everything hidden from a reader was left out: can he tell?
 
 Random records and random histories of consents (kinds, types, labels, codes, exceptions, purposes, periods, proxies,
-papers, revocations, closures to processing). What the reader may not see is told by a slow model in ``_world.py``,
-which asks nothing of salus. The twin store gets the same keys, actors, clock and consents, and only the rest of the
-record. Then both are asked the same on every path, and the answers have to be equal byte for byte, after the random
-names of pages and forms are taken out. What nobody may compute from is looked for in the evidence of findings.
+papers, revocations, closures to processing, denials that are flagged or an interlock). What the reader may not see is
+told by a slow model in ``_world.py``, which asks nothing of salus. The twin store gets the same keys, actors, clock and
+consents, and only the rest of the record. Then both are asked the same on every path, and the answers have to be equal
+byte for byte, after the random names of pages and forms are taken out. Under an interlock they may differ by its one
+sentence, and only where the model says that one is set. What nobody may compute from is looked for in the evidence of
+findings.
 
 Besides, the time of an answer: what is hidden against what is not there, asked in turn; the figure is the probability
 that the hidden one took longer (area under the ROC curve), folded to 0.5 and more.
@@ -30,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from validation._report import report
-from validation.trust import _world
+from validation.trust import _withheld, _world
 from validation.trust._world import MISSING, Case, Said, Thing
 
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -39,6 +41,16 @@ EACH = 10
 """Patients in one pair of stores."""
 AUC = 0.55
 RANDOM = re.compile(r'(_page/|/patients/|value="|name="word" value=")[A-Za-z0-9_\-]{12,64}')
+SENTENCE = (
+    "There is a severe conflict with data that the patient withholds: ask the patient, or break the glass in an "
+    "emergency."
+)
+_CONFLICT = re.compile(
+    rf'<p class="conflict ask"><strong>{SENTENCE}</strong></p>\n?'
+    rf'|\{{"uuid":"[^"]*","summary":"{SENTENCE}"[^{{}}]*\{{[^{{}}]*\}}[^{{}}]*\}},?'
+    rf'|,\{{"text":"{SENTENCE}"\}}| {SENTENCE}|(?<=conflict_withheld=)True'
+)
+"""The sentence with what each form of a plan puts around it; the last is a plan's own word for it."""
 QUESTIONS = (
     "What is the latest creatinine?",
     "Which medicines are in the record?",
@@ -187,9 +199,10 @@ def fill(twin: Twin, case: Case, things: list[Thing]) -> None:
 
 def decide(dice: random.Random, case: Case, a: Twin) -> Iterator[tuple[str, Any, Any]]:
     """A random history of decisions on one record, filed with the first house; each as it has to be filed again."""
-    for _ in range(dice.randint(1, 4)):
+    signers = dice.choices(["patient", "child", "staff", "closing", "ending"], [8, 2, 2, 2, 2], k=dice.randint(1, 4))
+    last = ["opening", "interlock"] if _withheld.in_conflict(case) else dice.choice([[], ["withholding"]])
+    for signer in [*signers, *last]:
         a.clock.step(minutes=1)
-        signer = dice.choices(["patient", "child", "staff", "closing", "ending"], [8, 2, 2, 2, 2])[0]
         yield from _ended(dice, case, a) if signer == "ending" else _filed(dice, case, a, signer)
 
 
@@ -198,7 +211,7 @@ def _filed(dice: random.Random, case: Case, a: Twin, signer: str) -> Iterator[tu
     from salus.trust import consent_signatures
 
     at = a.clock.now
-    rule = _world.closure_of(dice, at) if signer == "closing" else _world.consent_of(dice, signer, at)
+    rule = _withheld.RULES[signer](dice, at) if signer in _withheld.RULES else _world.consent_of(dice, signer, at)
     name = {"staff": "operator", "child": f"child-{case.patient}"}.get(signer, f"pat-{case.patient}")
     session = a.session(name)
     body = session.drafted(case.patient, at, actors=[case.reader], categories=["record"])
@@ -244,10 +257,17 @@ class Compared:
         self.asked: Counter[str] = Counter()
         self.different: Counter[str] = Counter()
         self.failures: list[dict[str, str]] = []
+        self.sentences = 0
 
-    def ask(self, path: str, case: str, twins: tuple[Twin, Twin], question: Callable[[Twin], Any]) -> None:
+    def ask(
+        self, path: str, case: str, twins: tuple[Twin, Twin], question: Callable[[Twin], Any], interlock: bool = False
+    ) -> None:
+        """``interlock``: the model lets the answers differ by the one sentence."""
         self.clock.step()
         first, second = (_plain(_tried(question, twin)) for twin in twins)
+        if interlock:
+            self.sentences += SENTENCE in first and SENTENCE not in second
+            first, second = (_CONFLICT.sub(_unsaid, text) for text in (first, second))
         self.count(path, case, first == second, _difference(first, second))
 
     def count(self, path: str, case: str, good: bool, why: str) -> None:
@@ -271,6 +291,10 @@ def _plain(text: str) -> str:
     return RANDOM.sub(r"\1…", text)
 
 
+def _unsaid(found: re.Match[str]) -> str:
+    return "False" if found[0] == "True" else ""
+
+
 def _difference(first: str, second: str) -> str:
     at = next((n for n, (x, y) in enumerate(zip(first, second, strict=False)) if x != y), min(len(first), len(second)))
     return f"{first[max(0, at - 90) : at + 90]!r} against {second[max(0, at - 90) : at + 90]!r}"
@@ -281,9 +305,10 @@ def compare(case: Case, twins: tuple[Twin, Twin], compared: Compared, dice: rand
     from salus.app.desk import Desk
 
     desks = {id(twin): Desk() for twin in twins}
+    told = _withheld.told_of(case, compared.clock.now)
 
     def ask(path: str, question: Callable[[Twin], Any]) -> None:
-        compared.ask(path, f"{case.patient} for {case.purpose}", twins, question)
+        compared.ask(path, f"{case.patient} for {case.purpose}", twins, question, bool(told["interlock"]))
 
     for path, question in _of_the_record(case, desks):
         ask(path, question)
@@ -292,6 +317,20 @@ def compare(case: Case, twins: tuple[Twin, Twin], compared: Compared, dice: rand
     for path, question in _over_http(case, dice):
         ask(path, question)
     _look_for_closed(case, twins[0], compared)
+    _look_for_flags(case, twins[0], told, compared)
+
+
+def _look_for_flags(case: Case, twin: Twin, told: dict[str, set[str]], compared: Compared) -> None:
+    """Who is told that something is withheld, and who is checked for, is as the model says."""
+    from salus.errors import SalusError
+
+    session = twin.session(case.reader)
+    try:
+        grant = session.house.gate.grant(session.actor, case.patient, case.purpose)
+        found = {"flagged": set(grant.flagged), "interlock": set(grant.interlocked)}
+    except SalusError:
+        found = {"flagged": set(), "interlock": set()}
+    compared.count("flags", f"{case.patient} for {case.purpose}", found == told, f"{found} against {told}")
 
 
 def _shown(stored: Any) -> list[tuple[Any, ...]]:
@@ -330,8 +369,8 @@ def _of_the_record(case: Case, desks: dict[int, Any]) -> Iterator[tuple[str, Cal
     for ref in refs:
         yield "read", read(ref)
     for ref in refs[::3]:
-        yield "history", lambda twin, ref=ref: _shown(records(twin).history(*ref.split("/")))  # type: ignore[misc]
-        yield "vread", lambda twin, ref=ref: _shown(records(twin).version(*ref.split("/"), 1))  # type: ignore[misc]
+        yield "history", lambda twin, ref=ref: _shown(records(twin).history(*ref.split("/")))
+        yield "vread", lambda twin, ref=ref: _shown(records(twin).version(*ref.split("/"), 1))
     kinds = sorted({t.body["resourceType"] for t in case.things} - {"Patient"} | {"Consent", "RiskAssessment"})
     for kind in kinds:
         yield "search", search(kind)
@@ -372,7 +411,7 @@ def _of_the_plan(case: Case) -> Iterator[tuple[str, Callable[[Twin], Any]]]:
     yield "explanations", explained
     yield "report", lambda twin: render_html(plan(twin)[0], plan(twin)[1].chart)
     for kind in _world.KINDS:
-        yield "without a kind", lambda twin, kind=kind: plan(twin, without=[kind])[0]  # type: ignore[misc]
+        yield "without a kind", lambda twin, kind=kind: plan(twin, without=[kind])[0]
     yield "consents", lambda twin: twin.session(case.reader).consents(case.patient)
     yield (
         "view over a population",
@@ -389,9 +428,7 @@ def _of_the_plan(case: Case) -> Iterator[tuple[str, Callable[[Twin], Any]]]:
             yield (
                 "assistant",
                 lambda twin, q=question: (
-                    assistant.ask_seen(  # type: ignore[misc]
-                        twin.session(case.reader), case.patient, q, twin.clock.now
-                    ).reply
+                    assistant.ask_seen(twin.session(case.reader), case.patient, q, twin.clock.now).reply
                 ),
             )
         yield (
@@ -408,7 +445,7 @@ def _over_http(case: Case, dice: random.Random) -> Iterator[tuple[str, Callable[
     ]
     paths += [f"/fhir/Patient/{case.patient}/$everything?_count=1000", f"/fhir/Patient?_id={case.patient}"]
     for path in paths:
-        yield "HTTP", lambda twin, path=path: twin.get(path, case.reader, case.purpose)  # type: ignore[misc]
+        yield "HTTP", lambda twin, path=path: twin.get(path, case.reader, case.purpose)
     if case.purpose != "TREAT":  # these speak for treatment whatever is said
         return
     hook = {
@@ -455,8 +492,12 @@ def run(seed: int, compared: Compared, counts: Counter[str]) -> None:
         for number, case in enumerate(cases):
             compare(case, twins, compared, dice)
             if case.purpose == "TREAT":
-                compared.ask("web pages", case.patient, twins, partial(_pages, case.reader, number))
+                interlock = any(_withheld.told_of(each, clock.now)["interlock"] for each in cases)
+                compared.ask("web pages", case.patient, twins, partial(_pages, case.reader, number), interlock)
         counts["consents"] += _world.consents(cases)
+        for case in cases:
+            for how, kinds in _withheld.told_of(case, clock.now).items():
+                counts[f"cases {how}"] += bool(kinds)
         counts["histories"] += len(cases)
 
 
@@ -504,7 +545,8 @@ def auc(hidden: list[float], absent: list[float]) -> float:
 
 def timing(pairs: int) -> dict[str, float]:
     """For each path, how well the time of an answer tells what is hidden from what is not there."""
-    from salus.app.fhir_api import Desk, Records
+    from salus.app.desk import Desk
+    from salus.app.fhir_api import Records
 
     figures, clock, dice = {}, Clock(), random.Random(4)
     with tempfile.TemporaryDirectory(dir=_memory()) as name, ExitStack() as stack:
@@ -595,6 +637,7 @@ def main() -> int:
         run(seed, compared, counts)
         seed += 1
     figures: dict[str, Any] = dict(counts) | {"leaks": compared.different.total()}
+    figures["answers with the interlock's sentence in one store alone"] = compared.sentences
     figures["asked"] = dict(sorted(compared.asked.items()))
     figures["different"] = dict(compared.different.most_common())
     times = timing(given.pairs) if given.pairs else {}
