@@ -107,6 +107,48 @@ def test_what_is_merely_not_permitted_stays_hidden(ward, mine):
     assert shown(ward) == ([], [])
 
 
+def consents_seen(ward, actor, purpose="TREAT"):
+    """Ids of the consents that a reader finds in the record, by each way there is; their signatures go with them."""
+    house = ward.house
+    grant = look(ward, purpose=purpose, who=actor)[1]
+    stored = house.store.read(grant, ("Consent", "Provenance"))
+    seen = {s.source.ref for s in stored if s.source.ref.startswith("Consent/")}
+    signed = {
+        f"Consent/{s.body['id'].removesuffix('-signature')}" for s in stored if s.body["id"].endswith("-signature")
+    }
+    listed = {f"Consent/{body['id']}" for body, _ in house.gate.standing(grant)}
+    kept = {ref for ref in house.gate._standing("p1").refs if house.store.versions(grant, ref)}
+    assert seen == signed == listed == {ref for ref in kept if ref.startswith("Consent/")}
+    return {ref.partition("/")[2] for ref in seen}
+
+
+def test_a_reader_sees_of_the_consents_only_those_that_let_him_in(ward, mine):
+    other = Identity.generate("dr-may")
+    ward.house.add_actor(Actor("dr-may", "practitioner", other.public_key), by="operator")
+    first = consents_seen(ward, ward.clinician)
+    assert len(first) == 1
+    against = mine.withhold("p1", AT, categories=["genome"], actors=["dr-lee"])
+    ended = mine.give_consent("p1", AT, actors=["dr-lee"], categories=["signal"], purposes=["HRESCH"])
+    mine.revoke("p1", ended)
+    hers = mine.give_consent("p1", AT, actors=["dr-may"], categories=["record"])
+    assert consents_seen(ward, ward.clinician) == first
+    assert consents_seen(ward, other) == {hers}
+    assert consents_seen(ward, ward.patient) == {*first, against, ended, hers}
+
+
+def test_an_emergency_shows_no_consents(ward):
+    stocked(ward).withhold("p1", AT, categories=["genome"])
+    emergency(ward)
+    broke(ward)
+    assert consents_seen(ward, ward.clinician, "BTG") == set()
+
+
+def test_a_policy_shows_no_consents(ward):
+    stocked(ward).withhold("p1", AT, categories=["genome"])
+    emergency(ward, basis="treatment", purposes=["TREAT"])
+    assert consents_seen(ward, ward.clinician) == set()
+
+
 def test_who_sees_nothing_is_told_nothing(ward):
     mine = stocked(ward)
     mine.withhold("p1", AT, categories=["genome"], shown="flagged")

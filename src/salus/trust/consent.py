@@ -18,7 +18,7 @@ from salus.fhir.categories import is_type
 from salus.fhir.views import Body, Names, dicts, no_names
 from salus.trust import provisions
 from salus.trust.consent_forms import ACTOR_SYSTEM, read
-from salus.trust.consent_signatures import OWN, signers_of
+from salus.trust.consent_signatures import OWN, signature_ref, signers_of
 from salus.trust.datatypes import identifier
 from salus.trust.identity import Actor
 from salus.trust.provisions import AccessRequest, ConsentForm, Provision, WithheldAs
@@ -57,12 +57,19 @@ class Standing:
     """What a patient's consents amount to.
 
     ``ignored`` are (reference, why) of those that decide nothing. ``opaque`` is true when one of them is signed and
-    active but cannot be understood: it may be a denial, so nothing but consent opens anything then.
+    active but cannot be understood: it may be a denial, so nothing but consent opens anything then. ``refs`` are all
+    consents and the Provenances with their signatures.
     """
 
     directives: tuple[Directive, ...] = ()
     ignored: tuple[tuple[str, str], ...] = ()
     opaque: bool = False
+    refs: frozenset[str] = frozenset()
+
+    def others(self, consents: Iterable[str] = ()) -> frozenset[str]:
+        """``refs`` without some consents ("Consent/id/version") and their signatures."""
+        shown = {name.rpartition("/")[0] for name in consents}
+        return self.refs - shown - {signature_ref(ref) for ref in shown}
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,14 +173,15 @@ class Deciding:
             self._kept[patient] = _Kept(newest, standing)
         return standing
 
-    def _evaluate(self, patient: str, found: Sequence[Stored], *, lost: bool = False) -> Standing:
-        stored = {s.source.ref: s for s in found}
+    def _evaluate(self, patient: str, resources: Sequence[Stored], *, lost: bool = False) -> Standing:
+        stored = {s.source.ref: s for s in resources}
         orders = {ref: order for ref, (order, _, _) in self._filed(patient, lost=lost).items()}
         consents = [
             (ref, s.source.version, orders[ref], s.body) for ref, s in stored.items() if ref.startswith("Consent/")
         ]
         proofs = {ref: stored[signature_ref(ref)].body for ref, *_ in consents if signature_ref(ref) in stored}
-        return consent.standing(consents, proofs, self._registry.ever, patient)
+        found = consent.standing(consents, proofs, self._registry.ever, patient)
+        return replace(found, refs=frozenset(stored))
 
     def _consents(self, patient: str, *, lost: bool = False) -> list[Stored]:
         """The patient's consents with their signatures, held to the log: exactly what was filed last, all of it.

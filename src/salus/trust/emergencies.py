@@ -188,5 +188,6 @@ class Emergencies(Many):
         allowed = frozenset(c for c, (answer, _) in said.by_category.items() if allows(c, answer))
         partial = said.partial and bool(allowed)
         hidden = self._withheld(patient, standing, request, allows) if partial else frozenset()
+        hidden |= standing.refs
         flagged, interlocked = (shown_as(how, said, allowed, standing.opaque) for how in ("flagged", "interlock"))
         return Decision(allowed, (glass.BASIS,) if allowed else (), (), hidden, partial, flagged, interlocked)

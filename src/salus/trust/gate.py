@@ -163,15 +163,17 @@ class Gate(Emergencies):
 
         partial = said.partial and bool(allowed)
         hidden = self._withheld(patient, standing, request, allows) if partial else frozenset()
+        hidden |= standing.others(refs)  # what a patient decided on others, or against this one, is his own affair
         flagged, interlocked = (shown_as(how, said, allowed, standing.opaque) for how in ("flagged", "interlock"))
         return Decision(frozenset(allowed), tuple(bases), tuple(refs), hidden, partial, flagged, interlocked)
 
     def standing(self, grant: Grant) -> list[tuple[Body, str]]:
-        """The patient's consents that ``grant`` covers, each with "in force" or why it decides nothing."""
+        """The patient's consents that ``grant`` shows, each with "in force" or why it decides nothing."""
         if "record" not in grant.categories:
             return []
         stored = self._consents(grant.patient, lost=True)
         ignored = dict(self._evaluate(grant.patient, stored, lost=True).ignored)
+        stored = [s for s in stored if s.source.ref not in grant.hidden]
         return [(s.body, ignored.get(s.source.ref, "in force")) for s in stored if s.source.ref.startswith("Consent/")]
 
     def consent_head(self, patient: str, *, sealed: bool = False) -> str:
