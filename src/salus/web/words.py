@@ -45,8 +45,7 @@ KINDS = {
 SHOWN = {
     "hidden": (
         "Nothing",
-        "Plans and searches look as if there were no such data. Who may read your health record can still find this "
-        "decision among your consents.",
+        "Plans and searches look as if there were no such data, and others do not see this decision.",
         "it does not show",
     ),
     "flagged": (
