@@ -1,4 +1,4 @@
-"""What the requests of one running server share: pages, and since when each record's findings are up to date."""
+"""What the requests of one running server share: pages, findings, and since when each record's are up to date."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from salus.app.fhir_findings import PartialFindings
 from salus.app.fhir_pages import Pages
 from salus.app.house import House
 from salus.app.session import Session
@@ -29,7 +30,7 @@ class _Turn:
 
 @dataclass(slots=True)
 class Desk:
-    """What the requests of one running server share: pages, and since when each record's findings are up to date.
+    """What the requests of one running server share: pages, findings, and since when each record's are up to date.
 
     A record is refreshed by one request at a time; nobody waits for the refresh of another record.
     """
@@ -39,6 +40,7 @@ class Desk:
     """Requests that may wait at once until another has refreshed the record: each of them keeps a thread."""
     patience: float = 10.0
     """Seconds that they wait."""
+    partial: PartialFindings = field(default_factory=PartialFindings)
     elsewhere: Callable[[str], None] | None = None
     """Refreshes a patient's findings in another process; None where the session's own does it."""
     _fresh: OrderedDict[str, tuple[int, datetime]] = field(default_factory=OrderedDict)

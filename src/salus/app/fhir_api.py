@@ -6,7 +6,6 @@ holds is never served; a finding is served only to a reader whose scope covers a
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,11 +18,8 @@ from salus.app.fhir_query import ID, TYPE, Query
 from salus.app.refusals import Ambiguous
 from salus.app.session import Session
 from salus.errors import AccessError, InputError
-from salus.fhir import dates, json
-from salus.fhir.categories import categories_of, joined
-from salus.fhir.views import OWN_ID, Body, Source
+from salus.fhir.views import OWN_ID
 from salus.findings import fhir as findings_fhir
-from salus.findings.model import Finding
 from salus.record import search
 from salus.record.store import Stored
 from salus.trust import glass
@@ -61,7 +57,7 @@ class Records:
         self._house = session.house
         self._desk = desk
         self._purpose = purpose
-        self._findings: dict[str, list[Stored] | None] = {}
+        self._findings: dict[str, tuple[Stored, ...] | None] = {}
 
     # ---- one resource
 
@@ -172,15 +168,10 @@ class Records:
         wanted = [s for s in own if not kinds or s.source.ref.partition("/")[0] in kinds]
         return stored + [s for s in wanted if not ids or s.source.ref.partition("/")[2] in ids]
 
-    def _own_findings(self, grant: Grant) -> list[Stored] | None:
+    def _own_findings(self, grant: Grant) -> tuple[Stored, ...] | None:
         """Findings as FHIR for a reader to whom not all is released; None where the stored ones are his, too."""
         if grant.patient not in self._findings:
-            found = self._session.narrower(grant)
-            self._findings[grant.patient] = (
-                None
-                if found is None
-                else [_shown(body, at) for f in found for at in (_when(f),) for body in findings_fhir.to_fhir(f, at)]
-            )
+            self._findings[grant.patient] = self._desk.partial.of(self._session, grant)
         return self._findings[grant.patient]
 
     def _matching(self, grant: Grant, query: Query) -> Iterator[Stored]:
@@ -263,20 +254,6 @@ def _only(found: Sequence[Stored], begun: float | None = None) -> Stored:
     if len({s.source.digest for s in found}) > 1:
         raise Ambiguous("several records hold this id", remedy="search with patient=ID and _id=ID")
     return found[0]
-
-
-def _when(finding: Finding) -> str:
-    """The time under which a finding that is not kept is shown: its own, which no question changes."""
-    start, end = finding.effective
-    return dates.write(dates.parse(end or start or "1970-01-01").start)
-
-
-def _shown(body: Body, at: str) -> Stored:
-    """A finding that is not kept, as a stored resource is shown: the first version, of now."""
-    data = json.dumps(body)
-    found = categories_of(body)
-    ref = f"{body['resourceType']}/{body['id']}"
-    return Stored(Source(ref, 1, hashlib.sha256(data).hexdigest(), joined(found)), at, False, data, body, found, b"")
 
 
 def _withheld(query: Query, grants: Sequence[Grant]) -> tuple[str, ...]:

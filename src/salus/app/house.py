@@ -139,6 +139,11 @@ class House:
         """
         return self.log.newest_of(self.store.connection, state.TOPIC) != self._heard or acts.due(self)
 
+    @property
+    def heard(self) -> int:
+        """The newest entry about the house that it took into account."""
+        return self._heard
+
     def note(self, actor: str, content: Mapping[str, Any]) -> int:
         """Write one house entry into the log and take it into account. Returns its number."""
         written = {"at": self.time(), "by": actor, **content}
