@@ -427,7 +427,7 @@ def test_the_list_of_erasures_erases_again_where_the_keys_are_of_before_as_well(
     shutil.copytree(configuration.keys, tmp_path / "old-keys")
     erase(ward)
     listed = configuration.store / erasures.LIST
-    assert "p1" not in listed.read_text()
+    assert not [name for name in ('"p1"', "Patient/p1") if name in listed.read_text()]  # it holds random letters
     kept = tmp_path / "kept-elsewhere"
     shutil.copy(listed, kept)
     house.close()
