@@ -45,7 +45,10 @@ def append(ward, patient, number):
     with House(ward.house.configuration, clock=lambda: AT) as house:
         scope = house.gate.house("t", may_write=True)
         batches = batching.of(house.store.path)
-        return [batches.append(house.store, house.log, scope, patient, "access", {"n": [number, i]}) for i in range(20)]
+        return [
+            batches.append(house.store, house.log, scope, [(patient, "access", {"n": [number, i]})])[0]
+            for i in range(20)
+        ]
 
 
 def test_many_threads_share_commits_and_each_gets_its_own_number(ward, monkeypatch):
@@ -86,7 +89,7 @@ def test_one_that_cannot_be_written_fails_alone(ward, monkeypatch):
             if number:
                 started.wait(10)
             patient = "nobody" if number == 3 else "p1"
-            return batching.of(house.store.path).append(house.store, house.log, scope, patient, "access", {})
+            return batching.of(house.store.path).append(house.store, house.log, scope, [(patient, "access", {})])[0]
 
     found = run(work)
     assert sum(isinstance(f, int) for f in found) == THREADS - 1
@@ -124,8 +127,8 @@ def test_an_interruption_is_passed_on_and_holds_nobody_up(ward, monkeypatch, err
     with monkeypatch.context() as patch:
         patch.setattr(Log, "append", lambda *_: (_ for _ in ()).throw(error))
         with pytest.raises(error):
-            batches.append(house.store, house.log, scope, "p1", "access", {})
-    assert batches.append(house.store, house.log, scope, "p1", "access", {}) > 0
+            batches.append(house.store, house.log, scope, [("p1", "access", {})])[0]
+    assert batches.append(house.store, house.log, scope, [("p1", "access", {})])[0] > 0
 
 
 class Interrupted:
@@ -170,14 +173,14 @@ def test_who_is_interrupted_while_he_waits_writes_nothing_and_holds_nobody_up(wa
     with monkeypatch.context() as patch:
         patch.setattr(batching, "_Waiting", partial(batching._Waiting, turn=Interrupted(ready)))
         with pytest.raises(KeyboardInterrupt):
-            batches.append(house.store, house.log, scope, "p1", "access", {})
+            batches.append(house.store, house.log, scope, [("p1", "access", {})])[0]
     go.set()
     leader.join(10)
     assert counts(house)[0] == before + 1
-    assert batches.append(house.store, house.log, scope, "p1", "access", {}) == before + 1
+    assert batches.append(house.store, house.log, scope, [("p1", "access", {})])[0] == before + 1
 
 
 def append_one(ward):
     with House(ward.house.configuration, clock=lambda: AT) as house:
         scope = house.gate.house("t", may_write=True)
-        batching.of(house.store.path).append(house.store, house.log, scope, "p1", "access", {})
+        batching.of(house.store.path).append(house.store, house.log, scope, [("p1", "access", {})])

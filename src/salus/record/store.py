@@ -23,6 +23,7 @@ from salus.record.forgetting import ERASED
 from salus.record.protocols import Content, Journal, Scope, Sealer
 from salus.record.sealing import chunk_context, context, pack, unpack
 from salus.record.search import Clause
+from salus.record.turn import Turn
 
 CHUNK = 1 << 20
 KINDS_KEPT = 1 << 16
@@ -83,6 +84,7 @@ class Store:
         self.path = path
         self._sealer = sealer
         self._journal = journal
+        self._turn = Turn(path)
         self._connection = schema.connect(path, create=create)
         self._kinds: dict[bytes, frozenset[str]] = {}
         if not kinds.told(self._connection):
@@ -108,6 +110,7 @@ class Store:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+        self._turn.close()
 
     @contextmanager
     def transaction(self, scope: Scope) -> Iterator[sqlite3.Connection]:
@@ -115,21 +118,25 @@ class Store:
         if not scope.may_write:
             raise AccessError("not allowed")
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._journal.seal(self._connection)
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                self._journal.abandon()
-                raise
+            with self._turn.taken():
+                yield from self._transaction()
             self._journal.acknowledge()
         except sqlite3.DatabaseError as error:
             raise StoreError(
                 f"the store cannot be written: {error}", where=str(self.path), remedy="nothing of this step was kept"
             ) from error
+
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection
+            self._journal.seal(self._connection)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            self._journal.abandon()
+            raise
 
     # ---- writing
 

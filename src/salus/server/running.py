@@ -16,9 +16,9 @@ from salus.server.protocol import Protocol
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-SWITCH = 0.0005
-"""Seconds that a busy thread keeps the interpreter while another waits for it (Python's default is ten times that): a
-thread that computes for long delays every short step of the others by so much."""
+SWITCH = 0.0001
+"""Seconds that a busy thread keeps the interpreter while another waits for it (Python's default is fifty times that): a
+thread that computes for long delays every short step of the others by so much, and a read has some fifty of them."""
 FILES = 200
 """Open files that are asked of the system besides one for each connection."""
 

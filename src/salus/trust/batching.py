@@ -18,7 +18,9 @@ from salus.record.store import Store
 from salus.trust.log import Log
 
 LARGEST = 256
-"""Entries of one batch."""
+"""Callers whose entries make one batch."""
+Entry = tuple[str, str, Mapping[str, Any]]
+"""Patient, topic and content."""
 
 
 def _taken() -> threading.Lock:
@@ -29,10 +31,8 @@ def _taken() -> threading.Lock:
 
 @dataclass(slots=True)
 class _Waiting:
-    patient: str
-    topic: str
-    entry: Mapping[str, Any]
-    n: int = -1
+    entries: Sequence[Entry]
+    numbers: list[int] = field(default_factory=list)
     error: BaseException | None = None
     leads: bool = False
     """Whoever waits for it is the one who commits next."""
@@ -48,12 +48,13 @@ class Batches:
         self._guard = threading.Lock()
         self._committing = False
 
-    def append(self, store: Store, log: Log, scope: Scope, patient: str, topic: str, entry: Mapping[str, Any]) -> int:
-        """Write one entry durably, with those of other threads; returns its index. ``store`` is the caller's own.
+    def append(self, store: Store, log: Log, scope: Scope, entries: Sequence[Entry]) -> list[int]:
+        """Write entries durably in one transaction, with those of other threads; returns their indices.
 
-        Raises what :meth:`Store.transaction` and :meth:`Log.append` raise.
+        ``store`` is the caller's own. All of ``entries`` are written or none. Raises what :meth:`Store.transaction`
+        and :meth:`Log.append` raise.
         """
-        own = _Waiting(patient, topic, entry)
+        own = _Waiting(entries)
         with self._guard:
             self._queue.append(own)
             own.leads, self._committing = not self._committing, True
@@ -63,7 +64,7 @@ class Batches:
             self._lead(store, log, scope)
         if own.error is not None:
             raise own.error
-        return own.n
+        return own.numbers
 
     def _wait(self, own: _Waiting) -> None:
         try:
@@ -99,7 +100,7 @@ class Batches:
         try:
             with store.transaction(scope) as connection:
                 for item in batch:
-                    item.n = log.append(connection, item.patient, item.topic, item.entry)
+                    item.numbers = [log.append(connection, *entry) for entry in item.entries]
         except BaseException as error:
             if len(batch) > 1 and isinstance(error, Exception):
                 for item in batch:  # one of them cannot be written: the others can

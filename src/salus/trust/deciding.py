@@ -122,8 +122,10 @@ class Deciding:
 
     def _append(self, patient: str, topic: str, entry: Mapping[str, Any]) -> int:
         """Write one entry, together with those that other threads write at this moment."""
-        scope = self.house("gate", may_write=True)
-        return self._batches.append(self._store, self._log, scope, patient, topic, entry)
+        return self._append_all([(patient, topic, entry)])[0]
+
+    def _append_all(self, entries: Sequence[batching.Entry]) -> list[int]:
+        return self._batches.append(self._store, self._log, self.house("gate", may_write=True), entries)
 
     def _rules(self, actor: Actor, patient: str, purpose: str, at: datetime) -> Mapping[str, list[Rule]]:
         """The rules of policies that speak of a request, by kind of data."""

@@ -46,8 +46,7 @@ class Many(Deciding):
     def _write(self, entries: Sequence[_Entry]) -> list[int]:
         if not entries:
             return []
-        with self._store.transaction(self.house("gate", may_write=True)) as connection:
-            return [self._log.append(connection, owner, "access", entry) for owner, entry in entries]
+        return self._append_all([(owner, "access", entry) for owner, entry in entries])
 
     def _decide(self, actor: Actor, patient: str, purpose: str) -> Decision:
         raise NotImplementedError
