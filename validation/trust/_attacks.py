@@ -110,8 +110,8 @@ class Attack:
         await self.forever(HUGE, lambda _: self.post("/assistant/ask", numbers, "application/json"))
 
     async def huge_sign_ins(self) -> None:
-        form = "application/x-www-form-urlencoded"
-        await self.forever(HUGE, lambda _: self.post("/auth/token", b"a=" + b"%41" * (BODY // 3 - 1), form))
+        form, data = "application/x-www-form-urlencoded", b"a=" + b"%41" * (BODY // 3 - 1)
+        await self.forever(HUGE, lambda _: self.post("/auth/token", data, form))
 
     async def huge_resources(self) -> None:
         """Numbers without end, by somebody who may file resources."""
