@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -28,6 +29,9 @@ from salus.trust.wrapping import NONCE, KeyProvider, chosen, derive, write_durab
 __all__ = ["NONCE", "SYSTEM", "Vault", "fingerprint", "write_durably"]
 
 _VEIL = b"veil"
+LOOK = 0.001
+"""Seconds for which an open key is taken to be there still: a search opens hundreds of bodies, and to drop a key takes
+longer."""
 SYSTEM = ""
 """The "patient" whose key seals what belongs to no patient: log entries of the house."""
 
@@ -49,7 +53,8 @@ class Vault:
         """Where the newest checkpoint is remembered, so that a store rolled back as a whole is noticed."""
         self._ring = Keyring(folder, provider or chosen(folder))
         secrets = self._ring.secrets
-        self._ciphers: dict[str, tuple[AESGCM, bytes]] = {SYSTEM: _cipher(secrets.system)}
+        self._ciphers: dict[str, tuple[AESGCM, hmac.HMAC]] = {SYSTEM: _cipher(secrets.system)}
+        self._looked = 0.0
         self._opened_in = self._ring.generation
         self.house = Ed25519PrivateKey.from_private_bytes(secrets.house)
 
@@ -106,7 +111,9 @@ class Vault:
 
     def mac(self, patient: str, data: bytes) -> bytes:
         """HMAC-SHA256 under the patient's key."""
-        return hmac.digest(self._key(patient)[1], data, "sha256")
+        keyed = self._key(patient)[1].copy()
+        keyed.update(data)
+        return keyed.digest()
 
     def blind(self, token: str) -> bytes:
         """HMAC-SHA256 under the store's index key, cut to 16 bytes."""
@@ -191,14 +198,15 @@ class Vault:
 
     def _renewed(self) -> None:
         """Forget keys that were opened before another process began a new generation: they may have been dropped."""
+        self._looked = time.monotonic()
         self._ring.changed()
         if self._ring.generation != self._opened_in:
             self._opened_in = self._ring.generation
             for patient in [p for p in self._ciphers if p != SYSTEM]:
                 del self._ciphers[patient]
 
-    def _key(self, patient: str) -> tuple[AESGCM, bytes]:
-        if patient != SYSTEM:
+    def _key(self, patient: str) -> tuple[AESGCM, hmac.HMAC]:
+        if patient != SYSTEM and time.monotonic() - self._looked >= LOOK:
             self._renewed()
         found = self._ciphers.get(patient)
         if found is None:
@@ -209,8 +217,9 @@ class Vault:
         return found
 
 
-def _cipher(key: bytes) -> tuple[AESGCM, bytes]:
-    return AESGCM(derive(key, "seal")), derive(key, "mac")
+def _cipher(key: bytes) -> tuple[AESGCM, hmac.HMAC]:
+    """The cipher, and the keyed hash of nothing yet: a copy of it takes a short text without giving up its turn."""
+    return AESGCM(derive(key, "seal")), hmac.new(derive(key, "mac"), digestmod="sha256")
 
 
 def _number(path: Path) -> int | None:
