@@ -143,8 +143,7 @@ class Consents:
     ) -> str:
         """Sign and file a consent that lets ``actors`` read ``categories``. Returns its id."""
         body = self.drafted(patient, at, actors=actors, categories=categories, purposes=purposes, until=until)
-        self._sign_and_file(patient, body)
-        return str(body["id"])
+        return self._sign_and_file(patient, body)
 
     def witness(self, body: Body) -> tuple[Body, Body]:
         """A drafted consent with the actor's word that the patient signed it on paper, for a second witness."""
@@ -177,16 +176,16 @@ class Consents:
         )
         return self.bound(patient, body)
 
-    def _sign_and_file(self, patient: str, body: Body, witnessed: bool = False) -> None:
+    def _sign_and_file(self, patient: str, body: Body, witnessed: bool = False) -> str:
         self.file_consent(patient, body, sign(body, self.identity, self.house.clock(), witnessed=witnessed))
+        return str(body["id"])
 
     def close_to_processing(
         self, patient: str, at: datetime, *, categories: Sequence[str], witnessed: bool = False
     ) -> str:
         """Sign and file a consent that closes ``categories`` to processing. Returns its id."""
         body = self.drafted_closure(patient, at, categories)
-        self._sign_and_file(patient, body, witnessed)
-        return str(body["id"])
+        return self._sign_and_file(patient, body, witnessed)
 
     def drafted_closure(self, patient: str, at: datetime, categories: Sequence[str]) -> dict[str, Any]:
         """A consent that closes ``categories`` to processing, to be signed."""
@@ -205,8 +204,7 @@ class Consents:
     ) -> str:
         """Sign and file a consent that keeps ``actors`` (everybody) from reading ``categories``. Returns its id."""
         body = self.drafted_denial(patient, at, categories=categories, actors=actors, shown=shown)
-        self._sign_and_file(patient, body, witnessed)
-        return str(body["id"])
+        return self._sign_and_file(patient, body, witnessed)
 
     def drafted_denial(
         self,

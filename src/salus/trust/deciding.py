@@ -81,6 +81,11 @@ class Deciding:
 
     def _record(self, actor: str, patient: str, purpose: str, decision: Decision, *, may_write: bool) -> Grant:
         """One leaf for one decision, before any data leave."""
+        leaf = self._keep(*self._entry(actor, patient, purpose, decision))
+        return granted(actor, patient, purpose, decision, leaf, may_write=may_write)
+
+    def _entry(self, actor: str, patient: str, purpose: str, decision: Decision) -> tuple[str, dict[str, Any]]:
+        """Whose entry it is that tells of a decision, and what it says."""
         known = self._known(patient)
         entry: dict[str, Any] = {
             "reason": "access",
@@ -97,20 +102,7 @@ class Deciding:
         # what a reader is told of what he does not see; an entry of anybody else reads as it always did
         told = {"flagged": decision.flagged, "interlocked": decision.interlocked}
         entry |= {name: sorted(kinds) for name, kinds in told.items() if kinds}
-        leaf = self._keep(patient if known else SYSTEM, entry)
-        return Grant(
-            actor,
-            patient,
-            "+".join(decision.bases),
-            decision.categories,
-            may_write,
-            purpose,
-            leaf,
-            decision.hidden,
-            decision.partial,
-            decision.flagged,
-            decision.interlocked,
-        )
+        return patient if known else SYSTEM, entry
 
     def _keep(self, owner: str, entry: Mapping[str, Any]) -> int | None:
         """Write the entry of a decision; returns its number."""
@@ -125,6 +117,8 @@ class Deciding:
         return self._append_all([(patient, topic, entry)])[0]
 
     def _append_all(self, entries: Sequence[batching.Entry]) -> list[int]:
+        if not entries:
+            return []
         return self._batches.append(self._store, self._log, self.house("gate", may_write=True), entries)
 
     def _rules(self, actor: Actor, patient: str, purpose: str, at: datetime) -> Mapping[str, list[Rule]]:
@@ -219,6 +213,25 @@ class Deciding:
                 remedy="the patient must look at the consents and decide anew: salus consent list, revoke, give",
             )
         return filed
+
+
+def granted(
+    actor: str, patient: str, purpose: str, decision: Decision, leaf: int | None, *, may_write: bool = False
+) -> Grant:
+    """The right that follows from a decision, whose entry in the log is ``leaf``."""
+    return Grant(
+        actor,
+        patient,
+        "+".join(decision.bases),
+        decision.categories,
+        may_write,
+        purpose,
+        leaf,
+        decision.hidden,
+        decision.partial,
+        decision.flagged,
+        decision.interlocked,
+    )
 
 
 def holding(rules: Sequence[Rule], answer: str | None, opaque: bool) -> list[Rule]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,19 +11,18 @@ from salus.fhir import dates
 from salus.fhir.views import CATEGORIES
 from salus.trust import consent, glass, journal_check
 from salus.trust.consent import Request
-from salus.trust.deciding import holding, shown_as
+from salus.trust.deciding import Deciding, holding, shown_as
 from salus.trust.grants import Decision
 from salus.trust.identity import Actor
 from salus.trust.journal import Count, Noted
 from salus.trust.log import Entry
-from salus.trust.many import Many
 from salus.trust.policy import Rule
 from salus.trust.vault import SYSTEM
 
 _REVIEWERS = ("operator", "organisation")
 
 
-class Emergencies(Many):
+class Emergencies(Deciding):
     """The part of the gate that has to do with broken glasses (:mod:`salus.trust.glass`)."""
 
     def break_glass(self, actor: Actor, patient: str, why: str, lasts: timedelta) -> int | None:
@@ -89,6 +88,12 @@ class Emergencies(Many):
         if entry["purpose"] == glass.PURPOSE and entry["decision"] == "permit":
             return self._emergency_entry(owner, "access", entry)
         return super()._keep(owner, entry)
+
+    def _keep_all(self, entries: Sequence[tuple[str, Mapping[str, Any]]]) -> list[int | None]:
+        """Write the entries of several decisions in one transaction; of looks on broken glasses one after the other."""
+        if any(entry["purpose"] == glass.PURPOSE for _, entry in entries):
+            return [self._keep(owner, entry) for owner, entry in entries]
+        return [*self._append_all([(owner, "access", entry) for owner, entry in entries])]
 
     def _emergency_entry(self, patient: str, topic: str, entry: Mapping[str, Any]) -> int | None:
         """Write into the log, or where it cannot be written into the journal that was made for this."""

@@ -6,7 +6,7 @@ are taken at the clock's time, whatever moment the chart is asked to speak of: n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from salus.errors import AccessError
@@ -16,7 +16,7 @@ from salus.record.chart import Chart, FindingView
 from salus.trust import consent, glass
 from salus.trust.consent import Request
 from salus.trust.consent_drafts import digest
-from salus.trust.deciding import about, holding, shown_as
+from salus.trust.deciding import about, granted, holding, shown_as
 from salus.trust.emergencies import Emergencies
 from salus.trust.grants import Decision, Grant, not_released
 from salus.trust.identity import Actor
@@ -105,6 +105,21 @@ class Gate(Emergencies):
         if not grant.categories:
             raise not_released()
         return grant
+
+    def grants(self, actor: Actor, asked: Mapping[str, str]) -> list[Grant]:
+        """The grants over those of the ``asked`` patients, each for its purpose, of whom anything is released.
+
+        Every decision leaves its entry, in one transaction, before any data leave. Raises what that transaction raises:
+        then nothing is granted. Nothing of the answer depends on the patients who release nothing.
+        """
+        decided: list[tuple[str, str, Decision]] = []
+        try:
+            for patient, purpose in asked.items():
+                decided.append((patient, purpose, self._decide(actor, patient, purpose)))
+        finally:  # also what was decided before an error leaves its entry
+            leaves = self._keep_all([self._entry(actor.id, *each) for each in decided])
+        found = [granted(actor.id, *each, leaf) for each, leaf in zip(decided, leaves, strict=True)]
+        return [grant for grant in found if grant.categories]
 
     def custodian(self, actor: Actor, patient: str) -> Grant:
         """The right of an operator or practitioner to write into a record without reading it. Raises AccessError."""
