@@ -263,3 +263,9 @@ def test_loss_kinds_are_bounded() -> None:
     _, losses = read(export("".join(row(f"Made{n}", "1") for n in range(3000))))
     assert sum(losses.values()) == 3000
     assert len(losses) <= 1001
+
+
+def test_an_encoding_that_nobody_knows_is_refused():
+    data = b'<?xml version="1.0" encoding="UTF9999-8"?>\n<HealthData locale="en_GB"></HealthData>\n'
+    with pytest.raises(InputError, match="encoding"):
+        read(data)

@@ -84,6 +84,8 @@ class AppleHealthExport:
                 self._parser.Parse(chunk, not chunk)
             except expat.ExpatError as error:
                 self._malformed(error, at_end=not chunk)
+            except LookupError:  # of Python's own, for the encoding that the file says it has
+                self._fail("an encoding that nobody knows")
             if fed - self._parser.CurrentByteIndex > MAX_TOKEN:
                 self._fail(f"a tag or text of more than {MAX_TOKEN} bytes")
             yield from self._ready
