@@ -18,6 +18,7 @@ from salus.fhir.views import CATEGORIES
 from salus.trust import erasure as erasures
 from salus.trust import proof, quarantine
 from salus.trust.identity import Actor, Identity
+from salus.trust.mark import Mark
 from salus.trust.vault import SYSTEM
 from tests.conftest import AT, Ward, bundle, creatinine, person
 
@@ -114,7 +115,7 @@ def test_a_copy_from_before_cannot_be_read_and_a_restore_erases_again(two, tmp_p
     with pytest.raises(StoreError, match="older"):
         House.restore(configuration, tmp_path / "old.db")
     assert not configuration.store_file.exists()
-    mark = (configuration.keys / "log.checkpoint").read_bytes()
+    mark = Mark(configuration.keys / "log.checkpoint").look().mark
     assert mark
     assert House.restore(configuration, tmp_path / "old.db", accept_loss=True).problems == ()
     with House(configuration, clock=lambda: AT) as again:
@@ -212,10 +213,10 @@ def test_a_backup_from_before_an_erasure_is_restored_also_when_the_person_came_a
     ward.house.close()
     for leftover in configuration.store.glob(configuration.store_file.name + "*"):
         leftover.unlink()
-    mark = (configuration.keys / "log.checkpoint").read_bytes()
+    mark = Mark(configuration.keys / "log.checkpoint").look().mark
     with pytest.raises(StoreError, match="older"):
         House.restore(configuration, tmp_path / "old.db")
-    assert (configuration.keys / "log.checkpoint").read_bytes() == mark
+    assert Mark(configuration.keys / "log.checkpoint").look().mark == mark
     assert House.restore(configuration, tmp_path / "old.db", accept_loss=True).problems == ()
     with House(configuration, clock=lambda: AT) as again:
         assert again.store.patients(again.gate.house("t")) == ["p2"]
@@ -228,12 +229,12 @@ def test_a_restore_that_breaks_off_leaves_the_mark_and_no_file(two, tmp_path, mo
     configuration = ward.house.configuration
     ward.house.close()
     configuration.store_file.unlink()
-    mark = (configuration.keys / "log.checkpoint").read_bytes()
+    mark = Mark(configuration.keys / "log.checkpoint").look().mark
     monkeypatch.setattr(House, "verify", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         House.restore(configuration, tmp_path / "old.db", accept_loss=True)
     assert not list(configuration.store.glob(configuration.store_file.name + "*"))
-    assert (configuration.keys / "log.checkpoint").read_bytes() == mark
+    assert Mark(configuration.keys / "log.checkpoint").look().mark == mark
 
 
 def test_an_erasure_beside_an_open_reader_is_whole_and_the_rest_goes_when_the_house_is_tidied(two):

@@ -7,7 +7,7 @@ import pytest
 from salus.app.house import House
 from salus.app.session import Session
 from salus.errors import AccessError, InputError, IntegrityError, StoreError
-from salus.trust import glass, log, policy
+from salus.trust import glass, policy
 from salus.trust.identity import Actor, Identity
 from tests.conftest import AT
 from tests.trust.test_gate import deny, fill, leaves, look, rules
@@ -118,7 +118,7 @@ def test_searches_and_exports_are_refused():
     glass.refuse(None)
 
 
-def full(*_):
+def full(*_, **__):
     raise OSError(28, "No space left on device")
 
 
@@ -126,7 +126,7 @@ def test_where_the_log_cannot_be_written_only_a_broken_glass_opens_by_the_journa
     ward = emergency
     Session(ward.house, ward.patient).give_consent("p1", AT, actors=["dr-lee"], categories=["record"])
     with monkeypatch.context() as patch:
-        patch.setattr(log, "write_durably", full)
+        patch.setattr("salus.trust.mark.overwrite", full)
         with pytest.raises(StoreError):
             look(ward)
         assert broke(ward) is None
@@ -144,7 +144,7 @@ def test_what_was_merged_is_not_merged_again(emergency, monkeypatch):
     ward = emergency
     journal = ward.house.gate._journal
     with monkeypatch.context() as patch:
-        patch.setattr(log, "write_durably", full)
+        patch.setattr("salus.trust.mark.overwrite", full)
         broke(ward)
     with monkeypatch.context() as patch:
         patch.setattr(type(journal), "clear", lambda self, noted: None)  # as when the process is killed before it

@@ -9,7 +9,7 @@ from salus.app.config import at_folder
 from salus.app.house import House
 from salus.errors import IntegrityError, StoreError
 from salus.fhir import json
-from salus.trust import journal, journal_check, log
+from salus.trust import journal, journal_check
 from salus.trust.identity import Actor
 from salus.trust.journal import SLOT, Journal
 from salus.trust.vault import SYSTEM
@@ -23,7 +23,7 @@ def outage(ward, monkeypatch):
     stocked(ward)
     emergency(ward)
     with monkeypatch.context() as patch:
-        patch.setattr(log, "write_durably", full)
+        patch.setattr("salus.trust.mark.overwrite", full)
         broke(ward)
         for _ in range(4):
             look(ward, purpose="BTG")
@@ -85,7 +85,7 @@ def test_an_older_file_put_back_is_noticed(outage, monkeypatch, which):
     path = files(outage)[which]
     before = path.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(log, "write_durably", full)
+        patch.setattr("salus.trust.mark.overwrite", full)
         look(outage, purpose="BTG")
         look(outage, purpose="BTG")
     path.write_bytes(before)
@@ -95,14 +95,14 @@ def test_an_older_file_put_back_is_noticed(outage, monkeypatch, which):
 def test_older_files_put_back_together_are_noticed_once_something_was_merged(outage, monkeypatch):
     before = [path.read_bytes() for path in files(outage)]
     with monkeypatch.context() as patch:
-        patch.setattr(log, "write_durably", full)
+        patch.setattr("salus.trust.mark.overwrite", full)
         look(outage, purpose="BTG")
     assert outage.house.gate.merge_journal() == 6
     for path, data in zip(files(outage), before, strict=True):
         path.write_bytes(data)
     noticed(outage, journal_check.BEHIND)
     with monkeypatch.context() as patch:
-        patch.setattr(log, "write_durably", full)
+        patch.setattr("salus.trust.mark.overwrite", full)
         with pytest.raises(IntegrityError):
             broke(outage)
 
@@ -129,7 +129,7 @@ def test_entries_of_two_histories_do_not_fit_together(outage, monkeypatch):
         for path, data in zip(files(outage), old, strict=True):
             path.write_bytes(data)
         with monkeypatch.context() as patch:
-            patch.setattr(log, "write_durably", full)
+            patch.setattr("salus.trust.mark.overwrite", full)
             look(outage, purpose="BTG")
             look(outage, purpose="BTG")
         new.append(files(outage)[0].read_bytes())
@@ -142,7 +142,7 @@ def test_entries_of_two_histories_do_not_fit_together(outage, monkeypatch):
 def test_numbers_go_on_after_a_merge(outage, monkeypatch):
     assert outage.house.gate.merge_journal() == 5
     with monkeypatch.context() as patch:
-        patch.setattr(log, "write_durably", full)
+        patch.setattr("salus.trust.mark.overwrite", full)
         look(outage, purpose="BTG")
     assert [noted.number for noted in outage.house.gate._journal.waiting()] == [6]
     blank(outage, 0)
@@ -233,7 +233,7 @@ def test_killed_while_it_writes_it_loses_nothing_that_was_answered(outage, monke
     with killed(monkeypatch, writes):
         outage.house.gate._journal.write("p1", "access", {"reason": "access", "n": "last"})
     with monkeypatch.context() as patch:  # the outage goes on
-        patch.setattr(log, "write_durably", full)
+        patch.setattr("salus.trust.mark.overwrite", full)
         assert look(outage, purpose="BTG")
     with reopened(outage) as house:
         assert not house.verify().problems

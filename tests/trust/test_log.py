@@ -2,7 +2,6 @@
 
 import errno
 import os
-from pathlib import Path
 
 import pytest
 
@@ -12,6 +11,7 @@ from salus.record.store import Change, Store
 from salus.trust import log as module
 from salus.trust import vault
 from salus.trust.grants import Grant
+from salus.trust.mark import Mark
 from tests.conftest import person
 
 WHEN = "2026-06-01T12:00:00Z"
@@ -26,15 +26,19 @@ def size(house):
     return house.log.newest(house.store.connection).size
 
 
-def full(*_):
+def full(*_, **__):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def announced(house):
+    return Mark(house.vault.checkpoint_path).look().announced
 
 
 def test_a_full_disk_of_the_keys_keeps_nothing_and_a_retry_stores_once(ward, monkeypatch):
     write(ward.house, 1)
     before = size(ward.house)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "write_durably", full)
+        patch.setattr("salus.trust.mark.overwrite", full)
         with pytest.raises(StoreError, match="cannot be written"):
             write(ward.house, 2)
     assert size(ward.house) == before
@@ -47,27 +51,28 @@ def test_what_was_committed_is_answered_although_the_mark_cannot_take_its_place(
     write(ward.house, 1)
     mark = ward.house.log.remembered()
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", full)
-        patch.setattr(module, "write_durably", lambda path, data: path.write_bytes(data))
+        patch.setattr(Mark, "move", full)
         assert write(ward.house, 2).updated == 1
     assert ward.house.log.remembered() == mark
     with House(ward.house.configuration) as again:
         assert again.log.remembered().size == size(again) == mark.size + 1
 
 
-def test_a_mark_whose_transaction_was_never_committed_is_dropped(ward):
+def test_a_mark_whose_transaction_was_never_committed_counts_for_nothing(ward):
     write(ward.house, 1)
     house = ward.house
+    before = house.log.remembered()
     house.store.connection.execute("BEGIN IMMEDIATE")
     house.log.append(house.store.connection, "p1", "access", {"reason": "access"})
     house.log.seal(house.store.connection)
     house.store.connection.execute("ROLLBACK")  # as when the process is killed here
-    announced = house.log._announced(size(house) + 1)
-    assert announced.exists()
+    assert announced(house).size == size(house) + 1
     with House(house.configuration) as again:
+        assert again.log.remembered() == before
         assert again.log.remembered().size == size(again)
         assert write(again, 2).updated == 1
-        assert not announced.exists()
+        assert announced(again) is None
+        assert again.log.remembered().size == size(again) == before.size + 1
         assert not again.verify().problems
 
 
@@ -82,7 +87,7 @@ def test_a_failed_commit_takes_its_announcement_back(ward, monkeypatch):
 
     with pytest.raises(RuntimeError):
         failing()
-    assert not list(ward.house.vault.folder.glob("log.checkpoint.*"))
+    assert announced(ward.house) is None
 
 
 def test_a_missing_mark_stops_every_write_until_a_person_settles_it(ward, monkeypatch):
@@ -103,6 +108,21 @@ def test_a_missing_mark_stops_every_write_until_a_person_settles_it(ward, monkey
         assert write(house, 2).updated == 1
         settled = [e.content for e in house.log.entries(house.store.connection, topic="house") if "mark" in e.content]
         assert [(c["reason"], c["by"]) for c in settled] == [("mark-settled", "operator")]
+
+
+@pytest.mark.parametrize("damage", [b"", b"x" * 100, "flip"])
+def test_a_damaged_mark_stops_every_write_until_a_person_settles_it(ward, damage):
+    write(ward.house, 1)
+    place = ward.house.vault.checkpoint_path
+    good = place.read_bytes()
+    place.write_bytes(good.replace(b"salus", b"sAlus") if damage == "flip" else damage)
+    with pytest.raises(IntegrityError):
+        write(ward.house, 2)
+    assert ward.house.verify().problems
+    with House(ward.house.configuration, checked=False) as house:
+        house.settle("operator")
+        assert write(house, 2).updated == 1
+        assert not house.verify().problems
 
 
 def test_an_ordinary_command_does_not_hide_a_cut_log(ward):

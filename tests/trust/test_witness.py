@@ -224,7 +224,7 @@ def test_what_was_changed_in_its_memory_makes_it_refuse(witness, tmp_path):
 
 
 def test_nothing_is_signed_that_could_not_be_remembered(witness, monkeypatch):
-    def full(*_):
+    def full(*_, **__):
         raise StoreError("disk full")
 
     assert statuses(witness, request(0, 5)) == [200]

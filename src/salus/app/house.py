@@ -363,8 +363,7 @@ class House:
 
         The house is opened with ``checked=False`` for this, by an operator who knows how it came about.
         """
-        mark = self.log.remembered()
-        self.log.accept(self.store.connection)
+        mark = self.log.accept(self.store.connection)
         self.note(by, {"reason": "mark-settled", "mark": mark.size if mark else None})
         self.gate.settle_journal(by)
 

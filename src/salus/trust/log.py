@@ -4,9 +4,9 @@ A leaf is a 32-byte commitment SHA-256(salt || entry); salt and entry lie sealed
 shredding the key leaves every proof valid and nothing to guess from. Each transaction ends with one checkpoint (size
 and root, signed by the house), kept in the store and, as the *mark*, outside it.
 
-The mark is written before the commit, under the name of its size, and takes its place by being renamed after it: what
-was answered is what is stored, also when the disk of the keys is full. A mark that is missing, or ahead of the store,
-stops every write until a person settles it.
+The mark is announced, durably, before the commit and takes its place after it (:mod:`salus.trust.mark`): what was
+answered is what is stored, also when the folder of the keys cannot be written. A mark that is missing, or ahead of the
+store, stops every write until a person settles it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from salus.errors import IntegrityError, StoreError
@@ -25,6 +24,7 @@ from salus.fhir import json
 from salus.record.forgetting import ERASED
 from salus.trust import auditor, log_tiles
 from salus.trust.checkpoint import LEGACY_ORIGIN, Checkpoint, checkpoint_text, verifier
+from salus.trust.mark import Mark
 from salus.trust.merkle import Frontier, View, leaf_hash
 from salus.trust.vault import SYSTEM, Vault, fingerprint, write_durably
 
@@ -64,7 +64,7 @@ class Log:
         self._auditor = auditor.Auditor(vault.folder)
         self._key = vault.house.public_key()
         self._key_ids: dict[str, bytes] = {}
-        self._mark: tuple[bytes, Checkpoint] | None = None  # as it was read last, and what it says
+        self._mark = Mark(vault.checkpoint_path)
         self._view: tuple[sqlite3.Connection, View] | None = None
 
     @property
@@ -126,7 +126,7 @@ class Log:
         try:
             for patient, leaf in batch.consents.items():
                 self._vault.announce_consent(patient, leaf)
-            write_durably(self._announced(size), announced.to_bytes())
+            self._mark.announce(announced)
         except OSError as error:
             raise StoreError(
                 "the folder of the keys cannot be written", remedy="make room, or restore access"
@@ -138,48 +138,35 @@ class Log:
         self._auditor.rolled_back()
         if batch is None:
             return
-        self._announced(batch.frontier.size).unlink(missing_ok=True)
+        with suppress(OSError, IntegrityError):  # what was announced and is not in the store counts for nothing
+            self._mark.withdraw()
         for patient in batch.consents:
             self._vault.withdraw_consent(patient)
 
     def acknowledge(self) -> None:
-        """The transaction was committed: its announced mark takes its place, by renaming alone."""
+        """The transaction was committed: its announced mark takes its place."""
         batch, self._batch = self._batch, None
         if batch is None:
             return
-        with suppress(OSError):  # what was announced is durable: the next one who opens the store renames it
+        with suppress(OSError):  # what was announced is durable: the next one who writes moves the mark there
             self._promote(batch.frontier.size)
             for patient in batch.consents:
                 self._vault.confirm_consent(patient)
 
     # ---- the mark
 
-    def _announced(self, size: int) -> Path:
-        place = self._vault.checkpoint_path
-        return place.with_name(f"{place.name}.{size}")
-
     def _promote(self, size: int) -> None:
         with self._vault.locked():
-            mark = self.remembered()
-            if mark is None or mark.size < size:
-                self._announced(size).replace(self._vault.checkpoint_path)
-            else:  # somebody who committed after us was quicker
-                self._announced(size).unlink(missing_ok=True)
+            self._mark.move(size)
 
     def remembered(self) -> Checkpoint | None:
-        """The checkpoint that was kept outside the store, if any."""
-        try:
-            data = self._vault.checkpoint_path.read_bytes()
-        except FileNotFoundError:
-            return None
-        if self._mark is None or self._mark[0] != data:
-            self._mark = data, Checkpoint.from_bytes(data)
-        return self._mark[1]
+        """The checkpoint that was kept outside the store, if any. Raises IntegrityError where it cannot be read."""
+        return self._mark.look().mark
 
     def check_mark(self, connection: sqlite3.Connection) -> None:
         """Raise IntegrityError when the mark is missing, or the store is older than it or another one.
 
-        A mark that was announced for what the store holds, and not yet renamed when its writer died, takes its place.
+        What was announced for what the store holds, by a writer who died before the mark took its place, is the mark.
         """
         self.finish(connection)
         mark = self.remembered()
@@ -192,20 +179,13 @@ class Log:
             raise IntegrityError(ROLLED_BACK, remedy="salus verify tells more; salus restore puts a backup in place")
 
     def finish(self, connection: sqlite3.Connection) -> None:
-        """Complete or drop the marks of writers that died between announcing and renaming."""
-        place = self._vault.checkpoint_path
-        begin = f"{place.name}."
-        names = os.listdir(place.parent)  # noqa: PTH208  names are enough, and a writer asks each time
-        for name in sorted(name for name in names if name.startswith(begin)):
-            path, size = place.with_name(name), name.removeprefix(begin)
-            if not size.isdigit():
-                continue
-            row = connection.execute("SELECT root FROM log_checkpoint WHERE size = ?", (int(size),)).fetchone()
-            with suppress(FileNotFoundError):  # its writer lives, and was quicker
-                if row is not None and Checkpoint.from_bytes(path.read_bytes()).root == row[0]:
-                    self._promote(int(size))
-                elif row is not None:  # somebody else's transaction has that size: this one was never committed
-                    path.unlink()
+        """Move the mark to what was announced by a writer who died after the commit."""
+        announced = self._mark.look().announced
+        if announced is None:
+            return
+        row = connection.execute("SELECT root FROM log_checkpoint WHERE size = ?", (announced.size,)).fetchone()
+        if row is not None and row[0] == announced.root:
+            self._promote(announced.size)
 
     def newest_consent(self, connection: sqlite3.Connection, patient: str) -> int | None:
         """The entry that filed the patient's newest consent, as remembered outside the store."""
@@ -242,24 +222,31 @@ class Log:
         except (ValueError, IntegrityError):  # not a sealed digest: then it is no head either
             return None
 
-    def accept(self, connection: sqlite3.Connection) -> None:
-        """Take the store as it is: its newest checkpoint becomes the mark. Only on a person's word, who is logged."""
+    def accept(self, connection: sqlite3.Connection) -> Checkpoint | None:
+        """Take the store as it is: its newest checkpoint becomes the mark. Only on a person's word, who is logged.
+
+        Returns the mark of before; None where there was none, or none that can be read.
+        """
+        place = self._vault.checkpoint_path
+        try:
+            before = self.remembered()
+        except IntegrityError:
+            before = None
+            place.unlink()
         newest = self.newest(connection)
         with self._vault.locked():
-            place = self._vault.checkpoint_path
-            for path in place.parent.glob(f"{place.name}.*"):
-                path.unlink(missing_ok=True)
             cosigned = place.with_name("log.cosigned")
             if cosigned.exists():  # kept as evidence: its witnesses go on to refuse this log
                 cosigned.replace(cosigned.with_name("log.cosigned.before"))
             if newest is None:
                 place.unlink(missing_ok=True)
             else:
-                write_durably(place, newest.to_bytes())
+                self._mark.write(newest)
+        return before
 
     def set_mark(self, mark: Checkpoint) -> None:
         """Put back a mark that was replaced for a restore which then failed."""
-        write_durably(self._vault.checkpoint_path, mark.to_bytes())
+        self._mark.write(mark)
 
     # ---- reading
 

@@ -95,6 +95,6 @@ def post(front, path, body, name="dr-lee"):
     return front.http.post(path, content=json.dumps(body), headers=headers)
 
 
-def full(*_):
+def full(*_, **__):
     """What a full disk does."""
     raise OSError(28, "No space left on device")

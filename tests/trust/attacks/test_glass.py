@@ -8,7 +8,7 @@ from salus.app import erasure
 from salus.app.house import House
 from salus.app.session import Session
 from salus.errors import AccessError, InputError, IntegrityError, StoreError
-from salus.trust import glass, log
+from salus.trust import glass
 from salus.trust.journal import SLOT, Journal
 from tests.conftest import AT
 from tests.trust.attacks.scene import HOUR, WHY, broke, emergency, file, full, leaves, repelled, stocked
@@ -28,7 +28,7 @@ def ready(ward):
 def outage(ready, monkeypatch):
     """The same while the log cannot be written, with a glass that was broken meanwhile."""
     with monkeypatch.context() as patch:
-        patch.setattr(log, "write_durably", full)
+        patch.setattr("salus.trust.mark.overwrite", full)
         assert broke(ready) is None
     return ready
 
@@ -189,7 +189,7 @@ def test_the_patient_is_told_with_the_entry_that_opens_it(ready):
 
 def test_the_journal_lets_nobody_in_by_another_purpose(outage, monkeypatch):
     file(Session(outage.house, outage.patient))
-    monkeypatch.setattr(log, "write_durably", full)
+    monkeypatch.setattr("salus.trust.mark.overwrite", full)
     assert look(outage, purpose="BTG")
     with pytest.raises(StoreError):
         look(outage)
@@ -237,7 +237,7 @@ def test_an_old_slot_put_back_is_merged_once_and_opens_nothing_later(outage):
 
 
 def test_a_full_journal_opens_nothing(outage, monkeypatch):
-    monkeypatch.setattr(log, "write_durably", full)
+    monkeypatch.setattr("salus.trust.mark.overwrite", full)
     for _ in range(63):
         look(outage, purpose="BTG")
     with pytest.raises(StoreError, match="full"):
@@ -255,7 +255,7 @@ def test_a_blanked_slot_is_noticed(outage):
 
 
 def test_after_a_restart_in_the_outage_the_broken_glass_still_opens(outage, monkeypatch):
-    monkeypatch.setattr(log, "write_durably", full)
+    monkeypatch.setattr("salus.trust.mark.overwrite", full)
     with reopened(outage) as house:
         assert house.gate.open_chart(house.authenticate(outage.clinician), "p1", "BTG", AT)[1].basis == "vital-interest"
 
@@ -287,7 +287,7 @@ def test_an_entry_of_a_patient_who_was_erased_meanwhile_does_not_shut_the_house(
 
 def test_every_slot_that_an_emergency_wrote_is_in_the_log_after_it(outage, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(log, "write_durably", full)
+        patch.setattr("salus.trust.mark.overwrite", full)
         for _ in range(5):
             look(outage, purpose="BTG")
     with reopened(outage) as house:

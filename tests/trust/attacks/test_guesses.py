@@ -187,12 +187,11 @@ def test_the_grant_of_a_question_carries_the_number_of_its_own_entry(secret):
 
 def test_a_question_that_cannot_be_logged_is_not_answered(secret, monkeypatch):
     from salus.errors import StoreError
-    from salus.trust import log
     from tests.trust.attacks.scene import full
 
     house = secret.ward.house
     actor = house.authenticate(secret.ward.clinician)
-    monkeypatch.setattr(log, "write_durably", full)
+    monkeypatch.setattr("salus.trust.mark.overwrite", full)
     with pytest.raises(StoreError):
         house.gate.grants(actor, {"p1": "TREAT"})
 

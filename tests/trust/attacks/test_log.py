@@ -10,7 +10,6 @@ from salus.app.house import House
 from salus.app.session import Session
 from salus.errors import IntegrityError, SalusError, StoreError
 from salus.fhir import json
-from salus.trust import log as log_module
 from salus.trust import log_tiles, proof
 from salus.trust.checkpoint import Checkpoint, verifier
 from salus.trust.merkle import Tree, leaf_hash
@@ -81,7 +80,7 @@ def test_a_full_disk_answers_nothing_and_keeps_nothing(ward, monkeypatch, disk):
     size, kept = leaves(ward.house), mark(ward).read_bytes()
     with monkeypatch.context() as patch:
         if disk == "keys":
-            patch.setattr(log_module, "write_durably", full)
+            patch.setattr("salus.trust.mark.overwrite", full)
         else:
             pages = ward.house.store.connection.execute("PRAGMA page_count").fetchone()[0]
             ward.house.store.connection.execute(f"PRAGMA max_page_count={pages}")
@@ -112,8 +111,7 @@ def test_without_its_mark_nothing_is_written_or_opened(ward):
 
 def test_a_mark_of_another_house_or_a_changed_one_stops_everything(ward, tmp_path):
     file(stocked(ward))
-    good = mark(ward).read_bytes()
-    held = Checkpoint.from_bytes(good)
+    good, held = mark(ward).read_bytes(), ward.house.log.remembered()
     for forged in (
         good.replace(f"\n{held.size}\n".encode(), f"\n{held.size + 1}\n".encode()),
         good.replace(f"\n{held.size}\n".encode(), b"\n999\n"),

@@ -11,7 +11,6 @@ from salus.app.session import Session
 from salus.errors import AccessError, InputError, SalusError, StoreError
 from salus.fhir.views import CATEGORIES
 from salus.record.store import Change
-from salus.trust import log
 from salus.trust.identity import Actor, Identity
 from tests.conftest import AT, creatinine, person
 from tests.trust.attacks.scene import broke, emergency, full, put, repelled, stocked
@@ -72,7 +71,7 @@ def test_nor_does_the_emergency_journal(ward, monkeypatch):
     stocked(ward)
     emergency(ward)
     with monkeypatch.context() as patch:
-        patch.setattr(log, "write_durably", full)
+        patch.setattr("salus.trust.mark.overwrite", full)
         broke(ward)
     erasure.ask(Session(ward.house, ward.patient), "p1")
     erasure.carry_out(Session(ward.house, ward.operator), "p1")

@@ -1,0 +1,176 @@
+"""The file of a log's mark: two slots and a size, overwritten in place, and never without a mark that can be read."""
+
+import hashlib
+import os
+from dataclasses import replace
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from salus.errors import IntegrityError
+from salus.trust import mark as module
+from salus.trust.checkpoint import Checkpoint, verifier
+from salus.trust.mark import DIGITS, SIZE, SLOT, Held, Mark
+from tests.trust.attacks.scene import full
+
+KEY = Ed25519PrivateKey.generate()
+ORIGIN = "salus.log/0123456789abcdef"
+
+
+def checkpoint(size, salt=b""):
+    """A signed checkpoint of a log that nobody keeps."""
+    stated = Checkpoint(size, hashlib.sha256(b"%d" % size + salt).digest(), b"", ORIGIN)
+    key_id = verifier(ORIGIN, KEY.public_key()).key_id
+    return replace(stated, signature=KEY.sign(stated.text()), key_id=key_id)
+
+
+@pytest.fixture
+def mark(tmp_path):
+    return Mark(tmp_path / "keys" / "log.checkpoint")
+
+
+def moved(mark, *sizes):
+    """The mark after these checkpoints, one after the other."""
+    for size in sizes:
+        mark.announce(checkpoint(size))
+        mark.move(size)
+    return mark
+
+
+def test_what_is_announced_is_the_mark_only_once_it_was_moved_there(mark):
+    assert mark.look() == Held()
+    mark.announce(checkpoint(1))
+    assert (mark.look().mark, mark.look().announced) == (None, checkpoint(1))
+    mark.move(1)
+    assert (mark.look().mark, mark.look().announced) == (checkpoint(1), None)
+    mark.announce(checkpoint(5))
+    assert (mark.look().mark, mark.look().announced) == (checkpoint(1), checkpoint(5))
+    assert Mark(mark.path).look() == mark.look()
+    moved(mark, 5, 6, 7)
+    assert Mark(mark.path).look().mark == checkpoint(7)
+    assert mark.path.stat().st_size == SIZE == 2 * SLOT + DIGITS
+    assert mark.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_mark_goes_to_what_is_announced_alone(mark):
+    moved(mark, 3, 8)
+    for size in (3, 8, 9, 0):
+        mark.move(size)
+        assert mark.look().mark == checkpoint(8)
+    mark.announce(checkpoint(9))
+    mark.move(8)
+    assert (mark.look().mark, mark.look().announced) == (checkpoint(8), checkpoint(9))
+
+
+def test_what_was_not_committed_is_withdrawn_and_another_announced_in_its_place(mark):
+    mark.withdraw()
+    assert not mark.path.exists()
+    moved(mark, 3)
+    mark.announce(checkpoint(4, b"first"))
+    mark.withdraw()
+    assert mark.look() == Held(checkpoint(3), None, mark.look().free)
+    mark.announce(checkpoint(4, b"first"))
+    mark.announce(checkpoint(4, b"second"))
+    mark.move(4)
+    assert mark.look().mark == checkpoint(4, b"second")
+
+
+def test_announcing_makes_durable_what_it_wrote_in_place(mark, monkeypatch):
+    moved(mark, 1)
+    told, sync = [], os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (told.append(os.pread(fd, SIZE, 0)), sync(fd)))
+    file = mark.path.stat().st_ino
+    mark.announce(checkpoint(2))
+    assert len(told) == 1
+    assert checkpoint(2).to_bytes() in told[0]
+    mark.move(2)
+    assert len(told) == 1
+    assert mark.path.stat().st_ino == file
+
+
+def test_a_file_that_cannot_be_written_keeps_its_mark(mark, monkeypatch):
+    moved(mark, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "overwrite", full)
+        with pytest.raises(OSError, match="No space"):
+            mark.announce(checkpoint(2))
+    assert mark.look().mark == checkpoint(1)
+
+
+def test_a_bare_checkpoint_of_an_earlier_release_is_a_mark(mark):
+    mark.path.parent.mkdir()
+    mark.path.write_bytes(checkpoint(4).to_bytes())
+    assert mark.look() == Held(checkpoint(4))
+    mark.withdraw()
+    assert mark.look() == Held(checkpoint(4))
+    mark.announce(checkpoint(5))
+    assert (mark.look().mark, mark.look().announced) == (checkpoint(4), checkpoint(5))
+    mark.move(5)
+    assert mark.look().mark == checkpoint(5)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=6), st.integers(0, SLOT), st.binary(max_size=SLOT))
+def test_whatever_a_crash_cuts_off_the_mark_stands(tmp_path_factory, done, at, rest):
+    """The slot that was being written holds its first bytes and then anything; the mark is the last one moved to."""
+    mark = Mark(tmp_path_factory.mktemp("keys") / "log.checkpoint")
+    last = None
+    for n, committed in enumerate(done, 1):
+        mark.announce(checkpoint(n))
+        if committed:
+            mark.move(n)
+            last = n
+    held = mark.look()
+    assert held.mark == (checkpoint(last) if last else None)
+    torn = module._slot(checkpoint(len(done) + 1))[:at] + rest
+    module.overwrite(mark.path, held.free * SLOT, torn[:SLOT])
+    found = Mark(mark.path).look()
+    assert found.mark == held.mark
+    assert found.announced in (None, held.announced, checkpoint(len(done) + 1))
+
+
+@given(st.integers(0, SIZE - 1), st.integers(0, 7), st.booleans())
+def test_a_flipped_bit_never_makes_another_mark(tmp_path_factory, at, bit, pending):
+    """It is noticed here, or makes the mark what was announced, which the store does not hold, or changes nothing."""
+    mark = moved(Mark(tmp_path_factory.mktemp("keys") / "log.checkpoint"), 11, 12)
+    if pending:
+        mark.announce(checkpoint(13))
+    data = bytearray(mark.path.read_bytes())
+    data[at] ^= 1 << bit
+    mark.path.write_bytes(bytes(data))
+    try:
+        found = Mark(mark.path).look()
+    except IntegrityError:
+        return
+    assert {found.mark, found.announced} <= {None, checkpoint(11), checkpoint(12), checkpoint(13)}
+    newest = max((c.size for c in (found.mark, found.announced) if c), default=0)
+    assert newest >= 12
+    assert checkpoint(12) in (found.mark, found.announced) or (pending and found.mark == checkpoint(13))
+
+
+def test_a_mark_whose_slot_is_damaged_is_an_alarm(mark):
+    moved(mark, 11, 12)
+    held = mark.look()
+    module.overwrite(mark.path, (1 - held.free) * SLOT + 80, b"#")
+    with pytest.raises(IntegrityError, match="damaged"):
+        Mark(mark.path).look()
+    for number in (b"x" * DIGITS, b"%0*d" % (DIGITS, 99), b"-" + b"%0*d" % (DIGITS - 1, 12)):
+        module.overwrite(mark.path, 2 * SLOT, number)
+        with pytest.raises(IntegrityError):
+            Mark(mark.path).look()
+
+
+def test_who_looks_while_another_writes_looks_again(mark, monkeypatch):
+    moved(mark, 11, 12)
+    good = mark.path.read_bytes()
+    mark.path.write_bytes(good[:-2] + b"77")
+    monkeypatch.setattr(module.time, "sleep", lambda _: mark.path.write_bytes(good))
+    assert Mark(mark.path).look().mark == checkpoint(12)
+
+
+def test_a_checkpoint_too_long_for_a_slot_is_refused_and_the_mark_stands(mark):
+    moved(mark, 1)
+    with pytest.raises(ValueError, match="too long"):
+        mark.announce(replace(checkpoint(2), origin="x" * SLOT))
+    assert mark.look().mark == checkpoint(1)
