@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from salus.app.session import Session
+from salus.record.store import Store
 from tests.conftest import bundle, creatinine
 
 
@@ -54,6 +55,29 @@ def test_another_purpose_needs_another_consent(front):
     assert front.get("/fhir/Patient/p1").status_code == 200
     assert front.get("/fhir/Patient/p1", **{"X-Purpose-Of-Use": "HRESCH"}).status_code == 404
     assert front.get("/fhir/Patient/p1", **{"X-Purpose-Of-Use": "no such"}).status_code == 400
+
+
+def test_of_a_list_only_what_is_shown_is_opened(front, monkeypatch):
+    """Whether findings are the reader's own or the stored ones; later pages go on where the first one ended."""
+    front.consent()
+    whole = refs(front.get("/fhir/Observation?patient=p1"))
+    every = refs(front.get("/fhir/Observation?patient=p1&_count=1000", "pat"))
+    opened = []
+    open_row = Store.open_row
+    monkeypatch.setattr(Store, "open_row", lambda *row: (opened.append(row[3]), open_row(*row))[1])
+    for name, expected in (("dr-lee", whole), ("pat", every)):
+        opened.clear()
+        first = front.get("/fhir/Observation?patient=p1&_count=3&_total=accurate", name)
+        assert [f"Observation/{name}" for name in opened] == refs(first) == expected[:3]
+        assert first.json()["total"] == len(expected)
+        second = front.get(first.json()["link"][1]["url"], name)
+        assert refs(second) == expected[3:6]
+        assert refs(front.get(f"/fhir/Observation?patient=p1&_id={expected[-1].partition('/')[2]}", name)) == [
+            expected[-1]
+        ]
+        opened.clear()
+        counted = front.get("/fhir/Observation?patient=p1&_summary=count", name).json()
+        assert (counted["total"], opened) == (len(expected), [])
 
 
 SEARCHES = {

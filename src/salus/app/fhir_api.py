@@ -85,17 +85,41 @@ class Records:
     def search(self, query: Query) -> Page:
         """The first page of a search; of patients who release nothing, nothing is found."""
         glass.refuse(self._purpose)
-        hits: list[tuple[Hit, Stored]] = []
         grants = self._grants(self._candidates(query))
-        for grant in grants:
-            patient = grant.patient
-            hits += [(_hit(patient, s), s) for s in self._matching(grant, query)]
-            if len(hits) > MAX_HITS:
-                raise InputError(f"more than {MAX_HITS} results", remedy="narrow the search by patient, code or date")
-        if query.sort:
-            hits = _sorted(hits, query.kind, *query.sort)
-        page = self._first_page(_distinct(hits), query.count, total=query.total)
+        if len(grants) == 1 and not query.clauses and not query.sort:
+            page = self._listed_page(grants[0], query)
+        else:
+            page = self._opened_page(grants, query)
         return replace(page, withheld=_withheld(query, grants))
+
+    def _listed_page(self, grant: Grant, query: Query) -> Page:
+        """The first page of a search that asks for all of a type in one record: only what it shows is opened."""
+        if query.kind in FINDINGS_IN:
+            self._desk.bring_up_to_date(self._session, grant.patient)
+        store, ids = self._house.store, sorted(query.ids or ())
+        own = self._own_among(grant, (query.kind,), ids)
+        listed = store.listed(grant, query.kind, ids)
+        hits = [Hit(grant.patient, ref, n) for ref, n in listed if own is None or not _is_own(ref)]
+        hits += [_hit(grant.patient, s) for s in own or ()]
+        _check_number(hits)
+        opened = {s.source.ref: s for s in own or ()}
+        shown = [hit.ref for hit in hits[: query.count]]
+        if names := [ref.partition("/")[2] for ref in shown if ref not in opened]:
+            opened |= {s.source.ref: s for s in store.read(grant, (query.kind,), names)}
+        return self._first_page(hits, [opened[ref] for ref in shown if ref in opened], query.count, total=query.total)
+
+    def _opened_page(self, grants: Sequence[Grant], query: Query) -> Page:
+        """The first page of a search whose every match is looked into."""
+        found: list[tuple[Hit, Stored]] = []
+        for grant in grants:
+            found += [(_hit(grant.patient, s), s) for s in self._matching(grant, query)]
+            _check_number(found)
+        if query.sort:
+            found = _sorted(found, query.kind, *query.sort)
+        found = _distinct(found)
+        return self._first_page(
+            [hit for hit, _ in found], [s for _, s in found[: query.count]], query.count, total=query.total
+        )
 
     def everything(self, patient: str, kinds: frozenset[str] | None, count: int) -> Page:
         """All that is released of one patient, the Patient resource first. Raises AccessError."""
@@ -104,7 +128,7 @@ class Records:
         self._desk.bring_up_to_date(self._session, patient)
         stored = self._released(grant, sorted(kinds) if kinds is not None else ())
         stored.sort(key=lambda s: not s.source.ref.startswith("Patient/"))
-        page = self._first_page([(_hit(patient, s), s) for s in stored], count, total=False)
+        page = self._first_page([_hit(patient, s) for s in stored], stored[:count], count, total=False)
         return replace(page, withheld=tuple(sorted(grant.flagged)))
 
     def page(self, name: str) -> Page:
@@ -159,14 +183,21 @@ class Records:
     def _released(self, grant: Grant, kinds: Sequence[str], ids: Sequence[str] = ()) -> list[Stored]:
         """What the store holds for a grant; of findings, those that follow from what is released to it."""
         stored = self._house.store.read(grant, kinds, ids)
+        own = self._own_among(grant, kinds, ids)
+        return stored if own is None else [*(s for s in stored if not _is_own(s.source.ref)), *own]
+
+    def _own_among(self, grant: Grant, kinds: Sequence[str], ids: Sequence[str]) -> list[Stored] | None:
+        """The findings among what is asked for, for a reader to whom the stored ones are not released as they are.
+
+        None where none is asked for, or the stored ones are his, too.
+        """
         if (kinds and not FINDINGS_IN & set(kinds)) or not _may_be_findings(ids):
-            return stored
+            return None
         own = self._own_findings(grant)
         if own is None:
-            return stored
-        stored = [s for s in stored if not s.source.ref.partition("/")[2].startswith(OWN_ID)]
-        wanted = [s for s in own if not kinds or s.source.ref.partition("/")[0] in kinds]
-        return stored + [s for s in wanted if not ids or s.source.ref.partition("/")[2] in ids]
+            return None
+        asked = [s for s in own if not kinds or s.source.ref.partition("/")[0] in kinds]
+        return [s for s in asked if not ids or s.source.ref.partition("/")[2] in ids]
 
     def _own_findings(self, grant: Grant) -> tuple[Stored, ...] | None:
         """Findings as FHIR for a reader to whom not all is released; None where the stored ones are his, too."""
@@ -208,11 +239,12 @@ class Records:
             raise InputError("the search names no patient, or too many", remedy="name one: patient=ID")
         return found
 
-    def _first_page(self, hits: Sequence[tuple[Hit, Stored]], count: int, *, total: bool) -> Page:
+    def _first_page(self, hits: Sequence[Hit], entries: Sequence[Stored], count: int, *, total: bool) -> Page:
         expires = self._house.clock() + LIFE
-        listed = tuple(hit for hit, _ in hits)
-        result = Result(self._session.actor.id, self._purpose, listed, min(count, len(hits)), count, total, expires)
-        return self._page(result, [s for _, s in hits[:count]])
+        start = min(count, len(hits))
+        return self._page(
+            Result(self._session.actor.id, self._purpose, tuple(hits), start, count, total, expires), entries
+        )
 
     def _page(self, result: Result, entries: Iterable[Stored]) -> Page:
         more = result.count > 0 and result.start < len(result.hits)
@@ -237,6 +269,11 @@ class Records:
                 now = next((s for s in store.versions(grant, hit.ref) if s.source.version == hit.version), None)
             if now is not None:
                 yield hit, now
+
+
+def _is_own(ref: str) -> bool:
+    """True for the ids that salus gives to its findings."""
+    return ref.partition("/")[2].startswith(OWN_ID)
 
 
 def _may_be_findings(ids: Sequence[str]) -> bool:
@@ -264,6 +301,11 @@ def _withheld(query: Query, grants: Sequence[Grant]) -> tuple[str, ...]:
     if query.kind == "Patient" or query.patients is None or len(query.patients) != 1 or query.count == 0:
         return ()
     return tuple(sorted(kind for grant in grants for kind in grant.flagged))
+
+
+def _check_number(found: Sequence[object]) -> None:
+    if len(found) > MAX_HITS:
+        raise InputError(f"more than {MAX_HITS} results", remedy="narrow the search by patient, code or date")
 
 
 def _hit(patient: str, stored: Stored) -> Hit:

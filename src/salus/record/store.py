@@ -326,6 +326,28 @@ class Store:
         self, scope: Scope, kind: str, clauses: Sequence[Clause] = (), ids: Sequence[str] = ()
     ) -> Iterator[Stored]:
         """The patient's current resources of one type in scope that match every clause. The opened body decides."""
+        for row in self._rows(scope, kind, clauses, ids):
+            found = self.open_row(scope.patient, *row)
+            if _covers(scope, found.categories) and all(c.matches(found.body) for c in clauses):
+                yield found
+
+    def listed(self, scope: Scope, kind: str, ids: Sequence[str] = ()) -> Iterator[tuple[str, int]]:
+        """Reference and version of the patient's current resources of one type in scope.
+
+        A body is opened only where its kinds are not known yet: what is shown of the list is to be read.
+        """
+        for row in self._rows(scope, kind, (), ids):
+            name, version, mac, mask = row[1], row[2], row[5], row[7]
+            own = self._kinds.get(mac)
+            if own is None:
+                own = self.open_row(scope.patient, *row).categories
+            if _covers(scope, _joined(own, mask)):
+                yield f"{kind}/{name}", version
+
+    def _rows(
+        self, scope: Scope, kind: str, clauses: Sequence[Clause], ids: Sequence[str]
+    ) -> Iterator[tuple[Any, ...]]:
+        """The rows that a search has to look at."""
         patient = _one(scope)
         clause, values = planner.narrow(kind, clauses, ids, self._sealer.blind)
         rows = self._connection.execute(
@@ -333,12 +355,7 @@ class Store:
             f"WHERE r.pid = ? AND r.type = ? AND r.deleted = 0 AND r.kinds & ? = 0{clause} ORDER BY r.rid",
             (self._pid(patient), kind, _withheld(scope), *values),
         )
-        for row in rows.fetchall():
-            if f"{row[0]}/{row[1]}" in scope.hidden:
-                continue
-            found = self.open_row(patient, *row)
-            if _covers(scope, found.categories) and all(c.matches(found.body) for c in clauses):
-                yield found
+        return (row for row in rows.fetchall() if f"{row[0]}/{row[1]}" not in scope.hidden)
 
     def holders(self, scope: Scope, kind: str, name: str, limit: int) -> list[str]:
         """The patients, at most ``limit``, whose records hold or held a resource of this type and id."""
@@ -393,7 +410,7 @@ class Store:
         if self._sealer.mac(patient, digest.digest()) != mac:
             raise IntegrityError("a stored body is not the one that was logged", where=f"{kind} version {version}")
         body = json.loads(data) if data else {}
-        found = self._kinds_of(mac, body) | (kinds.names(mask) if mask > 0 else frozenset())
+        found = _joined(self._kinds_of(mac, body), mask)
         source = Source(ref, version, digest.hexdigest(), joined(found))
         return Stored(source, updated, bool(deleted), data, body, found, mac)
 
@@ -482,6 +499,11 @@ def _one(scope: Scope) -> str:
 def _withheld(scope: Scope) -> int:
     """The bits of what the scope does not hold; of an empty scope, a bit that every row is compared with in vain."""
     return kinds.ALL & ~kinds.bits(scope.categories)
+
+
+def _joined(own: frozenset[str], mask: int) -> frozenset[str]:
+    """The kinds of a body and those kept beside it; where none were kept, its own decide."""
+    return own | kinds.names(mask) if mask > 0 else own
 
 
 def _covers(scope: Scope, categories: frozenset[str]) -> bool:
