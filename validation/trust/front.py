@@ -97,7 +97,8 @@ class Server:
         settings = {f"SALUS_{name.upper()}": str(getattr(self.configuration, name)) for name in ("store", "keys")}
         command = "import sys; from salus.cli.main import main; main()"
         arguments = ["serve", "--port", str(self.port), "--threads", str(self.threads)]
-        process = subprocess.Popen([sys.executable, "-c", command, *arguments], env={**os.environ, **settings})
+        told = {"env": {**os.environ, **settings}, "stdout": sys.stderr}  # our own output is the figures
+        process = subprocess.Popen([sys.executable, "-c", command, *arguments], **told)
         try:
             for _ in range(200):
                 with socket.socket() as probe:
