@@ -32,8 +32,6 @@ from validation._report import report
 from validation.trust._attacks import KINDS
 
 TIMES = 2.0
-FLOOR = 0.025
-"""Seconds: a p95 below this is not held against the quiet one."""
 MEMORY = 400
 """MB of resident memory: the sum of what each process of the server held at most."""
 SECONDS = 8.0
@@ -273,7 +271,7 @@ def main() -> int:
     figures["quiet"] = {n: _told(r) for n, r in quiet.items()}
     for kind, readers in attacked.items():
         for name, reader in readers.items():
-            allowed = max(TIMES * p95(quiet[name].took), FLOOR)
+            allowed = TIMES * p95(quiet[name].took)
             if reader.failed or p95(reader.took) > allowed:
                 why = f"p95 {p95(reader.took) * 1e3:.0f} ms of {allowed * 1e3:.0f}, failed: {reader.failed[:5]}"
                 failures.append({"id": f"{kind}, {name}", "why": why})
