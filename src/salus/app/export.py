@@ -26,8 +26,8 @@ from salus.errors import AccessError, InputError, IntegrityError
 from salus.fhir import json
 from salus.fhir.blobs import BLOB_SCHEME
 from salus.fhir.views import dicts
+from salus.record.reading import Stored
 from salus.record.sealing import chunk_context
-from salus.record.store import Stored
 from salus.trust import proof, quarantine
 from salus.trust.consent_signatures import signature_id
 from salus.trust.grants import Grant

@@ -21,7 +21,7 @@ from salus.errors import AccessError, InputError
 from salus.fhir.views import OWN_ID
 from salus.findings import fhir as findings_fhir
 from salus.record import search
-from salus.record.store import Stored
+from salus.record.reading import Stored
 from salus.trust import glass
 from salus.trust.grants import Grant, not_released
 

@@ -18,7 +18,7 @@ from salus.fhir.categories import categories_of, joined
 from salus.fhir.views import Body, Source
 from salus.findings import fhir as findings_fhir
 from salus.findings.model import Finding
-from salus.record.store import Stored
+from salus.record.reading import Stored
 from salus.trust.grants import Grant
 
 MOST = 4 << 20

@@ -24,7 +24,8 @@ from salus.findings.method import Context, Method
 from salus.findings.model import Finding
 from salus.findings.runner import Failure, Outcome, run
 from salus.record.chart import Chart
-from salus.record.store import Change, Stored
+from salus.record.reading import Stored
+from salus.record.store import Change
 from salus.trust import audit, proof
 from salus.trust.grants import Grant
 from salus.trust.identity import Actor, Identity

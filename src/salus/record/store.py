@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,18 +16,14 @@ from typing import Any
 
 from salus.errors import AccessError, InputError, IntegrityError, StoreError
 from salus.fhir import json
-from salus.fhir.categories import categories_of, joined
-from salus.fhir.views import PERSON, Body, Source
-from salus.record import index, kinds, planner, schema
-from salus.record.forgetting import ERASED
+from salus.fhir.views import Body
+from salus.record import index, kinds, schema
 from salus.record.protocols import Content, Journal, Scope, Sealer
-from salus.record.sealing import chunk_context, context, pack, unpack
-from salus.record.search import Clause
+from salus.record.reading import Reading, one
+from salus.record.sealing import chunk_context, context, pack
 from salus.record.turn import Turn
 
 CHUNK = 1 << 20
-KINDS_KEPT = 1 << 16
-"""Bodies of which an open store remembers the kinds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +47,6 @@ class Written:
     leaf: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """One version of one resource as it lies in the store; ``body`` is ``data`` parsed, numbers with their digits."""
-
-    source: Source
-    updated: str
-    deleted: bool
-    data: bytes
-    body: Any
-    categories: frozenset[str]
-    mac: bytes
-
-
 @dataclass(slots=True)
 class _Tally:
     counts: dict[str, int] = field(
@@ -74,19 +57,17 @@ class _Tally:
     """Rows whose kinds depend on others, or others' on them."""
 
 
-class Store:
+class Store(Reading):
     """An open store. Not to be shared between threads; open one a worker by path.
 
     ``sealer`` and ``journal`` come from ``trust``. Every public call takes the scope that the gate gave.
     """
 
     def __init__(self, path: Path, sealer: Sealer, journal: Journal, *, create: bool = False) -> None:
+        super().__init__(schema.connect(path, create=create), sealer)
         self.path = path
-        self._sealer = sealer
         self._journal = journal
         self._turn = Turn(path)
-        self._connection = schema.connect(path, create=create)
-        self._kinds: dict[bytes, frozenset[str]] = {}
         if not kinds.told(self._connection):
             self._tell_kinds()
 
@@ -158,11 +139,11 @@ class Store:
         the same is not written again. ``check`` is called inside the transaction, when nobody else can write any more;
         what it raises leaves everything as it was.
         """
-        patient = _one(scope)
+        patient = one(scope)
         with self.transaction(scope) as connection:
             check()
             self._prepare(patient)
-            pid = self._pid(patient, create=True)
+            pid = self._numbered(patient)
             tally = _Tally()
             for change in changes:
                 self._apply(connection, patient, pid, change, at, tally)
@@ -244,12 +225,14 @@ class Store:
 
     def address(self, scope: Scope, sha256: bytes) -> str:
         """Where bytes of this SHA-256 lie in the patient's blob store (keyed: it says nothing without the key)."""
-        patient = _one(scope)
+        patient = one(scope)
         self._prepare(patient)
         return self._address(patient, sha256)
 
-    def _address(self, patient: str, sha256: bytes) -> str:
-        return self._sealer.mac(patient, b"blob" + sha256).hex()
+    def _numbered(self, patient: str) -> int:
+        if self._known(patient):
+            return self._pid(patient)
+        return int(self._connection.execute("INSERT INTO patient (id) VALUES (?)", (patient,)).lastrowid or 0)
 
     def _prepare(self, patient: str) -> None:
         """Make the key of a patient who is new. A known one whose key is gone must not get another."""
@@ -272,209 +255,7 @@ class Store:
             raise StoreError("a file changed while it was being read", remedy="take it in again")
         return True
 
-    # ---- reading
-
-    def _pid(self, patient: str, *, create: bool = False) -> int:
-        row = self._connection.execute("SELECT pid FROM patient WHERE id = ?", (patient,)).fetchone()
-        if row:
-            return int(row[0])
-        if not create:
-            raise AccessError("no such patient, or not released to you")
-        return int(self._connection.execute("INSERT INTO patient (id) VALUES (?)", (patient,)).lastrowid or 0)
-
-    def exists(self, scope: Scope) -> bool:
-        """True when the store holds the scope's patient."""
-        return self._known(_one(scope))
-
-    def _known(self, patient: str) -> bool:
-        return bool(self._connection.execute("SELECT 1 FROM patient WHERE id = ?", (patient,)).fetchone())
-
-    def number_of(self, scope: Scope) -> int:
-        """The number that stands for the scope's patient in the log. Raises AccessError where there is none."""
-        return self._pid(_one(scope))
-
-    def patient_of(self, scope: Scope, pid: int) -> str:
-        """The patient of a number, for a scope over the whole store. Raises AccessError where there is none."""
-        row = self._connection.execute("SELECT id FROM patient WHERE pid = ?", (pid,)).fetchone()
-        if scope.patient != "*" or row is None or row[0].startswith(ERASED):
-            raise AccessError("no such patient, or not released to you")
-        return str(row[0])
-
-    def patients(self, scope: Scope) -> list[str]:
-        """The ids of all patients, for a scope over the whole store."""
-        if scope.patient != "*":
-            raise AccessError("not allowed")
-        rows = self._connection.execute("SELECT id FROM patient WHERE id NOT LIKE ? ORDER BY pid", (f"{ERASED}%",))
-        return [row[0] for row in rows]
-
-    def read(self, scope: Scope, types: Sequence[str] = (), ids: Sequence[str] = ()) -> list[Stored]:
-        """The patient's current resources that the scope covers, optionally only of some types or ids."""
-        patient = _one(scope)
-        marks = f" AND type IN ({', '.join('?' * len(types))})" if types else ""
-        marks += f" AND id IN ({', '.join('?' * len(ids))})" if ids else ""
-        rows = self._connection.execute(
-            "SELECT type, id, version, updated, deleted, mac, body, kinds FROM resource "
-            f"WHERE pid = (SELECT pid FROM patient WHERE id = ?) AND deleted = 0 AND kinds & ? = 0{marks} ORDER BY rid",
-            (patient, _withheld(scope), *types, *ids),
-        ).fetchall()
-        if not rows:
-            self._pid(patient)
-        found = (self.open_row(patient, *row) for row in rows if f"{row[0]}/{row[1]}" not in scope.hidden)
-        return [s for s in found if _covers(scope, s.categories)]
-
-    def search(
-        self, scope: Scope, kind: str, clauses: Sequence[Clause] = (), ids: Sequence[str] = ()
-    ) -> Iterator[Stored]:
-        """The patient's current resources of one type in scope that match every clause. The opened body decides."""
-        for row in self._rows(scope, kind, clauses, ids):
-            found = self.open_row(scope.patient, *row)
-            if _covers(scope, found.categories) and all(c.matches(found.body) for c in clauses):
-                yield found
-
-    def listed(self, scope: Scope, kind: str, ids: Sequence[str] = ()) -> Iterator[tuple[str, int]]:
-        """Reference and version of the patient's current resources of one type in scope.
-
-        A body is opened only where its kinds are not known yet: what is shown of the list is to be read.
-        """
-        for row in self._rows(scope, kind, (), ids):
-            name, version, mac, mask = row[1], row[2], row[5], row[7]
-            own = self._kinds.get(mac)
-            if own is None:
-                own = self.open_row(scope.patient, *row).categories
-            if _covers(scope, _joined(own, mask)):
-                yield f"{kind}/{name}", version
-
-    def _rows(
-        self, scope: Scope, kind: str, clauses: Sequence[Clause], ids: Sequence[str]
-    ) -> Iterator[tuple[Any, ...]]:
-        """The rows that a search has to look at."""
-        patient = _one(scope)
-        clause, values = planner.narrow(kind, clauses, ids, self._sealer.blind)
-        rows = self._connection.execute(
-            "SELECT r.type, r.id, r.version, r.updated, r.deleted, r.mac, r.body, r.kinds FROM resource r "
-            f"WHERE r.pid = ? AND r.type = ? AND r.deleted = 0 AND r.kinds & ? = 0{clause} ORDER BY r.rid",
-            (self._pid(patient), kind, _withheld(scope), *values),
-        )
-        return (row for row in rows.fetchall() if f"{row[0]}/{row[1]}" not in scope.hidden)
-
-    def holders(self, scope: Scope, kind: str, name: str, limit: int) -> list[str]:
-        """The patients, at most ``limit``, whose records hold or held a resource of this type and id."""
-        if scope.patient != "*":
-            raise AccessError("not allowed")
-        rows = self._connection.execute(
-            "SELECT p.id FROM resource r JOIN patient p ON p.pid = r.pid WHERE r.type = ? AND r.id = ? "
-            "ORDER BY p.pid LIMIT ?",
-            (kind, name, limit),
-        )
-        return [row[0] for row in rows]
-
-    def versions(self, scope: Scope, ref: str) -> list[Stored]:
-        """Every version of one resource, oldest first."""
-        patient = _one(scope)
-        kind, _, name = ref.partition("/")
-        row = self._connection.execute(
-            "SELECT rid, version, updated, deleted, mac, body, kinds FROM resource "
-            "WHERE pid = ? AND type = ? AND id = ? AND kinds & ? = 0",
-            (self._pid(patient), kind, name, _withheld(scope)),
-        ).fetchone()
-        if not row or ref in scope.hidden:
-            return []
-        older = self._connection.execute(
-            "SELECT version, updated, deleted, mac, body FROM history WHERE rid = ? ORDER BY version", (row[0],)
-        )
-        mask = row[6]
-        past = [] if scope.partial else older.fetchall()  # of what it was once, nobody decided: it is not shown
-        found = [self.open_row(patient, kind, name, *each, mask) for each in (*past, row[1:6])]  # type: ignore[call-arg]
-        pid = self._pid(patient)
-        return [s for s in found if _covers(scope, s.categories | kinds.led_to(self._connection, pid, s.body))]
-
-    def open_row(
-        self,
-        patient: str,
-        kind: str,
-        name: str,
-        version: int,
-        updated: str,
-        deleted: int,
-        mac: bytes,
-        sealed: bytes,
-        mask: int = 0,
-    ) -> Stored:
-        """Unseal one row. ``mask`` are the kinds kept beside it, which are added to those of the body.
-
-        Raises IntegrityError when row and body do not belong together.
-        """
-        ref = f"{kind}/{name}"
-        data = unpack(self._sealer.unseal(patient, sealed, context(ref, version, updated, bool(deleted))))
-        digest = hashlib.sha256(data)
-        if self._sealer.mac(patient, digest.digest()) != mac:
-            raise IntegrityError("a stored body is not the one that was logged", where=f"{kind} version {version}")
-        body = json.loads(data) if data else {}
-        found = _joined(self._kinds_of(mac, body), mask)
-        source = Source(ref, version, digest.hexdigest(), joined(found))
-        return Stored(source, updated, bool(deleted), data, body, found, mac)
-
-    def _kinds_of(self, mac: bytes, body: Body) -> frozenset[str]:
-        """The kinds of a body, remembered by its keyed hash."""
-        found = self._kinds.get(mac)
-        if found is None:
-            if len(self._kinds) >= KINDS_KEPT:
-                self._kinds.clear()
-            found = self._kinds[mac] = categories_of(body)
-        return found
-
-    def blob(self, scope: Scope, address: str) -> bytes:
-        """A blob's bytes. Raises IntegrityError when a chunk is missing or changed."""
-        patient = _one(scope)
-        row = self._connection.execute(
-            "SELECT pid, size, chunks, category FROM blob WHERE address = ?", (address,)
-        ).fetchone()
-        if not row or row[0] != self._pid(patient):
-            raise IntegrityError("a blob of the record is missing", where=address[:16])
-        if not _covers(scope, frozenset({row[3]})):
-            raise AccessError("not allowed")
-        pieces = self._connection.execute("SELECT n, body FROM blob_chunk WHERE address = ? ORDER BY n", (address,))
-        plain = [self._sealer.unseal(patient, body, chunk_context(address, row[3], n, row[2])) for n, body in pieces]
-        data = b"".join(plain)
-        if (
-            len(plain) != row[2]
-            or len(data) != row[1]
-            or self._address(patient, hashlib.sha256(data).digest()) != address
-        ):
-            raise IntegrityError("a blob of the record is not what was stored", where=address[:16])
-        return data
-
-    def loader(self, scope: Scope) -> Callable[[str], bytes]:
-        """A function that fetches blobs under ``scope``."""
-        return lambda address: self.blob(scope, address)
-
-    def has(self, scope: Scope, kind: str, name: str) -> bool:
-        """True when the scope's patient has a current resource of this type and id."""
-        return bool(
-            self._connection.execute(
-                "SELECT 1 FROM resource r JOIN patient p ON p.pid = r.pid "
-                "WHERE p.id = ? AND r.type = ? AND r.id = ? AND r.deleted = 0",
-                (_one(scope), kind, name),
-            ).fetchone()
-        )
-
-    def find_identifier(self, scope: Scope, system: str, value: str) -> list[str]:
-        """The ids of the patients whose Patient resource carries this identifier."""
-        if scope.patient != "*":
-            raise AccessError("not allowed")
-        rows = self._connection.execute(
-            "SELECT DISTINCT p.id FROM token_index t JOIN resource r ON r.rid = t.rid JOIN patient p ON p.pid = r.pid "
-            "WHERE t.type = 'Patient' AND t.param = 'identifier' AND t.token = ?",
-            (self._sealer.blind(f"{system}|{value}"),),
-        )
-        return [row[0] for row in rows]
-
     # ---- for verify, backup and the log
-
-    @property
-    def connection(self) -> sqlite3.Connection:
-        """The open connection, for the journal and for verification, which read tables as they lie."""
-        return self._connection
 
     def backup(self, scope: Scope, target: Path) -> None:
         """A consistent copy of the whole file at ``target``."""
@@ -488,24 +269,3 @@ class Store:
                 copy.close()
         except sqlite3.DatabaseError as error:
             raise StoreError(f"the backup failed: {error}", where=str(target)) from error
-
-
-def _one(scope: Scope) -> str:
-    if scope.patient in ("", "*"):
-        raise AccessError("not allowed")
-    return scope.patient
-
-
-def _withheld(scope: Scope) -> int:
-    """The bits of what the scope does not hold; of an empty scope, a bit that every row is compared with in vain."""
-    return kinds.ALL & ~kinds.bits(scope.categories)
-
-
-def _joined(own: frozenset[str], mask: int) -> frozenset[str]:
-    """The kinds of a body and those kept beside it; where none were kept, its own decide."""
-    return own | kinds.names(mask) if mask > 0 else own
-
-
-def _covers(scope: Scope, categories: frozenset[str]) -> bool:
-    """True when every kind of data is in scope. Whoever is released anything is told whose it is."""
-    return bool(scope.categories) and categories - {PERSON} <= scope.categories

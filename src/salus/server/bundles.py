@@ -14,7 +14,7 @@ from salus.app.fhir_audit import Events
 from salus.app.fhir_write import Created
 from salus.careplan.model import WITHHELD
 from salus.fhir import dates, json
-from salus.record.store import Stored
+from salus.record.reading import Stored
 from salus.server.errors import FHIR_JSON
 
 

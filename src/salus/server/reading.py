@@ -13,7 +13,7 @@ from salus.app.fhir_api import Page, Records
 from salus.app.refusals import Unsupported
 from salus.app.session import Session
 from salus.errors import AccessError, InputError
-from salus.record.store import Stored
+from salus.record.reading import Stored
 from salus.server import bundles
 from salus.server.auth import FORM
 from salus.server.errors import respond

@@ -12,7 +12,8 @@ from salus.fhir import dates
 from salus.fhir.categories import targets_of
 from salus.fhir.views import CATEGORIES, PERSON, Names, no_names
 from salus.record.chart import Chart
-from salus.record.store import Store, Stored
+from salus.record.reading import Stored
+from salus.record.store import Store
 from salus.trust import batching, consent
 from salus.trust.consent import Answers, Directive, Request, Standing
 from salus.trust.consent_signatures import signature_ref
