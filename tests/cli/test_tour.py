@@ -72,7 +72,7 @@ def test_the_sign_of_a_measured_slice_comes_from_its_cards(stage):
 
 
 def test_the_page_shows_every_slice_and_loads_nothing(stage):
-    from salus.app.house import now
+    from salus.app.opened import now
 
     walked = list(run.walk(stage, [made("one", lambda s: "<b>did</b> it"), made("three", fails)], lambda _: None))
     html = page.render(walked, now())

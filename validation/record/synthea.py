@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from salus.app.config import at_folder
-from salus.app.house import House, now
+from salus.app.house import House
 from salus.app.intake import Intake
+from salus.app.opened import now
 from salus.app.session import Session
 from salus.fhir.views import CATEGORIES
 from salus.record.index import date_rows

@@ -18,6 +18,7 @@ from salus.trust.proposals import Proposal
 
 if TYPE_CHECKING:
     from salus.app.house import House
+    from salus.app.opened import Opened
 
 
 def do(house: House, act: Mapping[str, Any], by: str) -> Proposal | Mapping[str, Any]:
@@ -84,7 +85,7 @@ def _complete(house: House, proposal: Proposal) -> Mapping[str, Any]:
     return _carry_out(house, {**proposal.act, "proposal": proposal.n, "second": proposal.second}, proposal.by)
 
 
-def due(house: House) -> bool:
+def due(house: Opened) -> bool:
     """True when something waits to be carried out now."""
     return any(p.due is not None and p.due <= house.clock() for p in house.registry.proposals.values())
 

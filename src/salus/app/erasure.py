@@ -14,6 +14,7 @@ from typing import Any
 
 from salus.app import acts
 from salus.app.house import House
+from salus.app.opened import Opened
 from salus.app.session import Session
 from salus.errors import AccessError, InputError
 from salus.record.forgetting import rewritten
@@ -89,7 +90,7 @@ def hold(session: Session, patient: str, ground: str, *, end: bool = False) -> N
     house.tell(patient, session.actor.id, {"reason": reason, "ground": ground.strip(), "notice": reason})
 
 
-def forget_queued(house: House, patient: str) -> int:
+def forget_queued(house: Opened, patient: str) -> int:
     """Take readings of a patient's devices out of the live queue, for good. Returns how many waited.
 
     To be called before the patient's key is destroyed: the record tells which devices are whose. What comes later is of

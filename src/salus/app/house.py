@@ -5,80 +5,29 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from salus.app import acts
 from salus.app.config import Configuration
-from salus.app.terminology import terminology_of
+from salus.app.destroying import Destroying
+from salus.app.opened import now
 from salus.errors import AccessError, InputError, StoreError
 from salus.fhir import dates
 from salus.findings import registry as methods
-from salus.record.chart import Chart
-from salus.record.forgetting import PATIENCE, compact, strip
-from salus.record.store import Store
-from salus.terminology.naming import names_by
+from salus.record.forgetting import strip
 from salus.trust import auditor, erasure, quarantine
-from salus.trust import registry as state
 from salus.trust.checkpoint import Checkpoint
-from salus.trust.gate import Gate
 from salus.trust.identity import Actor, Identity, verify_signature
-from salus.trust.journal import Journal
-from salus.trust.log import Log
 from salus.trust.proposals import Proposal
-from salus.trust.vault import SYSTEM, Vault
+from salus.trust.vault import Vault
 from salus.trust.verify import SHORTER, Report, verify
 
 
-def now() -> datetime:
-    """The time. The one place where salus reads the clock."""
-    return datetime.now(UTC)
-
-
-class House:
+class House(Destroying):
     """An open store and everything around it. Close it, or use it as a context manager."""
-
-    def __init__(
-        self,
-        configuration: Configuration,
-        *,
-        create: bool = False,
-        checked: bool = True,
-        clock: Callable[[], datetime] = now,
-    ) -> None:
-        """Open the store. Raises IntegrityError when it is older than what was remembered outside it.
-
-        ``checked`` is false only where that is looked into: for verification and restore.
-        """
-        self.configuration = configuration
-        self.clock = clock
-        if not create and not configuration.store_file.is_file():
-            raise StoreError("there is no store", where=str(configuration.store), remedy="make one with: salus init")
-        self.vault = Vault(configuration.keys)
-        self.log = Log(self.vault)
-        self.store = Store(configuration.store_file, self.vault, self.log, create=create)
-        with ExitStack() as undo:
-            undo.callback(self.store.close)
-            self._open(checked=checked)
-            undo.pop_all()
-
-    def _open(self, *, checked: bool) -> None:
-        if checked:
-            self.log.check_mark(self.store.connection)
-        self._heard = self.log.newest_of(self.store.connection, state.TOPIC)
-        self.registry = state.load(self.log, self.store.connection, self.vault)
-        self.terminology = terminology_of(self.configuration)
-        charts = partial(Chart, terminology=self.terminology)
-        self._journal = Journal(self.vault)
-        names = names_by(self.terminology)
-        self.gate = Gate(self.store, self.log, self._journal, self.registry, self.clock, charts, names)
-        if checked:
-            with suppress(StoreError, OSError):  # what cannot be written now waits: the journal is there for that
-                self._catch_up()
 
     def _catch_up(self) -> None:
         """Do what waited: entries of the emergency journal, acts whose time has come, what has expired."""
@@ -117,50 +66,6 @@ class House:
             made = {"store": str(uuid.uuid4()), "demo": demo, "alone": alone, "numbered": numbered}
             house.note("house", {"reason": "init", **made})
         return house
-
-    def __enter__(self) -> House:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the store."""
-        self.store.close()
-
-    def time(self) -> str:
-        """The clock's time, as it is written into the record and the log."""
-        return dates.write(self.clock())
-
-    def outdated(self) -> bool:
-        """True when something was written about the house since it was opened: actors, policies, keys may be others.
-
-        Who keeps a house open for long asks this before each piece of work, and opens it anew.
-        """
-        return self.log.newest_of(self.store.connection, state.TOPIC) != self._heard or acts.due(self)
-
-    @property
-    def heard(self) -> int:
-        """The newest entry about the house that it took into account."""
-        return self._heard
-
-    def note(self, actor: str, content: Mapping[str, Any]) -> int:
-        """Write one house entry into the log and take it into account. Returns its number."""
-        written = {"at": self.time(), "by": actor, **content}
-        kept = state.veiled(self.vault, self.registry, written)
-        with self.store.transaction(self.gate.house(actor, may_write=True)) as connection:
-            n = self.log.append(connection, SYSTEM, state.TOPIC, kept)
-        self.registry.apply(n, written)
-        self._heard = n
-        return n
-
-    def tell(self, patient: str, by: str, content: Mapping[str, Any]) -> None:
-        """Write into a patient's own chain what concerns who may speak for him, where there is such a patient."""
-        scope = self.gate.custody(by, patient)
-        if not self.store.exists(scope):
-            return
-        with self.store.transaction(scope) as connection:
-            self.log.append(connection, patient, "access", {"at": self.time(), "actor": by, **content})
 
     # ---- actors
 
@@ -227,123 +132,6 @@ class House:
         if distribution not in self.registry.methods:
             raise InputError(f"{name!r} was not allowed")
         self.note(by, {"reason": "method-withdrawn", "distribution": distribution})
-
-    # ---- quarantine
-
-    def quarantined(self) -> list[Mapping[str, Any]]:
-        """The log entries of everything that lies in quarantine: number, time, reason."""
-        held = quarantine.held(self.store)
-        kept = (e for e in quarantine.entries(self.store, self.log) if e["reason"] == quarantine.KEPT)
-        return [entry for entry in kept if entry["n"] in held]
-
-    def release(self, number: int, by: str) -> bytes:
-        """The bytes kept under ``number``; that they were handed out is logged."""
-        self._check_quarantined(number)
-        self.note(by, {"reason": "quarantine-released", "n": number})
-        return quarantine.release(self.store, self.vault, number)
-
-    def assign_quarantined(self, number: int, patient: str, by: str) -> None:
-        """Note whose a source is: it is destroyed with the patient, at the latest. Raises InputError, AccessError."""
-        self._check_quarantined(number)
-        pid = self.store.number_of(self.gate.custody(by, patient))
-        self.note(by, {"reason": quarantine.ASSIGNED, "n": number, "pid": pid})
-
-    def destroy_quarantined(self, number: int, by: str) -> bool:
-        """Destroy a source for good. Returns whether the file was written anew without its bytes."""
-        self._check_quarantined(number)
-        return self._destroy_quarantined([number], by, "by an operator")
-
-    def expire_quarantine(self, by: str = "house", days: int = quarantine.DAYS) -> list[int]:
-        """Destroy what has lain in quarantine for ``days``. Returns the numbers."""
-        numbers = quarantine.expired(self.store, self.log, self.clock(), days)
-        if numbers:
-            self._destroy_quarantined(numbers, by, f"after {days} days")
-        return numbers
-
-    def _check_quarantined(self, number: int) -> None:
-        if number not in quarantine.held(self.store):
-            raise InputError(f"nothing lies in quarantine under {number}", remedy="salus quarantine list")
-
-    def _destroy_quarantined(self, numbers: Sequence[int], by: str, why: str) -> bool:
-        scope = self.gate.house(by, may_write=True)
-        self.vault.shred(*map(quarantine.key_name, numbers))
-        quarantine.blank(self.store, self.log, scope, numbers, why, self.time())
-        self._heard = self.log.newest_of(self.store.connection, state.TOPIC)
-        return self._compact(by)
-
-    # ---- erasure
-
-    def erase_shredded(
-        self, patient: str, by: str, request: int | None = None, act: Mapping[str, Any] | None = None
-    ) -> Mapping[str, Any]:
-        """Delete what is left of a patient whose key was destroyed, and let nobody speak for that patient any more.
-
-        The actors go first: were it interrupted after the rest, nothing would tell that they still have to. Returns the
-        house's entry, and under ``compacted`` whether the file was written anew without the deleted bytes.
-        """
-        scope = self.gate.house(by, may_write=True)
-        if veils := [key for key in self.registry.veils.get(patient, ()) if self.vault.holds(key)]:
-            self.vault.shred(*veils)
-        for actor in [a for a in self.registry.actors.values() if a.patient == patient]:
-            if actor.id in self.registry.readable:
-                self.note(by, {"reason": "actor-removed", "id": actor.id})
-        self.registry.forget(patient)
-        gone = quarantine.left(self.store, self.vault)
-        quarantine.blank(self.store, self.log, scope, gone, "with its patient", self.time())
-        decided = {k: act[k] for k in ("proposal", "second") if act and k in act}
-        content = erasure.delete(self.store, self.log, scope, patient, request, self.time(), decided)
-        n = self.log.newest_of(self.store.connection, state.TOPIC)
-        self.registry.apply(n, content)
-        erasure.remember(self._erased, self.vault, patient, n)
-        return {**content, "compacted": self._compact(by)}
-
-    def erase(self, pid: int, by: str, act: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Erase the patient under a number of the store: the key first, then the rest. Returns the house's entry."""
-        from salus.app.erasure import forget_queued  # which knows houses
-
-        self.gate.merge_journal()
-        patient = self.store.patient_of(self.gate.house(by), pid)
-        forget_queued(self, patient)
-        sources = quarantine.assigned(self.store, self.log, pid)
-        veils = self.registry.veils.get(patient, ())
-        self.vault.shred(patient, *veils, *map(quarantine.key_name, sources))
-        return self.erase_shredded(patient, by, act.get("request"), act)
-
-    def complete_erasures(self) -> None:
-        """Complete erasures that were interrupted, or are not yet in a restored backup."""
-        for patient in erasure.left(self.store, self.vault, self.gate.house("house")):
-            self.erase_shredded(patient, "house")
-        if gone := quarantine.left(self.store, self.vault):
-            scope = self.gate.house("house", may_write=True)
-            quarantine.blank(self.store, self.log, scope, gone, "its key was destroyed before", self.time())
-            self._compact("house")
-        self._compact_if_due()
-
-    def tidy(self) -> None:
-        """What is due whenever the house is opened: quarantine that has expired, a file that could not be compacted."""
-        self.expire_quarantine()
-        self._compact_if_due()
-
-    @property
-    def _erased(self) -> Path:
-        return self.configuration.store / erasure.LIST
-
-    @property
-    def _uncompacted(self) -> Path:
-        return self.configuration.store / "uncompacted"
-
-    def _compact_if_due(self) -> None:
-        if self._uncompacted.exists():
-            self._compact("house", patience=0)
-
-    def _compact(self, by: str, patience: float = PATIENCE) -> bool:
-        """Write the store's file anew; where others hold it, leave word that it has to be done."""
-        done = compact(self.store.connection, self.gate.house(by, may_write=True), patience=patience)
-        if done:
-            self._uncompacted.unlink(missing_ok=True)
-        else:
-            self._uncompacted.touch(mode=0o600)
-        return done
 
     # ---- upkeep
 

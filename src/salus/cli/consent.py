@@ -185,7 +185,7 @@ def sign(ctx: click.Context, file: Path, actor: str, out: Path | None) -> None:
     consent says is told on standard error: read it.
     """
     from salus.app import web_consents
-    from salus.app.house import now
+    from salus.app.opened import now
     from salus.fhir import json
     from salus.trust.identity import Identity
     from salus.trust.private import write_private

@@ -35,7 +35,7 @@ def timed(command: F) -> F:
 
 def moment(at: str | None) -> datetime:
     """The time that ``--at`` names; without it, now."""
-    from salus.app.house import now
+    from salus.app.opened import now
     from salus.fhir import dates
 
     if at is None:

@@ -89,7 +89,7 @@ def token(ctx: click.Context, actor: str, audience: str) -> None:
 
     It is made here, where your private key is; the server never sees the key.
     """
-    from salus.app.house import now
+    from salus.app.opened import now
     from salus.app.tokens import assertion
     from salus.trust.identity import Identity
 

@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
 from salus.app.config import Configuration
-from salus.app.house import now
+from salus.app.opened import now
 from salus.app.tokens import Tokens
 from salus.errors import ConfigurationError
 from salus.server import auth, capability_statement, cds_hooks, reading, writing

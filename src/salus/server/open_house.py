@@ -6,7 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from salus.app.config import Configuration
-from salus.app.house import House, now
+from salus.app.house import House
+from salus.app.opened import now
 
 
 class OpenHouse:

@@ -14,7 +14,8 @@ from typing import TypeVar
 from starlette.requests import ClientDisconnect, Request
 
 from salus.app.desk import Desk
-from salus.app.house import House, now
+from salus.app.house import House
+from salus.app.opened import now
 from salus.app.refusals import NotAllowed, NotSignedIn
 from salus.app.session import Session
 from salus.app.tokens import WRITE, Signed, Tokens

@@ -51,7 +51,7 @@ def tour(ctx: click.Context, folder: Path, only: tuple[str, ...], list_them: boo
 
 
 def _write(walked: list, page_file: Path, json_file: Path | None) -> None:  # type: ignore[type-arg]
-    from salus.app.house import now
+    from salus.app.opened import now
     from salus.cli.record import write_private
     from salus.cli.tour import page
     from salus.fhir import json

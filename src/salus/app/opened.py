@@ -1,0 +1,117 @@
+"""An open store with its vault, log, registry and gate: what a house is built upon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Self
+
+from salus.app import acts
+from salus.app.config import Configuration
+from salus.app.terminology import terminology_of
+from salus.errors import StoreError
+from salus.fhir import dates
+from salus.record.chart import Chart
+from salus.record.store import Store
+from salus.terminology.naming import names_by
+from salus.trust import registry as state
+from salus.trust.gate import Gate
+from salus.trust.journal import Journal
+from salus.trust.log import Log
+from salus.trust.vault import SYSTEM, Vault
+
+
+def now() -> datetime:
+    """The time. The one place where salus reads the clock."""
+    return datetime.now(UTC)
+
+
+class Opened:
+    """An open store and everything around it. Close it, or use it as a context manager."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        create: bool = False,
+        checked: bool = True,
+        clock: Callable[[], datetime] = now,
+    ) -> None:
+        """Open the store. Raises IntegrityError when it is older than what was remembered outside it.
+
+        ``checked`` is false only where that is looked into: for verification and restore.
+        """
+        self.configuration = configuration
+        self.clock = clock
+        if not create and not configuration.store_file.is_file():
+            raise StoreError("there is no store", where=str(configuration.store), remedy="make one with: salus init")
+        self.vault = Vault(configuration.keys)
+        self.log = Log(self.vault)
+        self.store = Store(configuration.store_file, self.vault, self.log, create=create)
+        with ExitStack() as undo:
+            undo.callback(self.store.close)
+            self._open(checked=checked)
+            undo.pop_all()
+
+    def _open(self, *, checked: bool) -> None:
+        if checked:
+            self.log.check_mark(self.store.connection)
+        self._heard = self.log.newest_of(self.store.connection, state.TOPIC)
+        self.registry = state.load(self.log, self.store.connection, self.vault)
+        self.terminology = terminology_of(self.configuration)
+        charts = partial(Chart, terminology=self.terminology)
+        self._journal = Journal(self.vault)
+        names = names_by(self.terminology)
+        self.gate = Gate(self.store, self.log, self._journal, self.registry, self.clock, charts, names)
+        if checked:
+            with suppress(StoreError, OSError):  # what cannot be written now waits: the journal is there for that
+                self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Do what waited until the store was opened."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+    def time(self) -> str:
+        """The clock's time, as it is written into the record and the log."""
+        return dates.write(self.clock())
+
+    def outdated(self) -> bool:
+        """True when something was written about the house since it was opened: actors, policies, keys may be others.
+
+        Who keeps a house open for long asks this before each piece of work, and opens it anew.
+        """
+        return self.log.newest_of(self.store.connection, state.TOPIC) != self._heard or acts.due(self)
+
+    @property
+    def heard(self) -> int:
+        """The newest entry about the house that it took into account."""
+        return self._heard
+
+    def note(self, actor: str, content: Mapping[str, Any]) -> int:
+        """Write one house entry into the log and take it into account. Returns its number."""
+        written = {"at": self.time(), "by": actor, **content}
+        kept = state.veiled(self.vault, self.registry, written)
+        with self.store.transaction(self.gate.house(actor, may_write=True)) as connection:
+            n = self.log.append(connection, SYSTEM, state.TOPIC, kept)
+        self.registry.apply(n, written)
+        self._heard = n
+        return n
+
+    def tell(self, patient: str, by: str, content: Mapping[str, Any]) -> None:
+        """Write into a patient's own chain what concerns who may speak for him, where there is such a patient."""
+        scope = self.gate.custody(by, patient)
+        if not self.store.exists(scope):
+            return
+        with self.store.transaction(scope) as connection:
+            self.log.append(connection, patient, "access", {"at": self.time(), "actor": by, **content})
