@@ -48,8 +48,8 @@ def test_another_part_has_its_own(reader):
     grant = look(reader)
     for other in (
         {"categories": grant.categories | {"note"}},
-        {"hidden": frozenset({"Observation/c1"})},
-        {"partial": True},
+        {"decided": frozenset({("Observation/c1", 1)})},
+        {"papers": frozenset({"Consent/none"})},
     ):
         findings.of(reader, grant)
         findings.of(reader, replace(grant, **other))
@@ -91,7 +91,8 @@ def test_what_is_remembered_is_bounded(reader):
     size = sum(len(s.data) for s in PartialFindings().of(reader, look(reader)))
     findings = PartialFindings(most=2 * size)
     grant = look(reader)
-    parts = [replace(grant, hidden=frozenset({f"Observation/none-{n}"})) for n in range(5)]
+    every = {(s.source.ref, s.source.version) for s in reader.house.store.read(grant)}
+    parts = [replace(grant, decided=frozenset(every | {(f"Observation/none-{n}", 1)})) for n in range(5)]
     for part in parts:
         findings.of(reader, part)
     assert findings._bytes == sum(len(s.data) for _, _, found in findings._kept.values() for s in found) <= 2 * size

@@ -81,7 +81,8 @@ def test_a_list_holds_what_a_search_finds_in_every_scope(ward):
     ward.house.store.connection.execute("UPDATE resource SET kinds = 0 WHERE id IN ('v', 'c1')")
     write(ward, {"type": "Observation", "id": "c2"}, creatinine("1.5", "2026-01-02", "c0"))
     scopes = [scope(), scope("record"), scope("genome"), scope("record", "genome"), scope(*CATEGORIES)]
-    scopes.append(replace(scope(*CATEGORIES), hidden=frozenset({"Observation/c1"})))
+    decided = frozenset({("Observation/c0", 2), ("Observation/c1", 7), ("Observation/v", 1)})
+    scopes.append(replace(scope(*CATEGORIES), decided=decided))
     asked = [
         (each, kind, ids) for each in scopes for kind in ("Observation", "DiagnosticReport") for ids in ([], ["v"])
     ]

@@ -5,9 +5,11 @@ from datetime import timedelta
 import pytest
 
 from salus.app.house import House
+from salus.app.session import Session
 from salus.errors import AccessError, InputError, IntegrityError
 from salus.record.store import Change
 from salus.trust import consent_drafts, consent_signatures, policy
+from salus.trust.gate import Gate
 from salus.trust.identity import Actor, Identity, demo_identity
 from tests.conftest import AT, creatinine, person
 
@@ -62,6 +64,29 @@ def test_denied_and_absent_get_the_same_words_and_each_attempt_is_logged(ward):
     assert str(denied.value) == str(absent.value)
     assert [e.content["decision"] for e in leaves(ward, "p1")] == ["deny"]
     assert [e.content["patient"] for e in leaves(ward, "")] == [""]  # a name that may be somebody's one day is not kept
+
+
+@pytest.mark.parametrize("step", ["_items", "_known", "_evaluate"])
+def test_a_consent_that_is_filed_while_another_process_decides_is_no_alarm(ward, monkeypatch, step):
+    """What was filed and by which entries is read as of one moment; the next decision knows the new one."""
+    fill(ward)
+    agree(ward)
+    mine, found = Session(ward.house, ward.patient), getattr(Gate, step)
+    with House(ward.house.configuration, clock=lambda: AT) as other:
+
+        def meanwhile(gate, *args):
+            answer = found(gate, *args)
+            if gate is other.gate:
+                monkeypatch.setattr(Gate, step, found)
+                mine.give_consent("p1", AT, actors=["dr-lee"], categories=["note"])
+            return answer
+
+        monkeypatch.setattr(Gate, step, meanwhile)
+        reader = other.authenticate(ward.clinician)
+        assert other.gate.grant(reader, "p1", "TREAT").categories >= {"record"}
+        assert getattr(Gate, step) is found
+        assert other.gate.grant(reader, "p1", "TREAT").categories == {"record", "note"}
+        assert other.gate.consent_head("p1") == ward.house.gate.consent_head("p1")
 
 
 def test_signed_consent_opens_what_it_names_and_no_more(ward):

@@ -19,11 +19,11 @@ from salus.fhir.views import Body, Source
 from salus.findings import fhir as findings_fhir
 from salus.findings.model import Finding
 from salus.record.reading import Stored
-from salus.trust.grants import Grant
+from salus.trust.grants import Grant, Version
 
 MOST = 4 << 20
 """Bytes of resources that are remembered; in memory they take some six times as much."""
-_Part = tuple[str, frozenset[str], frozenset[str], bool]
+_Part = tuple[str, frozenset[str], frozenset[Version] | None, frozenset[str] | None]
 _Ground = tuple[int | None, int]
 """The newest entries of the log that wrote into the record, and about the house."""
 
@@ -40,7 +40,7 @@ class PartialFindings:
     def of(self, session: Session, grant: Grant) -> tuple[Stored, ...] | None:
         """The findings that follow from what ``grant`` releases; None where all is: then they are the stored ones."""
         house = session.house
-        part = (grant.patient, grant.categories, grant.hidden, grant.partial)
+        part = (grant.patient, grant.categories, grant.decided, grant.papers)
         ground = (house.log.written_since(house.store.connection, grant.patient, -1), house.heard)
         now = house.clock()
         with self._lock:

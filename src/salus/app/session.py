@@ -131,8 +131,7 @@ class Session(Consents):
     def _drawn_from(self, scope: Grant, at: datetime, previous: Sequence[Finding]) -> Outcome:
         """What the methods draw from what is released and not closed to them, as if the rest did not exist."""
         open_to = self.house.gate.processing(scope.patient)
-        both = replace(scope, categories=scope.categories & open_to.categories, hidden=scope.hidden | open_to.hidden)
-        view = self.house.gate.chart(both, at)
+        view = self.house.gate.chart(scope.within(open_to), at)
         if not view.known:
             return Outcome((), (), ())
         return run(self.methods()[0], view, contexts=self.contexts(), previous=previous)

@@ -34,9 +34,8 @@ class Scope(Protocol):
         """The kinds of data that may be read."""
         ...
 
-    @property
-    def hidden(self) -> frozenset[str]:
-        """Resources ("Type/id") that are withheld although their kinds may be read."""
+    def shows(self, ref: str, version: int) -> bool:
+        """Whether a version of a resource ("Type/id") may be read, where its kinds may."""
         ...
 
     @property

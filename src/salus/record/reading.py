@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,18 @@ class Reading:
             raise AccessError("no such patient, or not released to you")
         return int(row[0])
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything that is read within is of one moment, whatever others write meanwhile."""
+        if self._connection.in_transaction:  # which has its moment
+            yield
+            return
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("COMMIT")
+
     def exists(self, scope: Scope) -> bool:
         """True when the store holds the scope's patient."""
         return self._known(one(scope))
@@ -89,7 +102,7 @@ class Reading:
         ).fetchall()
         if not rows:
             self._pid(patient)
-        found = (self.open_row(patient, *row) for row in rows if f"{row[0]}/{row[1]}" not in scope.hidden)
+        found = (self.open_row(patient, *row) for row in rows if scope.shows(f"{row[0]}/{row[1]}", row[2]))
         return [s for s in found if _covers(scope, s.categories)]
 
     def search(
@@ -125,7 +138,7 @@ class Reading:
             f"WHERE r.pid = ? AND r.type = ? AND r.deleted = 0 AND r.kinds & ? = 0{clause} ORDER BY r.rid",
             (self._pid(patient), kind, _withheld(scope), *values),
         )
-        return (row for row in rows.fetchall() if f"{row[0]}/{row[1]}" not in scope.hidden)
+        return (row for row in rows.fetchall() if scope.shows(f"{row[0]}/{row[1]}", row[2]))
 
     def holders(self, scope: Scope, kind: str, name: str, limit: int) -> list[str]:
         """The patients, at most ``limit``, whose records hold or held a resource of this type and id."""
@@ -147,7 +160,7 @@ class Reading:
             "WHERE pid = ? AND type = ? AND id = ? AND kinds & ? = 0",
             (self._pid(patient), kind, name, _withheld(scope)),
         ).fetchone()
-        if not row or ref in scope.hidden:
+        if not row or not scope.shows(ref, row[1]):
             return []
         older = self._connection.execute(
             "SELECT version, updated, deleted, mac, body FROM history WHERE rid = ? ORDER BY version", (row[0],)

@@ -66,10 +66,10 @@ class Standing:
     opaque: bool = False
     refs: frozenset[str] = frozenset()
 
-    def others(self, consents: Iterable[str] = ()) -> frozenset[str]:
-        """``refs`` without some consents ("Consent/id/version") and their signatures."""
+    def papers(self, consents: Iterable[str]) -> frozenset[str]:
+        """Those of ``refs`` that are among some consents ("Consent/id/version"), with their signatures."""
         shown = {name.rpartition("/")[0] for name in consents}
-        return self.refs - shown - {signature_ref(ref) for ref in shown}
+        return self.refs & (shown | {signature_ref(ref) for ref in shown})
 
 
 @dataclass(frozen=True, slots=True)

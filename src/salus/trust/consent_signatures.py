@@ -33,6 +33,12 @@ def signature_ref(consent_ref: str) -> str:
     return f"Provenance/{signature_id(consent_ref.partition('/')[2])}"
 
 
+def is_paper(ref: str) -> bool:
+    """True for references to consents, and to what holds their signatures."""
+    kind, _, name = ref.partition("/")
+    return kind == "Consent" or (kind == "Provenance" and name.endswith(signature_id("")))
+
+
 def sign(consent: Body, signer: Identity, at: datetime, *, witnessed: bool = False) -> dict[str, Any]:
     """A Provenance with ``signer``'s signature over ``consent``.
 

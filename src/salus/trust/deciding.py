@@ -17,7 +17,7 @@ from salus.record.store import Store
 from salus.trust import batching, consent
 from salus.trust.consent import Answers, Directive, Request, Standing
 from salus.trust.consent_signatures import signature_ref
-from salus.trust.grants import Decision, Grant, not_released
+from salus.trust.grants import Decision, Grant, Version, not_released
 from salus.trust.identity import Actor
 from salus.trust.journal import Journal
 from salus.trust.log import CONSENT, Log
@@ -36,6 +36,24 @@ class _Kept:
 
     entry: int
     standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One consent, or what holds its signatures, as it was filed last: by which entry, version and keyed hash."""
+
+    entry: int
+    version: int
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Filed:
+    """A patient's consents with their signatures at one moment; ``last`` is the newest entry that filed any, or -1."""
+
+    last: int
+    items: Mapping[str, _Item]
+    stored: tuple[Stored, ...]
 
 
 class Deciding:
@@ -128,18 +146,18 @@ class Deciding:
         found = [rule for policy in policies for rule in policy.match(actor, patient, purpose, at)]
         return {c: [rule for rule in found if c in rule.categories] for c in CATEGORIES}
 
-    def _withheld(
+    def _released(
         self,
         patient: str,
         standing: Standing,
         request: Request,
         allowed: Callable[[str, str | None], bool],
         interlocked: Collection[str] = (),
-    ) -> frozenset[str]:
-        """The resources that are not allowed one by one, with those that lead to them.
+    ) -> frozenset[Version]:
+        """The resources that are allowed one by one; those that lead to one that is not, are not.
 
         ``allowed`` says by kind of data and answer. What an interlock alone withholds of the kinds ``interlocked`` is
-        not among them. Every resource is opened: to be asked only where a part of some consent speaks of single ones.
+        among them. Every resource is opened: to be asked only where a part of some consent speaks of single ones.
         """
         directives = standing.directives
         found = self._store.read(replace(about(patient), categories=frozenset(CATEGORIES)))
@@ -154,7 +172,7 @@ class Deciding:
         leading = {s.source.ref: set(targets_of(s.body)) for s in found}
         while more := {ref for ref, targets in leading.items() if ref not in hidden and targets & hidden}:
             hidden |= more
-        return frozenset(hidden)
+        return frozenset((s.source.ref, s.source.version) for s in found if s.source.ref not in hidden)
 
     def _standing(self, patient: str) -> Standing:
         """What the patient's consents amount to, worked out once for each decision that is filed."""
@@ -162,58 +180,60 @@ class Deciding:
         kept = self._kept.get(patient)
         if kept is not None and kept.entry == newest:
             return kept.standing
-        known = self._known(patient)
-        standing = self._evaluate(patient, self._consents(patient)) if known else Standing()
-        if known:
-            if len(self._kept) >= MAX_KEPT:
-                self._kept.pop(next(iter(self._kept)))
-            self._kept[patient] = _Kept(newest, standing)
-        return standing
+        if not self._known(patient):
+            return Standing()
+        filed = self._filed(patient)
+        if len(self._kept) >= MAX_KEPT:
+            self._kept.pop(next(iter(self._kept)))
+        self._kept[patient] = _Kept(filed.last, self._evaluate(patient, filed))
+        return self._kept[patient].standing
 
-    def _evaluate(self, patient: str, resources: Sequence[Stored], *, lost: bool = False) -> Standing:
-        stored = {s.source.ref: s for s in resources}
-        orders = {ref: order for ref, (order, _, _) in self._filed(patient, lost=lost).items()}
+    def _evaluate(self, patient: str, filed: _Filed) -> Standing:
+        stored = {s.source.ref: s for s in filed.stored}
         consents = [
-            (ref, s.source.version, orders[ref], s.body) for ref, s in stored.items() if ref.startswith("Consent/")
+            (ref, s.source.version, filed.items[ref].entry, s.body)
+            for ref, s in stored.items()
+            if ref.startswith("Consent/")
         ]
         proofs = {ref: stored[signature_ref(ref)].body for ref, *_ in consents if signature_ref(ref) in stored}
         found = consent.standing(consents, proofs, self._registry.ever, patient)
         return replace(found, refs=frozenset(stored))
 
-    def _consents(self, patient: str, *, lost: bool = False) -> list[Stored]:
+    def _filed(self, patient: str, *, lost: bool = False) -> _Filed:
         """The patient's consents with their signatures, held to the log: exactly what was filed last, all of it.
 
         ``lost`` shows them also where a later decision is known to be lost: to look at, never to decide by. Raises
         IntegrityError when one was changed, removed, added or put back behind salus's back.
         """
-        filed = self._filed(patient, lost=lost)
-        stored = self._store.read(about(patient), ("Consent",)) if filed else []
-        if filed:
-            signatures = {ref.partition("/")[2] for ref in filed if ref.startswith("Provenance/")}
-            stored += self._store.read(about(patient), ("Provenance",), ids=sorted(signatures))
-        expected = {ref: (version, mac) for ref, (_, version, mac) in filed.items()}
-        if {s.source.ref: (s.source.version, s.mac.hex()) for s in stored} != expected:
-            raise IntegrityError("the consents of a record are not those that were filed", remedy="run: salus verify")
-        if not filed and self._store.read(about(patient), ("Consent",)):
-            raise IntegrityError("a consent that nobody filed stands in a record", remedy="run: salus verify")
-        return stored
-
-    def _filed(self, patient: str, *, lost: bool) -> dict[str, tuple[int, int, str]]:
-        """Log entry, version and keyed hash of every consent and signature, from the unbroken chain that filed them."""
-        filed: dict[str, tuple[int, int, str]] = {}
-        last: int | None = None
+        # what is remembered outside is read first: what the store shows then is no older
         marked = self._log.newest_consent(self._store.connection, patient)
-        for entry in self._log.entries(self._store.connection, topic=CONSENT, patient=patient):
-            if entry.content["previous_consent"] != last:
-                raise IntegrityError("an entry that filed a consent is missing", remedy="run: salus verify")
-            last = entry.n
-            filed |= {ref: (entry.n, version, mac) for ref, version, mac, _ in entry.content["items"]}
-        if not lost and marked is not None and (last is None or last < marked):
+        with self._store.snapshot():
+            items, last = self._items(patient)
+            stored = self._store.read(about(patient), ("Consent",)) if self._known(patient) else []
+            if signatures := [ref.partition("/")[2] for ref in items if ref.startswith("Provenance/")]:
+                stored += self._store.read(about(patient), ("Provenance",), ids=sorted(signatures))
+        if not lost and marked is not None and last < marked:
             raise IntegrityError(
                 "a newer decision on consent was lost (a restored backup?)",
                 remedy="the patient must look at the consents and decide anew: salus consent list, revoke, give",
             )
-        return filed
+        if not items and stored:
+            raise IntegrityError("a consent that nobody filed stands in a record", remedy="run: salus verify")
+        expected = {ref: (item.version, item.mac) for ref, item in items.items()}
+        if {s.source.ref: (s.source.version, s.mac.hex()) for s in stored} != expected:
+            raise IntegrityError("the consents of a record are not those that were filed", remedy="run: salus verify")
+        return _Filed(last, items, tuple(stored))
+
+    def _items(self, patient: str) -> tuple[dict[str, _Item], int]:
+        """Every consent and signature from the unbroken chain of entries that filed them, and the last of these."""
+        items: dict[str, _Item] = {}
+        last: int | None = None
+        for entry in self._log.entries(self._store.connection, topic=CONSENT, patient=patient):
+            if entry.content["previous_consent"] != last:
+                raise IntegrityError("an entry that filed a consent is missing", remedy="run: salus verify")
+            last = entry.n
+            items |= {ref: _Item(entry.n, version, mac) for ref, version, mac, _ in entry.content["items"]}
+        return items, -1 if last is None else last
 
 
 def granted(
@@ -228,8 +248,8 @@ def granted(
         may_write,
         purpose,
         leaf,
-        decision.hidden,
-        decision.partial,
+        decision.decided,
+        decision.papers,
         decision.flagged,
         decision.interlocked,
     )

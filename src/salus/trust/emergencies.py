@@ -191,8 +191,7 @@ class Emergencies(Deciding):
 
         said = consent.decide_each(standing.directives, request, CATEGORIES)
         allowed = frozenset(c for c, (answer, _) in said.by_category.items() if allows(c, answer))
-        partial = said.partial and bool(allowed)
-        hidden = self._withheld(patient, standing, request, allows) if partial else frozenset()
-        hidden |= standing.refs
+        decided = self._released(patient, standing, request, allows) if said.partial and allowed else None
         flagged, interlocked = (shown_as(how, said, allowed, standing.opaque) for how in ("flagged", "interlock"))
-        return Decision(allowed, (glass.BASIS,) if allowed else (), (), hidden, partial, flagged, interlocked)
+        bases = (glass.BASIS,) if allowed else ()
+        return Decision(allowed, bases, (), decided, frozenset(), flagged, interlocked)

@@ -16,9 +16,9 @@ from salus.record.chart import Chart, FindingView
 from salus.trust import consent, glass
 from salus.trust.consent import Request
 from salus.trust.consent_drafts import digest
-from salus.trust.deciding import about, granted, holding, shown_as
+from salus.trust.deciding import granted, holding, shown_as
 from salus.trust.emergencies import Emergencies
-from salus.trust.grants import Decision, Grant, not_released
+from salus.trust.grants import Decision, Grant, Version, meet, not_released
 from salus.trust.identity import Actor
 
 
@@ -34,8 +34,7 @@ class Gate(Emergencies):
 
     def service_chart(self, patient: str, at: datetime) -> tuple[Chart, Grant]:
         """The chart for the house's own runner: all that the patient has not closed to processing."""
-        closed = self._closed(patient)
-        decision = Decision(self.processed(patient), ("service",), (), closed or frozenset(), closed is not None)
+        decision = Decision(self.processed(patient), ("service",), (), self._open_to_processing(patient))
         grant = self._record("service", patient, "processing", decision, may_write=True)
         return self.chart(grant, at), grant
 
@@ -57,7 +56,7 @@ class Gate(Emergencies):
             self.processed(patient),
             may_write=False,
             purpose="processing",
-            hidden=self._closed(patient) or frozenset(),
+            decided=self._open_to_processing(patient),
         )
 
     def interlock(self, actor: Actor, grant: Grant) -> Grant:
@@ -68,7 +67,7 @@ class Gate(Emergencies):
         """
         own = self.processing(grant.patient)
         kinds = (grant.categories | grant.interlocked) & own.categories
-        hidden, partial = own.hidden, self._closed(grant.patient) is not None
+        decided = own.decided
         if grant.partial:
             standing, at = self._standing(grant.patient), self._clock()
             request = Request(actor.id, grant.purpose, "", "read", at)
@@ -83,20 +82,17 @@ class Gate(Emergencies):
                 held = holding(rules[category], answer, standing.opaque)
                 return bool(held) or (answer == "permit" and not broken)
 
-            hidden |= self._withheld(grant.patient, standing, request, allows, grant.interlocked)
-        decision = Decision(kinds, ("service",), (), hidden, partial or grant.partial)
+            decided = meet(decided, self._released(grant.patient, standing, request, allows, grant.interlocked))
+        decision = Decision(kinds, ("service",), (), decided)
         return self._record("service", grant.patient, "processing", decision, may_write=False)
 
-    def _closed(self, patient: str) -> frozenset[str] | None:
-        """Single resources that the patient has closed to processing, within kinds that are not closed.
-
-        None where none was decided on by itself.
-        """
+    def _open_to_processing(self, patient: str) -> frozenset[Version] | None:
+        """The resources that are open to processing; None where none was decided on by itself."""
         standing = self._standing(patient)
         request = Request("service", "", "", "process", self._clock())
         if not consent.decide_each(standing.directives, request, CATEGORIES).partial:
             return None
-        return self._withheld(patient, standing, request, lambda category, answer: answer != "deny")
+        return self._released(patient, standing, request, lambda category, answer: answer != "deny")
 
     def grant(self, actor: Actor, patient: str, purpose: str) -> Grant:
         """Decide whether ``actor`` may read, log it, and raise AccessError or return the grant."""
@@ -176,20 +172,19 @@ class Gate(Emergencies):
         def allows(category: str, answer: str | None) -> bool:
             return answer == "permit" or bool(holding(by_policy[category], answer, standing.opaque))
 
-        partial = said.partial and bool(allowed)
-        hidden = self._withheld(patient, standing, request, allows) if partial else frozenset()
-        hidden |= standing.others(refs)  # what a patient decided on others, or against this one, is his own affair
+        decided = self._released(patient, standing, request, allows) if said.partial and allowed else None
+        papers = standing.papers(refs)  # what a patient decided on others, or against this one, is his own affair
         flagged, interlocked = (shown_as(how, said, allowed, standing.opaque) for how in ("flagged", "interlock"))
-        return Decision(frozenset(allowed), tuple(bases), tuple(refs), hidden, partial, flagged, interlocked)
+        return Decision(frozenset(allowed), tuple(bases), tuple(refs), decided, papers, flagged, interlocked)
 
     def standing(self, grant: Grant) -> list[tuple[Body, str]]:
         """The patient's consents that ``grant`` shows, each with "in force" or why it decides nothing."""
         if "record" not in grant.categories:
             return []
-        stored = self._consents(grant.patient, lost=True)
-        ignored = dict(self._evaluate(grant.patient, stored, lost=True).ignored)
-        stored = [s for s in stored if s.source.ref not in grant.hidden]
-        return [(s.body, ignored.get(s.source.ref, "in force")) for s in stored if s.source.ref.startswith("Consent/")]
+        filed = self._filed(grant.patient, lost=True)
+        ignored = dict(self._evaluate(grant.patient, filed).ignored)
+        shown = [s for s in filed.stored if grant.shows(s.source.ref, s.source.version)]
+        return [(s.body, ignored.get(s.source.ref, "in force")) for s in shown if s.source.ref.startswith("Consent/")]
 
     def consent_head(self, patient: str, *, sealed: bool = False) -> str:
         """The digest of the patient's newest consent, which the next one names; of none, one that tells nothing.
@@ -205,9 +200,7 @@ class Gate(Emergencies):
 
     def _head(self, patient: str) -> str:
         filed = self._filed(patient, lost=True)
-        consents = [(order, ref) for ref, (order, _, _) in filed.items() if ref.startswith("Consent/")]
+        consents = [s for s in filed.stored if s.source.ref.startswith("Consent/")]
         if not consents:
             return self._log.nothing_filed(self._store.connection, patient)
-        _, ref = max(consents)
-        (newest,) = self._store.read(about(patient), ("Consent",), ids=[ref.partition("/")[2]])
-        return digest(newest.body)
+        return digest(max(consents, key=lambda s: (filed.items[s.source.ref].entry, s.source.ref)).body)

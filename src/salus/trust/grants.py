@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from salus.errors import AccessError
+from salus.trust.consent_signatures import is_paper
+
+T = TypeVar("T")
+Version = tuple[str, int]
+"""Reference ("Type/id") and version of a resource."""
 
 
 def not_released() -> AccessError:
@@ -29,12 +35,34 @@ class Grant:
     may_write: bool
     purpose: str
     leaf: int | None = None
-    hidden: frozenset[str] = frozenset()
-    partial: bool = False
+    decided: frozenset[Version] | None = None
+    """What is released where single resources were decided on: nothing else, also not what is filed a moment later."""
+    papers: frozenset[str] | None = None
+    """The consents ("Type/id", with the Provenances of their signatures) that are released; None: all."""
     flagged: frozenset[str] = frozenset()
     """Kinds of data that the patient withholds and lets the reader be told of, whether or not there are any."""
     interlocked: frozenset[str] = frozenset()
     """Kinds of data that the patient withholds but for severe conflicts, of which the reader is told."""
+
+    @property
+    def partial(self) -> bool:
+        """True where single resources were decided on, whether or not one is withheld."""
+        return self.decided is not None
+
+    def shows(self, ref: str, version: int) -> bool:
+        """Whether a version of a resource is released, where its kinds are."""
+        if self.decided is not None and (ref, version) not in self.decided:
+            return False
+        return self.papers is None or ref in self.papers or not is_paper(ref)
+
+    def within(self, other: Grant) -> Grant:
+        """This grant, as far as ``other`` covers the same."""
+        return replace(
+            self,
+            categories=self.categories & other.categories,
+            decided=meet(self.decided, other.decided),
+            papers=meet(self.papers, other.papers),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +72,14 @@ class Decision:
     categories: frozenset[str]
     bases: tuple[str, ...]
     consents: tuple[str, ...]
-    hidden: frozenset[str] = frozenset()
-    """Resources that the patient withholds although their kinds are allowed."""
-    partial: bool = False
-    """Single resources were decided on, whether or not one is withheld now."""
+    decided: frozenset[Version] | None = None
+    papers: frozenset[str] | None = None
     flagged: frozenset[str] = frozenset()
     interlocked: frozenset[str] = frozenset()
+
+
+def meet(first: frozenset[T] | None, second: frozenset[T] | None) -> frozenset[T] | None:
+    """What two lists both hold, of which None is the list of everything."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first & second
