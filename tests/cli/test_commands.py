@@ -14,6 +14,13 @@ from tests.intake import made
 AT = ("--at", "2026-06-01")
 
 
+@pytest.fixture(autouse=True)
+def fresh():
+    """click keeps a command's help option, with the names that it had where it was used first."""
+    for command in ALL.values():
+        command._help_option = None
+
+
 def commands(prefix=(), group=cli):
     context = click.Context(group)
     for name in group.list_commands(context):

@@ -8,7 +8,7 @@ from salus.app import acts, erasure
 from salus.app.config import at_folder
 from salus.app.house import House
 from salus.app.session import Session
-from salus.errors import AccessError, InputError
+from salus.errors import AccessError, InputError, StoreError
 from salus.record.store import Change
 from salus.trust import policy
 from salus.trust.identity import Actor, Identity
@@ -74,19 +74,120 @@ def test_nobody_alone_lets_somebody_speak_for_a_patient(clinic):
     assert not clinic.house.registry.proposals
 
 
-def test_a_removed_patient_is_not_replaced_before_three_days_of_notice(clinic):
+def test_a_patient_is_neither_taken_out_nor_replaced_before_three_days_of_notice(clinic):
     clinic.patient()
-    clinic.house.remove_actor("pat", by="ann")
-    proposal = clinic.enrol("mallory", "proxy", "p1")
-    waiting = clinic.confirm(proposal, "ben")
-    assert isinstance(waiting, Proposal)
-    assert waiting.due == AT + timedelta(hours=72)
+    gone, new = clinic.house.remove_actor("pat", by="ann"), clinic.enrol("mallory", "proxy", "p1")
+    acts.vouch(clinic.house, "dr-lee", clinic.actor("ben"))
+    for proposal in (gone, new):
+        with pytest.raises(AccessError, match="operator"):
+            clinic.confirm(proposal, "dr-lee")
+        assert clinic.confirm(proposal, "ben").due == AT + timedelta(hours=72)
     clinic.later(hours=71)
     assert "mallory" not in clinic.house.registry.actors
-    told = [e.content.get("notice") for e in clinic.house.log.entries(clinic.house.store.connection, patient="p1")]
-    assert {"proposed", "confirmed", "actor-removed"} <= set(told)
+    told = [(e["notice"], e["act"], e["id"]) for e in clinic.session("pat").notices("p1") if "act" in e]
+    for what in ("proposed", "confirmed"):
+        assert {(what, "actor-removed", "pat"), (what, "actor-added", "mallory")} <= set(told)
     clinic.later(hours=1)
     assert clinic.actor("mallory").patient == "p1"
+    assert "pat" not in clinic.house.registry.actors
+
+
+def test_a_patient_stops_that_the_own_key_is_taken_out(clinic):
+    clinic.patient()
+    proposal = clinic.house.remove_actor("pat", by="ann")
+    clinic.confirm(proposal, "ben")
+    acts.stop(clinic.house, proposal.n, clinic.actor("pat"))
+    clinic.later(hours=100)
+    assert "pat" in clinic.house.registry.actors
+    clinic.house.remove_actor("pat", by="pat")  # who leaves needs nobody
+    assert "pat" not in clinic.house.registry.actors
+
+
+def test_a_proxy_is_taken_out_at_once_unless_nobody_else_speaks_for_the_patient(clinic):
+    clinic.patient()
+    clinic.enrol("child", "proxy", "p1", by="pat")
+    assert not isinstance(clinic.house.remove_actor("child", by="ann"), Proposal)
+    clinic.enrol("other", "proxy", "p1", by="pat")
+    clinic.house.remove_actor("pat", by="pat")
+    assert isinstance(clinic.house.remove_actor("other", by="ann"), Proposal)
+    assert not isinstance(clinic.house.remove_actor("dr-lee", by="ann"), Proposal)
+
+
+def test_a_proxy_lets_nobody_speak_and_a_patient_only_proxies(clinic):
+    clinic.patient()
+    clinic.enrol("child", "proxy", "p1", by="pat")
+    for name, kind, by in (("pat2", "patient", "child"), ("other", "proxy", "child"), ("pat2", "patient", "pat")):
+        with pytest.raises(AccessError, match="operator"):
+            clinic.enrol(name, kind, "p1", by=by)
+
+
+def test_what_was_confirmed_by_somebody_who_left_is_not_carried_out(clinic):
+    clinic.patient()
+    clinic.confirm(clinic.enrol("eve", "operator"), "ben")
+    for by, second in (("eve", "ben"), ("ben", "eve")):
+        proposal = clinic.enrol(f"mallory-of-{by}", "proxy", "p1", by=by)
+        assert clinic.confirm(proposal, second).due
+    clinic.house.remove_actor("eve", by="ann")
+    clinic.later(hours=73)
+    assert not [name for name in clinic.house.registry.actors if "mallory" in name]
+    assert not clinic.house.registry.proposals
+    assert [e["notice"] for e in clinic.session("pat").notices("p1")][-2:] == ["stopped", "stopped"]
+
+
+def test_nobody_confirms_a_policy_that_lets_himself_in(clinic):
+    clinic.confirm(clinic.enrol("clinic", "organisation"), "ben")
+    acts.vouch(clinic.house, "dr-lee", clinic.actor("ben"))
+    for named, second in ((["dr-lee"], "dr-lee"), (["*"], "dr-lee"), (["ben"], "ben")):
+        document = policy.sign(rules(actors=named), clinic.keys["clinic"])
+        proposal = clinic.house.add_policy(document, by="ann")
+        with pytest.raises(AccessError):
+            clinic.confirm(proposal, second)
+        acts.stop(clinic.house, proposal.n, clinic.actor("ann"))
+    assert not clinic.house.registry.policies
+
+
+def test_what_was_decided_meanwhile_elsewhere_is_looked_at_first(clinic):
+    """A house that was opened before: what it checked may not hold any more."""
+    proposal = clinic.enrol("mallory", "proxy", "p1")
+    with House(clinic.house.configuration, clock=lambda: clinic.time) as late:
+        acts.stop(clinic.house, proposal.n, clinic.actor("ben"))
+        with pytest.raises(StoreError, match="meanwhile"):
+            acts.confirm(late, proposal.n, late.registry.actors["ben"])
+    own, other = clinic.enrol("pat", "patient", "p1"), clinic.enrol("pat2", "patient", "p1")
+    with House(clinic.house.configuration, clock=lambda: clinic.time) as late:
+        clinic.confirm(own, "ben")
+        with pytest.raises(StoreError, match="meanwhile"):
+            acts.confirm(late, other.n, late.registry.actors["ben"])
+    with House(clinic.house.configuration, clock=lambda: clinic.time) as late:
+        clinic.enrol("dr-may", "practitioner")
+        with pytest.raises(StoreError, match="meanwhile"):
+            late.add_actor(Actor("dr-may", "practitioner", Identity.generate("dr-may").public_key), by="ben")
+    with House(clinic.house.configuration, clock=lambda: clinic.time) as fresh:
+        assert fresh.registry.actors["dr-may"].public_key == clinic.keys["dr-may"].public_key
+        assert not {"mallory", "pat2"} & set(fresh.registry.actors)
+        assert fresh.registry.actors == clinic.house.registry.actors
+        assert not fresh.verify().problems
+
+
+def test_what_changes_nothing_in_the_house_holds_nobody_up(clinic):
+    with House(clinic.house.configuration, clock=lambda: clinic.time) as other:
+        with clinic.house.store.transaction(clinic.house.gate.house("ann", may_write=True)) as connection:
+            clinic.house.log.append(connection, "", "house", {"reason": "audit-expired"})
+        other.add_actor(Actor("dr-may", "practitioner", Identity.generate("dr-may").public_key), by="ben")
+        assert "dr-may" in other.registry.actors
+
+
+def test_entries_that_no_house_writes_change_nothing(clinic):
+    """A name that somebody has, and what nobody agreed on."""
+    registry, key = clinic.house.registry, Identity.generate("x").public_key.hex()
+    proposal = clinic.enrol("mallory", "proxy", "p1")
+    before = dict(registry.actors)
+    added = {"reason": "actor-added", "kind": "practitioner", "key": key, "patient": "", "name": "", "by": "ann"}
+    registry.apply(900, {**added, "id": "dr-lee"})
+    for n in (proposal.n, 77):
+        registry.apply(901, {**added, "id": "mallory", "proposal": n, "second": "ben"})
+        registry.apply(902, {"reason": "actor-removed", "id": "dr-lee", "proposal": n})
+    assert registry.actors == before
 
 
 def test_the_patient_stops_who_would_replace_him_and_strangers_do_not(clinic):

@@ -75,8 +75,10 @@ def settle(house: House) -> None:
             continue
         try:
             _check(house, proposal.act)
-        except InputError as error:
+            duties.check_standing(house.registry, proposal)
+        except (InputError, AccessError) as error:
             house.note("house", {"reason": "stopped", "proposal": proposal.n, "why": error.what})
+            _tell(house, proposal, "house", "stopped")
             continue
         _complete(house, proposal)
 
@@ -169,6 +171,7 @@ def describe(proposal: Proposal) -> str:
     act = proposal.act
     what = {
         "actor-added": f"enrol {act.get('id')} as {act.get('kind')}",
+        "actor-removed": f"take {act.get('id')} out",
         "policy-added": f"put policy {act.get('policy', {}).get('id')} in force",
         "erasure": "erase a record whose patient asked for it",
     }[act["reason"]]

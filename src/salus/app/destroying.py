@@ -79,9 +79,9 @@ class Destroying(Opened):
         gone = quarantine.left(self.store, self.vault)
         quarantine.blank(self.store, self.log, scope, gone, "with its patient", self.time())
         decided = {k: act[k] for k in ("proposal", "second") if act and k in act}
-        content = erasure.delete(self.store, self.log, scope, patient, request, self.time(), decided)
-        n = self.log.newest_of(self.store.connection, state.TOPIC)
+        n, content = erasure.delete(self.store, self.log, scope, patient, request, self.time(), decided)
         self.registry.apply(n, content)
+        self._heard = n
         erasure.remember(self._erased, self.vault, patient, n)
         return {**content, "compacted": self._compact(by)}
 

@@ -92,9 +92,14 @@ class House(Destroying):
         }
         return acts.do(self, act, by)
 
-    def remove_actor(self, name: str, by: str) -> None:
-        """Take an actor out; what it did stays in the log. Raises AccessError where ``by`` may not."""
-        acts.do(self, {"reason": "actor-removed", "id": name}, by)
+    def remove_actor(self, name: str, by: str) -> Proposal | Mapping[str, Any]:
+        """Take an actor out, or propose it where that takes two people; what it did stays in the log.
+
+        Raises InputError where there is no such actor, AccessError where ``by`` may not.
+        """
+        act = {"reason": "actor-removed", "id": name}
+        actor = self.registry.actors.get(name)
+        return acts.do(self, {**act, "patient": actor.patient} if actor and actor.patient else act, by)
 
     # ---- policies and methods
 

@@ -58,8 +58,9 @@ class Opened:
     def _open(self, *, checked: bool) -> None:
         if checked:
             self.log.check_mark(self.store.connection)
-        self._heard = self.log.newest_of(self.store.connection, state.TOPIC)
-        self.registry = state.load(self.log, self.store.connection, self.vault)
+        with self.store.snapshot():
+            self._heard = self.log.newest_of(self.store.connection, state.TOPIC)
+            self.registry = state.load(self.log, self.store.connection, self.vault)
         self.terminology = terminology_of(self.configuration)
         charts = partial(Chart, terminology=self.terminology)
         self._journal = Journal(self.vault)
@@ -99,10 +100,16 @@ class Opened:
         return self._heard
 
     def note(self, actor: str, content: Mapping[str, Any]) -> int:
-        """Write one house entry into the log and take it into account. Returns its number."""
+        """Write one house entry into the log and take it into account. Returns its number.
+
+        Raises StoreError where somebody else decided something about the house since it was opened: what was checked
+        before may not hold any more.
+        """
         written = {"at": self.time(), "by": actor, **content}
         kept = state.veiled(self.vault, self.registry, written)
         with self.store.transaction(self.gate.house(actor, may_write=True)) as connection:
+            if state.decided_since(self.log, connection, self._heard):
+                raise StoreError("something was decided about the house meanwhile", remedy="look at it, then try again")
             n = self.log.append(connection, SYSTEM, state.TOPIC, kept)
         self.registry.apply(n, written)
         self._heard = n

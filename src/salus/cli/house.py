@@ -121,11 +121,15 @@ def actor_list(ctx: click.Context, actor: str) -> None:
 @acting
 @click.pass_context
 def actor_remove(ctx: click.Context, name: str, actor: str) -> None:
-    """Take an actor out; the log keeps what it did."""
+    """Take an actor out; the log keeps what it did.
+
+    Where a patient's key is taken out by others, it takes two operators and 72 hours.
+    """
     with session(ctx, actor) as work:
         own = name == actor or bool(work.actor.patient)
-        (work.house if own else work.administer()).remove_actor(name, by=actor)
-    click.echo(f"{name} may no longer act")
+        done = (work.house if own else work.administer()).remove_actor(name, by=actor)
+    if carried_out(done) is not None:
+        click.echo(f"{name} may no longer act")
 
 
 @click.group()

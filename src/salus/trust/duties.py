@@ -1,8 +1,9 @@
 """Separation of duties: what takes two people, what has to wait, and who may be the second.
 
 Who speaks for a patient, what opens records without consent, who counts as one of two people, and erasure are decided
-by nobody alone. Where a patient's key is replaced, or a policy overrides denials, three days pass before it holds: time
-in which the patient, who is told, can stop it. A store that was made for one person alone (and a demonstration) asks
+by nobody alone. Where a patient's key is replaced or taken out, or a policy overrides denials, three days pass before it
+holds: time in which the patient, who is told, can stop it. A patient lets proxies speak for himself and takes that back
+alone; a proxy lets nobody speak. A store that was made for one person alone (and a demonstration) asks
 nobody else; that is written down when it is made, and cannot be changed later.
 """
 
@@ -44,9 +45,11 @@ def duty_of(registry: Registry, act: Mapping[str, Any], by: str) -> Duty:
     match act["reason"]:
         case "actor-added":
             return _enrolling(registry, act, by)
+        case "actor-removed":
+            return _removing(registry, registry.actors[act["id"]], by)
         case "policy-added":
             overrides = any(rule.get("overrides-denial") for rule in act["policy"].get("rules", ()))
-            return Duty(two=True, wait=WAIT if overrides else timedelta(0))
+            return Duty(two=True, wait=WAIT if overrides else timedelta(0), registrars=True)
         case "erasure":
             return Duty(two=True)
     return FREE
@@ -68,7 +71,7 @@ def _check_first(registry: Registry, act: Mapping[str, Any], by: str) -> None:
         if spoken_for and (registry.alone or registry.demo):
             raise AccessError("somebody speaks for this patient already", remedy="only they can let another do so")
         return
-    if not speaks or not actor.patient or actor.patient != act["patient"]:
+    if not (actor.kind == "patient" and speaks and act["kind"] == "proxy" and actor.patient == act["patient"]):
         raise AccessError("only an operator may do this", remedy="--as an operator")
 
 
@@ -84,6 +87,14 @@ def _check_removing(registry: Registry, gone: Actor, actor: Actor) -> None:
         raise AccessError(f"{FOUNDERS} operators have to stay", remedy="enrol another first")
 
 
+def _removing(registry: Registry, gone: Actor, by: str) -> Duty:
+    """Whoever can stop that another speaks for a patient is not taken out by others at once."""
+    if gone.kind not in SPEAKERS or gone.id == by or registry.actors[by].kind != "operator":
+        return FREE
+    staying = any(a.patient == gone.patient and a.id != gone.id for a in registry.actors.values())
+    return FREE if gone.kind == "proxy" and staying else Duty(two=True, wait=WAIT, registrars=True)
+
+
 def _enrolling(registry: Registry, act: Mapping[str, Any], by: str) -> Duty:
     kind, patient = act["kind"], act["patient"]
     if kind == "operator":
@@ -92,8 +103,8 @@ def _enrolling(registry: Registry, act: Mapping[str, Any], by: str) -> Duty:
         return Duty(two=True)
     if kind not in SPEAKERS:
         return FREE  # he opens nothing by himself, and is no second person before another vouched for him
-    if by in {a.id for a in registry.actors.values() if a.patient == patient}:
-        return FREE
+    if registry.actors[by].patient == patient:
+        return FREE  # only the patient, and only a proxy: see above
     spoke = any(a.patient == patient for a in registry.ever)
     return Duty(two=True, wait=WAIT, registrars=True) if spoke else Duty(two=True)
 
@@ -107,8 +118,15 @@ def check_second(registry: Registry, proposal: Proposal, second: Actor) -> None:
         raise AccessError(f"the second person is {who}", remedy="salus actor vouch NAME --as another operator")
     if first is None or first.id == second.id or first.public_key == second.public_key:
         raise AccessError("this takes two people", remedy="--as another member of staff")
-    if second.id == proposal.act.get("id"):
+    named = {name for rule in proposal.act.get("policy", {}).get("rules", ()) for name in rule["actors"]}
+    if second.id in {proposal.act.get("id"), *named}:
         raise AccessError("nobody confirms what is about himself", remedy="--as another member of staff")
+
+
+def check_standing(registry: Registry, proposal: Proposal) -> None:
+    """Raise AccessError where one of the two people behind a confirmed proposal was taken out since."""
+    if any(name not in registry.actors for name in (proposal.by, proposal.second)):
+        raise AccessError("one of the two people who stood behind it was taken out")
 
 
 def check_vouching(registry: Registry, actor: Actor, enrolled_by: str, second: Actor) -> None:

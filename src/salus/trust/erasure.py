@@ -52,8 +52,10 @@ def delete(
     request: int | None,
     at: str,
     decided: Mapping[str, Any] | None = None,
-) -> Mapping[str, Any]:
-    """Delete, in one transaction, everything of a patient whose key was destroyed. Returns the house's entry about it.
+) -> tuple[int, Mapping[str, Any]]:
+    """Delete, in one transaction, everything of a patient whose key was destroyed.
+
+    Returns the number of the house's entry about it, and what it says.
 
     ``request`` is the log entry in which the patient asked for it, where it is known; ``decided`` names the proposal
     that was carried out and its second person.
@@ -72,8 +74,8 @@ def delete(
             "blobs": forgotten.blobs,
             **(decided or {}),
         }
-        log.append(connection, SYSTEM, TOPIC, content)
-    return content
+        n = log.append(connection, SYSTEM, TOPIC, content)
+    return n, content
 
 
 # ---- the list beside the store

@@ -14,6 +14,15 @@ from salus.trust.proposals import Proposal, confirmed, proposed
 from salus.trust.vault import SYSTEM, Vault
 
 TOPIC = "house"
+_DECISIONS = frozenset(
+    {
+        *("init", "proposed", "confirmed", "stopped", "actor-added", "actor-vouched", "actor-removed"),
+        *("policy-added", "policy-removed", "method-allowed", "method-withdrawn", "hold", "hold-ended", "erased"),
+    }
+)
+"""Reasons of entries by which the registry becomes another; that there are others changes nothing in it."""
+PROPOSED = frozenset({"actor-added", "actor-removed", "policy-added"})
+"""Acts that may take two people and are told of by an entry of their own (an erasure, by what it did)."""
 
 
 @dataclass(slots=True)
@@ -59,7 +68,7 @@ class Registry:
             waiting = self.proposals.get(content["proposal"])
             return waiting.patient if waiting else ""
         about = content["act"] if content["reason"] == "proposed" else content
-        return str(about.get("patient", "")) if about["reason"] in ("actor-added", "proposed") else ""
+        return str(about.get("patient", "")) if about["reason"] in ("actor-added", "actor-removed") else ""
 
     def forget(self, patient: str) -> None:
         """Know nothing any more of an erased patient: who spoke for him, what was proposed."""
@@ -69,9 +78,11 @@ class Registry:
         self.veils.pop(patient, None)
 
     def apply(self, n: int, content: Mapping[str, Any]) -> None:
-        """Take entry ``n`` into account."""
+        """Take entry ``n`` into account. What was carried out of a proposal that two people did not agree on is not."""
         if content["reason"] != "confirmed":  # carried out, or stopped
-            self.proposals.pop(content.get("proposal", -1), None)
+            waiting = self.proposals.pop(content.get("proposal", -1), None)
+            if content["reason"] in PROPOSED and "proposal" in content and not (waiting and waiting.second):
+                return
         match content["reason"]:
             case "init":
                 self.store_id, self.demo, self.alone = content["store"], content["demo"], content.get("alone", False)
@@ -110,7 +121,10 @@ class Registry:
                 self.erased.add(content["pid"])
 
     def _enrol(self, content: Mapping[str, Any]) -> None:
-        """An actor. Two people stand behind operators (the founders behind each other) and what was proposed."""
+        """An actor, under a name that nobody has. Two people stand behind operators (the founders behind each other)
+        and behind what was proposed."""
+        if content["id"] in self.actors:
+            return
         trusted = self.alone or self.demo or content["kind"] == "operator" or "proposal" in content
         self.enrolled_by[content["id"]] = content["by"]
         self.actors[content["id"]] = Actor(
@@ -121,6 +135,14 @@ class Registry:
             content["name"],
             confirmed=trusted,
         )
+
+
+def decided_since(log: Log, connection: sqlite3.Connection, n: int) -> bool:
+    """True where an entry after ``n`` makes the registry another."""
+    if log.newest_of(connection, TOPIC) <= n:
+        return False
+    later = (entry for entry in log.entries(connection, topic=TOPIC, patient=SYSTEM) if entry.n > n)
+    return any(entry.content["reason"] in _DECISIONS for entry in later)
 
 
 def veiled(vault: Vault, registry: Registry, content: Mapping[str, Any]) -> dict[str, Any]:
