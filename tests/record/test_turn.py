@@ -40,6 +40,17 @@ def test_a_second_writer_waits_and_is_woken(tmp_path):
         turn.close()
 
 
+def test_nobody_waits_for_ever_for_a_writer_that_hangs(tmp_path):
+    first, second = Turn(tmp_path / "s"), Turn(tmp_path / "s")
+    with first.taken():
+        begun = time.monotonic()
+        with pytest.raises(StoreError, match="another writer"), second.taken(patience=0.2):
+            pytest.fail("the turn is another's")
+        assert 0.2 <= time.monotonic() - begun < 10
+    with second.taken(patience=0.2), pytest.raises(StoreError), first.taken(patience=0):
+        pytest.fail("the turn is another's")
+
+
 def test_an_error_gives_the_turn_back(tmp_path):
     turn, other = Turn(tmp_path / "s"), Turn(tmp_path / "s")
     with pytest.raises(ValueError), turn.taken():

@@ -140,6 +140,20 @@ def test_where_the_log_cannot_be_written_only_a_broken_glass_opens_by_the_journa
         assert again.gate.merge_journal() == 0
 
 
+def test_a_writer_that_hangs_holds_up_no_emergency(emergency, monkeypatch):
+    """A stopped process, or one that waits for its disk, has the turn; the journal does not wait for it."""
+    ward = emergency
+    monkeypatch.setattr(glass, "PATIENCE", 0.1)
+    hangs = ward.house.store.transaction(ward.house.gate.house("operator", may_write=True))
+    with hangs, House(ward.house.configuration, clock=lambda: AT) as other:
+        reader = other.authenticate(ward.clinician)
+        assert other.gate.break_glass(reader, "p1", WHY, timedelta(hours=1)) is None
+        assert other.gate.open_chart(reader, "p1", "BTG", AT)[0].latest("creatinine")
+        assert len(other.gate._journal.waiting()) == 2
+    assert ward.house.gate.merge_journal() == 2
+    assert not ward.house.verify().problems
+
+
 def test_what_was_merged_is_not_merged_again(emergency, monkeypatch):
     ward = emergency
     journal = ward.house.gate._journal

@@ -6,13 +6,14 @@ import os
 import pytest
 
 from salus.app.house import House
+from salus.app.session import Session
 from salus.errors import IntegrityError, StoreError
 from salus.record.store import Change, Store
+from salus.trust import consent_signatures, vault
 from salus.trust import log as module
-from salus.trust import vault
 from salus.trust.grants import Grant
 from salus.trust.mark import Mark
-from tests.conftest import person
+from tests.conftest import AT, person
 
 WHEN = "2026-06-01T12:00:00Z"
 SCOPE = Grant("operator", "p1", "custodian", frozenset(), may_write=True, purpose="filing")
@@ -88,6 +89,102 @@ def test_a_failed_commit_takes_its_announcement_back(ward, monkeypatch):
     with pytest.raises(RuntimeError):
         failing()
     assert announced(ward.house) is None
+
+
+def test_an_interruption_right_after_the_commit_takes_nothing_back(ward, monkeypatch):
+    """A key was pressed while the process waited for the disk: what is stored stays the mark."""
+    write(ward.house, 1)
+    before, promote = size(ward.house), type(ward.house.log)._promote
+
+    def interrupted(log, _):
+        monkeypatch.setattr(type(log), "_promote", promote)
+        raise KeyboardInterrupt
+
+    class Interrupting:
+        """The connection, but for what happens between its commit and the next step."""
+
+        def __init__(self, connection):
+            self._real = connection
+
+        def __getattr__(self, name):
+            return getattr(self._real, name)
+
+        def execute(self, *statement):
+            found = self._real.execute(*statement)
+            if statement == ("COMMIT",):
+                raise KeyboardInterrupt
+            return found
+
+    store = ward.house.store
+    real = store._connection
+    monkeypatch.setattr(store, "_connection", Interrupting(real))
+    with pytest.raises(KeyboardInterrupt):
+        write(ward.house, 2)
+    monkeypatch.setattr(store, "_connection", real)
+    assert size(ward.house) == before + 1 == ward.house.log.remembered().size
+    monkeypatch.setattr(type(ward.house.log), "_promote", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(ward.house, 3)
+    assert write(ward.house, 4).updated == 1
+    assert size(ward.house) == before + 3 == ward.house.log.remembered().size
+    assert not ward.house.verify().problems
+
+
+def test_a_mark_that_cannot_be_read_after_the_commit_makes_nothing_undone(ward, monkeypatch):
+    write(ward.house, 1)
+    before = size(ward.house)
+    with monkeypatch.context() as patch:
+        patch.setattr(Mark, "move", lambda *_: (_ for _ in ()).throw(IntegrityError("damaged")))
+        assert write(ward.house, 2).updated == 1
+    assert write(ward.house, 3).updated == 1
+    assert size(ward.house) == before + 2 == ward.house.log.remembered().size
+
+
+def test_what_is_taken_back_is_taken_back_while_nobody_else_writes(ward, monkeypatch):
+    write(ward.house, 1)
+    told = []
+    monkeypatch.setattr(Mark, "withdraw", lambda _: told.append(ward.house.store.connection.in_transaction))
+
+    def failing():
+        with ward.house.store.transaction(SCOPE) as connection:
+            ward.house.log.append(connection, "p1", "access", {"reason": "access"})
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        failing()
+    assert told == [True]
+    assert not ward.house.store.connection.in_transaction
+
+
+def test_only_what_was_announced_is_confirmed_as_the_newest_consent(ward):
+    write(ward.house, 1)
+    vault = ward.house.vault
+    vault.announce_consent("p1", 5)
+    vault.confirm_consent("p1", 4)
+    assert (vault.newest_consent("p1"), vault.announced_consent("p1")) == (None, 5)
+    vault.confirm_consent("p1", 5)
+    vault.confirm_consent("p1", 5)
+    assert (vault.newest_consent("p1"), vault.announced_consent("p1")) == (5, None)
+
+
+def test_a_writer_who_died_after_filing_a_consent_is_not_forgotten_by_the_next(ward, monkeypatch):
+    write(ward.house, 1)
+    mine = Session(ward.house, ward.patient)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(ward.house.log), "acknowledge", lambda log: setattr(log, "_batch", None))
+        mine.give_consent("p1", AT, actors=["dr-lee"], categories=["record"])
+    first = ward.house.vault.announced_consent("p1")
+    confirmed = []
+    confirm = type(ward.house.vault).confirm_consent
+    monkeypatch.setattr(
+        type(ward.house.vault), "confirm_consent", lambda v, p, n: (confirmed.append(n), confirm(v, p, n))[1]
+    )
+    body = mine.drafted("p1", AT, actors=["dr-lee"], categories=["note"])
+    confirmed.clear()
+    monkeypatch.setattr(type(ward.house.vault), "announced_consent", lambda *_: first)
+    mine.file_consent("p1", body, consent_signatures.sign(body, ward.patient, AT))
+    assert confirmed[0] == first
+    assert ward.house.vault.newest_consent("p1") == confirmed[-1] > first
 
 
 def test_a_missing_mark_stops_every_write_until_a_person_settles_it(ward, monkeypatch):

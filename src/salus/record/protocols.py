@@ -83,7 +83,7 @@ class Journal(Protocol):
         ...
 
     def abandon(self) -> None:
-        """The transaction was rolled back."""
+        """The transaction is about to be rolled back."""
         ...
 
     def acknowledge(self) -> None:

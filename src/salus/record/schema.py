@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from salus.errors import StoreError
+from salus.record.turn import PATIENCE
 
 APPLICATION_ID = 0x53414C55  # "SALU", so that no other SQLite file is taken for a store
 
@@ -27,7 +28,7 @@ def connect(path: Path, *, create: bool) -> sqlite3.Connection:
     if not create and not path.is_file():
         raise StoreError("there is no store", where=str(path), remedy="make one with: salus init")
     try:
-        connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+        connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")

@@ -21,7 +21,7 @@ from salus.record import index, kinds, schema
 from salus.record.protocols import Content, Journal, Scope, Sealer
 from salus.record.reading import Reading, one
 from salus.record.sealing import chunk_context, context, pack
-from salus.record.turn import Turn
+from salus.record.turn import PATIENCE, Turn
 
 CHUNK = 1 << 20
 
@@ -94,30 +94,50 @@ class Store(Reading):
         self._turn.close()
 
     @contextmanager
-    def transaction(self, scope: Scope) -> Iterator[sqlite3.Connection]:
-        """A write transaction; rolled back whole on any exception. What it logged is sealed before it is committed."""
+    def transaction(self, scope: Scope, patience: float = PATIENCE) -> Iterator[sqlite3.Connection]:
+        """A write transaction; rolled back whole on any exception. What it logged is sealed before it is committed.
+
+        Raises StoreError where the store cannot be written, or others write for longer than ``patience`` seconds.
+        """
         if not scope.may_write:
             raise AccessError("not allowed")
         try:
-            with self._turn.taken():
-                yield from self._transaction()
-            self._journal.acknowledge()
+            with self._turn.taken(patience):
+                yield from self._transaction(patience)
         except sqlite3.DatabaseError as error:
             raise StoreError(
                 f"the store cannot be written: {error}", where=str(self.path), remedy="nothing of this step was kept"
             ) from error
 
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._connection.execute("BEGIN IMMEDIATE")
+    def _transaction(self, patience: float) -> Iterator[sqlite3.Connection]:
+        if patience != PATIENCE:
+            self._connection.execute(f"PRAGMA busy_timeout={round(1000 * patience)}")
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        finally:
+            if patience != PATIENCE:
+                self._connection.execute(f"PRAGMA busy_timeout={round(1000 * PATIENCE)}")
+        sealed = False
         try:
             yield self._connection
             self._journal.seal(self._connection)
+            sealed = True
             self._connection.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
+            if sealed and not self._connection.in_transaction and not isinstance(error, sqlite3.Error):
+                self._journal.acknowledge()  # interrupted right after the commit: what is stored stays announced
+            else:
+                self._roll_back()
+            raise
+        self._journal.acknowledge()
+
+    def _roll_back(self) -> None:
+        """What was announced is taken back while nobody else can write yet."""
+        try:
+            self._journal.abandon()
+        finally:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            self._journal.abandon()
-            raise
 
     # ---- writing
 

@@ -1,10 +1,10 @@
 """Separation of duties: what takes two people, what has to wait, and who may be the second.
 
 Who speaks for a patient, what opens records without consent, who counts as one of two people, and erasure are decided
-by nobody alone. Where a patient's key is replaced or taken out, or a policy overrides denials, three days pass before it
-holds: time in which the patient, who is told, can stop it. A patient lets proxies speak for himself and takes that back
-alone; a proxy lets nobody speak. A store that was made for one person alone (and a demonstration) asks
-nobody else; that is written down when it is made, and cannot be changed later.
+by nobody alone. Where a patient's key is replaced or taken out, or a policy overrides denials, three days pass first:
+time in which the patient, who is told, can stop it. A patient lets proxies speak for himself and takes that back alone;
+a proxy lets nobody speak. A store that was made for one person alone (and a demonstration) asks nobody else; that is
+written down when it is made, and cannot be changed later.
 """
 
 from __future__ import annotations

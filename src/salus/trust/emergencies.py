@@ -97,8 +97,10 @@ class Emergencies(Deciding):
 
     def _emergency_entry(self, patient: str, topic: str, entry: Mapping[str, Any]) -> int | None:
         """Write into the log, or where it cannot be written into the journal that was made for this."""
+        scope = self.house("gate", may_write=True)
         try:
-            return self._append(patient, topic, entry)
+            with self._store.transaction(scope, glass.PATIENCE) as connection:
+                return self._log.append(connection, patient, topic, entry)
         except IntegrityError:
             raise
         except StoreError:

@@ -21,6 +21,8 @@ PURPOSE = "BTG"
 BASIS = "vital-interest"
 TOPIC = "glass"
 LONGEST = timedelta(hours=24)
+PATIENCE = 3.0
+"""Seconds that an emergency waits for the log; then the journal takes it."""
 REASON = range(10, 501)
 """How many characters a reason has."""
 _WORD = re.compile(r"[^\W\d_]{2,}")

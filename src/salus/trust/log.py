@@ -92,6 +92,7 @@ class Log:
         pid = _pid(connection, patient)
         chained = {**entry, "previous": _previous(connection, pid), "batch": batch.begun}
         if topic == CONSENT:
+            self.newest_consent(connection, patient)  # a writer who died after the commit is not forgotten
             chained["previous_consent"] = _previous(connection, pid, CONSENT)
             batch.consents[patient] = n
         payload = os.urandom(SALT) + json.dumps(chained, canonical=True)
@@ -133,7 +134,7 @@ class Log:
             ) from error
 
     def abandon(self) -> None:
-        """The transaction was rolled back: nothing of it was announced."""
+        """The transaction is rolled back: nothing of it was announced."""
         batch, self._batch = self._batch, None
         self._auditor.rolled_back()
         if batch is None:
@@ -148,10 +149,11 @@ class Log:
         batch, self._batch = self._batch, None
         if batch is None:
             return
-        with suppress(OSError):  # what was announced is durable: the next one who writes moves the mark there
+        with suppress(OSError, IntegrityError):  # what was announced is durable: the next writer moves the mark there
             self._promote(batch.frontier.size)
-            for patient in batch.consents:
-                self._vault.confirm_consent(patient)
+        with suppress(OSError):  # as above
+            for patient, leaf in batch.consents.items():
+                self._vault.confirm_consent(patient, leaf)
 
     # ---- the mark
 
@@ -195,7 +197,7 @@ class Log:
                 "SELECT 1 FROM log_leaf WHERE n = ? AND topic = ?", (announced, CONSENT)
             ).fetchone()
             if row is not None:
-                self._vault.confirm_consent(patient)
+                self._vault.confirm_consent(patient, announced)
         return self._vault.newest_consent(patient)
 
     def newest_filed(self, connection: sqlite3.Connection, patient: str) -> int:

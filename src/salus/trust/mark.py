@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,6 +103,8 @@ class Mark:
         if number == b"0" * DIGITS:
             return Held(None, slots[0])
         sizes = [found.size if found else 0 for found in slots]
+        if number.isdigit() and int(number) < min((size for size in sizes if size), default=0):
+            return _earlier(slots)
         if not number.isdigit() or int(number) not in sizes:
             raise IntegrityError("the checkpoint kept outside the store is damaged", remedy="salus log settle")
         at = sizes.index(int(number))
@@ -120,6 +123,17 @@ class Mark:
         if len(self._known) >= _KNOWN:
             del self._known[next(iter(self._known))]
         self._known[slot] = found
+
+
+def _earlier(slots: Sequence[Checkpoint | None]) -> Held:
+    """Of slots that were written since the size beside them was: power failed before that reached the disk.
+
+    Who announced the later of two checkpoints had moved the mark to the earlier one. Of a single one, the store tells
+    whether it was committed.
+    """
+    first, *second = sorted((slot for slot in slots if slot), key=lambda slot: slot.size)
+    at = slots.index(first)
+    return Held(first, second[0], 1 - at) if second else Held(None, first, at)
 
 
 def overwrite(path: Path, at: int, data: bytes, *, durable: bool = True) -> None:

@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -175,11 +175,12 @@ class Vault:
         """Write down which log entry is about to file the patient's newest consent; it counts once it is confirmed."""
         write_durably(self._path(patient).with_suffix(".consent-next"), str(leaf).encode())
 
-    def confirm_consent(self, patient: str) -> None:
-        """What was announced is in the store: remember it."""
+    def confirm_consent(self, patient: str, leaf: int) -> None:
+        """Entry ``leaf`` is in the store: remember it, where it is what was announced."""
         path = self._path(patient).with_suffix(".consent-next")
-        with suppress(FileNotFoundError):  # another process confirmed it
-            path.replace(path.with_suffix(".consent"))
+        with self.locked():
+            if _number(path) == leaf:
+                path.replace(path.with_suffix(".consent"))
 
     def withdraw_consent(self, patient: str) -> None:
         """What was announced was not stored."""
