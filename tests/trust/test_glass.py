@@ -154,6 +154,20 @@ def test_a_writer_that_hangs_holds_up_no_emergency(emergency, monkeypatch):
     assert not ward.house.verify().problems
 
 
+def test_nobody_fills_the_journal_alone(emergency, monkeypatch):
+    ward = emergency
+    ward.house.add_actor(Actor("dr-may", "practitioner", Identity.generate("dr-may").public_key), by="operator")
+    other = ward.house.registry.actors["dr-may"]
+    monkeypatch.setattr("salus.trust.mark.overwrite", full)
+    assert broke(ward) is None
+    for _ in range(glass.EACH - 1):
+        look(ward, purpose="BTG")
+    with pytest.raises(StoreError, match="of yours"):
+        look(ward, purpose="BTG")
+    assert ward.house.gate.break_glass(other, "p1", WHY, timedelta(hours=1)) is None
+    assert len(ward.house.gate._journal.waiting()) == glass.EACH + 1
+
+
 def test_what_was_merged_is_not_merged_again(emergency, monkeypatch):
     ward = emergency
     journal = ward.house.gate._journal

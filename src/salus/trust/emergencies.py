@@ -104,6 +104,11 @@ class Emergencies(Deciding):
         except IntegrityError:
             raise
         except StoreError:
+            noted = sum(waiting.entry.get("actor") == entry["actor"] for waiting in self._waiting())
+            if noted >= glass.EACH:
+                raise StoreError(
+                    f"the emergency journal holds {noted} entries of yours", remedy="make the log writable again"
+                ) from None
             self._journal.write(patient, topic, entry, self._merged().number)
             return None
 

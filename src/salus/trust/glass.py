@@ -23,6 +23,8 @@ TOPIC = "glass"
 LONGEST = timedelta(hours=24)
 PATIENCE = 3.0
 """Seconds that an emergency waits for the log; then the journal takes it."""
+EACH = 16
+"""Entries of one actor that the journal takes before they are merged: the others have emergencies, too."""
 REASON = range(10, 501)
 """How many characters a reason has."""
 _WORD = re.compile(r"[^\W\d_]{2,}")
