@@ -19,7 +19,8 @@ from tests.conftest import AT
 from tests.intake import made
 from tests.trust.test_balp import where
 
-SECRETS = ("Ada", "Example", "MRN-p1", "1968", "1.10", "mg/dL", "2160-0", "female", "CYP2C19")
+# none of them is found by chance among the letters of a hash
+SECRETS = ('"Ada"', "Example", "MRN-p1", "1968-03", "1.10", "mg/dL", "2160-0", "female", "CYP2C19")
 PLACE = audit.Place("a-store", "salus.log/abc", "https://house.example/fhir")
 
 

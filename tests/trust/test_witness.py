@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import ClassVar
 
@@ -305,7 +306,8 @@ def test_clients_that_race_are_served_one_after_another(witness):
 
 def ask(url, method, path, body=b"", headers=None):
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
-    connection.request(method, path, body, headers or {})
+    with suppress(BrokenPipeError):  # refused before it was sent whole
+        connection.request(method, path, body, headers or {})
     response = connection.getresponse()
     found = response.status, response.read(), response.headers["Content-Type"]
     connection.close()
