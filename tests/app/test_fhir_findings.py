@@ -58,6 +58,18 @@ def test_another_part_has_its_own(reader):
     assert len(reader.worked) == 4
 
 
+def test_what_becomes_of_stored_findings_tells_a_reader_of_a_part_nothing(reader):
+    """They may be drawn from what is withheld: no other version of one makes that anything is worked out anew."""
+    findings, grant = PartialFindings(), look(reader)
+    every = {(s.source.ref, s.source.version) for s in reader.house.store.read(grant)}
+    ((ref, n), *_) = [each for each in every if "/salus-" in each[0]]
+    findings.of(reader, replace(grant, decided=frozenset(every)))
+    findings.of(reader, replace(grant, decided=frozenset(every - {(ref, n)} | {(ref, n + 1)})))
+    assert len(reader.worked) == 1
+    findings.of(reader, replace(grant, decided=frozenset(every - {("Observation/c1", 1)})))
+    assert len(reader.worked) == 2
+
+
 def test_they_are_worked_out_anew_after_ten_minutes_and_when_the_house_is_another(ward, reader):
     findings = PartialFindings()
     findings.of(reader, look(reader))

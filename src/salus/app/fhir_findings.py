@@ -15,7 +15,7 @@ from salus.app.session import Session
 from salus.app.session_consents import PRESENT
 from salus.fhir import dates, json
 from salus.fhir.categories import categories_of, joined
-from salus.fhir.views import Body, Source
+from salus.fhir.views import OWN_ID, Body, Source
 from salus.findings import fhir as findings_fhir
 from salus.findings.model import Finding
 from salus.record.reading import Stored
@@ -40,7 +40,7 @@ class PartialFindings:
     def of(self, session: Session, grant: Grant) -> tuple[Stored, ...] | None:
         """The findings that follow from what ``grant`` releases; None where all is: then they are the stored ones."""
         house = session.house
-        part = (grant.patient, grant.categories, grant.decided, grant.papers)
+        part = (grant.patient, grant.categories, _decided(grant), grant.papers)
         ground = (house.log.written_since(house.store.connection, grant.patient, -1), house.heard)
         now = house.clock()
         with self._lock:
@@ -66,6 +66,14 @@ class PartialFindings:
     def _forget(self, part: _Part) -> None:
         known = self._kept.pop(part, None)
         self._bytes -= _size(known[2]) if known else 0
+
+
+def _decided(grant: Grant) -> frozenset[Version] | None:
+    """What single resources were decided on, without stored findings: no reader of a part is shown them, and what
+    becomes of them tells of all that they were drawn from."""
+    if grant.decided is None:
+        return None
+    return frozenset((ref, n) for ref, n in grant.decided if not ref.partition("/")[2].startswith(OWN_ID))
 
 
 def _size(found: tuple[Stored, ...]) -> int:
