@@ -1,6 +1,7 @@
 """Without a basis nothing of a patient is seen, by any command, call, report or export; every attempt is logged."""
 
 import base64
+import re
 from datetime import timedelta
 
 import click
@@ -30,6 +31,8 @@ SECRETS = (
     "eGFR",
     "CYP2C19",
 )
+HASHES = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{8,}\b|[A-Za-z0-9+/]{40,}={0,2}")
+"""Ids, fingerprints, keys, signatures: any short word may stand there by chance."""
 
 
 def fill(ward):
@@ -428,9 +431,8 @@ def test_no_command_shows_or_writes_anything_without_a_basis(town, name, when): 
     attempts = town.salus("log", "patient", "p1", "--as", "pat").count("deny")
     said, contents = attempt_everything(town, name)
     for words, text in said:
-        random = words[:2] in (["log", "key"], ["log", "vkey"], ["log", "checkpoint"])  # any short word may stand there
-        secrets = [s for s in (*SECRETS, *filter(None, sentences)) if not (random and len(s) < 6)]
-        told = [secret for secret in secrets if secret in text]
+        plain = HASHES.sub("", text)
+        told = [secret for secret in (*SECRETS, *filter(None, sentences)) if secret in plain]
         if words[0] in ("demo", "methods"):
             told = [s for s in told if s in ("Ada", "MRN-p1", "1968")]
         assert not told, f"{words} tells {told}"

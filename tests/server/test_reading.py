@@ -59,7 +59,7 @@ def test_another_purpose_needs_another_consent(front):
 
 def test_of_a_list_only_what_is_shown_is_opened(front, monkeypatch):
     """Whether findings are the reader's own or the stored ones; later pages go on where the first one ended."""
-    front.consent()
+    front.consent(categories=["record", "note"])
     whole = refs(front.get("/fhir/Observation?patient=p1"))
     every = refs(front.get("/fhir/Observation?patient=p1&_count=1000", "pat"))
     opened = []

@@ -106,6 +106,7 @@ def test_a_patient_stops_that_the_own_key_is_taken_out(clinic):
 def test_a_proxy_is_taken_out_at_once_unless_nobody_else_speaks_for_the_patient(clinic):
     clinic.patient()
     clinic.enrol("child", "proxy", "p1", by="pat")
+    assert isinstance(clinic.house.remove_actor("pat", by="ann"), Proposal)
     assert not isinstance(clinic.house.remove_actor("child", by="ann"), Proposal)
     clinic.enrol("other", "proxy", "p1", by="pat")
     clinic.house.remove_actor("pat", by="pat")

@@ -1,5 +1,6 @@
 """Breaking the glass: who may, for how long, what it leaves, and the journal for when the log cannot be written."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from salus.app.house import House
 from salus.app.session import Session
 from salus.errors import AccessError, InputError, IntegrityError, StoreError
+from salus.record.turn import PATIENCE
 from salus.trust import glass, policy
 from salus.trust.identity import Actor, Identity
 from tests.conftest import AT
@@ -146,10 +148,11 @@ def test_a_writer_that_hangs_holds_up_no_emergency(emergency, monkeypatch):
     monkeypatch.setattr(glass, "PATIENCE", 0.1)
     hangs = ward.house.store.transaction(ward.house.gate.house("operator", may_write=True))
     with hangs, House(ward.house.configuration, clock=lambda: AT) as other:
-        reader = other.authenticate(ward.clinician)
+        reader, begun = other.authenticate(ward.clinician), time.monotonic()
         assert other.gate.break_glass(reader, "p1", WHY, timedelta(hours=1)) is None
         assert other.gate.open_chart(reader, "p1", "BTG", AT)[0].latest("creatinine")
         assert len(other.gate._journal.waiting()) == 2
+        assert time.monotonic() - begun < PATIENCE  # which anybody else waits
     assert ward.house.gate.merge_journal() == 2
     assert not ward.house.verify().problems
 

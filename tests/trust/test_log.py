@@ -2,6 +2,7 @@
 
 import errno
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -75,6 +76,24 @@ def test_a_mark_whose_transaction_was_never_committed_counts_for_nothing(ward):
         assert announced(again) is None
         assert again.log.remembered().size == size(again) == before.size + 1
         assert not again.verify().problems
+
+
+def test_an_announcement_of_another_tree_than_the_stores_is_not_the_mark(ward):
+    """As when its transaction was rolled back, and another one of that size committed by a process that died."""
+    write(ward.house, 1)
+    write(ward.house, 2)
+    log, connection = ward.house.log, ward.house.store.connection
+    newest = log.newest(connection)
+    (size, root), *_ = connection.execute(
+        "SELECT size, root FROM log_checkpoint WHERE size < ? ORDER BY size DESC", (newest.size,)
+    ).fetchall()
+    log.set_mark(replace(newest, size=size, root=root))
+    Mark(ward.house.vault.checkpoint_path).announce(replace(newest, root=bytes(32)))
+    log.finish(connection)
+    assert log.remembered().size == size
+    Mark(ward.house.vault.checkpoint_path).announce(newest)
+    log.finish(connection)
+    assert log.remembered() == newest
 
 
 def test_a_failed_commit_takes_its_announcement_back(ward, monkeypatch):

@@ -120,11 +120,11 @@ class Reading:
         A body is opened only where its kinds are not known yet: what is shown of the list is to be read.
         """
         for row in self._rows(scope, kind, (), ids):
-            name, version, mac, mask = row[1], row[2], row[5], row[7]
-            own = self._kinds.get(mac)
-            if own is None:
-                own = self.open_row(scope.patient, *row).categories
-            if _covers(scope, _joined(own, mask)):
+            name, version, mac = row[1], row[2], row[5]
+            found = self._kinds.get(mac)
+            if found is None:
+                found = self.open_row(scope.patient, *row).categories
+            if _covers(scope, found):  # what the row tells besides is in scope, or it would not be here
                 yield f"{kind}/{name}", version
 
     def _rows(
@@ -193,7 +193,7 @@ class Reading:
         if self._sealer.mac(patient, digest.digest()) != mac:
             raise IntegrityError("a stored body is not the one that was logged", where=f"{kind} version {version}")
         body = json.loads(data) if data else {}
-        found = _joined(self._kinds_of(mac, body), mask)
+        found = self._kinds_of(mac, body) | (kinds.names(mask) if mask > 0 else frozenset())
         source = Source(ref, version, digest.hexdigest(), joined(found))
         return Stored(source, updated, bool(deleted), data, body, found, mac)
 
@@ -271,11 +271,6 @@ def one(scope: Scope) -> str:
 def _withheld(scope: Scope) -> int:
     """The bits of what the scope does not hold; of an empty scope, a bit that every row is compared with in vain."""
     return kinds.ALL & ~kinds.bits(scope.categories)
-
-
-def _joined(own: frozenset[str], mask: int) -> frozenset[str]:
-    """The kinds of a body and those kept beside it; where none were kept, its own decide."""
-    return own | kinds.names(mask) if mask > 0 else own
 
 
 def _covers(scope: Scope, categories: frozenset[str]) -> bool:
