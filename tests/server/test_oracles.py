@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from salus.app import answers
+from salus.app import answers, fhir_api
 from salus.app.session import Session
 from salus.errors import AccessError, InputError
 from salus.fhir import json
@@ -135,6 +135,20 @@ def test_a_refusal_of_the_own_kind_leaves_a_trace(front):
         with pytest.raises(AccessError):
             attempt()
         assert tried(front) > before
+
+
+@pytest.mark.parametrize("worked", [0.001, 0.03, 0.05])
+def test_a_refusal_comes_at_an_even_moment_and_not_to_the_microsecond(monkeypatch, worked):
+    slept, now = [], 1000.0
+    monkeypatch.setattr(fhir_api.time, "monotonic", lambda: now + worked)
+    monkeypatch.setattr(fhir_api.time, "sleep", slept.append)
+    for _ in range(40):
+        with pytest.raises(AccessError):
+            fhir_api._only([], now)
+    late = [(worked + seconds) % fhir_api.EVEN for seconds in slept]
+    assert all(0 <= each <= fhir_api.BLUR for each in late)
+    assert max(late) - min(late) > fhir_api.BLUR / 4
+    assert all(fhir_api.EVEN <= worked + seconds for seconds in slept)
 
 
 def test_patients_do_not_see_each_others_names(front):

@@ -628,7 +628,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path(), help="not used: records and consents are made here")
     parser.add_argument("--json", action="store_true", help="print the object on one line")
     parser.add_argument("--consents", type=int, default=200, help="consents to be filed, at least")
-    parser.add_argument("--pairs", type=int, default=400, help="pairs of questions for each timing")
+    parser.add_argument("--pairs", type=int, default=800, help="pairs of questions for each timing")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     compared, counts, began = Compared(Clock()), Counter[str](), time.process_time()

@@ -6,6 +6,7 @@ holds is never served; a finding is served only to a reader whose scope covers a
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +35,8 @@ MAX_HITS = 10_000
 FINDINGS_IN = frozenset({"Observation", "RiskAssessment", "Provenance"})
 EVEN = 0.04
 """Seconds between the moments at which a refusal of one resource is answered: some times what it takes."""
+BLUR = 0.004
+"""Seconds up to which it is answered later, at random: what work leaves in the processor's caches shows afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +289,8 @@ def _only(found: Sequence[Stored], begun: float | None = None) -> Stored:
     of some even moments since ``begun``."""
     if not found:
         if begun is not None:
-            time.sleep(EVEN - (time.monotonic() - begun) % EVEN)
+            blur = random.SystemRandom().uniform(0, BLUR)
+            time.sleep(EVEN - (time.monotonic() - begun) % EVEN + blur)
         raise not_released()
     if len({s.source.digest for s in found}) > 1:
         raise Ambiguous("several records hold this id", remedy="search with patient=ID and _id=ID")
