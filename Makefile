@@ -35,8 +35,9 @@ check: $(DEV)       ## style, types, walls between the rooms, declared dependenc
 	$(BIN)/lint-imports
 	$(BIN)/deptry src
 
-validate: $(DEV)    ## slow tests, and every check against outside reference data in $(DATA)
+validate: $(DEV)    ## slow tests, attack scripts, and every check against outside reference data in $(DATA)
 	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest tests/trust/attacks
 	$(BIN)/python -m validation --data $(DATA)
 
 bench: $(DEV)       ## throughput and memory, beside peers where they are installed
