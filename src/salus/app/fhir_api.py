@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from salus.app.desk import Desk
+from salus.app.fhir_findings import is_own
 from salus.app.fhir_pages import LIFE, Hit, Result
 from salus.app.fhir_query import ID, TYPE, Query
 from salus.app.refusals import Ambiguous
@@ -102,7 +103,7 @@ class Records:
         store, ids = self._house.store, sorted(query.ids or ())
         own = self._own_among(grant, (query.kind,), ids)
         listed = store.listed(grant, query.kind, ids)
-        hits = [Hit(grant.patient, ref, n) for ref, n in listed if own is None or not _is_own(ref)]
+        hits = [Hit(grant.patient, ref, n) for ref, n in listed if own is None or not is_own(ref)]
         hits += [_hit(grant.patient, s) for s in own or ()]
         _check_number(hits)
         opened = {s.source.ref: s for s in own or ()}
@@ -187,7 +188,7 @@ class Records:
         """What the store holds for a grant; of findings, those that follow from what is released to it."""
         stored = self._house.store.read(grant, kinds, ids)
         own = self._own_among(grant, kinds, ids)
-        return stored if own is None else [*(s for s in stored if not _is_own(s.source.ref)), *own]
+        return stored if own is None else [*(s for s in stored if not is_own(s.source.ref)), *own]
 
     def _own_among(self, grant: Grant, kinds: Sequence[str], ids: Sequence[str]) -> list[Stored] | None:
         """The findings among what is asked for, for a reader to whom the stored ones are not released as they are.
@@ -272,11 +273,6 @@ class Records:
                 now = next((s for s in store.versions(grant, hit.ref) if s.source.version == hit.version), None)
             if now is not None:
                 yield hit, now
-
-
-def _is_own(ref: str) -> bool:
-    """True for the ids that salus gives to its findings."""
-    return ref.partition("/")[2].startswith(OWN_ID)
 
 
 def _may_be_findings(ids: Sequence[str]) -> bool:

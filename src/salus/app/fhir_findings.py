@@ -73,7 +73,12 @@ def _decided(grant: Grant) -> frozenset[Version] | None:
     becomes of them tells of all that they were drawn from."""
     if grant.decided is None:
         return None
-    return frozenset((ref, n) for ref, n in grant.decided if not ref.partition("/")[2].startswith(OWN_ID))
+    return frozenset((ref, n) for ref, n in grant.decided if not is_own(ref))
+
+
+def is_own(ref: str) -> bool:
+    """True for references with the ids that salus gives to its findings."""
+    return ref.partition("/")[2].startswith(OWN_ID)
 
 
 def _size(found: tuple[Stored, ...]) -> int:

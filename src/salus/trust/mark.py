@@ -24,7 +24,6 @@ SLOT = 1024
 """Bytes of a slot: the SHA-256 of a checkpoint in hexadecimal, a line feed, the checkpoint, and zeros."""
 DIGITS = 19
 SIZE = 2 * SLOT + DIGITS
-_LOOKS = 3
 _KNOWN = 4
 
 
@@ -47,21 +46,20 @@ class Mark:
 
     def look(self) -> Held:
         """What the file says; of none, nothing. Raises IntegrityError where the mark cannot be read."""
-        for left in reversed(range(_LOOKS)):
-            try:
-                data = self.path.read_bytes()
-            except FileNotFoundError:
-                return Held()
-            if self._seen is None or self._seen[0] != data:
-                try:
-                    self._seen = data, self._parsed(data)
-                except IntegrityError:
-                    if left:
-                        time.sleep(0.001)  # somebody may be writing at this moment
-                        continue
-                    raise
-            return self._seen[1]
-        raise AssertionError("the last look returns or raises")
+        try:
+            return self._look()
+        except IntegrityError:
+            time.sleep(0.001)  # somebody may be writing at this moment
+            return self._look()
+
+    def _look(self) -> Held:
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return Held()
+        if self._seen is None or self._seen[0] != data:
+            self._seen = data, self._parsed(data)
+        return self._seen[1]
 
     def announce(self, checkpoint: Checkpoint) -> None:
         """Make a checkpoint durable in the free slot. Raises OSError where it cannot be written: the mark stands."""
