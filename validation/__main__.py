@@ -1,4 +1,7 @@
-"""Run every check whose data are there: ``python -m validation --data DIR``; ``--cards`` writes the method cards."""
+"""Run every check whose data are there: ``python -m validation --data DIR``.
+
+``--cards`` writes the method cards, ``--mutants`` asks instead whether each check notices the changes listed beside it.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,11 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+from validation import _mutants
 
 HERE = Path(__file__).parent
 CARDS = HERE.parent / "src" / "salus" / "cards"
@@ -24,6 +30,21 @@ DATA_OF = {
     "trials": "discovery",
 }
 """Which folder of reference data serves a department that has none of its own name."""
+KEPT = (
+    "check",
+    "held",
+    "n",
+    "passed",
+    "outcomes",
+    "covers",
+    "truth",
+    "split",
+    "figures",
+    "intervals",
+    "developed",
+    "data",
+)
+"""What a card keeps of a check's result."""
 
 
 def checks() -> list[tuple[str, str]]:
@@ -60,9 +81,7 @@ def write_cards(results: list[dict[str, Any]]) -> None:
     for method in declared:
         path = CARDS / f"{method.id}.json"
         own = _kept(path, method.version, {result["check"] for result in results}) + [
-            {key: result[key] for key in ("check", "held", "n", "passed", "figures", "intervals", "data")}
-            for result in results
-            if method.id in result["methods"]
+            {key: result[key] for key in KEPT} for result in results if method.id in result["methods"]
         ]
         if own:
             own.sort(key=lambda check: str(check["check"]))
@@ -77,16 +96,41 @@ def _kept(path: Path, version: str, measured: set[str]) -> list[dict[str, Any]]:
     return [c for c in card["checks"] if c["check"] not in measured] if card["version"] == version else []
 
 
+def mutants(chosen: list[tuple[str, str]], data: Path, jobs: int) -> int:
+    """Ask each check about its mutants. Returns 1 when one goes unnoticed."""
+
+    def judged(check: tuple[str, str]) -> list[_mutants.Verdict]:
+        folder = data / DATA_OF.get(check[0], check[0])
+        return _mutants.judge(".".join(check), folder) if folder.is_dir() else []
+
+    unnoticed = n = 0
+    with ThreadPoolExecutor(jobs) as pool:
+        for verdicts in pool.map(judged, chosen):
+            for verdict in verdicts:
+                print(verdict.line, flush=True)
+                unnoticed += not verdict.noticed
+                n += verdict.mutant is not None
+    print(f"{n} mutants of {len(chosen)} checks, {unnoticed} verdicts against a check")
+    return 1 if unnoticed else 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with one subfolder a department")
     parser.add_argument("--cards", action="store_true", help="write src/salus/cards/*.json")
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="these departments or checks only")
+    parser.add_argument("--mutants", action="store_true", help="change the code: does each check notice?")
+    parser.add_argument("--jobs", type=int, default=1, help="checks at a time, with --mutants")
     arguments = parser.parse_args()
+    chosen = [
+        (department, name)
+        for department, name in checks()
+        if not arguments.only or {department, f"{department}.{name}"} & set(arguments.only)
+    ]
+    if arguments.mutants:
+        return mutants(chosen, arguments.data, arguments.jobs)
     failed, results = 0, []
-    for department, name in checks():
-        if arguments.only and not {department, f"{department}.{name}"} & set(arguments.only):
-            continue
+    for department, name in chosen:
         status, result = run(department, name, arguments.data)
         if result is None:
             print(f"○ {department}.{name}: no data in {arguments.data}, or the check broke")
@@ -95,7 +139,8 @@ def main() -> int:
         results.append({**result, "held": status == 0})
         failed += status != 0
         figures = {k: v for k, v in result["figures"].items() if isinstance(v, int | float)}
-        print(f"{'●' if status == 0 else '✗'} {department}.{name}: {result['passed']} of {result['n']}  {figures}")
+        ended = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in result["outcomes"].items() if n)
+        print(f"{'●' if status == 0 else '✗'} {department}.{name} (n {result['n']}: {ended})  {figures}")
     if arguments.cards:
         write_cards(results)
     return 1 if failed else 0
