@@ -2,7 +2,8 @@
 
     salus tour --json tour.json && python tools/make_readme.py tour.json
 
-The sign of a row is the tour's: its check holds on outside data (by card), it works in the tour, or not yet.
+The sign of a row is the tour's: what it says held against the truth of others (by card), it works in the tour, or not
+yet. What is not measured so stands behind "also".
 """
 
 from __future__ import annotations
@@ -23,17 +24,18 @@ BEGIN, END = "<!-- capabilities: made by tools/make_readme.py -->", "<!-- /capab
 
 def row(part, sign: str) -> str:
     """One slice as a row: sign, title, what it does, what was measured."""
-    checks = {m.check: m for name in part.capabilities for m in find(name).measured}
+    checks = {m.check: m for name in (*part.capabilities, *part.also_capabilities) for m in find(name).measured}
     measured = "; ".join(figures(check, part.shown) for check in checks.values())
     extra = f" (extra `{part.extra}`)" if part.extra else ""
-    return f"| {sign} | **{part.title}**{extra} | {part.says} | {measured} |"
+    also = f" *Also:* {part.also}" if part.also else ""
+    return f"| {sign} | **{part.title}**{extra} | {part.says}.{also} | {measured} |"
 
 
 def figures(check: Measured, shown: tuple[str, ...]) -> str:
-    """A check in few words: how many cases passed, and the figures that its slice shows."""
+    """A check in few words: how its cases ended, what to know before the figures, and those that its slice shows."""
     found = {name: _at(check.figures, name.split(".")) for name in shown}
     numbers = [f"{name} {value:.3g}" for name, value in found.items() if isinstance(value, int | Decimal)]
-    return f"`{check.check}` {check.passed:,} of {check.n:,}" + (f" ({', '.join(numbers)})" if numbers else "")
+    return f"`{check.check}` " + "; ".join((check.ended, *numbers, *check.caveats))
 
 
 def _at(figures: object, path: list[str]) -> object:
@@ -45,8 +47,10 @@ def _at(figures: object, path: list[str]) -> object:
 def table(walked: dict[str, str]) -> str:
     """The table for the signs that a tour found."""
     lines = [
-        f"{MEASURED} its checks on outside data held (by card) · {WORKS} works in the tour · {NOT_YET} not yet. What a "
-        "check does not cover stands on the cards.",
+        f"{MEASURED} held, for this code, against the truth of others and on cases that nothing was developed on · "
+        f"{WORKS} works in the tour · {NOT_YET} not yet. The sign speaks of the first sentence alone; what is behind "
+        "*also* works in the tour. A case ends as right, wrong, refused rightly (the reference has no answer either), "
+        "refused though answerable, abstained (a doubt is stated), not read.",
         "",
         "| | | what it does | measured |",
         "|---|---|---|---|",

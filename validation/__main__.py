@@ -14,10 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from validation import _mutants
+from validation import _cards, _mutants
 
 HERE = Path(__file__).parent
-CARDS = HERE.parent / "src" / "salus" / "cards"
 TIMEOUT = 1800
 DATA_OF = {
     "assistant": "text",
@@ -30,21 +29,6 @@ DATA_OF = {
     "trials": "discovery",
 }
 """Which folder of reference data serves a department that has none of its own name."""
-KEPT = (
-    "check",
-    "held",
-    "n",
-    "passed",
-    "outcomes",
-    "covers",
-    "truth",
-    "split",
-    "figures",
-    "intervals",
-    "developed",
-    "data",
-)
-"""What a card keeps of a check's result."""
 
 
 def checks() -> list[tuple[str, str]]:
@@ -70,30 +54,6 @@ def run(department: str, name: str, data: Path) -> tuple[int, dict[str, Any] | N
         print(done.stderr, file=sys.stderr)
         return done.returncode or 1, None
     return done.returncode, json.loads(lines[-1])
-
-
-def write_cards(results: list[dict[str, Any]]) -> None:
-    """One file a method or capability: what was measured for its present version."""
-    from salus.findings.registry import capabilities, runnable
-
-    CARDS.mkdir(exist_ok=True)
-    declared: list[Any] = [*runnable({})[0], *capabilities()]
-    for method in declared:
-        path = CARDS / f"{method.id}.json"
-        own = _kept(path, method.version, {result["check"] for result in results}) + [
-            {key: result[key] for key in KEPT} for result in results if method.id in result["methods"]
-        ]
-        if own:
-            own.sort(key=lambda check: str(check["check"]))
-            card = {"method": method.id, "version": method.version, "checks": own}
-            path.write_text(json.dumps(card, indent=1, sort_keys=True) + "\n", "utf-8")
-            print(f"card of {method.id}: {', '.join(c['check'] for c in own)}")
-
-
-def _kept(path: Path, version: str, measured: set[str]) -> list[dict[str, Any]]:
-    """What the card of this version holds of checks that were not run now."""
-    card = json.loads(path.read_bytes()) if path.is_file() else {"version": None}
-    return [c for c in card["checks"] if c["check"] not in measured] if card["version"] == version else []
 
 
 def mutants(chosen: list[tuple[str, str]], data: Path, jobs: int) -> int:
@@ -142,7 +102,7 @@ def main() -> int:
         ended = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in result["outcomes"].items() if n)
         print(f"{'●' if status == 0 else '✗'} {department}.{name} (n {result['n']}: {ended})  {figures}")
     if arguments.cards:
-        write_cards(results)
+        _cards.write(results)
     return 1 if failed else 0
 
 

@@ -1,6 +1,7 @@
 """The tour tells what worked, what is missing and what failed, and one slice's failure hides no other."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -63,7 +64,9 @@ def test_what_is_missing_is_skipped_with_the_remedy_and_what_fails_hides_nothing
     assert "KeyError" in walked[3].line
 
 
-def test_the_sign_of_a_measured_slice_comes_from_its_cards(stage):
+def test_the_sign_of_a_measured_slice_comes_from_its_cards(stage, monkeypatch):
+    proven = {"risk.prevent": True, "risk.egfr-course": False}
+    monkeypatch.setattr("salus.findings.cards.find", lambda name: SimpleNamespace(proven=proven[name]))
     good = made("good", lambda s: "ok")
     object.__setattr__(good, "capabilities", ("risk.prevent",))
     unmeasured = made("bare", lambda s: "ok")

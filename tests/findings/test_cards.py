@@ -1,9 +1,12 @@
 """Cards: what is measured for this version is shown, and only that."""
 
+from dataclasses import replace
+
 import pytest
 
 from salus.fhir import json
 from salus.findings import cards
+from salus.findings.measured_code import digest
 from salus.findings.registry import capabilities, listed, runnable
 
 METHODS = runnable({})[0]
@@ -40,8 +43,56 @@ def test_packaged_cards_belong_to_what_is_there():
         assert path.name == f"{packaged['method']}.json"
         assert packaged["method"] in known
         for check in packaged["checks"]:
-            assert 0 <= check["passed"] <= check["n"]
+            assert sum(check["outcomes"].values()) == check["n"]
+            assert check["passed"] == sum(check["outcomes"].get(name, 0) for name in ("right", "refused_rightly"))
             assert check["data"]
+
+
+ROOTS = ("salus.risk.engine",)
+MEASURED = cards.Measured(
+    check="risk.made-up",
+    held=True,
+    n=23,
+    passed=21,
+    outcomes={"right": 20, "wrong": 0, "refused_rightly": 1, "abstained": 2},
+    covers="what was made up here",
+    truth="outside",
+    split="unseen",
+    figures={"auc": 1},
+    intervals={},
+    developed=None,
+    data={"folder": "here", "files": 1, "sha256": "0" * 64},
+    code={"roots": list(ROOTS), "sha256": digest(ROOTS)},
+)
+
+
+def test_only_a_check_on_the_truth_of_others_and_the_code_that_runs_proves_anything():
+    assert MEASURED.proves
+    assert not MEASURED.caveats
+    for lacking, caveat in (
+        ({"held": False}, "did not hold"),
+        ({"truth": "own"}, "salus's own"),
+        ({"split": "developed"}, "developed on these cases"),
+        ({"code": {"roots": list(ROOTS), "sha256": "0" * 64}}, "for an earlier code"),
+    ):
+        lesser = replace(MEASURED, **lacking)
+        assert not lesser.proves
+        assert caveat in lesser.summary
+
+
+def test_a_card_is_proven_by_one_such_check_and_lost_by_one_that_fell():
+    card = replace(cards.find("risk.prevent"), measured=(MEASURED, replace(MEASURED, truth="own")))
+    assert card.proven
+    assert "truth of others" in card.standing
+    assert not replace(card, measured=(replace(MEASURED, truth="own"),)).proven
+    fallen = replace(card, measured=(MEASURED, replace(MEASURED, held=False)))
+    assert not fallen.proven
+    assert fallen.standing == "measured, a check did not hold"
+    assert replace(card, measured=()).standing == "not measured"
+
+
+def test_a_summary_tells_how_the_cases_ended():
+    assert "n 23: 20 right, 1 refused rightly, 2 abstained on here" in MEASURED.summary
 
 
 def test_our_methods_are_listed_under_their_ids():

@@ -1,7 +1,7 @@
 """Method cards: what a method says of itself, joined with what validation measured for exactly this version.
 
 Figures come from the packaged ``salus/cards/<method>.json``, which ``make cards`` writes. What was not measured, or
-was measured for another version, reads "not provided".
+was measured for another version, reads "not provided"; what was measured for other code of the same version says so.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from salus.errors import InputError
 from salus.fhir import json
 from salus.findings.capability import Described
+from salus.findings.measured_code import digest
 from salus.findings.registry import capabilities, runnable
 from salus.findings.source_attributes import NOT_PROVIDED
 
@@ -23,25 +24,66 @@ NOT_A_DEVICE = "salus is not a medical device; its findings and proposals are fo
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One validation check: its name, how many cases and how many passed, figures, intervals, and its data's digest.
+    """One validation check: how its cases ended, its figures and intervals, and the digests of its data and code.
 
-    ``held`` tells whether the check came out as it must.
+    ``held`` tells whether the check came out as it must, ``covers`` what may be believed then. ``truth`` is "outside"
+    or "own", ``split`` "unseen" or "developed" (the code was made on these very cases); ``developed`` has the figures
+    of the part that the code was made on, where another part was scored. ``code`` names the modules that were measured.
     """
 
     check: str
     held: bool
     n: int
     passed: int
+    outcomes: Mapping[str, int]
+    covers: str
+    truth: str
+    split: str
     figures: Mapping[str, Any]
     intervals: Mapping[str, Any]
+    developed: Mapping[str, Any] | None
     data: Mapping[str, Any]
+    code: Mapping[str, Any]
+
+    @property
+    def current(self) -> bool:
+        """True when the code that runs is the code that was measured, to the byte."""
+        return bool(digest(tuple(self.code["roots"])) == self.code["sha256"])
+
+    @property
+    def proves(self) -> bool:
+        """True when it held on outside truth and cases that nothing was developed on, for the code that runs."""
+        return self.held and self.truth == OUTSIDE and self.split != DEVELOPED and self.current
+
+    @property
+    def ended(self) -> str:
+        """How its cases ended, in words: "n 23: 20 right, 3 abstained"."""
+        return f"n {self.n:,}: " + ", ".join(
+            f"{k:,} {name.replace('_', ' ')}" for name, k in self.outcomes.items() if k
+        )
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What a reader must know before the figures."""
+        return (
+            *(() if self.held else ("the check did not hold",)),
+            *((EARLIER_CODE,) if not self.current else ()),
+            *((OWN_TRUTH,) if self.truth != OUTSIDE else ()),
+            *((DEVELOPED_ON,) if self.split == DEVELOPED else ()),
+        )
 
     @property
     def summary(self) -> str:
-        """One line: cases, data, figures."""
+        """One line: outcomes, data, caveats, figures."""
         figures = ", ".join(f"{k} {_short(v)}" for k, v in self.figures.items() if isinstance(v, int | Decimal))
         where = f"{self.data.get('folder')} (sha256 {str(self.data.get('sha256'))[:12]})"
-        return f"{self.check}: {self.passed} of {self.n} on {where}; {figures}"
+        return "; ".join((f"{self.check}: {self.ended} on {where}", *self.caveats, *([figures] if figures else ())))
+
+
+OUTSIDE, DEVELOPED = "outside", "developed"
+EARLIER_CODE = "measured for an earlier code"
+OWN_TRUTH = "the expected answers are salus's own"
+DEVELOPED_ON = "the code was developed on these cases"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +105,24 @@ class Card:
 
     @property
     def held(self) -> bool:
-        """True when it was measured on outside data and every check came out as it must."""
+        """True when it was measured and every check came out as it must."""
         return bool(self.measured) and all(m.held for m in self.measured)
+
+    @property
+    def proven(self) -> bool:
+        """True when every check came out as it must, and one of them proves what it covers."""
+        return self.held and any(m.proves for m in self.measured)
+
+    @property
+    def standing(self) -> str:
+        """How far what was measured reaches, in one clause."""
+        if not self.measured:
+            return "not measured"
+        if not self.held:
+            return "measured, a check did not hold"
+        if self.proven:
+            return "its checks held, against the truth of others and on cases not developed on"
+        return f"its checks held; {next(iter(self.measured[0].caveats), OWN_TRUTH)}"
 
     def lines(self) -> list[str]:
         """The card as plain text lines."""
@@ -127,5 +185,4 @@ def _measured(method: Described) -> list[Measured]:
     packaged = json.loads(path.read_bytes())
     if packaged["method"] != method.id or packaged["version"] != method.version:
         return []
-    names = ("check", "held", "n", "passed", "figures", "intervals", "data")
-    return [Measured(**{n: entry[n] for n in names}) for entry in packaged["checks"]]
+    return [Measured(**entry) for entry in packaged["checks"]]

@@ -106,7 +106,7 @@ def _metrics(root: ET.Element, card: Card, said: dict[str, str]) -> None:
         for label, value in _results(measured, cases=name == "SafetyReliability"):
             _add(results, "MetricResult", Label=label, ValueJson=value)
         _add(metric, Interpretation="; ".join(m.summary for m in measured) or NOT_PROVIDED)
-        _add(metric, TestType="Retrospective, on public reference data" if measured else NOT_PROVIDED)
+        _add(metric, TestType="Retrospective, on reference data" if measured else NOT_PROVIDED)
         _add(metric, TestingDataDescription=said["validation_data_source"] if measured else NOT_PROVIDED)
         _add(metric, ValidationProcessAndJustification=said["validation_process"] if measured else NOT_PROVIDED)
 
@@ -115,7 +115,11 @@ def _results(measured: Sequence[Measured], *, cases: bool) -> list[tuple[str, st
     if not measured:
         return [(NOT_PROVIDED, "null")]
     if cases:
-        return [(f"{m.check}: cases passed of {m.n}", _value(m.passed)) for m in measured]
+        return [
+            (f"{m.check}: {name.replace('_', ' ')}, of {m.n} cases", _value(k))
+            for m in measured
+            for name, k in m.outcomes.items()
+        ]
     figures = [
         (f"{m.check}: {key}", _value(value))
         for m in measured

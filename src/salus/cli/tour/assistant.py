@@ -43,8 +43,10 @@ def run(stage: Stage) -> str:
 SLICE = Slice(
     name="assistant",
     title="Assistant",
-    says="red flags first, answers from the own record with a citation a sentence, drafts to sign, booking, voice",
-    capabilities=("assistant.redflags", "assistant.answers"),
+    says="a message that tells of an emergency is answered with emergency care, before any record is opened",
+    capabilities=("assistant.redflags",),
+    also="answers from the own record with a citation a sentence, drafts to sign, booking, voice",
+    also_capabilities=("assistant.answers",),
     run=run,
     shown=("false_escalations", "recall_at_1"),
 )

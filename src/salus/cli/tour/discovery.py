@@ -76,7 +76,8 @@ def _screened(folder: Path) -> str:
 SLICE = Slice(
     name="discovery",
     title="Drug discovery",
-    says="endpoints predicted with intervals and nearest analogues, exact similarity search, safety signals in reports",
+    says="endpoints predicted with 90 % intervals; disproportionality of drug and event in reports, as openEBGM has it",
+    also="nearest analogues, exact similarity search",
     capabilities=("discovery.endpoints", "discovery.signals"),
     run=run,
     shown=("biogen_rae", "coverage_90", "max_relative_difference"),

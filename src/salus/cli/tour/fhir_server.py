@@ -112,7 +112,8 @@ def run(stage: Stage) -> str:
 SLICE = Slice(
     name="fhir_server",
     title="FHIR server",
-    says="other software reads, searches and adds to the record under the gate; the plan appears as CDS Hooks cards",
+    says="CDS Hooks requests of other software are read, and the plan appears as valid cards",
+    also="other software reads, searches and adds to the record under the gate",
     capabilities=("server.fhir",),
     run=run,
     extra="server",

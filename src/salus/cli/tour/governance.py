@@ -34,10 +34,8 @@ ATTRIBUTES = 31
 SLICE = Slice(
     name="governance",
     title="Governance",
-    says=(
-        "a card for every method: 31 source attributes of HTI-1, CHAI applied model card, what was measured; bill of "
-        "materials and requirement–risk–test trace from the repository"
-    ),
+    says=("a card for every method, valid against CHAI's schema, with a row for each of HTI-1's 31 source attributes"),
+    also="bill of materials and requirement–risk–test trace from the repository",
     capabilities=("findings.cards",),
     run=run,
 )

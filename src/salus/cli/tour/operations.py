@@ -58,8 +58,10 @@ def _forecast(folder: Path) -> str:
 SLICE = Slice(
     name="operations",
     title="Operations",
-    says="admissions, theatres, rooms and nurses planned together, reasons for unmet wishes, demand with intervals",
+    says="admissions, theatres, rooms and nurses planned together within a minute",
     capabilities=("operations.planning",),
+    also="reasons for unmet wishes, demand with intervals",
+    also_capabilities=("operations.forecast",),
     run=run,
     shown=("mean_gap_to_given",),
     extra="operations",

@@ -14,8 +14,8 @@ from salus.cli.tour.run import MEASURED, NOT_YET, WORKS, Walked
 from salus.findings.cards import NOT_A_DEVICE, Card, find
 
 MEANING = {
-    MEASURED: "works here, and its checks on outside data held",
-    WORKS: "works here; not measured on outside data, or a check did not hold",
+    MEASURED: "works here, and what the line says held against the truth of others, on cases not developed on",
+    WORKS: "works here; what the line says is not measured so, or for an earlier code, or a check did not hold",
     NOT_YET: "did not run here",
 }
 
@@ -44,4 +44,4 @@ def render(walked: Sequence[Walked], at: datetime) -> str:
 
 
 def _cards(walked: Walked) -> list[Card]:
-    return [find(name) for name in walked.slice.capabilities]
+    return [find(name) for name in (*walked.slice.capabilities, *walked.slice.also_capabilities)]

@@ -64,11 +64,13 @@ def _federated() -> str:
 SLICE = Slice(
     name="population",
     title="Population",
-    says=(
-        "SQL on FHIR views in DuckDB over records opened for the purpose; survival models with internal calibration "
-        "and subgroup audit; federated training with secure aggregation; who is overdue for what"
+    says=("SQL on FHIR views in DuckDB; Cox models whose risks hold on another country's patients"),
+    capabilities=("population.views", "population.survival"),
+    also=(
+        "only over records opened for the purpose; internal calibration and subgroup audit; federated training with "
+        "secure aggregation; who is overdue for what"
     ),
-    capabilities=("population.views", "population.survival", "population.federated"),
+    also_capabilities=("population.federated",),
     run=run,
     shown=("rotterdam_concordance_corrected", "rotterdam_difference"),
 )

@@ -70,11 +70,13 @@ def _erase(stage: Stage) -> str:
 SLICE = Slice(
     name="privacy",
     title="Privacy",
-    says=(
-        "Safe Harbor de-identification of a record and its notes, optimal k-anonymous tables, erasure by shredding a "
-        "patient's key with all proofs left standing"
+    says=("k-anonymous tables with the least loss that there is, as ARX finds it"),
+    capabilities=("trust.anonymity",),
+    also=(
+        "Safe Harbor de-identification of a record and its notes, where the record names whom to hide; erasure by "
+        "shredding a patient's key with all proofs left standing"
     ),
-    capabilities=("trust.anonymity", "trust.deidentification", "trust.erasure"),
+    also_capabilities=("trust.deidentification", "trust.erasure"),
     run=run,
     shown=("loss_ratio_0", "recall_with_record"),
 )

@@ -38,10 +38,14 @@ class Slice:
     name: str
     title: str
     says: str
-    """What a reader of README can expect of it, in one clause."""
+    """What a reader of README can expect of it, in one clause: no more than the checks of ``capabilities`` cover."""
     capabilities: tuple[str, ...]
-    """Ids of the methods and capabilities whose cards hold its checks on outside data."""
+    """Ids of the methods and capabilities whose cards hold its checks."""
     run: Callable[[Stage], str]
+    also: str = ""
+    """What works in the tour besides, and is not measured against the truth of others."""
+    also_capabilities: tuple[str, ...] = ()
+    """Ids of the methods and capabilities that ``also`` speaks of."""
     extra: str = ""
     """The optional dependencies it needs, by the name in pyproject.toml."""
     shown: tuple[str, ...] = ()

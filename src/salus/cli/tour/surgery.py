@@ -48,8 +48,10 @@ def run(stage: Stage) -> str:
 SLICE = Slice(
     name="surgery",
     title="Surgical planning",
-    says="straight paths past critical structures with margins and predicted error, or why none; a simulated arm",
-    capabilities=("surgery.planning", "surgery.arm"),
+    says="straight paths past critical structures with margins and predicted error, or why none",
+    capabilities=("surgery.planning",),
+    also="a simulated arm that follows the path",
+    also_capabilities=("surgery.arm",),
     run=run,
     shown=("tre_max_relative_error",),
 )

@@ -44,11 +44,13 @@ def run(stage: Stage) -> str:
 SLICE = Slice(
     name="trials",
     title="Trials",
-    says=(
-        "group-sequential designs and sample sizes; criteria as data, matched on a chart in three-valued logic with "
-        "evidence and what to ask; protocol, plan and data lock sealed in the log"
-    ),
+    says=("group-sequential designs and sample sizes, as rpact has them"),
     capabilities=("trials.design",),
+    also=(
+        "criteria as data, matched on a chart in three-valued logic with evidence and what to ask; protocol, plan and "
+        "data lock sealed in the log"
+    ),
+    also_capabilities=("trials.matching",),
     run=run,
     shown=("designs_largest_difference",),
 )

@@ -71,7 +71,7 @@ def _document(file: bytes) -> dict[str, Any]:
 SLICE = Slice(
     name="xray",
     title="Chest radiograph",
-    says="calibrated probability of pneumonia for children of 1 to 5 years; everybody and everything else is refused",
+    says="calibrated probability of pneumonia on chest films of children of 1 to 5 years; other ages are refused",
     capabilities=("imaging.chest-xray",),
     run=run,
     shown=("auc", "ece"),
