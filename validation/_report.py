@@ -69,6 +69,14 @@ class Tally:
         """Count ``n`` cases that need no words of their own."""
         self.counts[outcome] += n
 
+    @classmethod
+    def of(cls, results: Iterable[tuple[str, bool]], why: str = "not as expected") -> Tally:
+        """Cases that are right or wrong and nothing else, each a name and whether it came out right."""
+        tally = cls()
+        for case, right in results:
+            tally.add(case, Outcome.RIGHT if right else Outcome.WRONG, "" if right else why)
+        return tally
+
     @property
     def n(self) -> int:
         """Cases found."""

@@ -23,7 +23,24 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from validation._report import argument_parser, report
+from validation._report import Mutant, Split, Tally, Truth, argument_parser, report
+
+_ANCHOR = "salus/trust/anchor.py"
+MUTANTS = (
+    Mutant(_ANCHOR, "if row[0] != point.root:", "if False:", "another root than the anchored one is taken"),
+    Mutant(
+        _ANCHOR,
+        "            if row is None:\n",
+        "            if row is None:\n                continue\n            if False:\n",
+        "a log shorter than anchored is taken",
+    ),
+    Mutant(
+        _ANCHOR,
+        "        for point in self.points():\n            row",
+        "        for point in [*self.points()][:1]:\n            row",
+        "only the first point is held to the log",
+    ),
+)
 
 CHECKPOINTS = 50
 PATIENCE = 20.0
@@ -184,16 +201,17 @@ def main() -> int:
             results = list(attacks(given, own))
         figures = {"engine": name, "seconds": round(time.monotonic() - began, 2)}
         figures |= {"anchored": len(roots) + len(own.roots), "gas_max": max(given.gas + own.gas)}
-    n, passed = len(results), sum(good for _, good in results)
+    tally = Tally.of(results, "not found")
     return report(
         check="trust.anchor",
-        n=n,
-        passed=passed,
+        tally=tally,
+        covers="checkpoints come back from a real chain as they went in; forgeries and rollbacks made here are found",
+        truth=Truth.OWN,
+        split=Split.UNSEEN,
         data=arguments.data,
         files=[p for p in sorted((arguments.data / "tlog").rglob("*")) if p.is_file()],
-        figures={"n": n, "passed": passed, **figures},
+        figures={"n": tally.n, "passed": tally.passed, **figures},
         methods=["trust.anchor"],
-        failures=[{"id": case, "why": "not found"} for case, good in results if not good],
         as_json=arguments.json,
     )
 

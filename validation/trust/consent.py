@@ -15,7 +15,29 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from validation._report import argument_parser, report
+from validation._report import Mutant, Outcome, Tally, Truth, argument_parser, report, split_of
+
+DEVELOPED = ("4391ac2bd0b1e4a3", "0539fdd39bf6fbc9", "b1a171ba9fc8f0b7", "d1f02feae181d7d4")
+"""The decisions were built with these files at hand."""
+_PROVISIONS = "salus/trust/provisions.py"
+MUTANTS = (
+    Mutant(
+        _PROVISIONS, "rule.end and at >= rule.end", "rule.end and at < rule.end", "a consent holds after its end only"
+    ),
+    Mutant(
+        _PROVISIONS, "    if permit and speaks:\n        return permit\n", "", "exceptions that permit are overlooked"
+    ),
+    Mutant(_PROVISIONS, "if barred:", "if False:", "a denial of everything bars nothing"),
+    Mutant(
+        _PROVISIONS,
+        "rule.purposes.isdisjoint(PURPOSES",
+        "False and rule.purposes.isdisjoint(PURPOSES",
+        "every purpose will do",
+    ),
+    Mutant(
+        _PROVISIONS, "if c.element not in elements) + own", ") + own", "an exception keeps the data named around it"
+    ),
+)
 
 ANSWERS = {"permit": "CONSENT_PERMIT", "deny": "CONSENT_DENY", "no-consent": "NO_CONSENT"}
 
@@ -164,26 +186,26 @@ def beside(path: Path, pattern: str) -> object:
     return json.loads(found[0].read_text("utf-8")) if len(found) == 1 else None
 
 
-def score(name: str, check: Callable[..., str], *given) -> list[dict[str, str]]:
-    """The failure of one case, if it fails. A refusal where the set expects a decision is a failure like any other."""
+def score(tally: Tally, name: str, check: Callable[..., str], *given) -> None:
+    """Count one case. Every row expects a decision: a refusal to read its consents is one though answerable."""
     from salus.errors import SalusError
 
     try:
         why = check(*given)
     except SalusError as error:
-        why = f"refused: {error}"
-    return [{"id": name, "why": why}] if why else []
+        tally.add(name, Outcome.REFUSED_THOUGH_ANSWERABLE, f"refused: {error}")
+    else:
+        tally.add(name, Outcome.WRONG if why else Outcome.RIGHT, why)
 
 
 def main() -> int:
     arguments = argument_parser(__doc__ or "").parse_args()
-    n, failures, files, large, single = 0, [], [], [], []
+    tally, files, large, single = Tally(), [], [], []
     for path in sorted(arguments.data.rglob("*cases.jsonl")):
         found = [row for row in rows(path) if {"consents", "query", "expect"} <= row.keys()]
         files += [path] if found else []
-        n += len(found)
         for row in found:
-            failures += score(f"{path.parent.name}: {row['fhir']} {row['name']}", check_at_large, row, large)
+            score(tally, f"{path.parent.name}: {row['fhir']} {row['name']}", check_at_large, row, large)
     for path in sorted(arguments.data.rglob("*decisions.jsonl")):
         listed, groups = beside(path, "*consents.json"), beside(path, "*groups.json") or {}
         if not isinstance(listed, list):
@@ -191,21 +213,21 @@ def main() -> int:
         consents = {entry["id"]: entry["resource"] for entry in listed}
         files += [path, *path.parent.glob("*consents.json"), *path.parent.glob("*groups.json")]
         for number, row in enumerate(rows(path)):
-            n += 1
             name = f"{path.parent.name}: row {number} {row['consent']}"
-            failures += score(name, check_one_resource, row, consents, groups, single)
-    figures = {"n": n, "passed": n - len(failures)}
+            score(tally, name, check_one_resource, row, consents, groups, single)
+    figures = {"n": tally.n, "passed": tally.passed}
     for name, timed in (("at_large", large), ("one_resource", single)):
         figures |= {f"{name}_three_consents_us": cost(timed)} if timed else {}
     return report(
         check="trust.consent",
-        n=n,
-        passed=n - len(failures),
+        tally=tally,
+        covers="FHIR Consents are decided as IHE's guide and LEAP's service decide them",
+        truth=Truth.OUTSIDE,
+        split=split_of(files, DEVELOPED),
         data=arguments.data,
         files=files,
         figures=figures,
         methods=["trust.consent"],
-        failures=failures,
         as_json=arguments.json,
     )
 

@@ -29,8 +29,18 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from validation._report import report
+from validation._report import Mutant, Outcome, Split, Tally, Truth, report
 from validation.trust._canaries import Canary, Search, bases, days, digits, word
+
+SHORT = ("--patients", "12")
+MUTANTS = (
+    Mutant(
+        "salus/trust/vault.py",
+        "self._ring.rewrap(self.name(patient) for patient in patients)",
+        "return",
+        "no key is destroyed",
+    ),
+)
 
 SHARE = 3
 """One patient in so many is erased."""
@@ -347,7 +357,7 @@ def raw(*folders: Path) -> Iterator[bytes]:
 
 
 @dataclass
-class Outcome:
+class Found:
     """Cases, and where something was left."""
 
     cases: int = 0
@@ -372,7 +382,7 @@ class Check:
         os.environ["TMPDIR"] = os.environ["SQLITE_TMPDIR"] = str(self.temporary)
         tempfile.tempdir = str(self.temporary)
         self.town = Town(folder, count)
-        self.outcome = Outcome()
+        self.outcome = Found()
         self.figures: dict[str, Any] = {}
         self.counts: Counter[str] = Counter()
 
@@ -574,15 +584,18 @@ def main() -> int:
             check.run()
     figures = {"patients": given.patients, "seconds": round(time.perf_counter() - began, 1), **check.figures}
     wrong = Counter(f"{f['id']}: {f['why']}" for f in check.outcome.failures)
-    n = check.outcome.cases
+    tally = Tally(failures=[{"id": w, "outcome": "wrong", "why": f"{k} times"} for w, k in wrong.most_common()])
+    tally.add_many(Outcome.WRONG, len(check.outcome.failures))
+    tally.add_many(Outcome.RIGHT, check.outcome.cases - len(check.outcome.failures))
     return report(
         check="trust.erasure",
-        n=n,
-        passed=n - len(check.outcome.failures),
+        tally=tally,
+        covers="nothing of an erased patient is found in what is left, and every proof of before still holds",
+        truth=Truth.OWN,
+        split=Split.UNSEEN,
         data=given.data,
         figures=figures,
         methods=["trust.erasure"],
-        failures=[{"id": what, "why": f"{count} times"} for what, count in wrong.most_common()],
         as_json=given.json,
     )
 

@@ -2,11 +2,12 @@
 
 ``wycheproof/*.json``: Ed25519 signatures through ``identity.verify_signature``, AES-GCM through ``Vault.unseal`` (and
 ``seal`` for valid cases). The vault seals with 256-bit keys, 96-bit nonces and 128-bit tags, and wraps with AES-KW:
-cases of other sizes and of AES-KWP are counted as ``not_exposed``, not in n. ``acceptable`` cases may go either way.
+cases of other sizes and of AES-KWP are not read (``not_exposed``): nothing in salus takes them. An invalid case that is
+refused is rightly refused. ``acceptable`` cases may go either way.
 
 Enrolment: the eight low-order points, their non-canonical encodings, all other encodings of coordinates above the
 prime, and mixed-order keys, all made here from the curve's definition (RFC 8032 section 5.1), are refused; fresh keys
-are accepted.
+are accepted. They are no cases but a condition: ``enrolment_…_failed`` must not be there.
 """
 
 from __future__ import annotations
@@ -14,14 +15,33 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from validation._report import argument_parser, report
+from validation._report import PASSED, Mutant, Outcome, Split, Tally, Truth, argument_parser, report
 
-Case = tuple[str, bool | None]
-"""What was tried, and whether it came out right; None: not exposed."""
+_IDENTITY, _VAULT = "salus/trust/identity.py", "salus/trust/vault.py"
+MUTANTS = (
+    Mutant(
+        _IDENTITY,
+        "except (InvalidSignature, ValueError):\n        return False",
+        "except (InvalidSignature, ValueError):\n        return True",
+        "every signature holds",
+    ),
+    Mutant(_IDENTITY, "_is_identity(_multiply(8, point)) or not", "not", "points of low order are enrolled"),
+    Mutant(_IDENTITY, " or not _is_identity(_multiply(_L, point))", "", "points of mixed order are enrolled"),
+    Mutant(
+        _VAULT,
+        "decrypt(sealed[:NONCE], sealed[NONCE:], context)",
+        "decrypt(sealed[:NONCE], sealed[NONCE:], b'')",
+        "the context of sealed bytes is not checked",
+    ),
+)
+
+Case = tuple[str, bool]
+"""What was tried, and whether it came out right."""
 P = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, -1, P) % P
@@ -107,24 +127,28 @@ def enrolment() -> Iterator[Case]:
         yield f"enrolment_fresh: {number}", accepted(fresh)
 
 
-def wanted(result: str, right_if_valid: bool, right_if_invalid: bool) -> bool:
-    """Whether the outcome is that of Wycheproof."""
-    return {"valid": right_if_valid, "invalid": right_if_invalid}.get(result, True)
+def outcome(result: str, accepted: bool) -> Outcome:
+    """How a case ends whose ``result`` Wycheproof states."""
+    if result == "acceptable":
+        return Outcome.RIGHT
+    if accepted:
+        return Outcome.RIGHT if result == "valid" else Outcome.WRONG
+    return Outcome.REFUSED_RIGHTLY if result == "invalid" else Outcome.REFUSED_THOUGH_ANSWERABLE
 
 
-def ed25519(group: dict[str, Any], case: dict[str, Any]) -> bool | None:
+def ed25519(group: dict[str, Any], case: dict[str, Any]) -> Outcome:
     """A signature verified as actors' signatures are."""
     from salus.trust.identity import verify_signature
 
     key = group.get("publicKey") or group["key"]
     held = verify_signature(bytes.fromhex(key["pk"]), bytes.fromhex(case["sig"]), bytes.fromhex(case["msg"]))
-    return wanted(case["result"], held, not held)
+    return outcome(case["result"], held)
 
 
-def aes_gcm(group: dict[str, Any], case: dict[str, Any]) -> bool | None:
+def aes_gcm(group: dict[str, Any], case: dict[str, Any]) -> Outcome:
     """Bytes opened, and where valid sealed, as a patient's are. The case's key takes the place of the vault's own."""
     if (group["keySize"], group["ivSize"], group["tagSize"]) != (256, 96, 128):
-        return None
+        return Outcome.NOT_READ
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     from salus.errors import IntegrityError
@@ -137,20 +161,20 @@ def aes_gcm(group: dict[str, Any], case: dict[str, Any]) -> bool | None:
         try:
             opened = vault.unseal(SYSTEM, iv + ct + tag, aad) == msg
         except IntegrityError:
-            return wanted(case["result"], right_if_valid=False, right_if_invalid=True)
+            return outcome(case["result"], accepted=False)
         sealed = vault.unseal(SYSTEM, vault.seal(SYSTEM, msg, aad), aad) == msg
-    return wanted(case["result"], opened and sealed, right_if_invalid=False)
+    return outcome(case["result"], accepted=True) if opened and sealed else Outcome.WRONG
 
 
 RUNNERS = {"EDDSA": ed25519, "AES-GCM": aes_gcm}
 """By the file's ``algorithm``; of any other nothing is exposed."""
 
 
-def wycheproof(folder: Path) -> Iterator[Case]:
+def wycheproof(folder: Path) -> Iterator[tuple[str, Outcome]]:
     """Every case of every file."""
     for path in sorted(folder.glob("*.json")):
         suite = json.loads(path.read_bytes())
-        runner = RUNNERS.get(suite["algorithm"], lambda group, case: None)
+        runner = RUNNERS.get(suite["algorithm"], lambda group, case: Outcome.NOT_READ)
         for group in suite["testGroups"]:
             for case in group["tests"]:
                 yield f"{path.name}: {case['tcId']}", runner(group, case)
@@ -159,27 +183,28 @@ def wycheproof(folder: Path) -> Iterator[Case]:
 def main() -> int:
     arguments = argument_parser(__doc__ or "").parse_args()
     folder = arguments.data / "wycheproof"
-    results = list(wycheproof(folder))
-    if results:
-        results += enrolment()
-    figures: dict[str, int] = {}
-    for name, right in results:
+    tally, figures = Tally(), Counter[str]()
+    for name, ended in wycheproof(folder):
+        tally.add(name, ended, "nothing in salus takes it" if ended is Outcome.NOT_READ else "not as the case says")
         kind = name.partition(": ")[0].removesuffix(".json")
-        key = f"{kind}_{'not_exposed' if right is None else 'passed' if right else 'failed'}"
-        figures[key] = figures.get(key, 0) + 1
-    tried = [(name, right) for name, right in results if right is not None]
-    failures = [{"id": name, "why": "not as expected"} for name, right in tried if not right]
-    n = len(tried)
+        figures[
+            f"{kind}_{'not_exposed' if ended is Outcome.NOT_READ else 'passed' if ended in PASSED else 'failed'}"
+        ] += 1
+    for name, right in enrolment() if tally.n else ():
+        figures[f"{name.partition(': ')[0]}_{'passed' if right else 'failed'}"] += 1
+    exposed = tally.n - tally.counts[Outcome.NOT_READ]
     return report(
         check="trust.keys",
-        n=n,
-        passed=n - len(failures),
+        tally=tally,
+        covers="Ed25519 and AES-256-GCM, of the sizes that salus uses, accept and refuse what Wycheproof says",
+        truth=Truth.OUTSIDE,
+        split=Split.UNSEEN,
         data=arguments.data,
         files=sorted(folder.glob("*.json")),
-        figures={"n": n, "passed": n - len(failures), "not_exposed": len(results) - n, **figures},
+        figures={"n": exposed, "passed": tally.passed, "not_exposed": tally.n - exposed, **figures},
         methods=["trust.log"],
-        failures=failures,
         as_json=arguments.json,
+        ok=exposed > 0 and tally.passed == exposed and not any(name.endswith("_failed") for name in figures),
     )
 
 

@@ -31,9 +31,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from validation._report import report
+from validation._report import Mutant, Outcome, Split, Tally, Truth, report
 from validation.trust import _withheld, _world
 from validation.trust._world import MISSING, Case, Said, Thing
+
+SHORT = ("--consents", "24", "--pairs", "0")
+_PROVISIONS = "salus/trust/provisions.py"
+MUTANTS = (
+    Mutant(
+        _PROVISIONS,
+        'if found and found.type == "deny":',
+        'if found and found.type == "permit":',
+        "a permit beside a denial wins",
+    ),
+    Mutant("salus/trust/provisions.py", "rule.end and at >= rule.end", "False", "a consent never ends"),
+)
 
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
 BASE = "http://testserver"
@@ -642,12 +654,15 @@ def main() -> int:
     figures["different"] = dict(compared.different.most_common())
     times = timing(given.pairs) if given.pairs else {}
     figures |= times | {"cpu_s": round(time.process_time() - began)}
-    slow = [{"id": path, "why": f"{value} of {AUC}"} for path, value in times.items() if value > AUC]
-    n = compared.asked.total() + len(times)
-    bad = compared.different.total() + len(slow)
+    tally = Tally(failures=[{**f, "outcome": str(Outcome.WRONG)} for f in compared.failures])
+    tally.add_many(Outcome.WRONG, compared.different.total())
+    tally.add_many(Outcome.RIGHT, compared.asked.total() - compared.different.total())
+    for path, value in times.items():
+        tally.add(path, Outcome.WRONG if value > AUC else Outcome.RIGHT, f"{value} of {AUC}")
     return report(
-        check="trust.leaks", n=n, passed=n - bad, data=given.data, figures=figures,
-        failures=compared.failures + slow, as_json=given.json,
+        check="trust.leaks", tally=tally, data=given.data, figures=figures, as_json=given.json,
+        covers="no answer, and no time of an answer, tells what random consents hide, on records made here",
+        truth=Truth.OWN, split=Split.UNSEEN, methods=["trust.consent"],
     )  # fmt: skip
 
 

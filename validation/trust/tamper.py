@@ -35,7 +35,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from validation._report import report
+from validation._report import Mutant, Outcome, Split, Tally, Truth, report
+
+SHORT = ("--flips", "120", "--rewritings", "2", "--kills", "3")
+MUTANTS = (
+    Mutant("salus/trust/vault.py", "return keyed.digest()", 'return b"0" * 32', "the keyed hash of a row says nothing"),
+    Mutant(
+        "salus/trust/verify.py",
+        "if row[0] != frontier.root() or row[1] != frontier.to_bytes():",
+        "if False:",
+        "the root is not computed anew",
+    ),
+)
 
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
 WHY = "unconscious in the emergency room"
@@ -615,10 +626,13 @@ def main() -> int:
         "transactions acknowledged before a kill",
     )
     n = sum(v for k, v in score.counts.items() if not k.endswith(", failed") and k not in told)
-    failed = len(score.failures)
+    tally = Tally(failures=[{**f, "outcome": str(Outcome.WRONG)} for f in score.failures])
+    tally.add_many(Outcome.WRONG, len(score.failures))
+    tally.add_many(Outcome.RIGHT, n - len(score.failures))
     return report(
-        check="trust.tamper", n=n, passed=n - failed, data=given.data, figures=dict(score.counts),
-        failures=score.failures, as_json=given.json,
+        check="trust.tamper", tally=tally, data=given.data, figures=dict(score.counts), as_json=given.json,
+        covers="bits flipped, logs rewritten, kills, full disks and outages made here are found and lose nothing",
+        truth=Truth.OWN, split=Split.UNSEEN, methods=["trust.log"],
     )  # fmt: skip
 
 

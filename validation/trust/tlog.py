@@ -3,6 +3,7 @@
 Under ``tlog/``: ``keys.json`` (origin, vkey), ``checkpoint*`` files, ``tile/0`` and ``tile/entries``. Cases: each
 checkpoint's signature; its root over the entries and over the tiles; each pair of checkpoints, one consistent with the
 other; each entry's inclusion in each checkpoint; each file of hashes and entries, byte for byte as our writer makes it.
+Forged checkpoints are made here and are no cases but a condition: ``forged_taken`` must be empty.
 Signed notes and cosigned checkpoints in ``*examples*.json`` are read, verified and written back.
 """
 
@@ -15,7 +16,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from validation._report import argument_parser, report
+from validation._report import Mutant, Split, Tally, Truth, argument_parser, report
+
+_MERKLE, _TILES, _NOTE = (f"salus/trust/{name}.py" for name in ("merkle", "tiles", "note"))
+MUTANTS = (
+    Mutant(_MERKLE, 'sha256(b"\\x00" + data)', "sha256(data)", "leaves are hashed without their prefix"),
+    Mutant(_MERKLE, "if fork >= level:", "if fork > level:", "a proof lacks the sibling at the right edge"),
+    Mutant(
+        _TILES, 'len(entry).to_bytes(2, "big")', 'len(entry).to_bytes(2, "little")', "lengths in a bundle are turned"
+    ),
+    Mutant(_NOTE, "time = verifier.check(self.text, signature.blob)", "time = None", "signatures are not checked"),
+)
 
 Case = tuple[str, bool]
 
@@ -35,6 +46,29 @@ def checkpoints(folder: Path, key: dict[str, str]) -> Iterator[tuple[str, Any]]:
                 yield path.name, checkpoint if checkpoint.origin == key["origin"] else None
             except SalusError:
                 yield path.name, None
+
+
+def forged(folder: Path, key: dict[str, str]) -> Iterator[Case]:
+    """Each checkpoint with one bit of its text or of its signature changed: made here, to be refused."""
+    from salus.errors import SalusError
+    from salus.trust.note import Note, Verifier
+
+    verifier = Verifier.from_vkey(key["vkey"])
+    for path in sorted(p for p in folder.rglob("checkpoint*") if p.is_file()):
+        data = path.read_bytes()
+        text, blank, signatures = data.partition(b"\n\n")
+        for what, place in (
+            ("size", text.index(b"\n") + 1),
+            ("signature", len(text) + len(blank) + len(signatures) - 3),
+        ):
+            changed = bytearray(data)
+            changed[place] = ord("7") if data[place : place + 1] != b"7" else ord("8")
+            try:
+                Note.from_bytes(bytes(changed)).verify([verifier])
+            except SalusError:
+                yield f"{path.name}: forged {what}", True
+            else:
+                yield f"{path.name}: forged {what}", False
 
 
 def _widest(root: Path, kind: str) -> Any:
@@ -131,32 +165,37 @@ def main() -> int:
     arguments = argument_parser(__doc__ or "").parse_args()
     folder = arguments.data / "tlog"
     results: list[Case] = []
+    taken: list[str] = []
     for keys in sorted(folder.rglob("keys.json")):
-        read = list(checkpoints(keys.parent, json.loads(keys.read_bytes())))
+        key = json.loads(keys.read_bytes())
+        taken += [name for name, refused in forged(keys.parent, key) if not refused]
+        read = list(checkpoints(keys.parent, key))
         results += [(f"{name}: signature", head is not None) for name, head in read]
         heads = [(name, head) for name, head in read if head is not None]
         for tiles in sorted({path.parent for path in keys.parent.rglob("tile") if path.is_dir()}):
             results += [*of_tiles(tiles, heads), *rewritten(tiles, heads)]
     results += examples(folder)
-    failures = [{"id": name, "why": "does not hold"} for name, right in results if not right]
-    n = len(results)
+    tally = Tally.of(results, "does not hold")
     return report(
         check="trust.tlog",
-        n=n,
-        passed=n - len(failures),
+        tally=tally,
+        covers="a real log of others is read, proven and written again byte for byte",
+        truth=Truth.OUTSIDE,
+        split=Split.UNSEEN,
         data=arguments.data,
         files=[path for path in sorted(folder.rglob("*")) if path.is_file()],
         figures={
-            "n": n,
-            "passed": n - len(failures),
+            "n": tally.n,
+            "passed": tally.passed,
             "checkpoints": sum(name.endswith(": signature") for name, _ in results),
             "pairs": sum(" in " in name for name, _ in results),
             "inclusions": sum(": entry " in name for name, _ in results),
+            "forged_taken": taken,
             "files_byte_equal": sum(right for name, right in results if name.startswith("tile/")),
         },
         methods=["trust.log"],
-        failures=failures,
         as_json=arguments.json,
+        ok=tally.passed == tally.n and not taken,
     )
 
 
