@@ -73,8 +73,8 @@ HL7V2 = Capability(
 
 ANONYMITY = Capability(
     id="trust.anonymity",
-    version="1.0.0",
-    title="k-anonymous release of a table",
+    version="1.1.0",
+    title="k-anonymous release of a table, with l-diversity and t-closeness where wanted",
     intended_use="Hand a table of many people to researchers so that each row looks like at least k - 1 others.",
     inputs=("a table of strings", "a hierarchy of generalisations for each quasi-identifier"),
     produces=("k-anonymous table", "loss of information in bits", "re-identification risk"),
@@ -86,7 +86,8 @@ ANONYMITY = Capability(
     ),
     licence="Apache-2.0",
     limits=(
-        "k-anonymity hides a person among k; where all k share a sensitive value, that value is told.",
+        "k-anonymity hides a person among k; where all k share a sensitive value, that value is told, unless "
+        "l-diversity or t-closeness is asked for: these were held to their definitions, not to another program.",
         "Which columns identify is the caller's judgement: a column without a hierarchy is released as it is.",
         "A hidden row keeps its other columns: where few are hidden, who falls out of every class is told by that.",
         "Several releases of the same people can be joined against each other: that is not looked at.",

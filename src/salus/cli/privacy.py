@@ -57,10 +57,24 @@ def deidentify(ctx: click.Context, patient: str, folder: Path, actor: str, at: s
 )
 @click.option("--k", type=int, default=5, show_default=True, help="How many rows must look alike.")
 @click.option("--suppression", type=float, default=0.0, show_default=True, help="The share of rows that may be hidden.")
+@click.option("--diverse", multiple=True, metavar="COLUMN=L", help="L different values of COLUMN in each class.")
+@click.option(
+    "--close", multiple=True, metavar="COLUMN=T", help="Shares of COLUMN's values within T (0 to 1) of all's."
+)
 @click.option("--delimiter", default=";", show_default=True, help="Between the columns of all files.")
-def anonymise(table: Path, target: Path, named: tuple[str, ...], k: int, suppression: float, delimiter: str) -> None:
+def anonymise(
+    table: Path,
+    target: Path,
+    named: tuple[str, ...],
+    k: int,
+    suppression: float,
+    diverse: tuple[str, ...],
+    close: tuple[str, ...],
+    delimiter: str,
+) -> None:
     """Write a k-anonymous form of TABLE, a CSV file with a heading, to TARGET, with the least loss there is."""
     from salus.trust.anonymise import Hierarchy, release
+    from salus.trust.diversity import Condition, DistinctDiversity, EqualCloseness
 
     if target.exists():
         raise InputError("there is a file already", where=str(target), remedy="name another")
@@ -75,12 +89,28 @@ def anonymise(table: Path, target: Path, named: tuple[str, ...], k: int, suppres
         raise InputError("an empty table", where=str(table))
     pairs = [text.partition("=") for text in named]
     hierarchies = [Hierarchy.read(column, Path(path), delimiter) for column, _, path in pairs]
-    told = release(rows[0], rows[1:], hierarchies, k=k, suppression=suppression)
+    conditions: list[Condition] = [
+        *(DistinctDiversity(column, round(_number(text, "--diverse"))) for column, text in map(_column, diverse)),
+        *(EqualCloseness(column, _number(text, "--close")) for column, text in map(_column, close)),
+    ]
+    told = release(rows[0], rows[1:], hierarchies, k=k, suppression=suppression, conditions=conditions)
     with target.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, delimiter=delimiter).writerows([told.columns, *told.rows])
     levels = ", ".join(f"{name} {level}" for name, level in told.levels.items())
     click.echo(f"{target}: {len(told.rows)} rows, {told.suppressed} suppressed, smallest class {told.smallest_class}")
     click.echo(f"levels: {levels}; loss {told.loss:.1f} bits; highest risk {told.prosecutor_risk:.3f}")
+
+
+def _column(text: str) -> tuple[str, str]:
+    column, _, value = text.partition("=")
+    return column, value
+
+
+def _number(text: str, option: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InputError("not COLUMN=NUMBER", where=option) from error
 
 
 @privacy.command("export")

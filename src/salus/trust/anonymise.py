@@ -6,6 +6,9 @@ non-uniform entropy (De Waal and Willenborg 1999) in the monotone form, over all
 -log2(count of the original value / count of the generalised value), in bits. It adds up over the attributes and never
 falls when a level rises; classes only grow when a level rises, so a node above one that is k-anonymous is so too. Both
 together allow whole corners of the lattice to be settled with one test (as in Flash, Kohlmayer et al. 2012).
+
+Conditions on the sensitive values of each class (:mod:`salus.trust.diversity`) need not stay when a class grows by rows
+that were suppressed before. With them the nodes are tried one by one, the least loss first.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salus.errors import InputError
+from salus.trust.diversity import Condition
 
 SUPPRESSED = "*"
 MAX_NODES = 5_000_000
@@ -99,19 +103,25 @@ def release(
     *,
     k: int,
     suppression: float = 0.0,
+    conditions: Sequence[Condition] = (),
 ) -> Release:
     """The k-anonymous release of ``rows`` with the least loss, suppressing at most ``suppression`` (0 to 1) of them.
 
-    Columns without a hierarchy are kept as they are: the caller says by that that they identify nobody. Raises
-    InputError for a value outside its hierarchy, and where no generalisation is k-anonymous.
+    Rows whose class breaks one of ``conditions`` are suppressed like those of small classes. Columns without a
+    hierarchy are kept as they are: the caller says by that that they identify nobody. Raises InputError for a value
+    outside its hierarchy, for a sensitive column that has one, and where no generalisation is good enough.
     """
     lattice = _Lattice(columns, rows, hierarchies)
-    if k < 2 or not 0 <= suppression < 1:
-        raise InputError("k is at least 2, suppression from 0 to below 1")
-    node, tested = _search(lattice, k, int(suppression * len(rows) + 1e-9))
-    _, inverse, counts = np.unique(lattice.keys(node), return_inverse=True, return_counts=True)
-    keep = counts[inverse] >= k
-    kept = counts[counts >= k]
+    if k < (1 if conditions else 2) or not 0 <= suppression < 1:
+        raise InputError("k is at least 2 (1 with other conditions), suppression from 0 to below 1")
+    if taken := {c.attribute for c in conditions} & {h.attribute for h in hierarchies}:
+        raise InputError("a sensitive column is generalised itself", where=", ".join(sorted(taken)))
+    sensitive = [(condition, *_numbered(columns, rows, condition.attribute)) for condition in conditions]
+    limit = int(suppression * len(rows) + 1e-9)
+    node, tested = _first(lattice, k, limit, sensitive) if sensitive else _search(lattice, k, limit)
+    inverse, counts, good = _classes(lattice, node, k, sensitive)
+    keep = good[inverse]
+    kept = counts[good]
     return Release(
         columns=tuple(columns),
         rows=tuple(lattice.generalised(node, keep)),
@@ -202,6 +212,51 @@ def _coded(
         together = np.bincount(parents, weights=counts)[parents]
         losses[level] = float(-(counts * np.log2(counts / together)).sum())
     return codes, losses
+
+
+Sensitive = tuple[Condition, NDArray[np.int64], list[str]]
+"""A condition, the number of its column's value in each row (n,), and the values."""
+
+
+def _numbered(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], attribute: str
+) -> tuple[NDArray[np.int64], list[str]]:
+    """The number of the value in each row (n,), and the values."""
+    if attribute not in columns:
+        raise InputError("a condition on a column that is not there", where=attribute)
+    place = list(columns).index(attribute)
+    values = sorted({row[place] for row in rows})
+    number = {value: i for i, value in enumerate(values)}
+    return np.array([number[row[place]] for row in rows]), values
+
+
+def _classes(
+    lattice: _Lattice, node: Node, k: int, sensitive: Sequence[Sensitive]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """The class of each row (n,), how many rows each has (classes,), and whether it may be released (classes,)."""
+    _, inverse, counts = np.unique(lattice.keys(node), return_inverse=True, return_counts=True)
+    good = counts >= k
+    for condition, codes, values in sensitive:
+        table = np.bincount(inverse * len(values) + codes, minlength=len(counts) * len(values))
+        good &= condition.held(table.reshape(len(counts), len(values)).astype(np.float64), values)
+    return inverse, counts, good
+
+
+def _first(lattice: _Lattice, k: int, limit: int, sensitive: Sequence[Sensitive]) -> tuple[Node, int]:
+    """The node of least loss whose bad classes can be suppressed, and how many were tested. Raises InputError."""
+    open_ = np.ones(lattice.shape, bool)
+    tested = 0
+    for flat in np.argsort(lattice.losses, axis=None, kind="stable"):
+        node: Node = tuple(int(i) for i in np.unravel_index(flat, lattice.shape))
+        if not open_[node]:
+            continue
+        tested += 1
+        _, counts, good = _classes(lattice, node, k, sensitive)
+        if counts[~good].sum() <= limit:
+            return node, tested
+        if counts[counts < k].sum() > limit:  # nor is any node below k-anonymous
+            open_[tuple(slice(0, level + 1) for level in node)] = False
+    raise InputError("no generalisation is good enough", remedy="add a top level, or allow suppression")
 
 
 def _search(lattice: _Lattice, k: int, limit: int) -> tuple[Node, int]:
