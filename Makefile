@@ -6,7 +6,7 @@ DATA ?= ../shared/data
 STAMP := $(VENV)/.core
 DEV := $(VENV)/.dev
 
-.PHONY: assets demo tour readme test check install validate bench cards dossier clean
+.PHONY: assets demo tour readme test check install validate bench cards mutants nightly dossier clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -45,6 +45,15 @@ bench: $(DEV)       ## throughput and memory, beside peers where they are instal
 
 cards: $(DEV)       ## write the method cards from what validation measures
 	$(BIN)/python -m validation --data $(DATA) --cards
+
+mutants: $(DEV)     ## do the checks, and the tests of the core, notice when the code is broken?
+	$(BIN)/python -m validation --data $(DATA) --mutants --jobs 2
+	$(BIN)/python tools/mutate.py
+
+nightly: $(DEV)     ## what CI runs at night (hours): slow tests, attacks, cards, mutants
+	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest tests/trust/attacks
+	$(MAKE) cards mutants readme
 
 tour: $(DEV)        ## every department at work on the examples
 	$(BIN)/salus tour

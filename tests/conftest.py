@@ -9,11 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from salus.app.config import at_folder
 from salus.app.house import House
 from salus.fhir import json
 from salus.trust.identity import Actor, Identity
+
+# How long an example takes says something of the machine and what else it does, not of salus: what may take so long
+# and no longer is measured in CPU time by tests of its own.
+settings.register_profile("salus", deadline=None)
+settings.load_profile("salus")
 
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
 

@@ -244,3 +244,21 @@ def test_a_code_of_another_system_is_not_taken_for_ucum():
     element = {"value": Decimal(5), "unit": "mg/dL", "system": "http://snomed.info/sct", "code": "258797006"}
     assert quantity.read(element).unit == "mg/dL"
     assert quantity.read({**element, "system": quantity.UCUM, "code": "mg/L"}).unit == "mg/L"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("m", "m"), ("m2", "m2"), ("cm2", "m2"), ("/s", "s-1"), ("/s2", "s-2"), ("N", "g.m.s-2"),
+        ("kg.m/s2", "g.m.s-2"), ("mg/g", "g/g"), ("m2/m2", "m2/m2"), ("m+2", "m2"),
+        ("s-1", "s-1"), ("m+1", "m"), ("m/m", "m/m"), ("1", "1"), ("kg/m2", "g.m-2"),
+    ],
+)  # fmt: skip
+def test_a_kind_is_spelled_in_base_units_with_their_powers(code, kind):
+    assert ucum.parse(code).kind == kind
+
+
+@pytest.mark.parametrize("code", ["mmin", "kd", "m[lb_av]", "k%", "m[in_i]", "dh", "m[drp]"])
+def test_a_unit_that_takes_no_prefix_has_none(code):
+    with pytest.raises(UnitError):
+        ucum.parse(code)

@@ -138,3 +138,49 @@ def test_a_full_disk_leaves_the_store_as_it_was(ward):
     report = ward.house.verify()
     assert not report.problems
     assert report.blobs == 0
+
+
+def test_a_backup_is_the_whole_store_and_one_that_fails_says_so(ward, tmp_path):
+    import sqlite3
+
+    store, house = ward.house.store, replace(READ, patient="*")
+    store.commit(WRITE, [Change("Patient", "p1", person())], at=WHEN)
+    store.backup(house, tmp_path / "copy.sqlite")
+    with sqlite3.connect(tmp_path / "copy.sqlite") as copy:
+        for table in ("resource", "log_leaf", "log_checkpoint", "patient"):
+            rows = f"SELECT * FROM {table}"
+            assert copy.execute(rows).fetchall() == store.connection.execute(rows).fetchall()
+    with pytest.raises(StoreError, match="backup failed"):
+        store.backup(house, tmp_path / "no such folder" / "copy.sqlite")
+    with pytest.raises(AccessError):
+        store.backup(READ, tmp_path / "mine.sqlite")
+    assert not (tmp_path / "mine.sqlite").exists()
+
+
+def test_what_is_committed_is_told_in_numbers_and_versions_count_from_one(ward):
+    store = ward.house.store
+    one, two = creatinine("1.0", "2026-01-01", "c1"), creatinine("2.0", "2026-01-01", "c1")
+    written = store.commit(WRITE, [Change("Patient", "p1", person()), Change("Observation", "c1", one)], at=WHEN)
+    assert (written.created, written.updated, written.unchanged, written.deleted) == (2, 0, 0, 0)
+    written = store.commit(WRITE, [Change("Patient", "p1", person()), Change("Observation", "c1", two)], at=WHEN)
+    assert (written.created, written.updated, written.unchanged, written.deleted) == (0, 1, 1, 0)
+    assert [s.source.version for s in store.versions(READ, "Observation/c1")] == [1, 2]
+    written = store.commit(WRITE, [Change("Observation", "c1", None), Change("Observation", "c9", None)], at=WHEN)
+    assert (written.created, written.updated, written.unchanged, written.deleted) == (0, 0, 0, 1)
+    (entry,) = [e for e in ward.house.log.entries(store.connection, patient="p1") if e.n == written.leaf]
+    assert (entry.topic, entry.content["reason"], entry.content["actor"]) == ("write", "write", "t")
+    assert [(ref, version, gone) for ref, version, _, gone in entry.content["items"]] == [("Observation/c1", 3, True)]
+    store.commit(WRITE, [Change("Observation", "c1", one)], at=WHEN)
+    assert [s.source.version for s in store.read(READ, ("Observation",))] == [4]
+
+
+def test_what_a_check_refuses_leaves_everything_as_it_was(ward):
+    store = ward.house.store
+    store.commit(WRITE, [Change("Patient", "p1", person())], at=WHEN)
+
+    def refuse():
+        raise StoreError("not now")
+
+    with pytest.raises(StoreError, match="not now"):
+        store.commit(WRITE, [Change("Observation", "c1", creatinine("1.0", "2026-01-01", "c1"))], at=WHEN, check=refuse)
+    assert [s.source.ref for s in store.read(READ)] == ["Patient/p1"]

@@ -241,7 +241,7 @@ def running(pid: int) -> bool:
         return False
 
 
-def wait_for(what: Any, seconds: float = 10) -> None:
+def wait_for(what: Any, seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < until
@@ -280,12 +280,10 @@ def test_nobody_waits_for_anothers_record(slow):
     waiting = threading.Thread(target=ask, args=(refreshers, []))
     waiting.start()
     wait_for(lambda: refreshers._processes[0] and refreshers._processes[0].patients() == ["p1"])
-    begun = time.monotonic()
     refreshers.refresh("p2")
-    assert time.monotonic() - begun < 2
-    assert waiting.is_alive()
+    assert waiting.is_alive(), "the other one, which takes for ever, is not over"
     process(refreshers).kill()
-    waiting.join(10)
+    waiting.join(60)
 
 
 def test_what_takes_too_long_is_given_up_and_not_begun_twice(slow):
@@ -298,13 +296,15 @@ def test_what_takes_too_long_is_given_up_and_not_begun_twice(slow):
 
 
 def test_where_there_is_no_room_it_is_refused_at_once(slow):
-    refreshers = slow(1, 1, 0.5)
-    with pytest.raises(StoreError):
-        refreshers.refresh("p1")
-    begun = time.monotonic()
+    refreshers = slow(1, 1, 60)
+    waiting = threading.Thread(target=ask, args=(refreshers, []))
+    waiting.start()
+    wait_for(lambda: refreshers._processes[0] and refreshers._processes[0].patients() == ["p1"])
     with pytest.raises(StoreError, match="being brought up to date"):
         refreshers.refresh("p2")
-    assert time.monotonic() - begun < 0.3
+    assert waiting.is_alive(), "who came before still waits: this one did not wait at all"
+    process(refreshers).kill()
+    waiting.join(60)
 
 
 def test_the_least_busy_of_several_processes_is_asked(slow):

@@ -220,3 +220,16 @@ def test_case_never_gives_a_unit_of_another_size(change):
         found = units.readings(change(spelling))
         if len(found) == 1 and found[0] != change(spelling):  # "S" is siemens, whatever "s" is
             assert found[0] in units._folded()[spelling] or found[0] in units.readings(spelling)
+
+
+@pytest.mark.parametrize(("spelling", "unit"), [("FMOL", "fmol"), ("MG/DL{UREA}", "mg/dL{urea}")])
+def test_a_unit_that_only_one_analyte_is_given_in_is_known_in_capitals_too(spelling, unit):
+    assert units.readings(spelling) == (unit,)
+
+
+@pytest.mark.parametrize(
+    ("unit", "fits"),
+    [("mmol/L", True), ("nmol/L", True), ("pmol/L", False), ("fmol/L", False), ("kmol/L", True), ("mol/L", True)],
+)
+def test_a_unit_a_million_times_away_from_the_usual_one_is_the_last_that_fits(unit, fits):
+    assert units.compatible(unit, "glucose") is fits

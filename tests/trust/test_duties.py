@@ -280,6 +280,15 @@ def test_a_policy_takes_two_people_and_one_that_overrides_denials_three_days(cli
     assert "strong" in clinic.house.registry.policies
 
 
+def test_one_rule_of_many_that_overrides_denials_makes_the_policy_wait(clinic):
+    clinic.confirm(clinic.enrol("clinic", "organisation"), "ben")
+    document = rules()
+    document["rules"].append({**document["rules"][0], "overrides-denial": True})
+    proposal = clinic.house.add_policy(policy.sign(document, clinic.keys["clinic"]), by="ann")
+    assert clinic.confirm(proposal, "ben").due == AT + timedelta(hours=72)
+    assert not clinic.house.registry.policies
+
+
 def test_the_organisations_key_is_nobody_elses(clinic):
     with pytest.raises(InputError, match="another actor's"):
         clinic.house.add_actor(Actor("clinic", "organisation", clinic.keys["ann"].public_key), by="ann")

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -221,3 +222,38 @@ def test_a_checkpoint_too_long_for_a_slot_is_refused_and_the_mark_stands(mark):
     with pytest.raises(ValueError, match="too long"):
         mark.announce(replace(checkpoint(2), origin="x" * SLOT))
     assert mark.look().mark == checkpoint(1)
+
+
+def test_the_layout_on_the_disk_stays_as_it_was_written(mark):
+    """A later release reads this file: two slots of 1024 bytes, then a number of 19 digits."""
+
+    def slot(held):
+        data = held.to_bytes()
+        return (hashlib.sha256(data).hexdigest().encode() + b"\n" + data).ljust(1024, b"\0")
+
+    mark.path.parent.mkdir()
+    mark.path.write_bytes(slot(checkpoint(7)) + slot(checkpoint(9)) + b"%019d" % 7)
+    assert mark.look() == Held(checkpoint(7), checkpoint(9), 1)
+    mark.move(9)
+    assert mark.path.read_bytes() == slot(checkpoint(7)) + slot(checkpoint(9)) + b"%019d" % 9
+
+
+@pytest.mark.parametrize("sizes", [(11, 13), (11, 13, 15)])
+def test_after_a_lost_move_the_next_announcement_spares_the_mark(mark, sizes):
+    """Whichever of the two slots the mark is in."""
+    moved(mark, *sizes)
+    module.overwrite(mark.path, 2 * SLOT, b"%0*d" % (DIGITS, 3))
+    held = Mark(mark.path).look()
+    assert (held.mark, held.announced) == (checkpoint(sizes[-2]), checkpoint(sizes[-1]))
+    again = Mark(mark.path)
+    again.announce(checkpoint(20))
+    again.move(20)
+    assert Mark(mark.path).look().mark == checkpoint(20)
+    assert checkpoint(sizes[-2]).to_bytes() in mark.path.read_bytes()
+
+
+def test_a_mark_moved_a_hundred_times_leaves_no_file_open(mark):
+    moved(mark, 1)
+    before = len(list(Path("/dev/fd").iterdir()))
+    moved(mark, *range(2, 102))
+    assert len(list(Path("/dev/fd").iterdir())) <= before + 1

@@ -295,3 +295,12 @@ def test_what_is_not_there_cannot_be_proven():
     with pytest.raises(InputError):
         tree.extend([HERE[5], b"short"])
     assert (tree.size, tree.root()) == (5, before)
+
+
+def test_a_tree_may_have_as_many_leaves_as_a_proof_can_speak_of_and_no_more():
+    node = leaf_hash(b"a")
+    most = (1 << 63) - 1
+    full = Frontier(most - 1, (node,) * 62).append(node)
+    assert (full.size, len(full.roots)) == (most, 63)
+    with pytest.raises(InputError):
+        full.append(node)

@@ -14,6 +14,8 @@ from salus.findings.model import Finding
 from salus.record.chart import Chart
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_FRACTION = re.compile(r"(?<=:\d\d)\.\d+")
+"""Of a second: a sentence leaves it out."""
 _PART = re.compile(r"([A-Za-z]+)((?:\[\d+\])*)\Z")
 
 
@@ -40,7 +42,7 @@ def problems(reply: Reply, places: Places) -> Iterator[str]:
 
 
 def _strange_numbers(sentence: Sentence, text: str) -> Iterator[str]:
-    held = {_plain(n) for n in _NUMBER.findall(text)} | {_plain(n) for n in re.findall(r"\d+", text)}
+    held = {_plain(n) for n in _NUMBER.findall(_FRACTION.sub("", text))}
     for number in _NUMBER.findall(sentence.text):
         if _plain(number) not in held:
             yield f"the number {number} stands in none of {', '.join(c.mark for c in sentence.citations)}"
