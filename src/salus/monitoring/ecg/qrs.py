@@ -68,10 +68,10 @@ def detect(
     """
     table = _checked(signals, fs)
     trusted = np.isfinite(table) if usable is None else np.isfinite(table) & usable
-    filled = np.column_stack([_filled(table[:, n]) for n in range(table.shape[1])])
-    feature = _joined([envelope(filled[:, n], fs) for n in range(filled.shape[1])], trusted, fs)
+    whole = np.column_stack([filled(table[:, n]) for n in range(table.shape[1])])
+    feature = _joined([envelope(whole[:, n], fs) for n in range(whole.shape[1])], trusted, fs)
     peaks = _beats(feature, fs)
-    return Detection(_timed(filled[:, timing_lead], trusted[:, timing_lead], peaks, fs), feature)
+    return Detection(_timed(whole[:, timing_lead], trusted[:, timing_lead], peaks, fs), feature)
 
 
 def timing_lead(channels: Sequence[str]) -> int:
@@ -91,7 +91,7 @@ def _checked(signals: NDArray[float64], fs: float) -> NDArray[float64]:
     return table
 
 
-def _filled(lead: NDArray[float64]) -> NDArray[float64]:
+def filled(lead: NDArray[float64]) -> NDArray[float64]:
     """``lead`` with gaps bridged by straight lines, so that filters pass over them; zeros if there is nothing else."""
     known = np.isfinite(lead)
     if known.all():
