@@ -75,6 +75,9 @@ def test_names_and_borrowed_words_tell_nothing(text: str) -> None:
         ("Ukončen Warfarin", "another language"),
         ("Stav po infarktu myokardu", "another language"),
         ("Tidigare hjärtattack", "another language"),
+        ("Livre de pneumonia.", "another language"),
+        ("Ausencia de diabetes mellitus", "another language"),
+        ("Sem pneumonia", "another language"),
     ],
 )
 def test_a_short_line_of_another_language_is_named(text: str, language: str) -> None:
@@ -106,6 +109,11 @@ def test_a_short_line_of_another_language_is_named(text: str, language: str) -> 
         "Anterolat TWI, RBBB",
         "Aspirin lifelong",
         "Yours sincerely",
+        "Torsades de pointes",
+        "De Quervain tenosynovitis",
+        "Vincent van Gogh",
+        "De novo leukemia",
+        "Status post en bloc resection",
     ],
 )
 def test_a_short_english_line_is_read(text: str) -> None:

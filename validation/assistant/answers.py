@@ -1,10 +1,15 @@
 """Answers on the bundled example patients, and known-item retrieval in a loaded library.
 
 The questions and what must stand in the answers were written from the example files (``examples/patients``), not from
-the answers. A question passes when it gets the kind of reply and all the words expected, every citation resolves, and
-every number stands in a cited place. Without consent each question is refused in the usual words.
-Retrieval (``qa/known_item_ids.json`` with ``qa/medquad*.jsonl*``): the query is the question of an item, the right
-answer that item.
+the answers; people, questions and expected words are ours. A case is a question:
+
+- right: it gets the kind of reply and all the words expected, every citation resolves, and every number stands in a
+  cited place; refused rightly: "unknown" is expected, and the reply says so;
+- wrong: another kind of reply with words, words missing, or a citation that does not resolve;
+- refused though answerable: an answer is expected, and the reply is "unknown".
+
+Without consent each question is refused in the usual words. Retrieval (``qa/known_item_ids.json`` with
+``qa/medquad*.jsonl*``): the query is the question of an item, the right answer that item; it stands in the figures.
 """
 
 from __future__ import annotations
@@ -14,9 +19,26 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from validation._report import argument_parser, report
+from salus.app import assistant, demo
+from salus.app.session import Session
+from salus.assistant import citations, medquad
+from salus.errors import AccessError
+from salus.trust.identity import demo_identity
+from validation._report import Mutant, Outcome, Split, Tally, Truth, argument_parser, report, wilson
+from validation.person._plans import examples
 
+SHORT = ("--items", "100")
+MEASURES, ANSWER = "salus/assistant/measures.py", "salus/assistant/answer.py"
+MUTANTS = (
+    Mutant(ANSWER, '"past": "over"', '"past": "active"', "what is over is called active"),
+    Mutant(MEASURES, "        newest = view.chart.latest(concept)\n",
+           "        newest = next(iter(view.chart.observations(concept)), None)\n",
+           "the first value is called the latest"),
+    Mutant(MEASURES, "if len(values) > 1:", "if len(values) > 99:", "no change is ever told"),
+    Mutant(ANSWER, 'dose = f", {medicine.dose}" if medicine.dose else ""', 'dose = ""', "doses are left out"),
+)  # fmt: skip
 # patient, question, kind of reply, words that must stand in it
 QUESTIONS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("maria", "What is my last potassium?", "answer", ("4.3 mmol/L", "18 May 2026")),
@@ -44,7 +66,12 @@ QUESTIONS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("maria", "What should I ask at my next visit?", "answer", ("clopidogrel", "kidneys")),
     ("maria", "When is my next appointment?", "unknown", ()),
     ("maria", "When did I get my stent?", "answer", ("29 January 2026",)),
-    ("maria", "Which conditions do I have?", "answer", ("Essential hypertension", "12 April 2021", "resolved")),
+    (
+        "maria",
+        "Which conditions do I have?",
+        "answer",
+        ("Essential hypertension", "12 April 2021", "28 January 2026), over"),
+    ),
     ("maria", "Do I have asthma?", "unknown", ()),
     ("maria", "Can I stop taking clopidogrel?", "answer", ("Do not stop",)),
     ("maria", "Who looked at my record?", "answer", ("demo-clinician", "was refused")),
@@ -59,45 +86,44 @@ AT_1, AT_10 = 0.80, 0.95
 REFUSED = "no such patient, or not released to you"
 
 
-def ask_all(folder: Path, failures: list[dict[str, str]]) -> dict[str, int]:
-    """Ask every question as the patient, and as the clinician before any consent."""
-    from salus.app import assistant, demo
-    from salus.app.session import Session
-    from salus.assistant import citations
-    from salus.errors import AccessError
-    from salus.trust.identity import demo_identity
+def judge(seen: Any, kind: str, words: tuple[str, ...]) -> tuple[Outcome, str]:
+    """How a question ends, and why."""
+    broken = list(citations.problems(seen.reply, seen.places))
+    missing = [w for w in words if w.lower() not in seen.reply.text.lower()]
+    why = f"{seen.reply.kind}; missing {missing}; {broken}"
+    if broken:
+        return Outcome.WRONG, why
+    if seen.reply.kind != kind:
+        return (Outcome.REFUSED_THOUGH_ANSWERABLE if seen.reply.kind == "unknown" else Outcome.WRONG), why
+    if missing:
+        return Outcome.WRONG, why
+    return (Outcome.REFUSED_RIGHTLY if kind == "unknown" else Outcome.RIGHT), ""
 
-    counts = {"passed": 0, "sentences": 0, "resolved": 0, "refused": 0}
-    examples = demo.examples()
-    with demo.make_house(demo.fresh_folder(folder), *examples.values()) as house:
-        for example in examples.values():
+
+def ask_all(folder: Path, tally: Tally) -> dict[str, int]:
+    """Ask every question as the patient, and as the clinician before any consent."""
+    counts = {"sentences": 0, "resolved": 0, "refused": 0}
+    people = examples()
+    with demo.make_house(demo.fresh_folder(folder), *people.values()) as house:
+        for example in people.values():
             demo.take_in(house, example)
         clinician = Session(house, demo_identity(demo.CLINICIAN))
         for number, (name, question, kind, words) in enumerate(QUESTIONS, 1):
-            example = examples[name]
+            example = people[name]
             try:
                 assistant.ask(clinician, example.patient, question, example.at)
-                failures.append({"id": f"{number} refused", "why": "answered without a basis"})
             except AccessError as error:
                 counts["refused"] += error.what == REFUSED
             session = Session(house, demo_identity(demo.patient_actor(example)))
             seen = assistant.ask_seen(session, example.patient, question, example.at)
-            wrong = list(citations.problems(seen.reply, seen.places))
-            missing = [w for w in words if w.lower() not in seen.reply.text.lower()]
             counts["sentences"] += len(seen.reply.sentences)
-            counts["resolved"] += 0 if wrong else len(seen.reply.sentences)
-            if seen.reply.kind == kind and not wrong and not missing:
-                counts["passed"] += 1
-            else:
-                why = f"{seen.reply.kind}; missing {missing}; {wrong}"
-                failures.append({"id": f"{number} {name}: {question}", "why": why})
+            counts["resolved"] += 0 if list(citations.problems(seen.reply, seen.places)) else len(seen.reply.sentences)
+            tally.add(f"{number} {name}: {question}", *judge(seen, kind, words))
     return counts
 
 
-def retrieval(data: Path, folder: Path, failures: list[dict[str, str]]) -> tuple[dict[str, float], list[Path]]:
+def retrieval(data: Path, folder: Path, most: int) -> tuple[dict[str, float], list[Path]]:
     """Recall at 1 and 10 of known items; nothing where the folder holds none."""
-    from salus.assistant import medquad
-
     named = sorted(data.rglob("*known_item_ids*.json"))
     files = sorted(data.rglob("medquad*.jsonl*"))
     if not named or not files:
@@ -106,38 +132,48 @@ def retrieval(data: Path, folder: Path, failures: list[dict[str, str]]) -> tuple
         questions = {row["id"]: row["question"] for row in map(json.loads, file)}
     index = folder / "library.sqlite"
     medquad.learn(files[0], index)
-    ids = [i for path in named for i in json.loads(path.read_text("utf-8"))]
+    ids = [i for path in named for i in json.loads(path.read_text("utf-8"))][:most]
     first = among = 0
     for item in ids:
         found = [p.id for p in medquad.search(index, questions[item], 10)]
         first += found[:1] == [f"medquad-{item}"]
         among += f"medquad-{item}" in found
-    figures = {"known_items": len(ids), "recall_at_1": first / len(ids), "recall_at_10": among / len(ids)}
-    if figures["recall_at_1"] < AT_1 or figures["recall_at_10"] < AT_10:
-        failures.append({"id": "retrieval", "why": str(figures)})
-    return figures, [named[0], files[0]]
+    return {"known_items": len(ids), "recall_at_1": first / len(ids), "recall_at_10": among / len(ids)}, [
+        *named,
+        files[0],
+    ]
 
 
 def main() -> int:
-    arguments = argument_parser(__doc__ or "").parse_args()
-    failures: list[dict[str, str]] = []
+    """Print the report; 0 when every question passes, nothing is told without consent, and known items are found."""
+    parser = argument_parser(__doc__ or "")
+    parser.add_argument("--items", type=int, default=10**6, help="known items to look for")
+    arguments = parser.parse_args()
+    tally = Tally()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        counts = ask_all(folder / "house", failures)
-        found, files = retrieval(arguments.data, folder, failures)
+        counts = ask_all(folder / "house", tally)
+        found, files = retrieval(arguments.data, folder, arguments.items)
     n = len(QUESTIONS)
-    figures = {"n": n, **counts, **found}
+    items = int(found.get("known_items", 0))
+    reached = not found or (found["recall_at_1"] >= AT_1 and found["recall_at_10"] >= AT_10)
+    intervals = {k: wilson(round(found[k] * items), items) for k in ("recall_at_1", "recall_at_10") if k in found}
     return report(
         check="assistant.answers",
-        n=n if files else 0,
-        passed=counts["passed"],
+        tally=tally if files else Tally(),
         data=arguments.data,
+        covers="on three invented patients and our own questions answers hold what the record says, cite it, and say "
+        "where "
+        "it says nothing; other questions may be understood wrongly. Of the library, a question that stands in it is "
+        "found",
+        truth=Truth.OWN,
+        split=Split.DEVELOPED,
         files=files,
-        figures=figures,
+        figures={"n": n, "passed": tally.passed, **counts, **found},
+        intervals=intervals,
         methods=["assistant.answers"],
-        failures=failures,
         as_json=arguments.json,
-        ok=not failures and counts["refused"] == n and counts["resolved"] == counts["sentences"],
+        ok=reached and tally.passed == tally.n and counts["refused"] == n and counts["resolved"] == counts["sentences"],
     )
 
 

@@ -2,7 +2,12 @@
 
 ``python -m validation.monitoring.qrs --data DIR [--json]`` reads every ``mitdb-*/*.hea`` with the ``.atr`` beside it.
 Stretches of ventricular flutter (marked [ and ]) are left out, as AAMI EC57 allows; nothing else is, no learning
-period either. ``location_mad_ms`` is the mean absolute deviation of the location error from its own median.
+period either. A case is a record. Right: its F1 is 0.99 or more. Wrong: it is less. Not read: the record or its
+annotations cannot be read. ``location_mad_ms`` is the mean absolute deviation of the location error from its own
+median.
+
+The detector was made and its limits were set on the records in DEVELOPED: their F1 is no estimate for others. On them
+the check falls when the F1 falls below what was reached.
 """
 
 from __future__ import annotations
@@ -20,11 +25,42 @@ from numpy.typing import NDArray
 from salus.errors import InputError
 from salus.formats.wfdb import Annotations, read_annotations, read_record_path
 from salus.monitoring.ecg import qrs, quality, rate
-from validation._report import argument_parser, report
+from validation._report import Mutant, Outcome, Split, Tally, Truth, argument_parser, report, split_of
 
 TOLERANCE_S = 0.15
 BEATS = frozenset(["N", "L", "R", "B", "A", "a", "J", "S", "V", "r", "F", "e", "j", "n", "E", "/", "f", "Q", "?"])
 TARGET_F1 = 0.99
+KEPT_F1 = 0.998
+"""Below this on the records in DEVELOPED something that worked is broken."""
+DEVELOPED = (
+    "441cdd6486cfdf4c",
+    "585347e6d1bd3ad8",
+    "ea227008ac3bc4ad",
+    "2eef456587bab172",
+    "5280acb082b654d6",
+    "abd31e2c878073e6",
+    "77afd5400648d128",
+    "fd919c8ea20eed4a",
+    "f9c8cac368f1f6ba",
+    "2573f948e54a5389",
+    "0ae55e31175b9ba3",
+    "cceb64d68033a277",
+    "33878519ee34d00c",
+    "c0697b176e7caf49",
+    "94968307b89eb0be",
+    "9cf9f330823e2a98",
+    "beaa5cb3eb5fb64a",
+)
+"""Annotations (``.atr``) of the records that the detector was developed on."""
+QRS = "salus/monitoring/ecg/qrs.py"
+MUTANTS = (
+    Mutant(QRS, "SEARCH_BACK = 1.66", "SEARCH_BACK = 16.6", "missed beats are not looked for"),
+    Mutant(QRS, "REFRACTORY_S = 0.2", "REFRACTORY_S = 0.5", "quick beats are taken for one"),
+    Mutant(QRS, "\nTHRESHOLD = 0.5", "\nTHRESHOLD = 0.9", "low beats are missed"),
+    Mutant(QRS, "weights += weight", "weights += 1", "noisy leads weigh as much as quiet ones"),
+    Mutant(QRS, "return np.unique(moved).astype(np.int64)", "return np.unique(moved[:-1] + 60).astype(np.int64)",
+           "beats are timed a sixth of a second late"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -149,31 +185,45 @@ def figures(results: Sequence[Result]) -> dict[str, Any]:
     }
 
 
+def scored(header: Path) -> tuple[Outcome, str, Result | None]:
+    """How a record ends, why, and what was found in it."""
+    if not header.with_suffix(".atr").is_file():
+        return Outcome.NOT_READ, "no annotations beside it", None
+    try:
+        result = evaluate(header)
+    except (InputError, OSError) as error:
+        return Outcome.NOT_READ, str(error), None
+    return (Outcome.RIGHT if result.f1 >= TARGET_F1 else Outcome.WRONG), f"F1 {result.f1:.4f}", result
+
+
 def main() -> int:
     """Score every record found and report."""
     arguments = argument_parser(__doc__ or "").parse_args()
     headers = sorted(arguments.data.glob("mitdb-*/*.hea"))
     files = sorted(path for h in headers for path in h.parent.glob(f"{h.stem}.*"))
-    results, failures = list[Result](), list[dict[str, Any]]()
+    tally, results = Tally(), list[Result]()
     for header in headers:
-        try:
-            results.append(evaluate(header))
-        except (InputError, OSError) as error:
-            failures.append({"id": header.stem, "why": str(error)})
-    failures += [{"id": r.name, "why": f"F1 {r.f1:.4f}"} for r in results if r.f1 < TARGET_F1]
+        outcome, why, result = scored(header)
+        tally.add(header.stem, outcome, why)
+        results += [result] if result else []
     found = figures(results) if results else {}
+    split = split_of([f for f in files if f.suffix == ".atr"], DEVELOPED)
+    f1 = found.get("f1", 0.0)
     return report(
         check="monitoring.qrs",
-        n=len(headers),
-        passed=sum(r.f1 >= TARGET_F1 for r in results),
+        tally=tally,
+        data=arguments.data,
+        covers="in half-hour ECG records of adults nearly every beat is found where cardiologists marked it, on the "
+        "records "
+        "that the detector was made with",
+        truth=Truth.OUTSIDE,
+        split=split,
         figures=found,
         intervals={"f1": bootstrap(results)} if results else {},
         methods=["monitoring.ecg-rate"],
-        data=arguments.data,
         files=files,
-        failures=failures,
         as_json=arguments.json,
-        ok=len(results) == len(headers) and found.get("f1", 0) >= TARGET_F1,
+        ok=len(results) == len(headers) and f1 >= (TARGET_F1 if split is Split.UNSEEN else KEPT_F1),
     )
 
 

@@ -1,12 +1,14 @@
-"""What a plan says, so that two plans can be held against each other."""
+"""What a plan says, so that two plans can be held against each other; and the example patients."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from salus.app import demo
 from salus.careplan.compose import compose
 from salus.careplan.model import Plan
 from salus.fhir.quantity import Quantity
@@ -16,6 +18,13 @@ from salus.findings.runner import run
 from salus.record.chart import Chart
 
 AT = datetime(2026, 6, 1, tzinfo=UTC)
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def examples() -> dict[str, demo.Example]:
+    """The bundled example patients of this checkout, whichever copy of the package runs."""
+    setattr(demo, "examples_root", lambda: EXAMPLES)  # noqa: B010 - a copy of src has no examples beside it
+    return demo.examples()
 
 
 @dataclass(frozen=True, slots=True)

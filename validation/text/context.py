@@ -1,8 +1,10 @@
 """Negation, temporality and experiencer against annotated sentences; the text is lower-cased first.
 
 Cases: ``context/*corpus*.jsonl`` with ``sentence``, ``span`` of the target (null where the target does not occur
-whole), ``negation``, ``temporality``, ``experiencer``. A case without a span counts in ``n`` and as not passed; to the
-F1 it is one of which nothing was said. Second check: ``context/*traps*.jsonl``.
+whole), ``negation``, ``temporality``, ``experiencer``. Right: all three axes as annotated. Wrong: one is not. Not read:
+a case without a span; to the F1 it is one of which nothing was said. The figures ``traps_*`` are those of
+``validation.text.context_traps``. On the files that the rules were made on, the check also falls when it falls below
+what was reached there: they are no estimate, but they show what breaks.
 """
 
 from __future__ import annotations
@@ -15,15 +17,31 @@ from pathlib import Path
 from typing import Any
 
 from salus.text.context import Context, Sentence
-from salus.text.document import Document, Span
-from salus.text.sections import sections
-from validation._report import argument_parser, report
+from salus.text.document import Span
+from validation._report import Mutant, Outcome, Split, Tally, Truth, argument_parser, report, split_of, wilson
+from validation.text.context_traps import judge
 
 Case = dict[str, Any]
 MUST_NEGATION_F1 = 0.93
+KEPT_NEGATION_F1, KEPT_HISTORICAL_F1 = 0.985, 0.65
+"""Below these on the files in DEVELOPED something that worked is broken."""
+DEVELOPED = ("a6053c4f20c80dfc",)
+"""Files whose sentences the triggers were made and mended on."""
+TRIGGERS, ENGINE = "salus/text/data/context_en.toml", "salus/text/context.py"
+MUTANTS = (
+    Mutant(ENGINE, 'forward = direction == "forward"', 'forward = direction != "forward"',
+           "triggers look the wrong way"),
+    Mutant(ENGINE, "taken == _NEAREST or (hit.last < edge if forward else hit.first > edge)", "taken == _NEAREST",
+           "no terminator ends a reach"),
+    Mutant(ENGINE, "_FARTHEST = 150", "_FARTHEST = 2", "triggers reach over two words only"),
+    Mutant(ENGINE, '"temporality": ("hypothetical", "historical"),', '"temporality": ("hypothetical",),',
+           "nothing is past"),
+    Mutant(ENGINE, '"negation": ("negated",),', '"negation": (),', "nothing is denied"),
+    Mutant(TRIGGERS, '"not", "cannot",', '"cannot",', "'not' denies nothing"),
+)  # fmt: skip
 
 
-def _lines(paths: list[Path]) -> Iterator[Case]:
+def lines(paths: list[Path]) -> Iterator[Case]:
     for path in paths:
         yield from (json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip())
 
@@ -39,26 +57,14 @@ def _prf(pairs: list[tuple[bool, bool]]) -> dict[str, float]:
     return {"precision": precision, "recall": recall, "f1": f1}
 
 
-def _wilson(hits: int, n: int) -> list[float]:
-    """95 % interval of a proportion (Wilson, J Am Stat Assoc 1927;22:209-212)."""
-    if not n:
-        return [0.0, 1.0]
-    z, share = 1.959964, hits / n
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * ((share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5) / (1 + z * z / n)
-    return [middle - half, middle + half]
-
-
 def _answer(case: Case) -> Context | None:
     if case["span"] is None:
         return None
     return Sentence(case["sentence"].lower()).assess(Span(*case["span"]))
 
 
-def _right(case: Case, said: Context | None) -> str | None:
-    """None when all three axes are right, else what was wrong."""
-    if said is None:
-        return "the target does not occur whole in the sentence"
+def _differs(case: Case, said: Context) -> str:
+    """ "" when all three axes are right, else what was wrong."""
     wanted = {"Affirmed": "affirmed", "Negated": "negated"}[case["negation"]]
     if said.negation != wanted:
         return f"negation: said {said.negation}, is {wanted}"
@@ -66,59 +72,43 @@ def _right(case: Case, said: Context | None) -> str | None:
         return f"temporality: said {said.temporality}, is {case['temporality'].lower()}"
     if (said.experiencer == "patient") != (case["experiencer"] == "Patient"):
         return f"experiencer: said {said.experiencer}, is {case['experiencer'].lower()}"
-    return None
+    return ""
 
 
-def _trap_spans(case: Case) -> list[tuple[str, Case]]:
-    if "target" in case:
-        return [(case["target"]["text"], case["expected"])]
-    return [(span["text"], span["expected"]) for span in case["spans"]]
-
-
-def _trap_passed(case: Case) -> bool:
-    """Sections count here: the text is read with its headings, and a stated section gives its own prior."""
-    text = case["text"].lower()
-    parts = sections(Document("trap", text))
-    stated = (case.get("section") or {}).get("temporality_prior")
-    for words, expected in _trap_spans(case):
-        start = text.index(words.lower())
-        target = Span(start, start + len(words))
-        part = next((p for p in parts if p.body.contains(target)), None)
-        sentence = Sentence(text, part.body if part else None)
-        heading = part.heading if part else None
-        said = sentence.assess(
-            target,
-            temporality=stated or (heading.temporality if heading else None),
-            experiencer=heading.experiencer if heading else None,
-        )
-        answers = {axis: getattr(said, axis) for axis in ("negation", "certainty", "temporality", "experiencer")}
-        answers["uncertainty"] = said.certainty
-        if any(answers[key] != value for key, value in expected.items() if key in answers):
-            return False
-    return True
+def _outcome(case: Case, said: Context | None) -> tuple[Outcome, str]:
+    """How a case ends, and why."""
+    if said is None:
+        return Outcome.NOT_READ, "the target does not occur whole in the sentence"
+    why = _differs(case, said)
+    return (Outcome.WRONG, why) if why else (Outcome.RIGHT, "")
 
 
 def main() -> int:
+    """Print the report; 0 when negation reaches its F1."""
     arguments = argument_parser(__doc__.splitlines()[0]).parse_args()
     folder = arguments.data / "context"
     paths = sorted(folder.glob("*corpus*.jsonl"))
-    cases = list(_lines(paths))
+    cases = list(lines(paths))
     Sentence("warm the table of triggers")
     begun = time.process_time()
     answers = [_answer(case) for case in cases]
     seconds = time.process_time() - begun
+    tally = Tally()
+    for case, answer in zip(cases, answers, strict=True):
+        tally.add(str(case["id"]), *_outcome(case, answer))
     # A case without a span is an affirmed, recent one to the scorer: what a system that says nothing would say.
     said = [answer or Context() for answer in answers]
     negation = _prf([(c["negation"] == "Negated", a.negation == "negated") for c, a in zip(cases, said, strict=True)])
     past = [(c["temporality"] == "Historical", a.temporality == "historical") for c, a in zip(cases, said, strict=True)]
     historical = _prf(past)
-    wrong = [(case, why) for case, answer in zip(cases, answers, strict=True) if (why := _right(case, answer))]
     right_negation = sum(
         c["negation"] == {"affirmed": "Affirmed", "negated": "Negated"}[a.negation]
         for c, a in zip(cases, answers, strict=True)
         if a is not None
     )
-    traps = list(_lines(sorted(folder.glob("*traps*.jsonl"))))
+    split = split_of(paths, DEVELOPED)
+    traps = list(lines(sorted(folder.glob("*traps*.jsonl"))))
+    n_past = sum(true for true, _ in past)
     figures = {
         **{f"negation_{name}": value for name, value in negation.items()},
         **{f"historical_{name}": value for name, value in historical.items()},
@@ -126,20 +116,26 @@ def main() -> int:
         "sentences_per_s": len(cases) / seconds if seconds else None,
         "without_span": sum(case["span"] is None for case in cases),
         "traps_n": len(traps),
-        "traps_passed": sum(map(_trap_passed, traps)),
+        "traps_passed": sum(outcome is Outcome.RIGHT for outcome, _ in map(judge, traps)),
     }
+    kept = split is Split.UNSEEN or (negation["f1"] >= KEPT_NEGATION_F1 and historical["f1"] >= KEPT_HISTORICAL_F1)
     return report(
         check="text.context",
-        n=len(cases),
-        passed=len(cases) - len(wrong),
-        figures=figures,
-        intervals={"negation_accuracy": _wilson(right_negation, len(cases))},
-        methods=["text.mentions"],
+        tally=tally,
         data=arguments.data,
+        covers="what a sentence of an English report denies of a given phrase is mostly told as people marked it; of "
+        "what is past, over four in ten are told as present; on the sentences that the rules were made on",
+        truth=Truth.OUTSIDE,
+        split=split,
+        figures=figures,
+        intervals={
+            "negation_accuracy": wilson(right_negation, len(cases)),
+            "historical_recall": wilson(round(historical["recall"] * n_past), n_past),
+        },
+        methods=["text.mentions"],
         files=paths,
-        failures=[{"id": case["id"], "why": why} for case, why in wrong],
         as_json=arguments.json,
-        ok=negation["f1"] >= MUST_NEGATION_F1,
+        ok=negation["f1"] >= MUST_NEGATION_F1 and kept,
     )
 
 

@@ -26,6 +26,7 @@ _ENOUGH = 12  # of a language's own words, before a long text is in it whatever 
 _TOLD = 2  # the least score of a passage
 _SAMPLE = 20_000  # code points looked at
 _SHORT = 15  # words of a passage whose unknown words tell that it is not English
+_FEW_WORDS = 6  # of a passage in which one joining word tells its language
 _UNKNOWN = 2  # unknown words, where no medicine that is known stands among them
 _FEW_LETTERS = 3
 _ENDINGS = (
@@ -175,6 +176,8 @@ def _short_passage(text: str) -> str | None:
     found = lexicon.matches(tokenize(text))
     named = [match.span for match in found]
     rest = [m.group() for m in _WORD.finditer(text) if not any(span.overlaps(Span(*m.span())) for span in named)]
+    if _holds_together(written):
+        return OTHER
     if any(not word.isupper() and len(word) >= _FEW_LETTERS and _is_english(word.lower()) for word in rest):
         return None
     capitals = {word for word in written if word.isupper()}
@@ -192,6 +195,35 @@ def _short_passage(text: str) -> str | None:
     first = unknown[0] if unknown and unknown[0] == written[0] else ""
     opens = bool(first) and (len(written) > _TOLD or _is_telling(first.lower()) or not _plain(first))
     return OTHER if small or opens else None
+
+
+def _holds_together(written: Sequence[str]) -> bool:
+    """True where words of another language join what may be English by itself: "Livre de pneumonia", "Sin diabetes".
+
+    Either a word that only another language has, or one that names have too ("de") beside a word that no English text
+    knows. Other capitals than the first speak of names ("Vincent van Gogh").
+    """
+    if not 1 < len(written) <= _FEW_WORDS or any(word[0].isupper() for word in written[1:]):
+        return False
+    low = [word.lower() for word in written]
+    if any(len(word) >= _FEW_LETTERS and _is_telling(word) for word in low if word in _joining()):
+        return True
+    return any(word in _names() for word in low) and any(word not in _joining() and _is_strange(word) for word in low)
+
+
+@cache
+def _names() -> frozenset[str]:
+    """Words of other languages that names in English notes hold."""
+    table = tomllib.loads(resources.files("salus.text").joinpath("data/languages.toml").read_text("utf-8"))
+    return frozenset(table["names"].split()) & _joining()
+
+
+@cache
+def _joining() -> frozenset[str]:
+    """Words that hold another language together and English not."""
+    languages = _languages()
+    others = (language.words for name, language in languages.items() if name != ENGLISH)
+    return frozenset().union(*others) - languages[ENGLISH].words
 
 
 def _is_strange(word: str) -> bool:

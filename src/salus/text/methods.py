@@ -90,7 +90,7 @@ class NoteMentions:
     """Problems and medicines in notes. Contract: :class:`salus.findings.method.Method`."""
 
     id = "text.mentions"
-    version = "1.3.1"
+    version = "1.3.2"
     title = "Problems and medicines named in notes"
     intended_use = (
         "Finds names of selected problems and of medicines in English clinical notes and states for each whether "
@@ -110,7 +110,9 @@ class NoteMentions:
     )
     licence = "Apache-2.0"
     limits = (
-        "English only; a note or a sentence in another language is named and not read",
+        "English only; a note or a sentence in another language is named and not read, as far as its words tell: a few "
+        "words that English text holds as well may pass for English",
+        "What is set in the past is often told as present: words of the past are found less surely than denials",
         "Only the problems of its table and the medicines of RxNorm's prescribable names; all else is not looked for",
         "No spelling correction; no reading across sentences but for the heading and the line that opens a list",
         "A note's silence about a problem is not a denial",
