@@ -17,7 +17,7 @@ from typing import Any
 from validation import _cards, _mutants
 
 HERE = Path(__file__).parent
-TIMEOUT = 1800
+TIMEOUT = 5400
 DATA_OF = {
     "assistant": "text",
     "careplan": "cases",

@@ -45,6 +45,7 @@ def test_no_plan_of_all_is_cheaper(change):
     assert outcome.score.cost == best
     assert outcome.bound is not None
     assert outcome.bound <= best
+    assert outcome.search_cost == best
 
 
 def test_the_ward_is_planned_without_hard_violations_and_the_same_way_twice():
@@ -81,10 +82,33 @@ def test_a_house_that_lacks_something_is_planned_or_told_why_not(missing):
         assert outcome.score.violations == 0
 
 
-def test_an_instance_too_large_for_the_memory_is_refused(monkeypatch):
-    monkeypatch.setattr("salus.operations.solve.MAX_CHOICES", 12)
-    with pytest.raises(InputError, match="13 choices of day and room"):
-        quick(tiny.made())
+@pytest.mark.parametrize("in_c", [True, False])
+def test_an_instance_too_large_for_cp_sat_is_planned_without_a_bound(monkeypatch, in_c):
+    monkeypatch.setattr("salus.operations.team.MOST_CHOICES", 12)
+    outcome = quick(tiny.made(), compiled=in_c)
+    assert outcome.score.violations == 0
+    assert outcome.bound is None
+    assert outcome.stopped == "steps"
+
+
+@pytest.mark.parametrize("in_c", [True, False])
+def test_the_clock_ends_a_search_and_the_search_counts_as_the_rules_do(in_c):
+    start = monotonic()
+    outcome = solve(tiny.ward(), Settings(seconds=1.5, compiled=in_c), monotonic)
+    assert monotonic() - start < 10
+    assert outcome.score.violations == 0
+    assert outcome.search_cost == outcome.score.cost
+    assert outcome.steps > 0
+    assert outcome.stopped in ("time", "optimal")
+
+
+def test_where_there_is_no_compiler_the_walk_in_python_plans(monkeypatch):
+    monkeypatch.setattr("salus.operations.solve.compiled", lambda seconds: None)
+    one = quick(tiny.ward(), seed=3)
+    assert one == quick(tiny.ward(), seed=3)
+    assert not one.compiled
+    assert one.score.violations == 0
+    assert one.steps == 4000
 
 
 def blocked(change):

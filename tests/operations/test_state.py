@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from salus.operations.anneal import Annealer
 from salus.operations.care import CareBounds, least_cover
-from salus.operations.eject import Ejection, admit_mandatory
+from salus.operations.eject import Ejection, admit_one
 from salus.operations.model import Admission, Plan
 from salus.operations.rules import score
 from salus.operations.state import OUT, State
@@ -31,8 +31,8 @@ def test_every_move_keeps_cost_and_hard_rules(seed, kinds, temperature):
     annealer = Annealer(nobody(), Random(seed))
     annealer.temperature = temperature
     moves = list(dict.fromkeys(annealer.moves))
-    before = score(WARD, annealer.state.plan()).hard
-    assert before["mandatory_unscheduled"] == 6
+    assert score(WARD, annealer.state.plan()).hard["mandatory_unscheduled"] == annealer.missing == 6
+    assert annealer.best_cost is None
     for kind in kinds:
         moves[kind]()
         assert annealer.state.agrees()
@@ -77,11 +77,28 @@ def test_an_ejection_says_what_it_costs_and_is_undone_whole(seed):
 
 
 def test_mandatory_patients_are_admitted_by_making_room():
-    state = nobody()
-    assert admit_mandatory(state, Random(1), lambda: True)
+    state, random = nobody(), Random(1)
+    for _ in range(50):
+        before = state.missing
+        admit_one(state, random)
+        assert state.missing <= before
+    assert state.missing == 0
     assert score(WARD, state.plan()).violations == 0
     assert state.agrees()
-    assert not admit_mandatory(nobody(), Random(1), lambda: False)
+
+
+def test_a_walk_keeps_the_best_plan_that_misses_nobody():
+    annealer = Annealer(nobody(), Random(2))
+    annealer.run(200, 1e6)
+    hot = annealer.best_cost
+    annealer.run(2000, 1.0)
+    assert score(WARD, annealer.best()).violations == 0
+    assert annealer.best_cost == soft(State(WARD, annealer.best())) < hot
+    worse = nobody()
+    while worse.missing:
+        admit_one(worse, Random(3))
+    annealer.load(worse.plan())
+    assert annealer.cost == worse.cost > annealer.best_cost == score(WARD, annealer.best()).cost
 
 
 def test_a_state_taken_from_a_plan_gives_the_plan_back():

@@ -1,36 +1,34 @@
 """Simulated annealing over admissions and roster together.
 
 Every change keeps the hard rules; what is judged is the change of cost (Kirkpatrick S et al. Science 1983;220:671-680).
+This is the walk in Python, for where native/kernel.c cannot be compiled.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 
-from salus.operations.eject import Ejection
+from salus.operations.eject import Ejection, admit_one
+from salus.operations.model import Plan
 from salus.operations.state import OUT, State
-
-ROUND = 200
-"""Steps between two looks at the clock; steps come in whole rounds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cooling:
-    """From temperature ``hot`` down to ``cold``, geometrically."""
-
-    hot: float
-    cold: float
 
 
 class Annealer:
-    """Draws changes at random, each kind as often as its number says. ``moves`` is empty where nothing can change."""
+    """Draws changes at random, each kind as often as its number says. ``moves`` is empty where nothing can change.
+
+    While a mandatory patient is out, it does nothing but look for places for those.
+    """
+
+    round = 200
+    """Steps between two looks at the clock."""
 
     def __init__(self, state: State, random: Random) -> None:
         self.state, self.random = state, random
-        self.best_cost, self.best = state.cost, state.plan()
+        self.best_cost: int | None = None
+        """Of the best plan met that admits every mandatory patient; None while there is none."""
+        self._best = state.plan()
         self.temperature = 0.0
         self.beds = [(room, day) for room in range(len(state.lying)) for day in range(state.days)]
         nurses: list[tuple[Callable[[], None], int]] = [
@@ -47,25 +45,46 @@ class Annealer:
         somewhere = bool(state.lying and state.patients and state.operations)
         moves = (nurses if state.lying else []) + (patients if somewhere else [])
         self.moves = [move for move, often in moves for _ in range(often)]
+        self._keep()
 
-    def run(self, cooling: Cooling, spent: Callable[[int], float]) -> int:
-        """Anneal until ``spent`` (of the steps done: the share of time or steps used up) is 1; returns the steps done.
+    @property
+    def cost(self) -> int:
+        """Of what stands now."""
+        return self.state.cost
 
-        ``best`` is the best plan that was met.
-        """
-        done = 0
-        while (share := spent(done)) < 1:
-            self.temperature = cooling.hot * (cooling.cold / cooling.hot) ** share
-            for _ in range(ROUND):
+    @property
+    def missing(self) -> int:
+        """Mandatory patients who are out now."""
+        return self.state.missing
+
+    def run(self, steps: int, temperature: float) -> None:
+        """Walk on at a temperature."""
+        self.temperature = temperature
+        for _ in range(steps if self.moves else 0):
+            if self.state.missing:
+                admit_one(self.state, self.random)
+            else:
                 self.random.choice(self.moves)()
-                if self.state.cost < self.best_cost:
-                    self.keep()
-            done += ROUND
-        return done
+            if self.best_cost is None or self.state.cost < self.best_cost:
+                self._keep()
 
-    def keep(self) -> None:
-        """Remember what stands now as the best."""
-        self.best_cost, self.best = self.state.cost, self.state.plan()
+    def _keep(self) -> None:
+        """Remember what stands now as the best, if it is a plan."""
+        if not self.state.missing:
+            self.best_cost, self._best = self.state.cost, self.state.plan()
+
+    def load(self, plan: Plan) -> None:
+        """Go to a plan."""
+        self.state = State(self.state.instance, plan)
+        if self.best_cost is None or self.state.cost < self.best_cost:
+            self._keep()
+
+    def best(self) -> Plan:
+        """The best plan met."""
+        return self._best
+
+    def close(self) -> None:
+        """Nothing to free."""
 
     def accepts(self, change: int) -> bool:
         """The Metropolis criterion."""

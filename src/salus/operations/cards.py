@@ -8,7 +8,7 @@ PEOPLE_DECIDE = "a proposal for the people who run the house; never a reason to 
 
 PLANNING = Capability(
     id="operations.planning",
-    version="1.0.0",
+    version="2.0.0",
     title="Admissions, theatres, rooms and nurses planned together",
     intended_use=(
         "Proposes a plan of some weeks that keeps every hard rule, with the cost of the wishes it cannot meet, a bound "
@@ -23,8 +23,8 @@ PLANNING = Capability(
         "or why there is no plan",
     ),
     population=(
-        "up to 200,000 choices of patient, day and room; measured on IHTC-2024 instances of 10 to 62 patients over 14 "
-        "or 21 days within a minute"
+        "houses of the IHTC-2024 form; measured on its instances of 10 to 174 patients over 14 to 28 days, within a "
+        "minute on two threads with a C compiler at hand"
     ),
     references=(
         "Integrated Healthcare Timetabling Competition 2024, ihtc2024.github.io (rules, instances, checked solutions)",
@@ -38,7 +38,10 @@ PLANNING = Capability(
         "stays, surgery times and duty times are taken as certain; emergencies are not in the plan",
         "two gender groups and ordered age groups, as the rules are stated; no transfers between rooms",
         "the reason for an unmet wish holds with the rest of the plan as it is; moving several people may meet it",
-        "more than about 100 patients need more than a minute for a good plan; the bound is weak there or missing",
+        "plans keep the hard rules but are not the cheapest: the distance to the best known cost is a figure of the "
+        "check, and grows on a busy machine",
+        "without a C compiler the search runs in Python, tens of times more slowly, and plans cost more",
+        "the bound is weak for some dozens of patients and missing for more",
     ),
 )
 
@@ -57,6 +60,6 @@ FORECAST = Capability(
         "holidays, epidemics, a ward that opens or closes: what the history does not hold, the forecast does not",
         "at most a quarter of the history and 90 days ahead; the time of year only from two years on",
         "a day without a row is missing, not 0",
-        "coverage was measured on simulated series only; it is not measured on any hospital's own data",
+        "how often the intervals hold is not measured on any hospital's admissions, only on series that were simulated",
     ),
 )

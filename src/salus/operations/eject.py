@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from random import Random
 
 from salus.operations.state import OUT, State
@@ -36,8 +35,11 @@ class Ejection:
             if place[0] != OUT:
                 self.state.admit(number, *place)
 
-    def force(self, number: int) -> int | None:
-        """Admit a patient at a random place; returns the change of cost, or None (all undone) when it cannot be."""
+    def force(self, number: int, waiting: int = 0) -> int | None:
+        """Admit a patient at a random place; returns the change of cost, or None (all undone) when it cannot be.
+
+        Of the mandatory patients who were in the way at most ``waiting`` may be left without a place.
+        """
         state, random, patient = self.state, self.random, self.state.instance.patients[number]
         if not patient.rooms:
             return None
@@ -57,8 +59,10 @@ class Ejection:
             if place is not None:
                 change += state.admit(other, *place)
             elif state.instance.patients[other].mandatory:
-                self.undo()
-                return None
+                waiting -= 1
+                if waiting < 0:
+                    self.undo()
+                    return None
         return change
 
     def _make_room(self, number: int, place: Place) -> int | None:
@@ -116,15 +120,17 @@ class Ejection:
         return best[1] if best else None
 
 
-def admit_mandatory(state: State, random: Random, running: Callable[[], bool]) -> bool:
-    """Admit every mandatory patient, making room where it takes that; False when ``running`` said no before."""
-    while waiting := [p for p in range(state.patients) if state.day[p] == OUT and state.instance.patients[p].mandatory]:
-        if not running():
-            return False
-        number = random.choice(waiting)
-        place = Ejection(state, random).free_place(number)
-        if place is not None:
-            state.admit(number, *place)
-        else:
-            Ejection(state, random).force(number)
-    return True
+def admit_one(state: State, random: Random) -> None:
+    """Try to admit a mandatory patient who is out, making room where it takes that.
+
+    One who was in the way may wait in this one's stead: never are more of them out than before.
+    """
+    waiting = [p for p in range(state.patients) if state.day[p] == OUT and state.instance.patients[p].mandatory]
+    if not waiting:
+        return
+    number = random.choice(waiting)
+    place = Ejection(state, random).free_place(number)
+    if place is not None:
+        state.admit(number, *place)
+    else:
+        Ejection(state, random).force(number, waiting=1)

@@ -40,6 +40,8 @@ class State:
         self.surgeon_left = [list(surgeon.minutes) for surgeon in instance.surgeons]
         self.operations = [[0] * self.days for _ in instance.theatres]
         self.visits = [[[0] * len(instance.theatres) for _ in range(self.days)] for _ in instance.surgeons]
+        self.missing = sum(patient.mandatory for patient in instance.patients)
+        """Mandatory patients who are out; they cost nothing here, but what stands is no plan while there are any."""
         self.cost = self.weights.unscheduled * sum(not patient.mandatory for patient in instance.patients)
         for number, occupant in enumerate(instance.occupants, self.patients):
             self._lie(number, 0, occupant.room)
@@ -73,7 +75,9 @@ class State:
     def admit(self, number: int, day: int, room: int, theatre: int) -> int:
         """Put in a patient who is out; returns the change of cost. Hard rules are the caller's to ask for."""
         before, patient, weights = self.cost, self.instance.patients[number], self.weights
-        if not patient.mandatory:
+        if patient.mandatory:
+            self.missing -= 1
+        else:
             self.cost -= weights.unscheduled
         self.cost += weights.delay * max(0, day - patient.release)
         self.theatre[number] = theatre
@@ -93,7 +97,9 @@ class State:
         """Take a patient out of the plan; returns the change of cost. ``admit`` undoes it."""
         before, patient, weights = self.cost, self.instance.patients[number], self.weights
         day, theatre = self.day[number], self.theatre[number]
-        if not patient.mandatory:
+        if patient.mandatory:
+            self.missing += 1
+        else:
             self.cost += weights.unscheduled
         self.cost -= weights.delay * max(0, day - patient.release)
         self.theatre[number] = OUT

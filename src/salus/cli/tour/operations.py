@@ -63,7 +63,7 @@ SLICE = Slice(
     also="reasons for unmet wishes, demand with intervals",
     also_capabilities=("operations.forecast",),
     run=run,
-    shown=("mean_gap_to_given",),
+    shown=("mean_gap_to_best_known", "worst_gap"),
     extra="operations",
     needs=("ortools",),
 )
