@@ -4,7 +4,7 @@
 
 FOLDER holds ``pneumonia/*.npz`` with ``train_images`` (n, 28, 28) uint8 and ``train_labels``; no other array is read.
 Needs torch, which the package itself does not. Each network leaves out one fifth of the images; what it says of these
-sets the calibration, and the distance of these from the others sets the limit beyond which an image is refused.
+sets the calibration. What is no film like these is refused by another model: ``train_xray_domain.py``.
 PneumoniaMNIST (MedMNIST v2) is CC BY 4.0: NOTICE names it.
 """
 
@@ -28,9 +28,6 @@ ZOOM = (-0.3, 0.1)
 """Range of the logarithm of the scale. Framing differs between the classes for reasons that are not illness: the
 children's films with pneumonia are cropped tighter. Zooming takes that hint away."""
 SMOOTHING = 0.05
-COMPONENTS = 40
-REFUSED_SHARE = 0.01
-"""Share of images like those trained on that the distance is allowed to refuse."""
 
 
 def network() -> nn.Sequential:
@@ -168,51 +165,15 @@ def calibration(found: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     return float(slope), float(intercept)
 
 
-def appearance(images: np.ndarray, folds: np.ndarray) -> dict[str, np.ndarray]:
-    """Probabilistic principal components of the standardised images, and the limit of the distance from them."""
-    flat = images.reshape(len(images), -1).astype(np.float64)
-    flat = (flat - flat.mean(1, keepdims=True)) / (flat.std(1, keepdims=True) + 1e-3)
-    distances = np.zeros(len(flat))
-    for fold in range(FOLDS):
-        parts = components(flat[folds != fold])
-        distances[folds == fold] = distance(flat[folds == fold], *parts)
-    mean, axes, variance, rest = components(flat)
-    return {
-        "mean": mean.astype(np.float16),
-        "axes": axes.astype(np.float16),
-        "variance": variance.astype(np.float32),
-        "rest": np.float32(rest),
-        "limit": np.float32(np.quantile(distances, 1 - REFUSED_SHARE)),
-    }
-
-
-def components(flat: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """(mean, axes, their variance, variance of any other direction): Tipping and Bishop, J R Stat Soc B 1999;61:611."""
-    mean = flat.mean(0)
-    values, vectors = np.linalg.eigh(np.cov((flat - mean).T))
-    rest = float(values[:-COMPONENTS].mean())
-    return mean, vectors[:, -COMPONENTS:].T, values[-COMPONENTS:], rest
-
-
-def distance(flat: np.ndarray, mean: np.ndarray, axes: np.ndarray, variance: np.ndarray, rest: float) -> np.ndarray:
-    """Squared Mahalanobis distance, divided by the number of pixels."""
-    centred = flat - mean
-    along = centred @ axes.T
-    outside = (centred**2).sum(1) - (along**2).sum(1)
-    return np.asarray(((along**2 / variance).sum(1) + outside / rest) / flat.shape[1])
-
-
-def finished(
-    members: dict[str, np.ndarray], left_out: np.ndarray, images: np.ndarray, labels: np.ndarray, folds: np.ndarray
-) -> dict[str, np.ndarray]:
-    """What the model holds besides its networks: calibration, left-out scores, appearance, self-test.
+def finished(members: dict[str, np.ndarray], left_out: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """What the model holds besides its networks: calibration, left-out scores, self-test.
 
     ``left_out`` (2, n) are logits of the left-out images as they are, and varied as in training: the probabilities
     shall hold for other framing and exposure too.
     """
     slope, intercept = calibration(left_out.ravel(), np.tile(labels, 2))
     score = slope * left_out + intercept
-    return appearance(images / 255.0, folds) | {
+    return {
         "slope": np.float32(slope),
         "intercept": np.float32(intercept),
         "share": np.float32(labels.mean()),
@@ -244,7 +205,7 @@ def main() -> None:
         left_out[:, folds == fold] = both_ways(model, tensor[folds == fold], seed=fold)
         out |= {f"member{fold}_{name}": value for name, value in folded(model).items()}
         print(f"member {fold}: {time.time() - start:.0f} s", flush=True)
-    out |= finished(out, left_out, images, labels, folds)
+    out |= finished(out, left_out, labels)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(arguments.out, **out)
     print(f"slope {out['slope']:.3f}, intercept {out['intercept']:.3f}, {arguments.out.stat().st_size} bytes")

@@ -454,6 +454,98 @@ def test_enhanced_without_a_group_is_refused() -> None:
     assert "(0028,9110)" in refusal([edited(enhanced(volume()), bare)])
 
 
+def test_each_frame_is_scaled_by_its_own_group() -> None:
+    made = volume((3, 4, 5))
+
+    def own(ds: Dataset) -> None:
+        del ds.SharedFunctionalGroupsSequence[0].PixelValueTransformationSequence
+        for number, frame in enumerate(ds.PerFrameFunctionalGroupsSequence):
+            scale = Dataset()
+            scale.RescaleSlope, scale.RescaleIntercept, scale.RescaleType = str(1.25 + number), "-0.5", "HU"
+            frame.PixelValueTransformationSequence = Sequence([scale])
+
+    found = read_series([edited(enhanced(made), own)])
+    slopes = np.array([3.25, 2.25, 1.25])[:, None, None]  # the frames stand in the file in reverse
+    np.testing.assert_allclose(found.array, made.array * slopes - 0.5, rtol=2**-23, atol=0)
+
+
+def test_enhanced_images_of_other_modalities_need_no_scale() -> None:
+    made = volume((3, 4, 5))
+
+    def other(ds: Dataset) -> None:
+        ds.Modality = "OPT"
+        del ds.SharedFunctionalGroupsSequence[0].PixelValueTransformationSequence
+        ds.RescaleIntercept = None
+
+    assert np.array_equal(read_series([edited(enhanced(made), other)]).array, made.array)
+
+
+@pytest.mark.parametrize(("keyword", "kind"), [("FloatPixelData", np.float32), ("DoubleFloatPixelData", np.float64)])
+def test_floating_point_pixels_are_not_cut_to_integers(keyword: str, kind: type) -> None:
+    values = np.random.default_rng(3).normal(0, 1, (6, 5)).astype(kind)
+
+    def floating(ds: Dataset) -> None:
+        del ds.PixelData, ds.BitsStored, ds.HighBit, ds.PixelRepresentation
+        ds.BitsAllocated = 8 * values.itemsize
+        setattr(ds, keyword, values.tobytes())
+
+    found = read_series([edited(series(slice_thickness=2.5)[0], floating)])
+    assert found.array.dtype == kind
+    assert np.array_equal(found.array[0], values)
+    short = edited(series(slice_thickness=2.5)[0], lambda ds: (floating(ds), setattr(ds, keyword, b"1234"))[0])
+    assert "the header needs" in refusal([short])
+
+
+def palette(ds: Dataset) -> None:
+    """A photograph of four palette colours instead of a slice."""
+    del ds.ImageOrientationPatient, ds.ImagePositionPatient, ds.RescaleSlope, ds.RescaleIntercept
+    ds.Modality, ds.PhotometricInterpretation = "US", "PALETTE COLOR"
+    ds.BitsAllocated = ds.BitsStored = 8
+    ds.HighBit, ds.PixelRepresentation = 7, 0
+    ds.PixelData = (np.arange(30, dtype=np.uint8) % 4).tobytes()
+    for number, colour in enumerate(("Red", "Green", "Blue")):
+        ds.add_new(0x00281101 + number, "US", [4, 0, 16])  # the descriptor
+        table = (np.arange(4, dtype="<u2") * 257 * (number + 1)).tobytes()
+        setattr(ds, f"{colour}PaletteColorLookupTableData", table)
+
+
+def test_palette_colours_are_shown_by_the_files_own_table() -> None:
+    found = read_series([edited(series()[0], palette)])
+    index = np.arange(30).reshape(6, 5) % 4
+    assert np.array_equal(found.array[0], np.stack([index * 257 * n for n in (1, 2, 3)], axis=-1))
+
+    def without(ds: Dataset) -> None:
+        palette(ds)
+        del ds.GreenPaletteColorLookupTableData
+
+    assert "palette" in refusal([edited(series()[0], without)])
+
+
+def without_group_length(data: bytes) -> bytes:
+    """The file as a writer leaves it that omits (0002,0000)."""
+    return data[:132] + data[144:]
+
+
+@pytest.mark.parametrize("deflated", [False, True])
+def test_a_file_without_the_length_of_its_meta_information_is_read(deflated: bool) -> None:
+    made = volume()
+    found = read_series([without_group_length(data) for data in series(made, deflated=deflated)])
+    assert np.array_equal(found.array, made.array)
+
+
+def test_numbers_written_as_text_are_read_and_decimal_commas_refused() -> None:
+    def as_text(value: str) -> Callable[[Dataset], None]:
+        def change(ds: Dataset) -> None:
+            del ds.PixelSpacing
+            ds.add_new(0x00280030, "UT", value)
+
+        return change
+
+    found = read_series([edited(series(slice_thickness=2.5)[0], as_text("0.8\\0.7"))])
+    assert np.linalg.norm(found.affine[:3, 1]) == pytest.approx(0.8)
+    assert "PixelSpacing" in refusal([edited(series(slice_thickness=2.5)[0], as_text("0,8\\0,7"))])
+
+
 def test_a_single_slice_takes_its_thickness() -> None:
     found = read_series(series(slice_thickness=2.5)[:1])
     assert found.array.shape == (1, 6, 5)

@@ -8,13 +8,21 @@ reconstructed too and its residual at the measured samples shown; it counts as n
 
 PSNR = 10 log10(peak² / mean squared error), both inside the head, peak the truth's maximum there; magnitudes in the
 truth's own unit, neither image rescaled. Zero-filled: root sum of squares of the coil images, no density compensation.
-Passed: 6 dB above zero-filled at ``eq1d_R4`` and ``poisson2d_R4``, and not below it at any other mask.
+
+``right``: above zero-filled by ``GAIN_DB`` of the mask, which is what plain SENSE (BART 0.8, ``pics`` with quadratic
+regularisation) reached on such a slice: 6.7, 1.1, 6.2 and 6.1 dB; at masks of other names not below it; and the
+residual at most ``MOST_RESIDUAL`` times the noise, or something else than noise was left unexplained.
+``refused_though_answerable``: refused. k-space without a truth is ``not_read``. The check holds when every mask of
+every slice with a truth is right.
+
+The k-space of the simulated slice was made with the transform that the code assumes, from a real image: nothing is
+shown of motion, off-resonance or real coils. The weights of the priors were picked on that slice (``DEVELOPED``).
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +34,25 @@ from salus.errors import InputError
 from salus.imaging.mri import reconstruct, zero_filled
 from salus.imaging.mri_coils import to_image
 from salus.imaging.mri_masks import equispaced, poisson_disc
-from validation._report import argument_parser, report
+from validation._report import Mutant, Outcome, Tally, Truth, argument_parser, report, split_of
 
-GAIN_DB: Mapping[str, float] = {"eq1d_R4": 6.0, "poisson2d_R4": 6.0}
+GAIN_DB: Mapping[str, float] = {"eq1d_R4": 6.0, "eq1d_R8": 1.0, "poisson2d_R4": 6.0, "poisson2d_R8": 6.0}
+MOST_RESIDUAL = 1.25
 SEED = 0
+DEVELOPED = ("8fa30c4b90eb11d6",)
+"""The slice that the weights were picked on: the beginning of its file's SHA-256."""
+MUTANTS = (
+    Mutant("salus/imaging/mri.py", "WAVELET, VARIATION, IMAGINARY = 0.3, 0.2, 3.0",
+           "WAVELET, VARIATION, IMAGINARY = 30.0, 20.0, 3.0", "priors a hundred times too strong"),
+    Mutant("salus/imaging/mri.py", "back = trust * maps.conj() / bound", "back = trust * maps / bound",
+           "maps not conjugated"),
+    Mutant("salus/imaging/mri.py", "ITERATIONS, PILOT_ITERATIONS = 100, 60", "ITERATIONS, PILOT_ITERATIONS = 3, 2",
+           "stopped too early"),
+    Mutant("salus/imaging/mri.py", "moved = ahead - (back", "moved = ahead - 0.02 * (back", "a step too small"),
+    Mutant("salus/imaging/mri.py", "np.exp(1j * np.angle(smooth))", "np.exp(-1j * np.angle(smooth))",
+           "the phase's sign"),
+)  # fmt: skip
+SHORT = ("--masks", "eq1d_R4", "poisson2d_R4")
 
 
 @dataclass(frozen=True)
@@ -98,13 +121,15 @@ def prospective(folder: Path) -> Iterator[tuple[Path, np.ndarray]]:
                 yield file, arrays["kspace"]
 
 
-def score(item: Slice) -> Iterator[tuple[str, dict[str, float], str]]:
-    """(mask, figures, why it failed or "") for each mask of a slice."""
+def score(item: Slice, only: Sequence[str]) -> Iterator[tuple[str, dict[str, float], Outcome, str]]:
+    """(mask, figures, outcome, why) for each mask of a slice."""
     for name, mask in item.masks.items():
+        if only and name not in only:
+            continue
         try:
             found = reconstruct(item.kspace, mask)
         except InputError as error:
-            yield name, {}, f"refused: {error}"
+            yield name, {}, Outcome.REFUSED_THOUGH_ANSWERABLE, str(error)
             continue
         ours = psnr(found.image, item.truth, item.head)
         zero = psnr(zero_filled(item.kspace, mask), item.truth, item.head)
@@ -115,37 +140,46 @@ def score(item: Slice) -> Iterator[tuple[str, dict[str, float], str]]:
             "acceleration": round(float(mask.size / np.count_nonzero(mask)), 3),
             "residual": round(found.residual, 3),
         }
-        why = f"{ours - zero:.2f} dB above zero-filled, less than {least:g}" if ours - zero < least else ""
-        yield name, figures, why
+        good = ours - zero >= least and found.residual <= MOST_RESIDUAL
+        why = f"{ours - zero:.2f} dB above zero-filled (least {least:g}), residual {found.residual:.2f}"
+        yield name, figures, Outcome.RIGHT if good else Outcome.WRONG, why
 
 
 def main() -> int:
-    """Print the report; 0 when every mask of every slice passed."""
-    arguments = argument_parser(__doc__ or "").parse_args()
+    """Print the report; 0 when every mask of every slice with a truth is right."""
+    parser = argument_parser(__doc__ or "")
+    parser.add_argument("--masks", nargs="*", default=[], help="only masks of these names, and no slice without truth")
+    arguments = parser.parse_args()
     figures: dict[str, Any] = {}
-    failures, files, n = [], [], 0
+    tally, files = Tally(), []
     for item in slices(arguments.data):
         files.append(item.file)
-        for name, found, why in score(item):
-            n += 1
+        for name, found, outcome, why in score(item, arguments.masks):
             key = name if name not in figures else f"{item.file.stem}/{name}"
             figures[key] = found
-            if why:
-                failures.append({"id": f"{item.file.name}:{name}", "why": why})
-    for file, kspace in prospective(arguments.data):
+            tally.add(f"{item.file.name}:{name}", outcome, why)
+    split = split_of(files, DEVELOPED)
+    for file, kspace in () if arguments.masks else prospective(arguments.data):
         found = reconstruct(kspace, (kspace != 0).any(axis=0))
         files.append(file)
         figures[f"{file.stem}/residual"] = round(found.residual, 3)
+        tally.add(file.name, Outcome.NOT_READ, "nobody knows the image: only its residual is shown")
+    right = tally.counts[Outcome.RIGHT]
     return report(
         check="imaging.mri",
-        n=n,
-        passed=n - len(failures),
+        tally=tally,
+        covers=(
+            "from simulated k-space of such a slice the image is at least as far above zero-filled as plain SENSE "
+            "brings it; the weights were picked on this slice, and no real scanner's fully sampled k-space was tried"
+        ),
+        truth=Truth.OUTSIDE,
+        split=split,
         data=arguments.data,
         files=files,
         figures=figures,
         methods=["imaging.mri-reconstruction"],
-        failures=failures,
         as_json=arguments.json,
+        ok=right > 0 and right + tally.counts[Outcome.NOT_READ] == tally.n,
     )
 
 

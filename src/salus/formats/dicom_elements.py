@@ -72,15 +72,26 @@ def load(data: bytes) -> Dataset:
 
 
 def _meta_end(data: bytes) -> int:
-    """Offset where the file meta information ends, from its group length (0002,0000)."""
-    if data[132:140] != b"\x02\x00\x00\x00UL\x04\x00" or len(data) < 144:
-        raise InputError(
-            "the file meta information has no group length", "(0002,0000)", "write the file again as PS3.10 asks"
-        )
-    end = 144 + int.from_bytes(data[140:144], "little")
+    """Offset where the file meta information ends: by its group length (0002,0000), else where its elements end."""
+    if data[132:140] == b"\x02\x00\x00\x00UL\x04\x00" and len(data) >= 144:
+        end = 144 + int.from_bytes(data[140:144], "little")
+    else:
+        end = _walked(data)
     if end > len(data):
         raise InputError("the file ends within its file meta information", "(0002,0000)", "export the file again")
     return end
+
+
+def _walked(data: bytes) -> int:
+    """The end of the elements of group 0002 (explicit VR little endian), of which a writer left out the length."""
+    at = 132
+    while data[at : at + 2] == b"\x02\x00" and at < len(data):
+        long = data[at + 4 : at + 6] in (b"OB", b"OW", b"SQ", b"UN", b"UT")
+        size = data[at + 8 : at + 12] if long else data[at + 6 : at + 8]
+        at += (12 if long else 8) + int.from_bytes(size, "little")
+    if at == 132:
+        raise InputError("no file meta information", "(0002,0000)", "write the file again as PS3.10 asks")
+    return at
 
 
 def _inflate(data: bytes) -> bytes:
@@ -138,6 +149,8 @@ def numbers(ds: Dataset, keyword: str) -> tuple[float, ...]:
     value = element(ds, keyword)
     if value is None:
         return ()
+    if isinstance(value, str):  # a number written with a VR of text
+        value = value.split("\\")
     try:
         found = tuple(float(v) for v in (value if _is_multi(value) else [value]))
     except (TypeError, ValueError, OverflowError) as error:

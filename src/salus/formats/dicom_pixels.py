@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 MAX_SAMPLES = 1 << 28
 """Samples (pixels times colours times frames) that one object may hold: half a gibibyte at 16 bit."""
 
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+"""Elements that may hold the pixels: one of them in an object."""
+
 DECODERS = ("pydicom", "gdcm", "pylibjpeg", "pyjpegls")
 """pydicom plug-ins that are used where installed. Pillow is not: it reads 16-bit images only in part."""
 
@@ -29,7 +32,8 @@ PACKAGES: Mapping[str, str] = {
 
 
 def frames_of(ds: Dataset) -> NDArray[Any]:
-    """Stored values of all frames: (frames, rows, columns), or (frames, rows, columns, 3) in RGB.
+    """Stored values of all frames: (frames, rows, columns), or (frames, rows, columns, 3) in RGB. Integers, or floating
+    point where the object holds such (Float Pixel Data, Double Float Pixel Data).
 
     MONOCHROME1 is left as stored: turning it round is a matter of display. Raises :class:`InputError` when there are
     none, they are fewer than the header says, too many, or compressed in a way that nothing installed can decode.
@@ -39,7 +43,7 @@ def frames_of(ds: Dataset) -> NDArray[Any]:
 
     shape = _shape(ds)
     syntax = UID(text(ds.file_meta, "TransferSyntaxUID"))
-    if "PixelData" not in ds:
+    if not any(keyword in ds for keyword in PIXELS):
         raise InputError("no pixel data", tag("PixelData"), "a header alone cannot be shown: export with pixels")
     try:
         decoder = get_decoder(syntax)
@@ -62,12 +66,26 @@ def frames_of(ds: Dataset) -> NDArray[Any]:
             f"the pixels cannot be decoded ({type(error).__name__})", tag("PixelData"), "export the file again"
         ) from error
     frames, rows, columns, samples = shape
+    if palette := text(ds, "PhotometricInterpretation") == "PALETTE COLOR":
+        pixels, samples = _coloured(pixels, ds), 3
     colour = (3,) if samples == 3 else ()
     if pixels.size != frames * rows * columns * samples:
         raise InputError("not as many pixels as the header says", tag("PixelData"), "export the file again")
-    if colour and meta.get("photometric_interpretation") != "RGB":
+    if colour and not palette and meta.get("photometric_interpretation") != "RGB":
         raise InputError("colours of an unknown kind", tag("PhotometricInterpretation"), "export it as RGB")
     return pixels.reshape(frames, rows, columns, *colour)
+
+
+def _coloured(indexes: NDArray[Any], ds: Dataset) -> NDArray[Any]:
+    """RGB of palette colours by the tables in the file (PS3.3 C.7.6.3.1.5), in their own 8 or 16 bits."""
+    from pydicom.pixels.processing import apply_color_lut
+
+    try:
+        return apply_color_lut(indexes, ds)
+    except Exception as error:  # tables of hostile files have no closed list of exceptions
+        raise InputError(
+            "the palette of the colours cannot be read", tag("RedPaletteColorLookupTableData"), "export it as RGB"
+        ) from error
 
 
 _DECOMPRESS = "export the series uncompressed (explicit VR little endian)"
@@ -82,10 +100,8 @@ def _shape(ds: Dataset) -> tuple[int, int, int, int]:
         raise InputError("an impossible number of frames or samples", tag("NumberOfFrames"), "export the file again")
     if frames * rows * columns * samples > MAX_SAMPLES:
         raise InputError(f"more than {MAX_SAMPLES} samples in one object", tag("Rows"), "split the object")
-    if text(ds, "PhotometricInterpretation") == "PALETTE COLOR":
-        raise InputError("palette colours are not read", tag("PhotometricInterpretation"), "export it as RGB or grey")
-    if integer(ds, "BitsAllocated") not in (1, 8, 16, 32):
-        raise InputError("bits allocated must be 1, 8, 16 or 32", tag("BitsAllocated"), "export the file again")
+    if integer(ds, "BitsAllocated") not in (1, 8, 16, 32, 64):
+        raise InputError("bits allocated must be 1, 8, 16, 32 or 64", tag("BitsAllocated"), "export the file again")
     return frames, rows, columns, samples
 
 
@@ -94,7 +110,7 @@ def _enough_bytes(ds: Dataset, shape: tuple[int, int, int, int]) -> None:
     bits = frames * rows * columns * samples * (integer(ds, "BitsAllocated") or 16)
     if text(ds, "PhotometricInterpretation") == "YBR_FULL_422":
         bits = bits * 2 // 3
-    held = len(element(ds, "PixelData") or b"")
+    held = max(len(element(ds, keyword) or b"") for keyword in PIXELS)
     if held * 8 < bits:
         raise InputError(
             f"{held} bytes of pixels where the header needs {(bits + 7) // 8}",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from salus.errors import InputError
 from salus.formats.dicom_elements import element, integer, kept_as, numbers, tag, text
-from salus.formats.dicom_pixels import frames_of
+from salus.formats.dicom_pixels import PIXELS, frames_of
 from salus.formats.dicom_plane import UNIT_TOLERANCE, Plane, orientation, rescale, spacing, vector
 from salus.formats.types import Volume
 
@@ -46,13 +46,13 @@ def assemble(datasets: Sequence[Dataset]) -> Volume:
     """
     if not datasets:
         raise InputError("the series has no files", remedy="hand over at least one DICOM file")
-    datasets, losses = _without_duplicates(datasets)
     first = datasets[0]
-    _one_series(datasets)
-    _bounded(datasets)
-    kind = kept_as(text(first, "SOPClassUID"))
+    kind = kept_as(text(first, "SOPClassUID") or text(first.file_meta, "MediaStorageSOPClassUID"))
     if kind:
         raise InputError(f"a DICOM {kind}: kept, not read yet", tag("SOPClassUID"), "nothing to do; it stays whole")
+    datasets, losses = _without_duplicates(datasets)
+    _one_series(datasets)
+    _bounded(datasets)
     if "MOSAIC" in text(first, "ImageType").split("\\"):
         from salus.formats.dicom_mosaic import tiles_of
 
@@ -88,7 +88,7 @@ def _without_duplicates(datasets: Sequence[Dataset]) -> tuple[list[Dataset], lis
         if not uid:
             raise InputError("the file has no identity", tag("SOPInstanceUID"), "export the series again")
         if uid in seen:
-            if ds.get("PixelData") != seen[uid].get("PixelData"):
+            if any(ds.get(keyword) != seen[uid].get(keyword) for keyword in PIXELS):
                 raise InputError("two different images claim one identity", tag("SOPInstanceUID"), "find the true one")
             repeated += 1
         seen.setdefault(uid, ds)
@@ -168,6 +168,8 @@ def _enhanced(ds: Dataset) -> list[Plane]:
             items = element(holder, name) if holder is not None else None
             if items:
                 return items[0]  # type: ignore[no-any-return]
+        if name == "PixelValueTransformationSequence" and text(ds, "Modality") not in VOLUMETRIC:
+            return ds  # such images need no transformation (PS3.3 C.7.6.16.2.9): values as stored
         raise InputError("a frame has no such functional group", tag(name), "export the series again")
 
     planes = []
@@ -195,10 +197,13 @@ def _grey(ds: Dataset) -> NDArray[Any]:
 
 
 def _rescaled(frames: Sequence[NDArray[Any]], scales: Sequence[tuple[float, float]]) -> NDArray[Any]:
-    """Frames (each rows, columns) as one array with slope and intercept applied: integers while they stay integers."""
+    """Frames (each rows, columns) as one array with slope and intercept applied: integers while they stay integers,
+    else of single precision, or double where the frames are."""
     whole = all(float(v).is_integer() and abs(v) < 1 << 15 for pair in scales for v in pair)
+    whole = whole and not any(np.issubdtype(frame.dtype, np.floating) for frame in frames)
     if not whole:
-        out = np.empty((len(frames), *frames[0].shape), dtype=np.float32)
+        wide = any(frame.dtype == np.float64 for frame in frames)
+        out = np.empty((len(frames), *frames[0].shape), dtype=np.float64 if wide else np.float32)
     else:
         ends = [int(f.min()) * int(s) + int(i) for f, (s, i) in zip(frames, scales, strict=True)]
         ends += [int(f.max()) * int(s) + int(i) for f, (s, i) in zip(frames, scales, strict=True)]
@@ -208,7 +213,7 @@ def _rescaled(frames: Sequence[NDArray[Any]], scales: Sequence[tuple[float, floa
         if whole:
             out[index] = frame.astype(np.int64) * int(slope) + int(intercept)
         else:
-            out[index] = frame * slope + intercept
+            out[index] = frame.astype(np.float64) * slope + intercept
     return out
 
 

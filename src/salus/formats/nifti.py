@@ -174,7 +174,7 @@ def _values(data: bytes, header: Any, shape: tuple[int, int, int]) -> NDArray[An
     slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
     if slope == 0 or not np.isfinite([slope, inter]).all() or (slope, inter) == (1.0, 0.0):
         return native  # the standard: a slope of 0 (or none) means the values are as stored
-    return (native * slope + inter).astype(np.float32)
+    return (native.astype(np.float64) * slope + inter).astype(np.float32)  # rounded once
 
 
 def _description(header: Any) -> str:

@@ -66,6 +66,7 @@ class LungCT:
         "Whether the breath was held at full inspiration is not in the file; shallow breath lowers volume and share.",
         "Noise, sharp kernels and the scanner's calibration change the share and are not in its bounds.",
         "Consolidation, effusion and masses at the lung's edge are left out of the volume.",
+        "On drawn trunks the share came out lower by 12 to 19 % of itself: voxels at a rim count as denser.",
         "A radiologist must look first: cysts, bullae, trapped air and old age also lower attenuation.",
     )
 

@@ -1,9 +1,9 @@
 """MR image from undersampled k-space of several coils: ESPIRiT maps, wavelet and total-variation priors.
 
 The image x minimises ½ Σ_c |F S_c x - y_c|² σ²/σ_c² over the measured samples plus σ times fixed weights of two priors,
-the mean of an orthonormal wavelet's and of total variation's proximal step. σ is measured in k-space, so nothing is
-tuned by hand or on a reference image. The maps carry the image's smooth phase, so that x is nearly real; its imaginary
-part is not forbidden but penalised more.
+the mean of an orthonormal wavelet's and of total variation's proximal step. σ is measured in k-space. The weights are
+the same for every image; they were picked on one simulated slice. The maps carry the image's smooth phase, so that x is
+nearly real; its imaginary part is not forbidden but penalised more.
 """
 
 from __future__ import annotations

@@ -6,11 +6,11 @@ from salus.findings.capability import Capability
 
 RECONSTRUCTION = Capability(
     id="imaging.mri-reconstruction",
-    version="1.0.0",
+    version="1.0.1",
     title="MR image from undersampled k-space",
     intended_use=(
         "Reconstructs one slice from the undersampled Cartesian k-space of several receive coils, for research and "
-        "teaching; the regularisation follows from the noise measured in the data, nothing is tuned by hand."
+        "teaching; the regularisation is a fixed multiple of the noise measured in the data, the same for every image."
     ),
     inputs=("complex Cartesian k-space (coils, ky, kx)", "mask of the measured samples"),
     produces=("magnitude image", "coil sensitivity maps", "noise of each coil", "residual in units of the noise"),
@@ -27,7 +27,8 @@ RECONSTRUCTION = Capability(
     licence="Apache-2.0",
     limits=(
         "Not for diagnosis: detail weaker than the noise is lost, and remains of aliasing can look like detail.",
-        "Its weights are fixed multiples of the measured noise, picked on the one simulated slice that is scored.",
+        "Its weights are fixed multiples of the measured noise, picked on the one simulated slice that is scored; "
+        "on a made-up head (two noises, two masks) they came within 0.1 dB of the best of nine pairs of weights.",
         "One set of maps: an object that is larger than the field of view folds and is not unfolded.",
         "Motion, off-resonance and eddy currents are not modelled; a residual far above 1 tells that something is.",
         "The noise is taken from the outermost measured samples: an object with signal there raises it.",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from salus.formats.types import Volume
 
 SOFT_TISSUE, LUNG, OUTSIDE, BONE, BLOOD = 40.0, -850.0, -1000.0, 500.0, 50.0
-_LUNGS = ((-68.0, 55.0, 78.0, 105.0), (68.0, 50.0, 75.0, 103.0))
+LUNGS = ((-68.0, 55.0, 78.0, 105.0), (68.0, 50.0, 75.0, 103.0))
 """Right and left: centre in x, half axes in x, y, z (mm)."""
 _TRUNK = (155.0, 108.0)
 _TRACHEA = (9.0, 18.0, 120.0)
@@ -72,7 +72,7 @@ def thorax(
         window=(-600.0, 1600.0),
         description="thorax phantom",
     )
-    true_ml = sum(4 / 3 * pi * a * b * c for _, a, b, c in _LUNGS) * scale**3 / 1000
+    true_ml = sum(4 / 3 * pi * a * b * c for _, a, b, c in LUNGS) * scale**3 / 1000
     return Thorax(volume, true_ml, emphysema)
 
 
@@ -84,7 +84,7 @@ def _density(points: NDArray[np.float64], emphysema: float, airway: bool) -> NDA
     out[radius <= 1] = SOFT_TISSUE
     out[(radius <= 0.92**2) & (radius >= 0.88**2) & (np.mod(z, 24) < 10)] = BONE
     out[(np.abs(y - 118) <= 2) & (np.abs(x) <= 150)] = -100.0
-    for centre, a, b, c in _LUNGS:
+    for centre, a, b, c in LUNGS:
         inside = ((x - centre) / a) ** 2 + (y / b) ** 2 + (z / c) ** 2 <= 1
         out[inside] = LUNG
         if emphysema:

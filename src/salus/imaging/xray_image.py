@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salus.errors import InputError
-from salus.imaging.xray_model import SIDE
+from salus.imaging.xray_domain import SIDE
 
 LEAST_SIDE = 127
 """Short edge of the smallest source image (MedMNIST, on_medmnist_plus.md)."""

@@ -1,4 +1,4 @@
-"""The chest radiograph model with numpy alone: five small convolutional networks, calibration, distance from training.
+"""The chest radiograph model with numpy alone: five small convolutional networks, calibration, and what is refused.
 
 ``models/chest_xray.npz`` (made by ``tools/train_xray.py``) holds plain arrays, never pickled objects.
 """
@@ -16,17 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salus.errors import InputError, IntegrityError
+from salus.imaging import xray_domain
+from salus.imaging.xray_domain import SIDE, standardised
 
-SIDE = 28
-"""Rows and columns of an image as the model sees it."""
 Floats = NDArray[np.float32]
 
 MISS = 0.02
 """Share of each class that the set of labels still possible may miss (conformal, class by class)."""
-PRIOR_WEIGHT = 0.5
-"""How much of the training data's log odds of pneumonia the probability starts from. The share there (74 %) is how the
-images were sampled, not how often children have pneumonia; even odds are no better founded. Half of it is the middle,
-and limits the error in both directions."""
 _POOLED = (0, 2)
 """Convolutions after which a 2 × 2 maximum is taken."""
 
@@ -53,8 +49,9 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The ensemble with its calibration, and probabilistic principal components of the images it was trained on.
+    """The ensemble with its calibration.
 
+    ``prior_log_odds`` are those of pneumonia among the training images: of no other images is a share known here.
     ``normal`` and ``pneumonia`` are the sorted calibrated scores of left-out images of each label; ``recorded`` (12, 5)
     are the logits that the training library gave for the made-up images ``recorded_on`` (12, 28, 28).
     """
@@ -65,11 +62,6 @@ class Model:
     prior_log_odds: float
     normal: Floats
     pneumonia: Floats
-    mean: Floats
-    axes: Floats
-    variance: Floats
-    rest: float
-    limit: float
     recorded: Floats
     recorded_on: NDArray[np.uint8]
 
@@ -95,14 +87,9 @@ def parse(data: bytes) -> Model:
             members=_members(held),
             slope=float(held["slope"]),
             intercept=float(held["intercept"]),
-            prior_log_odds=PRIOR_WEIGHT * float(np.log(share / (1 - share))),
+            prior_log_odds=float(np.log(share / (1 - share))),
             normal=held["left_out_normal"],
             pneumonia=held["left_out_pneumonia"],
-            mean=held["mean"],
-            axes=held["axes"],
-            variance=held["variance"],
-            rest=float(held["rest"]),
-            limit=float(held["limit"]),
             recorded=held["self_test"],
             recorded_on=held["self_test_images"].astype(np.uint8),
         )
@@ -133,20 +120,27 @@ class Answer:
     """What the model says of n images. All arrays have n rows.
 
     ``probability`` of pneumonia, calibrated; ``members`` (n, 5) the same of each network alone; ``distance`` from the
-    images trained on, in units of the limit (above 1: unlike them); ``labels`` (n, 2): whether "normal" and
-    "pneumonia" are still possible; ``activation`` (n, 7, 7): each place's share of the mean logit.
+    images trained on, in units of the limit (above 1: unlike them); ``against`` (n, 2): log odds of a foreign picture
+    and of a film with left and right changed, less their limits (above 0: refused); ``labels`` (n, 2): whether "normal"
+    and "pneumonia" are still possible; ``activation`` (n, 7, 7): each place's share of the mean logit.
     """
 
     probability: NDArray[np.float64]
     members: NDArray[np.float64]
     distance: NDArray[np.float64]
+    against: NDArray[np.float64]
     labels: NDArray[np.bool_]
     activation: Floats
 
     @property
+    def unlike(self) -> NDArray[np.bool_]:
+        """(n,): not taken for an upright, unmirrored film like those trained on. A blank image is unlike them."""
+        return np.asarray((self.distance > 1) | (self.against > 0).any(axis=1))
+
+    @property
     def answered(self) -> NDArray[np.bool_]:
         """(n,): like the training images, and exactly one label still possible."""
-        return np.asarray((self.distance <= 1) & (self.labels.sum(axis=1) == 1))
+        return np.asarray(~self.unlike & (self.labels.sum(axis=1) == 1))
 
 
 def convolved(images: Floats, weight: Floats) -> Floats:
@@ -162,13 +156,6 @@ def convolved(images: Floats, weight: Floats) -> Floats:
             part = padded[:, :, dy : dy + rows, dx : dx + columns].reshape(channels, -1)
             out += weight[:, :, dy, dx] @ part
     return out.reshape(len(weight), n, rows, columns).transpose(1, 0, 2, 3)
-
-
-def standardised(images: NDArray[np.uint8]) -> Floats:
-    """Grey values (n, 28, 28) 0..255 with mean 0 and standard deviation 1 each: exposure is no evidence."""
-    scaled = images.astype(np.float32) / np.float32(255)
-    spread = scaled.std(axis=(1, 2), keepdims=True)
-    return np.asarray((scaled - scaled.mean(axis=(1, 2), keepdims=True)) / (spread + np.float32(1e-3)))
 
 
 def answer(images: NDArray[np.uint8], model: Model | None = None, batch: int = 256) -> Answer:
@@ -187,11 +174,13 @@ def _answer(images: NDArray[np.uint8], model: Model) -> Answer:
     found = [_logits(member, seen) for member in model.members]
     logits = np.stack([logit for logit, _ in found], axis=1).astype(np.float64)
     score = model.slope * logits + model.intercept
+    domain = xray_domain.load()
     mean = score.mean(axis=1)
     return Answer(
         probability=_probability(mean + model.prior_log_odds),
         members=_probability(score + model.prior_log_odds),
-        distance=_distance(seen, model),
+        distance=domain.appearance.distance(images),
+        against=domain.against(images),
         labels=np.stack([_possible(-mean, -model.normal), _possible(mean, model.pneumonia)], axis=1),
         activation=np.mean([places for _, places in found], axis=0, dtype=np.float32),
     )
@@ -218,16 +207,3 @@ def _possible(score: NDArray[np.float64], left_out: Floats) -> NDArray[np.bool_]
     """
     rank = np.searchsorted(np.sort(left_out), score, side="right")
     return np.asarray((rank + 1) / (len(left_out) + 1) > MISS)
-
-
-def _distance(seen: Floats, model: Model) -> NDArray[np.float64]:
-    """Squared Mahalanobis distance under probabilistic principal components (Tipping and Bishop 1999), limit = 1.
-
-    A blank image, which has nothing to compare, is infinitely far.
-    """
-    centred = seen.reshape(len(seen), -1).astype(np.float64) - model.mean
-    along = centred @ model.axes.T
-    outside = (centred**2).sum(axis=1) - (along**2).sum(axis=1)
-    squared = (along**2 / model.variance).sum(axis=1) + outside / model.rest
-    blank = np.ptp(seen, axis=(1, 2)) == 0
-    return np.where(blank, np.inf, squared / centred.shape[1] / model.limit)

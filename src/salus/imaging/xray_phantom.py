@@ -75,8 +75,8 @@ def write(pixels: NDArray[np.uint16], *, seed: str, **elements: Any) -> bytes:
 
 def self_test() -> NDArray[np.uint8]:
     """The images (n, 28, 28) on which the model's answers were recorded when it was made: phantoms and noise."""
+    from salus.imaging.xray_domain import SIDE
     from salus.imaging.xray_image import prepared
-    from salus.imaging.xray_model import SIDE
 
     made = [prepared(radiograph(seed, cloud=seed / 8), window=None, inverted=False) for seed in range(8)]
     noise = np.random.default_rng(0).integers(0, 256, (4, SIDE, SIDE), dtype=np.uint8)
