@@ -153,14 +153,11 @@ def wilson(k: int, n: int, level: float = 0.95) -> tuple[float, float] | None:
 def report(
     *,
     check: str,
-    tally: Tally | None = None,
+    tally: Tally,
     data: Path,
-    covers: str = "",
-    truth: Truth = Truth.OWN,
-    split: Split = Split.DEVELOPED,
-    n: int = 0,
-    passed: int = 0,
-    failures: Sequence[Mapping[str, Any]] = (),
+    covers: str,
+    truth: Truth,
+    split: Split,
     files: Sequence[Path] = (),
     figures: Mapping[str, Any] | None = None,
     intervals: Mapping[str, Any] | None = None,
@@ -175,8 +172,6 @@ def report(
     ``tally`` and ``figures``. ``developed`` holds the same figures for the part that the code was developed on, where
     there is one beside. ``ok`` is for checks that are judged by a figure (an F1, say); without it every case must pass.
     """
-    if tally is None:  # a check that does not tell its outcomes apart yet
-        tally = Tally(Counter({Outcome.RIGHT: passed, Outcome.WRONG: n - passed}), [dict(f) for f in failures])
     n, passed = tally.n, tally.passed
     result = {
         "check": check,

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ SECONDS = 600
 TARGET_F1 = 0.95
 LEAST_PPV, LEAST_CLEAN, LEAST_BEATS = 0.95, 0.85, 100
 FITTED = frozenset({"101", "106", "119", "124", "203", "205", "207", "215", "220", "223"})
-SHORT = ("--records", "3")
+SHORT = ("--leads", "2")
 _QUALITY = "salus/monitoring/ecg/quality.py"
 MUTANTS = (
     Mutant(_QUALITY, "LEAST_TRUST = 0.9", "LEAST_TRUST = 0.0", "every window is let through"),
@@ -54,7 +55,7 @@ def conditions() -> list[Condition]:
     return [(leads, *one) for leads in (2, 1) for one in [("clean", None), *added]]
 
 
-def evaluate(header: Path, seed: int) -> dict[Condition, NDArray[np.int64]]:
+def evaluate(header: Path, seed: int, asked: Sequence[Condition]) -> dict[Condition, NDArray[np.int64]]:
     """Of each condition: windows, windows let through, and in these matched, found and true beats."""
     blocks = read_record_path(header)
     fs = float(blocks[0].fs)
@@ -64,7 +65,7 @@ def evaluate(header: Path, seed: int) -> dict[Condition, NDArray[np.int64]]:
     truth = np.array([sample for sample, symbol in pairs if symbol in BEATS and sample < len(whole)])
     runs = flutter(annotations, len(whole))
     result: dict[Condition, NDArray[np.int64]] = {}
-    for leads, kind, ratio in conditions():
+    for leads, kind, ratio in asked:
         table = whole[:, :leads]
         signal = table if ratio is None else noisy(table, fs, ratio, kind, seed)
         found = qrs.detect(signal, fs, usable=quality.usable(signal, fs))
@@ -97,8 +98,14 @@ def figures_of(totals: dict[Condition, NDArray[np.int64]]) -> dict[str, Any]:
         found[f"f1_good_{name}"] = float(2 * matched / (ours + real)) if good else None
         found[f"ppv_good_{name}"] = float(matched / ours) if ours else None
         least += [float(matched / ours)] if ours >= LEAST_BEATS else []
-    clean = sum(counts for condition, counts in totals.items() if condition[1] == "clean")
+    clean = _clean(totals)
     return {"ppv_least": min(least, default=None), "clean_assessed": float(clean[1] / clean[0]), **found}
+
+
+def _clean(totals: dict[Condition, NDArray[np.int64]]) -> NDArray[np.int64]:
+    """The counts of all conditions without noise together."""
+    zero = np.zeros(5, np.int64)
+    return np.asarray(sum((c for (_, kind, _), c in totals.items() if kind == "clean"), zero))
 
 
 def outcome(condition: Condition, counts: NDArray[np.int64]) -> tuple[Outcome, str]:
@@ -114,20 +121,21 @@ def outcome(condition: Condition, counts: NDArray[np.int64]) -> tuple[Outcome, s
 def main() -> int:
     """Score every record under every condition and report."""
     parser = argument_parser(__doc__ or "")
-    parser.add_argument("--records", type=int, help="the first so many unseen records only")
+    parser.add_argument("--leads", type=int, choices=(1, 2), help="unseen records only, with so many leads only")
     arguments = parser.parse_args()
     headers = sorted(arguments.data.glob("mitdb-*/*.hea"))
-    if arguments.records:
-        headers = [h for h in headers if h.stem not in FITTED][: arguments.records]
+    asked = [c for c in conditions() if arguments.leads in (None, c[0])]
+    if arguments.leads:
+        headers = [h for h in headers if h.stem not in FITTED]
     parts = {split: (Tally(), defaultdict[Condition, Any](lambda: np.zeros(5, np.int64))) for split in Split}
     for seed, header in enumerate(headers):
         tally, totals = parts[Split.DEVELOPED if header.stem in FITTED else Split.UNSEEN]
-        for condition, counts in evaluate(header, seed).items():
+        for condition, counts in evaluate(header, seed, asked).items():
             totals[condition] += counts
             tally.add(f"{header.stem}: {named(condition)}", *outcome(condition, counts))
     (tally, totals), (fitted, seen) = parts[Split.UNSEEN], parts[Split.DEVELOPED]
     figures = figures_of(totals) if tally.n else {}
-    clean = sum(counts for condition, counts in totals.items() if condition[1] == "clean") if tally.n else (0, 0)
+    clean = _clean(totals)
     return report(
         check="monitoring.qrs_noise",
         tally=tally,

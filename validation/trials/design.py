@@ -37,8 +37,8 @@ MUTANTS = (
 )
 
 TOLERANCE, WITHIN = 1e-4, 1.0
-"""Of critical values, levels and information: rpact iterates to 1e-6 to 1e-8 and prints six digits or more. Of people and
-events: a size is rounded up, so that two right answers may lie on two sides of a whole number."""
+"""Of critical values, levels and information: rpact iterates to 1e-6 to 1e-8 and prints six digits or more. Of people
+and events: a size is rounded up, so that two right answers may lie on two sides of a whole number."""
 PT_DELTAS = (0.1, 0.2)
 NO_FUTILITY = -6.0
 DROPOUT = 0.05
