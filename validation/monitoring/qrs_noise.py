@@ -39,7 +39,7 @@ _QUALITY = "salus/monitoring/ecg/quality.py"
 MUTANTS = (
     Mutant(_QUALITY, "LEAST_TRUST = 0.9", "LEAST_TRUST = 0.0", "every window is let through"),
     Mutant(_QUALITY, "LEAST_TRUST = 0.9", "LEAST_TRUST = 0.997", "hardly a window is let through"),
-    Mutant(_QUALITY, "-self.contrast * math.log", "+self.contrast * math.log", "noise between beats speaks for them"),
+    Mutant(_QUALITY, "- self.contrast * math.log", "+ self.contrast * math.log", "noise between beats speaks for them"),
     Mutant(
         "salus/monitoring/ecg/qrs.py", "\nTHRESHOLD = 0.5", "\nTHRESHOLD = 0.1", "a tenth of a beat's height is a beat"
     ),

@@ -20,7 +20,12 @@ from validation._report import Mutant, Outcome, Split, Tally, Truth, argument_pa
 
 _RELEASE = "salus/trust/anonymise.py"
 MUTANTS = (
-    Mutant(_RELEASE, "counts[counts < k].sum()", "counts[counts < k - 1].sum()", "classes of k - 1 are let through"),
+    Mutant(
+        _RELEASE,
+        "return int(counts[counts < k].sum())",
+        "return int(counts[counts < k - 1].sum())",
+        "classes of k - 1 are let through",
+    ),
     Mutant(_RELEASE, "np.log2(counts / together)", "np.log(counts / together)", "the loss is in nats"),
     Mutant(
         _RELEASE, "keep = counts[inverse] >= k", "keep = counts[inverse] >= k - 1", "rows of small classes are kept"
