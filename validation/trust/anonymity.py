@@ -27,9 +27,7 @@ MUTANTS = (
         "classes of k - 1 are let through",
     ),
     Mutant(_RELEASE, "np.log2(counts / together)", "np.log(counts / together)", "the loss is in nats"),
-    Mutant(
-        _RELEASE, "keep = counts[inverse] >= k", "keep = counts[inverse] >= k - 1", "rows of small classes are kept"
-    ),
+    Mutant(_RELEASE, "good = counts >= k\n", "good = counts >= k - 1\n", "rows of small classes are kept"),
     Mutant(_RELEASE, "lattice.losses[path[low]] < lattice.losses[best]", "False", "the first node found is the best"),
 )
 
