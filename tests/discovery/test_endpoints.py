@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("rdkit", reason="the extra salus[discovery] is not installed")
 
 from salus.app.demo import examples_root
-from salus.discovery import endpoints, gaussian, measurements, model_file
+from salus.discovery import conformal, endpoints, gaussian, measurements, model_file
 from salus.discovery.conformal import Band
 from salus.discovery.features import Index, features, tokens
 from salus.discovery.molecule import read, scaffold_fold
@@ -114,14 +114,87 @@ def test_a_salt_is_its_parent(model):
     assert salt.value == base.value
 
 
-def test_the_order_of_the_table_does_not_matter(halves):
+def test_the_order_of_the_table_changes_no_value_and_can_only_widen_an_interval(halves):
     train, test = halves
     order = list(range(len(train.values)))
     random.Random(7).shuffle(order)
-    one = endpoints.Model.fit(train).estimate(features(test.molecules))
-    two = endpoints.Model.fit(train.subset(order)).estimate(features(test.molecules))
-    assert two.value == pytest.approx(one.value, abs=1e-8)
-    assert two.high == pytest.approx(one.high, abs=1e-8)
+    one, two = (endpoints.Model.fit(t) for t in (train, train.subset(order)))
+    left, right = (model.estimate(features(test.molecules)) for model in (one, two))
+    assert right.value == pytest.approx(left.value, abs=1e-8)
+    by_value = np.argsort(train.values, kind="stable")  # the later rows are all higher: a drift that was never seen
+    drifting = endpoints.Model.fit(train.subset(by_value)).estimate(features(test.molecules))
+    assert drifting.value == pytest.approx(left.value, abs=1e-8)
+    assert np.mean(drifting.high - drifting.low) > np.mean(right.high - right.low)
+
+
+def test_predicting_ahead_in_one_factor_is_refitting_to_what_came_before():
+    chance = np.random.default_rng(2)
+    points = chance.normal(size=(24, 2))
+    kernel = np.exp(-((points[:, None] - points[None]) ** 2).sum(-1) / 2)
+    y = chance.normal(size=24) + 3
+    found = gaussian.ahead(kernel, 0.3, y, [6, 12, 18])
+    assert len(found.residual) == 18
+    for start in (6, 12, 18):
+        before, block = slice(0, start), slice(start, start + 6)
+        weights = kernel[block, before] @ np.linalg.inv(gaussian.noisy(kernel[before, before], 0.3))
+        residual = y[block] - y[before].mean() - weights @ (y[before] - y[before].mean())
+        assert found.residual[start - 6 : start] == pytest.approx(residual)
+        variance = 1.3 - np.einsum("ij,ij->i", weights, kernel[block, before])
+        assert found.variance[start - 6 : start] == pytest.approx(variance)
+
+
+def test_blocks_without_drift_show_none_and_a_steady_trend_moves_the_band():
+    chance = np.random.default_rng(3)
+    blocks = [chance.normal(size=400) for _ in range(8)]
+    still = conformal.Drift.of(blocks)
+    assert abs(still.bias) < 0.06
+    assert still.deviation < 0.06
+    moving = conformal.Drift.of([block + shift for block, shift in zip(blocks, (-1, 1) * 4, strict=True)])
+    assert moving.deviation == pytest.approx(np.sqrt(8 / 7), abs=0.1)
+    assert moving.moved(Band(-1.0, 1.0, 0.9)).high == pytest.approx(1 + 1.645 * moving.deviation + moving.bias)
+    trend = conformal.Drift.of([block - 2 for block in blocks])
+    assert trend.bias == pytest.approx(-2, abs=0.1)
+    assert trend.moved(Band(-1.0, 1.0, 0.9)).low == pytest.approx(-3, abs=0.15)
+
+
+def test_bands_hold_both_kinds_of_prediction_and_go_from_near_to_far():
+    chance = np.random.default_rng(4)
+    spread = chance.uniform(size=1000)
+    apart = conformal.Scores(chance.normal(size=1000), spread)
+    ahead = conformal.Scores(chance.normal(size=800) * (1 + 2 * (spread[:800] > 0.7)), spread[:800])
+    bands = conformal.Bands.calibrated(apart, ahead, np.arange(800) // 100)
+    plain = Band.calibrated(apart.value)
+    assert bands.near.low <= plain.low
+    assert bands.far.high > bands.near.high + 1
+    low, high = bands.at(np.array([0.0, bands.start, (bands.start + bands.end) / 2, bands.end, 9.0]))
+    assert low[[0, 1, 3, 4]].tolist() == [bands.near.low, bands.near.low, bands.far.low, bands.far.low]
+    assert high[2] == pytest.approx((bands.near.high + bands.far.high) / 2)
+    alone = conformal.Bands.calibrated(apart, ahead, np.zeros(800, dtype=np.int64))
+    assert alone.near == alone.far == plain
+
+
+def test_a_scale_keeps_the_unit_and_its_bounds(table):
+    half_life = measurements.endpoint("half_life")
+    assert (half_life.unit, half_life.scale) == ("h", "log")
+    assert half_life.measured(half_life.modelled(np.array([0.1, 5.0]))) == pytest.approx([0.1, 5.0])
+    assert not half_life.possible(0.0)
+    solubility = measurements.endpoint("ExpansionRx KSOL")
+    assert solubility.possible(0.0)
+    assert solubility.measured(np.array([-3.0, 2.0])) == pytest.approx([0.0, 99.0])
+    model = endpoints.Model.fit(measurements.Table(half_life, table.molecules, 10**table.values))
+    found = model.estimate(features(table.molecules[:20]))
+    assert np.all(found.low > 0)
+    assert np.all(found.low < found.high)
+    with pytest.raises(InputError, match="scale 'ln'"):
+        measurements.Endpoint("x", "x", "h", "low", scale="ln")
+
+
+def test_of_a_large_table_a_part_is_used(table, monkeypatch):
+    monkeypatch.setattr(endpoints, "MAX_MOLECULES", 120)
+    model = endpoints.Model.fit(table)
+    assert len(model.smiles) == 120
+    places = [[m.smiles for m in table.molecules].index(s) for s in model.smiles]
+    assert places == sorted(places)
 
 
 def test_a_saved_model_answers_the_same_and_holds_no_code(model, tmp_path):

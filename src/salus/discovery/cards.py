@@ -8,7 +8,7 @@ RESEARCH = "research use only; never advice about a patient"
 
 ENDPOINTS = Capability(
     id="discovery.endpoints",
-    version="1.0.0",
+    version="1.1.0",
     title="Endpoint prediction with conformal intervals",
     intended_use="Predicts a measured property of a molecule from a table of measurements, for research.",
     inputs=("a table of SMILES and measured values of one endpoint", "SMILES"),
@@ -16,11 +16,13 @@ ENDPOINTS = Capability(
     population=(
         "neutral or neutralisable organic molecules of up to 100 heavy atoms; a molecule about which the training "
         "table leaves open more of the variance than about 99 % of its own molecules, each predicted without its "
-        "scaffold, is not assessed"
+        "scaffold or from the rows before it, is not assessed"
     ),
     references=(
         "Rasmussen CE, Williams CKI. Gaussian Processes for Machine Learning. MIT Press 2006",
         "Vovk V. Cross-conformal predictors. Ann Math Artif Intell 2015;74:9-28",
+        "Tashman LJ. Int J Forecast 2000;16:437-450 (rolling origin)",
+        "DerSimonian R, Laird N. Control Clin Trials 1986;7:177-188 (variation between blocks)",
         "Fang C et al. J Chem Inf Model 2023, doi:10.1021/acs.jcim.3c00160 (reference data)",
     ),
     licence="Apache-2.0; no trained model is shipped",
@@ -28,9 +30,15 @@ ENDPOINTS = Capability(
         RESEARCH,
         "the interval holds on average over molecules like those of the table, not for each one; another laboratory's "
         "assay may differ by more",
-        "chemistry moves on: fitted to the earlier three quarters of an ExpansionRx programme, 90 % intervals held "
-        "83 % (LogD) and 92 % (kinetic solubility) of the later quarter of the part that was at hand",
-        "at least 50 molecules of 10 scaffolds are needed; at most 6,000 are used",
+        "chemistry moves on: fitted to the earlier two thirds of an ExpansionRx programme, 90 % intervals held 92 % of "
+        "the later third over nine endpoints, the least being 82 % (mouse microsomal clearance); without the widening "
+        "for drift they held 86 % and 72 %. Drift beyond that of any past block is not foretold",
+        "intervals are widened by what the order of the table's rows shows of drift: put rows in the order of time. In "
+        "the later parts they were 1.2 to 1.4 times as wide as without, in Biogen's other scaffolds 1.07 times",
+        "of other scaffolds they held 91.5 % (Biogen), of the fifth least like any other scaffold 92.4 %, and of ten "
+        "public tables' other scaffolds 89.6 %, the least being 82 % (acute toxicity in the rat)",
+        "these figures are of the data that the widening was chosen on; no other programme's later part was at hand",
+        "at least 50 molecules of 10 scaffolds are needed; of more than 6,000 a part is used, drawn by scaffold",
         "one number per molecule: censored values (< or >) are not read as such",
         "fingerprints do not see stereochemistry: enantiomers get the same prediction",
         "a saved model holds its training molecules and values",

@@ -2,7 +2,8 @@
 
 The model is an exact Gaussian process on fingerprint similarity and descriptors. Its shape, its intervals and the edge
 of its domain are all set inside the training table, from predictions of molecules whose Bemis-Murcko scaffold was left
-out; so they speak of new scaffolds. A prediction is research use only, never advice about a patient.
+out, and of each block of rows from the rows before it. So they speak of new scaffolds and, where the rows stand in the
+order of time, of later chemistry. A prediction is research use only, never advice about a patient.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from salus.discovery.conformal import LEVEL, Band
+from salus.discovery.conformal import LEVEL, Bands, Scores
 from salus.discovery.features import KERNEL, Features, Index, features
-from salus.discovery.gaussian import Process, Shape, choose, leave_out, noisy
-from salus.discovery.measurements import LEAST_MOLECULES, Endpoint, Table
+from salus.discovery.gaussian import LeftOut, Process, Shape, ahead, choose, leave_out, noisy
+from salus.discovery.measurements import LEAST_MOLECULES, MAX_MOLECULES, Endpoint, Table
 from salus.discovery.molecule import Molecule, read
 from salus.errors import InputError
 
@@ -26,12 +27,16 @@ Floats = NDArray[np.float64]
 
 CALIBRATION_FOLDS = 10
 LEAST_SCAFFOLDS = 10
+BLOCKS = 8
+"""Blocks of rows, in the order of the table; all but the first are predicted from those before."""
+
 SHAPE_MOLECULES = 800
 """The kernel's shape is chosen on whole scaffolds of about so many molecules."""
 
 DOMAIN_SHARE = 0.99
 """Outside the domain: a molecule about which the training set says less than it says about this share of its own
-molecules when their scaffold is left out. Beyond that spread no interval was calibrated."""
+molecules when their scaffold is left out, or of the later half of its rows when they are predicted from those before.
+Beyond that spread no interval was calibrated."""
 
 ANALOGUES = 3
 CLIP = 4.0
@@ -133,8 +138,8 @@ class Model:
     scaling: Scaling
     process: Process
     scale: float
-    """Standard deviation of the kernel, in the endpoint's unit."""
-    band: Band
+    """Standard deviation of the kernel, on the scale that is modelled."""
+    bands: Bands
     edge: float
     """Spread beyond which a molecule is outside the domain."""
     indexes: dict[str, Index]
@@ -144,6 +149,8 @@ class Model:
     def fit(cls, table: Table, seen: Features | None = None) -> Model:
         """Fit to a table, whose ``features`` may be given. No randomness: the same table gives the same model.
 
+        The rows should stand in the order of time where that is known: it can widen the intervals, and changes nothing
+        of the predicted values. Of a table of more than ``MAX_MOLECULES`` a part is used, drawn by scaffold.
         Raises ``InputError`` for fewer than ``LEAST_MOLECULES`` molecules or ``LEAST_SCAFFOLDS`` scaffolds, or values
         that are all the same.
         """
@@ -155,20 +162,28 @@ class Model:
         if np.ptp(table.values) == 0:
             raise InputError("every value is the same", where, "there is nothing to learn")
         hashes = [sha256(b"calibration:" + name.encode()).digest() for name in scaffolds]
+        if len(hashes) > MAX_MOLECULES:
+            drawn = sorted(sorted(range(len(hashes)), key=lambda i: (hashes[i], i))[:MAX_MOLECULES])
+            return cls.fit(table.subset(drawn), None if seen is None else seen.subset(np.array(drawn)))
         groups = np.array([int.from_bytes(h[:8], "big") % CALIBRATION_FOLDS for h in hashes])
         seen = features(table.molecules) if seen is None else seen
         scaling = Scaling.of(seen.descriptors)
         similarity, distance = _relations(seen, scaling)
         some = _some(hashes)
-        centred = table.values - np.mean(table.values)
+        y = table.endpoint.modelled(table.values)
+        centred = y - np.mean(y)
         shape = choose(similarity[np.ix_(some, some)], distance[np.ix_(some, some)], centred[some], groups[some])
-        left = leave_out(noisy(shape.kernel(similarity, distance), shape.noise), centred, groups)
-        spread = np.maximum(left.variance - shape.noise, 0.0)
-        scale = float(np.sqrt(left.scale))
-        band = Band.calibrated(left.residual / (scale * np.sqrt(left.variance)))
+        kernel = shape.kernel(similarity, distance)
+        apart = leave_out(noisy(kernel, shape.noise), centred, groups)
+        starts = [len(y) * k // BLOCKS for k in range(1, BLOCKS)]
+        later = ahead(kernel, shape.noise, y, starts)
+        scale = float(np.sqrt(apart.scale))
+        block = np.searchsorted(starts, np.arange(starts[0], len(y)), side="right")
+        bands = Bands.calibrated(_scores(apart, scale, shape), _scores(later, scale, shape), block)
+        half = later.variance[len(y) // 2 - starts[0] :]
+        edge = max(float(np.quantile(v, DOMAIN_SHARE)) for v in (apart.variance, half)) - shape.noise
         names = tuple(molecule.smiles for molecule in table.molecules)
-        edge = float(np.quantile(spread, DOMAIN_SHARE))
-        return cls.conditioned(table.endpoint, names, table.values, seen, scaling, shape, scale, band, edge)
+        return cls.conditioned(table.endpoint, names, table.values, seen, scaling, shape, scale, bands, edge)
 
     @classmethod
     def conditioned(
@@ -180,15 +195,15 @@ class Model:
         scaling: Scaling,
         shape: Shape,
         scale: float,
-        band: Band,
+        bands: Bands,
         edge: float,
     ) -> Model:
         """Condition the process of this shape on the training molecules, everything else being known."""
         similarity, distance = _relations(seen, scaling)
-        process = Process.fit(shape, shape.kernel(similarity, distance), values)
+        process = Process.fit(shape, shape.kernel(similarity, distance), endpoint.modelled(values))
         indexes = {kind: Index.of(seen.tokens[kind]) for kind in KERNEL}
         points = scaling.points(seen.descriptors)
-        return cls(endpoint, smiles, values, seen, scaling, process, scale, band, edge, indexes, points)
+        return cls(endpoint, smiles, values, seen, scaling, process, scale, bands, edge, indexes, points)
 
     def predict(self, smiles: Sequence[str]) -> list[Prediction]:
         """One prediction for each SMILES, in order; what cannot be read or lies outside the domain says so."""
@@ -217,10 +232,10 @@ class Model:
         kernel = self._kernel(asked)
         value, spread = self.process.predict(kernel)
         width = self.scale * np.sqrt(spread + self.process.shape.noise)
-        low = np.array([self.endpoint.bounded(v) for v in value + self.band.low * width])
-        high = np.array([self.endpoint.bounded(v) for v in value + self.band.high * width])
-        bounded = np.array([self.endpoint.bounded(v) for v in value])
-        return Estimates(bounded, low, high, spread, spread <= self.edge)
+        below, above = self.bands.at(spread)
+        back = self.endpoint.measured
+        low, high = back(value + below * width), back(value + above * width)
+        return Estimates(back(value), low, high, spread, spread <= self.edge)
 
     def _kernel(self, asked: Features) -> Floats:
         similarity = np.mean([self.indexes[kind].tanimoto(asked.tokens[kind]) for kind in KERNEL], axis=0)
@@ -244,8 +259,12 @@ class Model:
             )  # fmt: skip
         return Prediction(
             molecule.given, molecule.smiles, self.endpoint, "ok", float(e.value[i]), float(e.low[i]), float(e.high[i]),
-            self.band.level, spread, "", analogues,
+            self.bands.near.level, spread, "", analogues,
         )  # fmt: skip
+
+
+def _scores(left: LeftOut, scale: float, shape: Shape) -> Scores:
+    return Scores(left.residual / (scale * np.sqrt(left.variance)), np.maximum(left.variance - shape.noise, 0.0))
 
 
 def _relations(seen: Features, scaling: Scaling) -> tuple[Floats, Floats]:

@@ -2,12 +2,13 @@
 
 Rasmussen CE, Williams CKI. Gaussian Processes for Machine Learning, MIT Press 2006: regression (algorithm 2.1) and
 leave-one-out (equations 5.10 to 5.12), here for whole groups: with C the covariance of the data and B a group,
-y_B - mean_B = (C^-1_BB)^-1 (C^-1 y)_B and covariance (C^-1_BB)^-1.
+y_B - mean_B = (C^-1_BB)^-1 (C^-1 y)_B and covariance (C^-1_BB)^-1. Rolling-origin predictions: ``ahead``.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +70,24 @@ def leave_out(covariance: Floats, y: Floats, groups: Groups) -> LeftOut:
         residual[inside] = block @ weights[inside]
         variance[inside] = np.diag(block)
     return LeftOut(residual, variance)
+
+
+def ahead(kernel: Floats, noise: float, y: Floats, starts: Sequence[int]) -> LeftOut:
+    """Predict every block of rows from the rows before it alone: block k is the rows from ``starts[k]`` to the next.
+
+    ``y`` of shape (n,) need not be centred: each block's prediction uses the mean of what came before. The answer has
+    the rows from ``starts[0]`` on. The leading part of a Cholesky factor is the factor of the leading part, so that
+    one factor serves all blocks.
+    """
+    factor = linalg.cholesky(noisy(kernel, noise), lower=True)
+    residual, variance = np.empty_like(y), np.empty_like(y)
+    for start, end in zip(starts, [*starts[1:], len(y)], strict=True):
+        mean = np.mean(y[:start])
+        sides = np.column_stack([kernel[:start, start:end], y[:start] - mean])
+        half = linalg.solve_triangular(factor[:start, :start], sides, lower=True)
+        residual[start:end] = y[start:end] - mean - half[:, :-1].T @ half[:, -1]
+        variance[start:end] = np.maximum(1 - np.sum(half[:, :-1] ** 2, axis=0), 0.0) + noise
+    return LeftOut(residual[starts[0] :], variance[starts[0] :])
 
 
 def noisy(kernel: Floats, noise: float) -> Floats:

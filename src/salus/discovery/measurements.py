@@ -18,18 +18,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from salus.discovery.molecule import Molecule, read
 from salus.errors import InputError
 
 Desired = Literal["low", "high", "either"]
+Floats = NDArray[np.float64]
 
 HAZARD_WORDS = re.compile(r"tox|herg|ames|mutagen|carcino|teratogen|ld50|lc50|lethal|dili|irritan|poison|nerve|ache")
 """An endpoint whose name says one of these is a hazard, whatever else is said of it."""
 
 MAX_FILE = 64 * 1024 * 1024
+MAX_TABLE = 20_000
+"""Distinct molecules that are read of one table."""
+
 MAX_MOLECULES = 6000
-"""Distinct molecules of one table: an exact Gaussian process keeps several matrices of that size squared."""
+"""Distinct molecules that a model is fitted to: an exact Gaussian process keeps matrices of that size squared."""
 
 LEAST_MOLECULES = 50
 SMILES_COLUMNS = ("smiles", "SMILES", "Drug")
@@ -47,8 +52,12 @@ class Endpoint:
     hazard: bool = False
     low: float | None = None
     high: float | None = None
+    scale: Literal["plain", "log", "log1p"] = "plain"
+    """What is modelled: the value, its log10, or log10(value + 1). Values and intervals are always in ``unit``."""
 
     def __post_init__(self) -> None:
+        if self.scale not in ("plain", "log", "log1p"):
+            raise InputError(f"endpoint {self.id}: scale {self.scale!r}", remedy="plain, log or log1p")
         if not self.unit:
             raise InputError(f"endpoint {self.id} has no unit", remedy="a value without unit is never used")
         if self.desired not in ("low", "high", "either"):
@@ -61,12 +70,30 @@ class Endpoint:
         floor = -math.inf if self.low is None else self.low
         return min(math.inf if self.high is None else self.high, max(floor, value))
 
+    def possible(self, value: float) -> bool:
+        """Whether a measurement can have this value: within the bounds, and above 0 (log) or -1 (log1p)."""
+        least = {"plain": -math.inf, "log": 0.0, "log1p": -1.0}[self.scale]
+        return self.bounded(value) == value and value > least
+
+    def modelled(self, values: Floats) -> Floats:
+        """Values on the scale of the model, any shape."""
+        plain: Floats = np.asarray(values, dtype=np.float64)
+        return plain if self.scale == "plain" else np.log10(plain + (1.0 if self.scale == "log1p" else 0.0))
+
+    def measured(self, scaled: Floats) -> Floats:
+        """From the scale of the model back to ``unit``, within what is possible; any shape."""
+        with np.errstate(over="ignore"):
+            plain = scaled if self.scale == "plain" else 10.0**scaled - (1.0 if self.scale == "log1p" else 0.0)
+        low, high = (-np.inf if self.low is None else self.low), (np.inf if self.high is None else self.high)
+        found: Floats = np.clip(plain, low, high)
+        return found
+
 
 @cache
 def endpoints() -> dict[str, Endpoint]:
     """The endpoints of ``tables/endpoints.toml`` by id."""
     table = _table()
-    fields = ("title", "unit", "desired", "hazard", "low", "high")
+    fields = ("title", "unit", "desired", "hazard", "low", "high", "scale")
     return {
         name: Endpoint(name, **{key: entry[key] for key in fields if key in entry})
         for name, entry in table.items()
@@ -133,7 +160,7 @@ class Table:
 def table_of(endpoint: Endpoint, rows: Iterable[tuple[int, str, str]]) -> Table:
     """A table from (line, SMILES, value); rows that cannot be used are set aside with the reason.
 
-    Raises ``InputError`` when nothing is left, or for more than ``MAX_MOLECULES`` molecules.
+    Raises ``InputError`` when nothing is left, or for more than ``MAX_TABLE`` molecules.
     """
     found: dict[Molecule, list[float]] = defaultdict(list)
     rejected = []
@@ -142,8 +169,8 @@ def table_of(endpoint: Endpoint, rows: Iterable[tuple[int, str, str]]) -> Table:
             found[read(smiles)].append(_number(text, endpoint))
         except InputError as error:
             rejected.append(Rejected(line, error.what))
-        if len(found) > MAX_MOLECULES:
-            raise InputError(f"more than {MAX_MOLECULES} molecules", remedy="give a part of the table")
+        if len(found) > MAX_TABLE:
+            raise InputError(f"more than {MAX_TABLE} molecules", remedy="give a part of the table")
     kept = {molecule: values for molecule, values in found.items() if values}
     if not kept:
         why = f"; first: line {rejected[0].line}, {rejected[0].why}" if rejected else ""
@@ -159,7 +186,7 @@ def _number(text: str, endpoint: Endpoint) -> float:
         raise InputError("the value is not a number" if text else "no value") from None
     if not math.isfinite(value):
         raise InputError("the value is not finite")
-    if endpoint.bounded(value) != value:
+    if not endpoint.possible(value):
         raise InputError(f"the value lies outside what {endpoint.unit} allows for {endpoint.id}")
     return value
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from salus.discovery.conformal import Band
+from salus.discovery.conformal import Band, Bands
 from salus.discovery.endpoints import Model, Scaling
 from salus.discovery.features import KERNEL, Features, features
 from salus.discovery.gaussian import Shape
@@ -20,7 +20,7 @@ from salus.discovery.measurements import MAX_MOLECULES, Endpoint
 from salus.discovery.molecule import read
 from salus.errors import InputError
 
-FORMAT = 1
+FORMAT = 2
 MAX_BYTES = 256 * 1024 * 1024
 """Of one unpacked array."""
 
@@ -36,7 +36,10 @@ def save(model: Model, path: Path) -> None:
         "shape": [model.process.shape.weight, model.process.shape.length, model.process.shape.noise],
         "mean": model.process.mean,
         "scale": model.scale,
-        "band": [model.band.low, model.band.high, model.band.level],
+        "bands": [
+            *(model.bands.near.low, model.bands.near.high, model.bands.far.low, model.bands.far.high),
+            *(model.bands.start, model.bands.end, model.bands.near.level),
+        ],
         "edge": model.edge,
         "median": model.scaling.median,
     }
@@ -106,9 +109,14 @@ def _model(arrays: dict[str, Any]) -> Model:
     seen = Features({kind: _rows(arrays, kind, n) for kind in KERNEL}, described)
     _same_fingerprints(smiles[0], seen)
     shape = Shape(*(_finite(x) for x in about["shape"]))
-    scale, band, edge = _finite(about["scale"]), Band(*(_finite(x) for x in about["band"])), _finite(about["edge"])
+    scale, bands, edge = _finite(about["scale"]), _bands(about["bands"]), _finite(about["edge"])
     endpoint = Endpoint(**about["endpoint"])
-    return Model.conditioned(endpoint, smiles, values, seen, scaling, shape, scale, band, edge)
+    return Model.conditioned(endpoint, smiles, values, seen, scaling, shape, scale, bands, edge)
+
+
+def _bands(numbers: Any) -> Bands:
+    near_low, near_high, far_low, far_high, start, end, level = (_finite(x) for x in numbers)
+    return Bands(Band(near_low, near_high, level), Band(far_low, far_high, level), start, end)
 
 
 def _finite(value: Any) -> float:
