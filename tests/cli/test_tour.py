@@ -65,13 +65,18 @@ def test_what_is_missing_is_skipped_with_the_remedy_and_what_fails_hides_nothing
 
 
 def test_the_sign_of_a_measured_slice_comes_from_its_cards(stage, monkeypatch):
-    proven = {"risk.prevent": True, "risk.egfr-course": False}
-    monkeypatch.setattr("salus.findings.cards.find", lambda name: SimpleNamespace(proven=proven[name]))
+    proven = {"risk.prevent": True, "risk.egfr-course": False, "risk.egfr": True}
+    monkeypatch.setattr(
+        "salus.findings.cards.find", lambda name: SimpleNamespace(proven=proven[name], current=name != "risk.egfr")
+    )
     good = made("good", lambda s: "ok")
     object.__setattr__(good, "capabilities", ("risk.prevent",))
     unmeasured = made("bare", lambda s: "ok")
     object.__setattr__(unmeasured, "capabilities", ("risk.prevent", "risk.egfr-course"))
-    assert [w.sign for w in run.walk(stage, [good, unmeasured], lambda _: None)] == [run.MEASURED, run.WORKS]
+    earlier = made("earlier", lambda s: "ok")
+    object.__setattr__(earlier, "capabilities", ("risk.prevent", "risk.egfr"))
+    walked = run.walk(stage, [good, unmeasured, earlier], lambda _: None)
+    assert [w.sign for w in walked] == [run.MEASURED, run.WORKS, run.WORKS]
 
 
 def test_the_page_shows_every_slice_and_loads_nothing(stage):

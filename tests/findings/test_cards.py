@@ -66,18 +66,27 @@ MEASURED = cards.Measured(
 )
 
 
-def test_only_a_check_on_the_truth_of_others_and_the_code_that_runs_proves_anything():
+def test_only_a_check_on_the_truth_of_others_and_unseen_cases_proves_anything():
     assert MEASURED.proves
     assert not MEASURED.caveats
     for lacking, caveat in (
         ({"held": False}, "did not hold"),
         ({"truth": "own"}, "salus's own"),
         ({"split": "developed"}, "developed on these cases"),
-        ({"code": {"roots": list(ROOTS), "sha256": "0" * 64}}, "for an earlier code"),
     ):
         lesser = replace(MEASURED, **lacking)
         assert not lesser.proves
         assert caveat in lesser.summary
+
+
+def test_a_figure_of_an_earlier_code_says_so():
+    earlier = replace(MEASURED, code={"roots": list(ROOTS), "sha256": "0" * 64})
+    assert MEASURED.current
+    assert not earlier.current
+    assert "measured for an earlier code" in earlier.summary
+    card = replace(cards.find("risk.prevent"), measured=(MEASURED, earlier))
+    assert not card.current
+    assert "measured for an earlier code" in card.standing
 
 
 def test_a_card_is_proven_by_one_such_check_and_lost_by_one_that_fell():

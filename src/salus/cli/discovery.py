@@ -41,7 +41,7 @@ def _said(value: Any) -> None:
 @DESIRED
 @click.option("--out", type=NEW, required=True, help="Write the model here (it holds the training molecules).")
 def fit(train: Path, endpoint: str, unit: str | None, desired: Any, out: Path) -> None:
-    """Fit a model of one endpoint to a table of measurements and save it."""
+    """Fit a model of one endpoint to a table of measurements, rows in the order of time where known, and save it."""
     from salus.app import discovery as wing
 
     table = wing.measured(train, endpoint, unit, desired)

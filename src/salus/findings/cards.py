@@ -52,8 +52,8 @@ class Measured:
 
     @property
     def proves(self) -> bool:
-        """True when it held on outside truth and cases that nothing was developed on, for the code that runs."""
-        return self.held and self.truth == OUTSIDE and self.split != DEVELOPED and self.current
+        """True when it held on outside truth and cases that nothing was developed on."""
+        return self.held and self.truth == OUTSIDE and self.split != DEVELOPED
 
     @property
     def ended(self) -> str:
@@ -114,12 +114,19 @@ class Card:
         return self.held and any(m.proves for m in self.measured)
 
     @property
+    def current(self) -> bool:
+        """True when every check was made on the code that runs."""
+        return all(m.current for m in self.measured)
+
+    @property
     def standing(self) -> str:
         """How far what was measured reaches, in one clause."""
         if not self.measured:
             return "not measured"
         if not self.held:
             return "measured, a check did not hold"
+        if not self.current:
+            return f"its checks held, {EARLIER_CODE}"
         if self.proven:
             return "its checks held, against the truth of others and on cases not developed on"
         return f"its checks held; {next(iter(self.measured[0].caveats), OWN_TRUTH)}"

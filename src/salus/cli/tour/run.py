@@ -61,11 +61,18 @@ def missing(part: Slice) -> list[str]:
     return [name for name in part.needs if importlib.util.find_spec(name) is None]
 
 
-def measured(part: Slice) -> bool:
-    """True when every capability of the slice has a card whose checks held against outside truth, for this code."""
+def proven(part: Slice) -> bool:
+    """True when every capability of the slice has a card whose checks held against outside truth, on unseen cases."""
     from salus.findings.cards import find
 
     return bool(part.capabilities) and all(find(name).proven for name in part.capabilities)
+
+
+def measured(part: Slice) -> bool:
+    """True when it is proven for the code that runs."""
+    from salus.findings.cards import find
+
+    return proven(part) and all(find(name).current for name in part.capabilities)
 
 
 def make_stage(folder: Path, step: Callable[[str], None]) -> Stage:
