@@ -40,17 +40,18 @@ def write(results: list[dict[str, Any]]) -> None:
     declared: list[Any] = [*runnable({})[0], *capabilities()]
     for method in declared:
         path = CARDS / f"{method.id}.json"
-        measured = {result["check"] for result in results}
-        own = _kept(path, method.version, measured) + [
+        fresh = [
             {**{key: result[key] for key in KEPT}, "code": code(result["check"], result["methods"])}
             for result in results
             if method.id in result["methods"]
         ]
-        if own:
-            own.sort(key=lambda check: str(check["check"]))
-            card = {"method": method.id, "version": method.version, "checks": own}
-            path.write_text(json.dumps(card, indent=1, sort_keys=True) + "\n", "utf-8")
-            print(f"card of {method.id}: {', '.join(c['check'] for c in own)}")
+        if not fresh:
+            continue
+        kept = _kept(path, method.version, {result["check"] for result in results})
+        own = sorted([*kept, *fresh], key=lambda check: str(check["check"]))
+        card = {"method": method.id, "version": method.version, "checks": own}
+        path.write_text(json.dumps(card, indent=1, sort_keys=True) + "\n", "utf-8")
+        print(f"card of {method.id}: {', '.join(c['check'] for c in own)}")
 
 
 def code(check: str, methods: Sequence[str]) -> dict[str, Any]:
