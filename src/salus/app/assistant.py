@@ -57,6 +57,11 @@ def ask_seen(session: Session, patient: str, question: str, at: datetime) -> See
     raised = alarm(question)
     if raised is not None:
         return Seen(raised, Places())
+    seen = _answered(session, patient, question, at)
+    return replace(seen, reply=emergency.closed(seen.reply, question))
+
+
+def _answered(session: Session, patient: str, question: str, at: datetime) -> Seen:
     asked = intents.understand(question)
     if asked.topic in _NO_RECORD or (asked.general and asked.topic in ("measure", "genes", "conditions", "medicines")):
         return _learned(session, question)

@@ -36,7 +36,42 @@ _CONTRACTIONS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b(?:hasn't|hasnt)\b", "has not"),
         (r"\b(?:haven't|havent)\b", "have not"),
         (r"\b(?:wouldn't|wouldnt)\b", "would not"),
+        (r"\b(?:cannae|cannot|kant|couldnae)\b", "cannot"),
+        (r"\b(?:dinnae|dinna)\b", "do not"),
+        (r"\b(?:havnt|haven)\b", "have not"),
+        (r"\b(?:weren't|werent|wasnae)\b", "was not"),
         (r"\b(?:i'm|im)\b", "i am"),
+        (r"\bive\b", "i have"),
+        (r"\bhes\b", "he is"),
+        (r"\bshes\b", "she is"),
+        (r"\b(?:theyre|they're)\b", "they are"),
+        (r"\bthats\b", "that is"),
+        (r"\btheres\b", "there is"),
+        (r"\bits\b", "it is"),
+        (r"\bu\b", "you"),
+        (r"\bur\b", "your"),
+        (r"\bgonna\b", "going to"),
+        (r"\bwanna\b", "want to"),
+        (r"\bthru\b", "through"),
+        (r"\b(?:2day|2nite|tonite|tonight)\b", "tonight"),
+        (r"\bb4\b", "before"),
+        (r"\bn\b", "and"),
+        (r"\b(chest|stomach|belly|tummy|throat)(pains?|hurts?|tight|tightness|pressure|closing)\b", r"\1 \2"),
+        (r"\b(?:cant|cannot)(breathe?|move|see|swallow|speak|feel|wake|walk|stop)\b", r"cannot \1"),
+        (r"\b(heart)(attack|racing)\b", r"\1 \2"),
+        (r"\b(passed|blacked|knocked)out\b", r"\1 out"),
+        (r"\b(?:not|isnt)(breathing|waking|responding|moving)\b", r"not \1"),
+        (r"\bwont(wake|stop|respond|breathe)\b", r"will not \1"),
+        (r"\bdoon\b", "down"),
+        (r"\bairm\b", "arm"),
+        (r"\bheid\b", "head"),
+        (r"(?<=[a-z]{3}in)'(?!\w)", "g"),
+        (
+            r"\b(talk|breath|bleed|shak|sweat|throw|vomit|wak|mov|fitt|chok|feel|gett|burn|kill|puk|faint|eat|cry|scream|"
+            r"go|com|hurt|cough|pump|gush|ach|pound|tak|mak|los|turn)in\b",
+            r"\1ing",
+        ),
+        (r"(?<=[a-z ])&", " and "),
         (r"\bi've\b", "i have"),
         (r"\b(he|she|it|who|what|that|there)'s\b", r"\1 is"),
         (r"\b(they|you|we)'re\b", r"\1 are"),
@@ -72,16 +107,21 @@ class Spelling:
     words: frozenset[str] = frozenset()
     ordinary: frozenset[str] = frozenset()
     beginnings: tuple[str, ...] = ()
+    meant: frozenset[str] | None = None
+    """Those of ``words`` that a slip is put right to; all where this is None."""
 
     def right(self, word: str) -> str:
         """The word that ``word`` was meant to be."""
         if not word.isalpha() or word in self.words or word in self.ordinary or word.startswith(self.beginnings):
             return word
-        return _spelled(word, self.words)
+        return _spelled(word, self.words if self.meant is None else self.meant)
 
 
-def read(message: str, spelling: Spelling | None = None) -> Text:
-    """``message`` made uniform, with slips of the pen put right where ``spelling`` says so. Raises InputError."""
+def read(message: str, spelling: Spelling | None = None, idioms: re.Pattern[str] | None = None) -> Text:
+    """``message`` made uniform, with slips of the pen put right where ``spelling`` says so. Raises InputError.
+
+    ``idioms`` are phrases that do not mean what their words say; a comma stands for them.
+    """
     if len(message) > MAX_LENGTH:
         raise InputError(
             f"a message of more than {MAX_LENGTH} characters is not read",
@@ -93,7 +133,8 @@ def read(message: str, spelling: Spelling | None = None) -> Text:
         text = pattern.sub(plain, text)
     tokens = (END if t in _STOPS else t for t in _TOKEN.findall(text))
     words = [spelling.right(t) if spelling else t for t in tokens]
-    return Text(message, f" {' '.join(words)} {END} ")
+    plain = f" {' '.join(words)} {END} "
+    return Text(message, idioms.sub(" , ", plain) if idioms else plain)
 
 
 @lru_cache(maxsize=4096)

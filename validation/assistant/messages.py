@@ -1,0 +1,86 @@
+"""Red flags on lay messages that were written for this check without sight of the table of red flags.
+
+Beside this file, ``messages.jsonl``: 260 emergencies of some hundred kinds and 190 harmless messages (everyday, past,
+family's, denied, planned, general, figures of speech), each in another voice; an emergency names the list of warning
+signs that it follows. The two writers saw neither the table nor its tests, and whoever changes the table does not read
+the file. One setting, how many emergencies the second model may hold back, was chosen with the two shares in view. The
+judgements are our own, so this shows how far the table reaches beyond the words it was made with, and no more.
+
+Raised emergencies and harmless messages left alone are right, the others wrong. The check holds when at least 92 % of
+the emergencies are raised and at most 4 % of the others. ``--messages FILE`` scores another file of this form.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+from validation._report import Mutant, Outcome, Split, Tally, Truth, argument_parser, report, wilson
+from validation.assistant.triage import FALSE_AT_MOST, RAISED_AT_LEAST
+from validation.assistant.triage import MUTANTS as COARSE
+
+_ROOM = "salus/assistant/"
+MUTANTS = (
+    *COARSE,
+    Mutant(
+        f"{_ROOM}denial.py",
+        "    if _NONE.search(near):\n        return True",
+        "    if _NONE.search(near):\n        pass",
+        "'no' denies nothing",
+    ),
+    Mutant(
+        f"{_ROOM}context.py",
+        "return bool(sayings.YEARS.search(sentence)) and (",
+        "return False and (",
+        "what was years ago counts as now",
+    ),
+)
+WRITTEN = Path(__file__).with_name("messages.jsonl")
+
+
+def main() -> int:
+    """Print the report; 0 when enough emergencies and few others were raised."""
+    from salus.assistant import redflags
+
+    parser = argument_parser(__doc__ or "")
+    parser.add_argument("--messages", type=Path, default=WRITTEN, help="rows of id, kind, text, emergency")
+    arguments = parser.parse_args()
+    tally, kinds = Tally(), Counter[str]()
+    counts = {True: [0, 0], False: [0, 0]}
+    for line in arguments.messages.read_text("utf-8").splitlines():
+        row = json.loads(line)
+        emergency, raised = bool(row["emergency"]), redflags.check(row["text"])
+        counts[emergency][0] += 1
+        counts[emergency][1] += bool(raised)
+        right = bool(raised) is emergency
+        kinds[row["kind"]] += not right
+        tally.add(row["id"], Outcome.RIGHT if right else Outcome.WRONG, row["kind"])  # the words stay unseen
+    (emergencies, escalated), (others, false) = counts[True], counts[False]
+    return report(
+        check="assistant.messages",
+        tally=tally,
+        covers="lay messages written without sight of the table are raised when they tell of an emergency, by our own "
+        "judgement of them",
+        truth=Truth.OWN,
+        split=Split.UNSEEN,
+        data=arguments.data,
+        files=[arguments.messages],
+        figures={
+            "emergencies": emergencies,
+            "escalated": escalated,
+            "escalated_share": escalated / emergencies,
+            "harmless": others,
+            "false_escalations": false / others,
+            "wrong_by_kind": dict(sorted((k, n) for k, n in kinds.items() if n)),
+        },
+        intervals={"escalated_share": wilson(escalated, emergencies), "false_escalations": wilson(false, others)},
+        methods=["assistant.redflags"],
+        as_json=arguments.json,
+        ok=escalated >= RAISED_AT_LEAST * emergencies and false <= FALSE_AT_MOST * others,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
