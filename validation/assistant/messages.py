@@ -62,7 +62,7 @@ def main() -> int:
         check="assistant.messages",
         tally=tally,
         covers="lay messages written without sight of the table are raised when they tell of an emergency, by our own "
-        "judgement of them",
+        "judgement of them; one setting was chosen with these shares in view",
         truth=Truth.OWN,
         split=Split.UNSEEN,
         data=arguments.data,

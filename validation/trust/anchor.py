@@ -205,7 +205,7 @@ def main() -> int:
     return report(
         check="trust.anchor",
         tally=tally,
-        covers="checkpoints come back from a real chain as they went in; forgeries and rollbacks made here are found",
+        covers="checkpoints come back from an EVM chain as they went in; forgeries and rollbacks made here are found",
         truth=Truth.OWN,
         split=Split.UNSEEN,
         data=arguments.data,

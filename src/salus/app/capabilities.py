@@ -30,7 +30,9 @@ READING = Capability(
     id="terminology.reading",
     version="1.0.0",
     title="What codes, names, units and doses mean",
-    intended_use="Tell methods, plans and trials what an entry of a record says, in whatever code or words it says it.",
+    intended_use=(
+        "Tell methods, plans and trials what an entry of a record says, in the codes and words that its tables know."
+    ),
     inputs=("codings (ICD, SNOMED CT, LOINC, RxNorm, ATC, NDC and others)", "words", "UCUM units", "sigs"),
     produces=("concepts with their certainty", "ingredients and classes", "amounts in one unit", "structured doses"),
     population="Entries of adults' records in English, codes and names of several countries; other words are named.",
@@ -40,7 +42,8 @@ READING = Capability(
     ),
     licence="Apache-2.0; the tables by their sources' licences",
     limits=(
-        'What is not read is "not understood" and keeps negatives open; it is never read as absent.',
+        'What is not read is "not understood" and keeps negatives open; what is misread (the checks\' wrong rows) does'
+        " not.",
         "The sample of the recognition check was looked at while tables were mended: it is no independent estimate.",
         "SNOMED CT and RxNorm are known only as far as free sources map them; a release of your own adds the rest.",
         "Free words are read whole or not at all: a sentence about several things belongs to a note.",
@@ -67,6 +70,7 @@ HL7V2 = Capability(
         "A time without an offset keeps only its day, unless MSH-7 or the operator gives the sender's zone.",
         "Counts of resources are compared with one other converter; values are not compared one by one.",
         "Which fields become resources, where the guide leaves it open, was learnt from that converter.",
+        "Of 57 sample messages (47 of version 2.8) 21 were stored; the mapping was made on them.",
         "MLLP is plain TCP: TLS has to be put in front.",
     ),
 )
@@ -97,18 +101,22 @@ ANONYMITY = Capability(
 DEIDENTIFICATION = Capability(
     id="trust.deidentification",
     version="1.1.0",
-    title="Record and notes without the identifiers of Safe Harbor",
-    intended_use="Hand one patient's record to research without the 18 identifiers, by the patient's consent to that.",
+    title="Record without Safe Harbor's identifiers, notes without those that the record holds",
+    intended_use=(
+        "Hand one patient's record to research without Safe Harbor's identifiers, by the patient's consent to that and "
+        "after a person has read its notes."
+    ),
     inputs=("record", "note"),
-    produces=("FHIR resources without identifiers", "notes without identifiers"),
-    population="FHIR R4 records; notes in English (names, places and numbers of the record in any language).",
+    produces=("FHIR resources without identifiers", "notes without the identifiers that the record holds"),
+    population="FHIR R4 records; notes in English (of names handed in, 87 % were found in other languages).",
     references=("45 CFR 164.514(b)(2)", "HHS Office for Civil Rights, guidance on de-identification, 2012"),
     licence="Apache-2.0",
     limits=(
         "Names that stand nowhere in the record and follow no title are not found in notes: somebody must read them.",
         "Safe Harbor also asks that nobody in the house knows how the rest could identify: no program can tell that.",
         "Genome, images and signals are not released: they can identify by themselves.",
-        "Measured on generated sentences whose names, addresses and places were given as the record's own.",
+        "On generated English sentences 99.5 % were hidden where their names were handed in as the record's own; by "
+        "patterns alone 23 %.",
     ),
 )
 
@@ -116,9 +124,12 @@ ERASURE = Capability(
     id="trust.erasure",
     version="1.0.1",
     title="Erasure by shredding a patient's key",
-    intended_use="Erase a patient who asks for it, everywhere at once, and leave every proof of others standing.",
+    intended_use=(
+        "Erase a patient who asks for it, in the store and in backups restored to it, and leave proofs of others "
+        "standing."
+    ),
     inputs=("the patient's signed-in request", "an operator's word"),
-    produces=("a record that nobody can read", "an entry in the log that names a number, not the patient"),
+    produces=("a record that salus can no longer open", "an entry in the log that names a number, not the patient"),
     population="Every patient of a store, with the backups that were made of it.",
     references=("Regulation (EU) 2016/679 (GDPR), Article 17", "RFC 6962, Certificate Transparency"),
     licence="Apache-2.0",
@@ -147,6 +158,7 @@ FHIR_SERVER = Capability(
     ),
     licence="Apache-2.0",
     limits=(
+        "Measured on nine CDS Hooks payloads; sign-in, reading, search and adding were held to no outside truth.",
         "No update, delete, patch, batch, conditional request, chained search, _include or XML; what is not done is "
         "refused, never ignored.",
         "Resources are taken in without validation against profiles.",
@@ -181,7 +193,9 @@ LOG = Capability(
     id="trust.log",
     version="1.0.0",
     title="The tamper-evident log: tiles, proofs, witnesses",
-    intended_use="Prove, off-line and years later, who read what on which basis, and that nothing was left out.",
+    intended_use=(
+        "Prove, off-line and years later, which reads the gate logged, on what basis, and that no entry was changed."
+    ),
     inputs=("every decision of the gate and every write",),
     produces=("signed checkpoints", "tiles", "inclusion and consistency proofs", "cosignatures"),
     population="Logs of one house; any log that follows the C2SP formats for the witness.",
@@ -204,7 +218,7 @@ AUDIT = Capability(
     intended_use="Show accesses in the form that audit repositories and patients' portals read.",
     inputs=("entries of a record's log", "FHIR R4 AuditEvents"),
     produces=("AuditEvents of the BALP profiles", "what an AuditEvent lacks"),
-    population="Sixteen profiles of IHE ITI BasicAudit; other events as plain R4.",
+    population="Sixteen profiles of IHE ITI BasicAudit, measured on 19 events of twelve; other events as plain R4.",
     references=("IHE ITI, Basic Audit Log Patterns at 09fe7293", "FHIR R4, AuditEvent"),
     licence="Apache-2.0; profiles of IHE under CC BY 4.0",
     limits=(

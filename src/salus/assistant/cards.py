@@ -19,9 +19,10 @@ RED_FLAGS = Capability(
     ),
     population=(
         "Adults and parents writing in everyday English, of many countries. Measured on messages that "
-        "physicians called emergencies, on consumer health questions and on messages written without sight of it. Of "
-        "German, French, Spanish and Italian only the main signs are recognised; of other languages nothing is, and the reply "
-        "says so."
+        "physicians called emergencies, on consumer health questions and on messages written without sight of it (one "
+        "setting was chosen with the result in view). Of "
+        "German, French, Spanish and Italian only the main signs are recognised; of other languages nothing is, and "
+        "the reply says so."
     ),
     references=(
         "American College of Emergency Physicians, warning signs of medical emergencies (MedlinePlus 001927)",

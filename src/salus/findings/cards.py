@@ -1,4 +1,4 @@
-"""Method cards: what a method says of itself, joined with what validation measured for exactly this version.
+"""Method cards: what a method says of itself, joined with what validation measured of this version.
 
 Figures come from the packaged ``salus/cards/<method>.json``, which ``make cards`` writes. What was not measured, or
 was measured for another version, reads "not provided"; what was measured for other code of the same version says so.

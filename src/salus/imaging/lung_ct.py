@@ -63,6 +63,7 @@ class LungCT:
     )
     licence = "Apache-2.0"
     limits = (
+        "Measured on trunks drawn by us alone: no patient's scan was tried.",
         "Whether the breath was held at full inspiration is not in the file; shallow breath lowers volume and share.",
         "Noise, sharp kernels and the scanner's calibration change the share and are not in its bounds.",
         "Consolidation, effusion and masses at the lung's edge are left out of the volume.",

@@ -16,7 +16,7 @@ RECONSTRUCTION = Capability(
     produces=("magnitude image", "coil sensitivity maps", "noise of each coil", "residual in units of the noise"),
     population=(
         "Cartesian 2-D k-space of two coils or more whose middle 8 lines or more in both directions are fully sampled, "
-        "in a field of view that holds the whole object; measured on brain slices of 8 coils."
+        "in a field of view that holds the whole object; measured on one simulated brain slice of 8 coils."
     ),
     references=(
         "Uecker M et al. ESPIRiT. Magn Reson Med 2014;71:990-1001. doi:10.1002/mrm.24751",

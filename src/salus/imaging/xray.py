@@ -41,7 +41,8 @@ class ChestXray:
     version = "1.1.0"
     title = "Pneumonia on a young child's chest radiograph"
     intended_use = (
-        "Gives a professional a calibrated probability as a prompt to have the image read by a radiologist. Never a "
+        "Gives a professional a probability, calibrated in one hospital, as a prompt to have the image read by a "
+        "radiologist. Never a "
         "diagnosis, and a low probability rules nothing out."
     )
     inputs = ("record", "image")
@@ -62,7 +63,8 @@ class ChestXray:
         "ward with fewer cases the probability is too high.",
         "Films turned by 15 to 30 degrees, enlarged up to 1.7 times, moved by a sixth or exposed twice are not always "
         "refused. Real radiographs of other body parts and of adults were not tried: the file's own statement keeps "
-        "them out. Left and right changed is refused in about 97 of 100, and so is a heart that lies on the right.",
+        "them out. Left and right changed was refused in 11 of 12 films; a heart that lies on the right is refused "
+        "too.",
         "Hospitals frame and expose differently: with made-up shifts of framing on left-out images AUC fell from 0.995 "
         "to 0.98-0.99.",
         "Of each series the first frontal image is assessed.",

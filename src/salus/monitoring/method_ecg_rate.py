@@ -38,7 +38,7 @@ class EcgRate:
     inputs = ("signal",)
     produces = ("ecg-heart-rate",)
     consumes: tuple[str, ...] = ()
-    population = "Any person with an ECG in the record; measured on adults (MIT-BIH Arrhythmia Database)."
+    population = "Any person with an ECG in the record; measured on 17 MIT-BIH records that the detector was made with."
     references = (
         "Pan J, Tompkins WJ. A real-time QRS detection algorithm. IEEE Trans Biomed Eng 1985; 32:230-236",
         "Moody GB, Mark RG. The impact of the MIT-BIH Arrhythmia Database. IEEE Eng Med Biol 2001; 20(3):45-50",

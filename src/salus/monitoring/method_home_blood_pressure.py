@@ -49,6 +49,7 @@ class HomeBloodPressure:
     )
     licence = "Apache-2.0"
     limits = (
+        "Not measured on outside data.",
         "At least 12 measurements on 3 days after the first day of the week is discarded.",
         "The interval speaks of day-to-day variation, not of the device's own error or the cuff's size.",
         "The threshold of 135/85 mmHg is NICE's for diagnosis; a person's own target may differ.",

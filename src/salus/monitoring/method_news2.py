@@ -48,6 +48,7 @@ class News2:
     )
     licence = "Apache-2.0; score: RCP, no copyright restriction, acknowledged"
     limits = (
+        "Measured on complete values alone; how missing values are handled was held to no outside truth.",
         "Not for children under 16, not in pregnancy, not with measurements from home.",
         "Every parameter must be younger than the age limit (60 minutes unless set otherwise), else the score is open.",
         "SpO2 scale 2 only where a prescriber has recorded it for this person.",

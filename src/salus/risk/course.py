@@ -58,6 +58,7 @@ class EgfrCourse:
     references = (KDIGO, KDIGO_2012, NICE)
     licence = "definitions: facts of the cited guidelines"
     limits = (
+        "Not measured on outside data.",
         "a straight line through few values: its interval carries the statement, the slope alone does not",
         "values from acute illness are not recognised unless the problem list says so",
         "KDIGO's cause of disease (the C of CGA) is not determined",

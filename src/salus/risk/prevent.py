@@ -62,6 +62,9 @@ class Prevent:
     references = (KHAN, "coefficient table: R package preventr 0.12.0 (MIT)")
     licence = "MIT (table as published in preventr 0.12.0)"
     limits = (
+        "Of its ranges only systolic pressure above 180 was tried against another program; whether risks come true is "
+        "not "
+        "measured.",
         f"values older than {LOOK_BACK_DAYS} days are not used (set by salus; PREVENT names no limit)",
         "refused also where cardiomyopathy, left ventricular dysfunction, an ejection fraction of 40 % or less, "
         "dialysis or end-stage kidney disease is on record (set by salus: heart failure or an eGFR below 15 is likely)",

@@ -110,6 +110,9 @@ class NoteMentions:
     )
     licence = "Apache-2.0"
     limits = (
+        "how many of a note's problems and medicines are found is not measured: only what is asserted of a given "
+        "phrase, "
+        "on sentences that the rules were made on",
         "English only; a note or a sentence in another language is named and not read, as far as its words tell: a few "
         "words that English text holds as well may pass for English",
         "What is set in the past is often told as present: words of the past are found less surely than denials",

@@ -43,7 +43,7 @@ def run(stage: Stage) -> str:
 SLICE = Slice(
     name="assistant",
     title="Assistant",
-    says="a message that tells of an emergency is answered with emergency care, before any record is opened",
+    says="most messages that tell of an emergency are answered with emergency care, before a record is opened",
     capabilities=("assistant.redflags",),
     also="answers from the own record with a citation a sentence, drafts to sign, booking, voice",
     also_capabilities=("assistant.answers",),

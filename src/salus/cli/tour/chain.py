@@ -40,7 +40,8 @@ def run(stage: Stage) -> str:
 SLICE = Slice(
     name="chain",
     title="Blockchain anchor",
-    says="checkpoints of the log written to a contract, the log held to them; no health data on any chain",
+    says="checkpoints of the log written to a contract, and the log held to them",
+    also="only roots and salted hashes go on the chain",
     capabilities=("trust.anchor",),
     run=run,
     extra="chain",

@@ -69,8 +69,13 @@ SLICE = Slice(
     name="consent",
     title="Consent and proof",
     says=(
-        "FHIR Consents signed by the patient's own key decide every read; each look is an entry that its patient can "
-        "prove anywhere, in a log that witnesses cosign"
+        "FHIR Consents are decided as IHE's guide and LEAP's service decide them; logs and proofs of others are "
+        "checked, and wrong ones refused"
+    ),
+    also=(
+        "the patient's own key signs consents, which decide reads beside policies and broken glass; each look is an "
+        "entry "
+        "that its patient can prove, in a log that witnesses cosign"
     ),
     capabilities=("trust.consent", "trust.log", "trust.audit"),
     run=run,

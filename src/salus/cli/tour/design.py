@@ -57,7 +57,8 @@ def _refused(folder: Path, measured: Path) -> None:
 SLICE = Slice(
     name="design",
     title="Generative design",
-    says="molecules designed under a stated objective and call budget, with lineage and alerts, never for toxicity",
+    says="molecules designed under a stated objective within a budget of calls",
+    also="lineage and alerts; objectives that name a known hazard are refused",
     capabilities=("discovery.design",),
     run=run,
     extra="discovery",

@@ -76,7 +76,7 @@ def _screened(folder: Path) -> str:
 SLICE = Slice(
     name="discovery",
     title="Drug discovery",
-    says="endpoints predicted with 90 % intervals; disproportionality of drug and event in reports, as openEBGM has it",
+    says="endpoints predicted with intervals meant as 90 %; drug and event reports weighed as openEBGM does",
     also="nearest analogues, exact similarity search",
     capabilities=("discovery.endpoints", "discovery.signals"),
     run=run,

@@ -112,7 +112,7 @@ def run(stage: Stage) -> str:
 SLICE = Slice(
     name="fhir_server",
     title="FHIR server",
-    says="CDS Hooks requests of other software are read, and the plan appears as valid cards",
+    says="CDS Hooks payloads of others are read, and the plan appears as cards that our own reader accepts",
     also="other software reads, searches and adds to the record under the gate",
     capabilities=("server.fhir",),
     run=run,

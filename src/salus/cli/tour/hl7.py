@@ -69,7 +69,8 @@ def _checked(house: House, receiver: Receiver) -> str:
 SLICE = Slice(
     name="hl7",
     title="HL7 v2 intake",
-    says="ADT and ORU messages over MLLP into the record, acknowledged only when stored, with a loss list",
+    says="most ADT and ORU messages into the record, acknowledged only when stored; others refused with a reason",
+    also="over MLLP, with a loss list",
     capabilities=("record.hl7v2",),
     run=run,
     shown=("matched_adt_oru_share",),

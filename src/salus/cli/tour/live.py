@@ -81,7 +81,8 @@ def _through(folder: Path, lines: list[bytes]) -> tuple[int, list[Alert]]:
 SLICE = Slice(
     name="live",
     title="Live monitoring",
-    says="readings of devices exactly once into the record, and alerts in event time that a person acknowledges",
+    says="readings in any order and twice over are stored once, with the same alerts",
+    also="a person acknowledges alerts",
     capabilities=("monitoring.live",),
     run=run,
 )

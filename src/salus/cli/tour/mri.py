@@ -37,7 +37,8 @@ def run(stage: Stage) -> str:
 SLICE = Slice(
     name="mri",
     title="MR reconstruction",
-    says="coil maps and image from a quarter of the raw data, regularised by the noise measured in it",
+    says="an image from a quarter or an eighth of simulated raw data of 8 coils",
+    also="coil maps; regularised by the noise measured in the data",
     capabilities=("imaging.mri-reconstruction",),
     run=run,
     shown=("eq1d_R4.psnr", "eq1d_R4.psnr_zero_filled", "poisson2d_R4.psnr", "poisson2d_R4.psnr_zero_filled"),

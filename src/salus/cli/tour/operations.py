@@ -58,7 +58,7 @@ def _forecast(folder: Path) -> str:
 SLICE = Slice(
     name="operations",
     title="Operations",
-    says="admissions, theatres, rooms and nurses planned together within a minute",
+    says="admissions, theatres, rooms and nurses of a planning competition planned together within a minute",
     capabilities=("operations.planning",),
     also="reasons for unmet wishes, demand with intervals",
     also_capabilities=("operations.forecast",),

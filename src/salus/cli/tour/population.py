@@ -64,7 +64,7 @@ def _federated() -> str:
 SLICE = Slice(
     name="population",
     title="Population",
-    says=("SQL on FHIR views in DuckDB; Cox models whose risks hold on another country's patients"),
+    says=("SQL on FHIR views in DuckDB; Cox models that tell people apart as R's coxph does on the same cohort"),
     capabilities=("population.views", "population.survival"),
     also=(
         "only over records opened for the purpose; internal calibration and subgroup audit; federated training with "

@@ -48,9 +48,9 @@ def run(stage: Stage) -> str:
 SLICE = Slice(
     name="surgery",
     title="Surgical planning",
-    says="straight paths past critical structures with margins and predicted error, or why none",
+    says="straight paths past critical structures with margins and predicted error, or none",
     capabilities=("surgery.planning",),
-    also="a simulated arm that follows the path",
+    also="the reason where there is no path; a simulated arm that follows one",
     also_capabilities=("surgery.arm",),
     run=run,
     shown=("tre_max_relative_error",),

@@ -48,7 +48,9 @@ def _plan(house: House, patient: str) -> Plan:
 SLICE = Slice(
     name="understanding",
     title="Understanding",
-    says="diagnoses, medicines, results, units and doses of many code systems, countries and releases mean the same",
+    says=(
+        "diagnoses, medicines, results and doses of exports of many countries are recognised, on those it was made with"
+    ),
     capabilities=("terminology.reading", "careplan.plan"),
     run=run,
 )

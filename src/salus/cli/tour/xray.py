@@ -71,7 +71,8 @@ def _document(file: bytes) -> dict[str, Any]:
 SLICE = Slice(
     name="xray",
     title="Chest radiograph",
-    says="calibrated probability of pneumonia on chest films of children of 1 to 5 years; other ages are refused",
+    says="probability of pneumonia on chest films of children, calibrated on left-out films of one hospital",
+    also="ages other than 1 to 5 years are refused, and most pictures that are no upright film",
     capabilities=("imaging.chest-xray",),
     run=run,
     shown=("auc", "ece"),
