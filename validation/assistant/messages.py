@@ -7,7 +7,8 @@ the file. One setting, how many emergencies the second model may hold back, was 
 judgements are our own, so this shows how far the table reaches beyond the words it was made with, and no more.
 
 Raised emergencies and harmless messages left alone are right, the others wrong. The check holds when at least 92 % of
-the emergencies are raised and at most 4 % of the others. ``--messages FILE`` scores another file of this form.
+the emergencies are raised, 85 % by rules, and at most 4 % of the others. ``--messages FILE`` scores another file of
+this form.
 """
 
 from __future__ import annotations
@@ -18,24 +19,19 @@ from collections import Counter
 from pathlib import Path
 
 from validation._report import Mutant, Outcome, Split, Tally, Truth, argument_parser, report, wilson
-from validation.assistant.triage import FALSE_AT_MOST, RAISED_AT_LEAST
+from validation.assistant.triage import BY_RULES_AT_LEAST, FALSE_AT_MOST, RAISED_AT_LEAST, by_rules
 from validation.assistant.triage import MUTANTS as COARSE
 
 _ROOM = "salus/assistant/"
 MUTANTS = (
     *COARSE,
     Mutant(
-        f"{_ROOM}denial.py",
-        "    if _NONE.search(near):\n        return True",
-        "    if _NONE.search(near):\n        pass",
-        "'no' denies nothing",
-    ),
-    Mutant(
         f"{_ROOM}context.py",
         "return bool(sayings.YEARS.search(sentence)) and (",
         "return False and (",
         "what was years ago counts as now",
     ),
+    Mutant(f"{_ROOM}tables/redflags/doubt.json", '"threshold": -', '"threshold": -9', "nothing is held back"),
 )
 WRITTEN = Path(__file__).with_name("messages.jsonl")
 
@@ -48,12 +44,13 @@ def main() -> int:
     parser.add_argument("--messages", type=Path, default=WRITTEN, help="rows of id, kind, text, emergency")
     arguments = parser.parse_args()
     tally, kinds = Tally(), Counter[str]()
-    counts = {True: [0, 0], False: [0, 0]}
+    counts, ruled = {True: [0, 0], False: [0, 0]}, 0
     for line in arguments.messages.read_text("utf-8").splitlines():
         row = json.loads(line)
         emergency, raised = bool(row["emergency"]), redflags.check(row["text"])
         counts[emergency][0] += 1
         counts[emergency][1] += bool(raised)
+        ruled += emergency and by_rules(raised)
         right = bool(raised) is emergency
         kinds[row["kind"]] += not right
         tally.add(row["id"], Outcome.RIGHT if right else Outcome.WRONG, row["kind"])  # the words stay unseen
@@ -71,6 +68,7 @@ def main() -> int:
             "emergencies": emergencies,
             "escalated": escalated,
             "escalated_share": escalated / emergencies,
+            "by_rules": ruled,
             "harmless": others,
             "false_escalations": false / others,
             "wrong_by_kind": dict(sorted((k, n) for k, n in kinds.items() if n)),
@@ -78,7 +76,9 @@ def main() -> int:
         intervals={"escalated_share": wilson(escalated, emergencies), "false_escalations": wilson(false, others)},
         methods=["assistant.redflags"],
         as_json=arguments.json,
-        ok=escalated >= RAISED_AT_LEAST * emergencies and false <= FALSE_AT_MOST * others,
+        ok=escalated >= RAISED_AT_LEAST * emergencies
+        and ruled >= BY_RULES_AT_LEAST * emergencies
+        and false <= FALSE_AT_MOST * others,
     )
 
 

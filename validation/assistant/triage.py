@@ -12,7 +12,8 @@ Tables of vignettes (``Vignette_id`` and ``Goldstandard_solution`` in a ``.csv``
 code: each vignette counts as not read. What other symptom checkers answered in them is printed beside, as ``peers``.
 
 Raised emergencies and questions left alone are right, the others wrong: there is no abstaining. The check holds when
-at least 92 % of the emergencies are raised and at most 4 % of the others.
+at least 92 % of the emergencies are raised and at most 4 % of the others, and when 85 % of the emergencies are raised
+by rules, which tell the signs that they saw (``by_rules``), and not by the second look alone.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ import json
 import statistics
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from validation._report import Mutant, Outcome, Tally, Truth, argument_parser, report, split_of, wilson
 
-RAISED_AT_LEAST, FALSE_AT_MOST = 0.92, 0.04
+RAISED_AT_LEAST, FALSE_AT_MOST, BY_RULES_AT_LEAST = 0.92, 0.04, 0.85
+SECOND_LOOK = "several"
+"""The flag that tells no sign but the words that weighed most."""
 DEVELOPED = ("9c4f847a55ec1443", "d237e0a2a9e888e0")
 """The table of red flags of earlier versions was made with these files at hand."""
 TEXTS = ("prompt", "message", "text", "vignette")
@@ -43,15 +46,14 @@ MUTANTS = (
         "raised = []",
         "no rule is asked",
     ),
-    Mutant(f"{_ROOM}redflags.py", "CLOSE, ADJACENT = 6, 2", "CLOSE, ADJACENT = 0, 0", "words of a sign must touch"),
     Mutant(
-        f"{_ROOM}tables/redflags/leaning.json", '"threshold": ', '"threshold": -', "the second look raises nearly all"
+        f"{_ROOM}redflags.py",
+        "    for line in flag.when:\n        if spans",
+        "    for line in flag.when[:1]:\n        if spans",
+        "only the first rule of a flag is asked",
     ),
     Mutant(
-        f"{_ROOM}context.py",
-        "    if not sayings.ASKS_IN_GENERAL.search(sentence):\n        return False",
-        "    if sentence:\n        return False",
-        "what is asked in general counts as happening",
+        f"{_ROOM}tables/redflags/leaning.json", '"threshold": ', '"threshold": -', "the second look raises nearly all"
     ),
 )
 
@@ -101,13 +103,18 @@ def peers(rows: list[dict[str, str]]) -> dict[str, Any]:
     return {"median": statistics.median(shares.values()), "best": max(shares.values()), "apps": len(shares)}
 
 
+def by_rules(raised: Sequence[Any]) -> bool:
+    """Whether a flag was raised that tells its signs."""
+    return any(each.flag.id != SECOND_LOOK for each in raised)
+
+
 def main() -> int:
     """Print the report; 0 when enough emergencies and few others were raised."""
     from salus.assistant import redflags
 
     arguments = argument_parser(__doc__ or "").parse_args()
     tally, files, figures = Tally(), set(), {"by_file": {}}
-    counts = {True: [0, 0], False: [0, 0]}
+    counts, ruled = {True: [0, 0], False: [0, 0]}, 0
     for path, name, text, emergency in messages(arguments.data):
         files.add(path)
         if emergency is None:
@@ -116,6 +123,7 @@ def main() -> int:
         raised = redflags.check(text)
         counts[emergency][0] += 1
         counts[emergency][1] += bool(raised)
+        ruled += emergency and by_rules(raised)
         words = "; ".join(word for each in raised for word in each.words)
         why = f"raised by {words!r}" if raised else "not raised"
         tally.add(name, Outcome.RIGHT if bool(raised) is emergency else Outcome.WRONG, why)
@@ -134,6 +142,7 @@ def main() -> int:
         "passed": escalated + others - false,
         "emergencies": emergencies,
         "escalated": escalated,
+        "by_rules": ruled,
         "questions": others,
         "false_escalations": share,
     }
@@ -149,7 +158,10 @@ def main() -> int:
         intervals={"escalated": wilson(escalated, emergencies), "false_escalations": wilson(false, others)},
         methods=["assistant.redflags"],
         as_json=arguments.json,
-        ok=bool(emergencies) and escalated >= RAISED_AT_LEAST * emergencies and (share or 0.0) <= FALSE_AT_MOST,
+        ok=bool(emergencies)
+        and escalated >= RAISED_AT_LEAST * emergencies
+        and ruled >= BY_RULES_AT_LEAST * emergencies
+        and (share or 0.0) <= FALSE_AT_MOST,
     )
 
 

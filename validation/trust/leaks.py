@@ -44,7 +44,6 @@ MUTANTS = (
         'if found and found.type == "permit":',
         "a permit beside a denial wins",
     ),
-    Mutant("salus/trust/provisions.py", "rule.end and at >= rule.end", "False", "a consent never ends"),
 )
 
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
