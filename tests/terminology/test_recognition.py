@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from validation._report import Outcome, Tally
 from validation.person import recognition
 
 HEADER = "file\tset\tkind\tcodes\ttext\tstatus\tvalue\texpected\taspect"
@@ -42,15 +43,19 @@ def _row(kind: str, codes: str, text: str, expected: str, aspect: str = "active"
     ],
 )
 def test_rows(tmp_path: Path, row: str, recognised: int, wrong: int, in_part: int) -> None:
-    scores = recognition.score(_folder(tmp_path, row))
-    total = scores[row.split("\t")[2]]
+    tally = Tally()
+    total = recognition.score(_folder(tmp_path, row), tally)[row.split("\t")[2]]
     assert (total.n, total.recognised, total.wrong, total.in_part) == (1, recognised, wrong, in_part)
+    assert (tally.n, tally.counts[Outcome.RIGHT]) == (1, recognised)
+    assert not (wrong or in_part) or tally.counts[Outcome.WRONG] == 1
 
 
-def test_unsure_rows_and_rows_without_a_file_do_not_count(tmp_path: Path) -> None:
+def test_unsure_rows_and_rows_without_a_file_are_not_read(tmp_path: Path) -> None:
+    tally = Tally()
     other = _row("condition", "", "Asthma", "asthma").replace("a\t", "b\t", 1)
-    scores = recognition.score(_folder(tmp_path, _row("condition", "", "Asthma", "?asthma"), other))
+    scores = recognition.score(_folder(tmp_path, _row("condition", "", "Asthma", "?asthma"), other), tally)
     assert (scores["condition"].n, scores["condition"].unsure) == (0, 1)
+    assert (tally.n, tally.counts[Outcome.NOT_READ], tally.passed) == (2, 2, 0)
 
 
 def test_systems_with_blanks() -> None:
