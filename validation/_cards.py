@@ -57,9 +57,8 @@ def write(results: list[dict[str, Any]]) -> None:
 def code(check: str, methods: Sequence[str]) -> dict[str, Any]:
     """The modules of salus whose work a check measures, and the digest of all that they reach."""
     roots = {name for name in _imported(HERE.joinpath(*check.split(".")).with_suffix(".py")) if closure([name])}
-    entries = [*entry_points(group="salus.methods"), *entry_points(group="salus.capabilities")]
-    runs_all = RUNNER in closure(roots)
-    roots |= {e.module for e in entries if e.name in methods or (runs_all and e.group == "salus.methods")}
+    runs_all = RUNNER in closure(roots)  # a capability's module holds its statement, which is not what is measured
+    roots |= {e.module for e in entry_points(group="salus.methods") if runs_all or e.name in methods}
     named = tuple(sorted(root for root in roots if root.partition(".")[0] == "salus"))
     return {"roots": list(named), "sha256": digest(named)}
 
