@@ -150,7 +150,7 @@ def main() -> int:
         data=arguments.data,
         files=sorted(path for h in headers for path in h.parent.glob(f"{h.stem}.*")),
         as_json=arguments.json,
-        ok=bool(figures) and figures["ppv_least"] >= LEAST_PPV and figures["clean_assessed"] >= LEAST_CLEAN,
+        ok=bool(figures) and (figures["ppv_least"] or 0.0) >= LEAST_PPV and figures["clean_assessed"] >= LEAST_CLEAN,
     )
 
 

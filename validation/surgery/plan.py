@@ -41,8 +41,8 @@ MUTANTS = (
     Mutant(
         _TRAJECTORY,
         "allowance = task.k * (predicted_tre(task.fiducials, points, task.fle) if tre is None else tre)",
-        "allowance = predicted_tre(task.fiducials, points, task.fle) if tre is None else tre",
-        "the error in the margin is not multiplied by k",
+        "allowance = 0.0 * (predicted_tre(task.fiducials, points, task.fle) if tre is None else tre)",
+        "the predicted error is not kept clear",
     ),
     Mutant(
         _TRAJECTORY,

@@ -58,9 +58,8 @@ class Measured:
     @property
     def ended(self) -> str:
         """How its cases ended, in words: "n 23: 20 right, 3 abstained"."""
-        return f"n {self.n:,}: " + ", ".join(
-            f"{k:,} {name.replace('_', ' ')}" for name, k in self.outcomes.items() if k
-        )
+        told = [(name, self.outcomes.get(name, 0)) for name in OUTCOMES]
+        return f"n {self.n:,}: " + ", ".join(f"{k:,} {name.replace('_', ' ')}" for name, k in told if k)
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -81,6 +80,8 @@ class Measured:
 
 
 OUTSIDE, DEVELOPED = "outside", "developed"
+OUTCOMES = ("right", "wrong", "refused_rightly", "refused_though_answerable", "abstained", "not_read")
+"""How a case can end, in the order in which it is told."""
 EARLIER_CODE = "measured for an earlier code"
 OWN_TRUTH = "the expected answers are salus's own"
 DEVELOPED_ON = "the code was developed on these cases"
