@@ -6,6 +6,9 @@ signs that it follows. The two writers saw neither the table nor its tests, and 
 the file. One setting, how many emergencies the second model may hold back, was chosen with the two shares in view. The
 judgements are our own, so this shows how far the table reaches beyond the words it was made with, and no more.
 
+Their writers and the table's authors think alike: some of the messages share a phrase of five words with one that the
+table was made with (tests/assistant). ``apart`` has the figures without those; they have to hold as well.
+
 Raised emergencies and harmless messages left alone are right, the others wrong. The check holds when at least 92 % of
 the emergencies are raised, 85 % by rules, and at most 4 % of the others. ``--messages FILE`` scores another file of
 this form.
@@ -14,10 +17,13 @@ this form.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
+from tests.assistant.messages import EMERGENCIES, ORDINARY
 from validation._report import Mutant, Outcome, Split, Tally, Truth, argument_parser, report, wilson
 from validation.assistant.triage import BY_RULES_AT_LEAST, FALSE_AT_MOST, RAISED_AT_LEAST, by_rules
 from validation.assistant.triage import MUTANTS as COARSE
@@ -34,6 +40,21 @@ MUTANTS = (
     Mutant(f"{_ROOM}tables/redflags/doubt.json", '"threshold": -', '"threshold": -9', "nothing is held back"),
 )
 WRITTEN = Path(__file__).with_name("messages.jsonl")
+ROOT = Path(__file__).parents[2]
+PHRASE = 5
+
+
+def phrases(text: str) -> set[tuple[str, ...]]:
+    """Every run of five words."""
+    words = re.findall(r"[a-z0-9']+", text.lower())
+    return {tuple(words[at : at + PHRASE]) for at in range(len(words) - PHRASE + 1)}
+
+
+def made_with() -> Iterator[str]:
+    """The messages that the table was made with."""
+    for path in sorted((ROOT / "tests" / "assistant" / "voices").glob("*.txt")):
+        yield from path.read_text("utf-8").splitlines()
+    yield from (*EMERGENCIES, *ORDINARY)
 
 
 def main() -> int:
@@ -44,13 +65,17 @@ def main() -> int:
     parser.add_argument("--messages", type=Path, default=WRITTEN, help="rows of id, kind, text, emergency")
     arguments = parser.parse_args()
     tally, kinds = Tally(), Counter[str]()
-    counts, ruled = {True: [0, 0], False: [0, 0]}, 0
+    counts, apart, ruled = {True: [0, 0], False: [0, 0]}, {True: [0, 0], False: [0, 0]}, 0
+    known = {phrase for text in made_with() for phrase in phrases(text)}
     for line in arguments.messages.read_text("utf-8").splitlines():
         row = json.loads(line)
         emergency, raised = bool(row["emergency"]), redflags.check(row["text"])
         counts[emergency][0] += 1
         counts[emergency][1] += bool(raised)
         ruled += emergency and by_rules(raised)
+        if known.isdisjoint(phrases(row["text"])):
+            apart[emergency][0] += 1
+            apart[emergency][1] += bool(raised)
         right = bool(raised) is emergency
         kinds[row["kind"]] += not right
         tally.add(row["id"], Outcome.RIGHT if right else Outcome.WRONG, row["kind"])  # the words stay unseen
@@ -69,6 +94,12 @@ def main() -> int:
             "escalated": escalated,
             "escalated_share": escalated / emergencies,
             "by_rules": ruled,
+            "apart": {
+                "emergencies": apart[True][0],
+                "escalated": apart[True][1],
+                "harmless": apart[False][0],
+                "false": apart[False][1],
+            },
             "harmless": others,
             "false_escalations": false / others,
             "wrong_by_kind": dict(sorted((k, n) for k, n in kinds.items() if n)),
@@ -78,7 +109,9 @@ def main() -> int:
         as_json=arguments.json,
         ok=escalated >= RAISED_AT_LEAST * emergencies
         and ruled >= BY_RULES_AT_LEAST * emergencies
-        and false <= FALSE_AT_MOST * others,
+        and false <= FALSE_AT_MOST * others
+        and apart[True][1] >= RAISED_AT_LEAST * apart[True][0]
+        and apart[False][1] <= FALSE_AT_MOST * apart[False][0],
     )
 
 
