@@ -3,10 +3,10 @@
     python tools/train_leaning.py            # cross-validation, then the tables are written anew
     python tools/train_leaning.py --check    # cross-validation only
 
-The messages stand in tests/assistant/voices. Logistic regression with an L2 penalty on hashed features, full-batch Adam
+The messages stand in tools/redflag_messages. Logistic regression with an L2 penalty on hashed features, full-batch Adam
 from zero: the same tables every time. The second look (salus/assistant/leaning.py) raises above the lowest threshold at
 which at most one harmless message in five hundred is raised in ten-fold cross-validation; the doubt
-(salus/assistant/doubt.py) holds back below that at which one emergency in two hundred would be.
+(salus/assistant/doubt.py) holds back below that at which one emergency in a hundred would be.
 """
 
 from __future__ import annotations
@@ -21,14 +21,18 @@ from zlib import crc32
 import numpy as np
 
 from salus.assistant import doubt, leaning, redflags
+from salus.assistant.reading import reading
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-from tests.assistant.messages import EMERGENCIES, ORDINARY  # noqa: E402 (the tests are no package that is installed)
-
-VOICES = ROOT / "tests" / "assistant" / "voices"
-TABLES = ROOT / "src" / "salus" / "assistant" / "tables" / "redflags"
-FILES = {"emergencies": True, "plain": True, "harmless": False}
+MESSAGES = Path(__file__).parent / "redflag_messages"
+TABLES = Path(__file__).parents[1] / "src" / "salus" / "assistant" / "tables" / "redflags"
+FILES = {
+    "emergencies": True,
+    "plain": True,
+    "harmless": False,
+    "first_emergencies": True,
+    "first_harmless": False,
+}
+"""The files of messages, and whether they tell of emergencies."""
 BUCKETS = 1 << 15
 PENALTY = 2.0
 ROUNDS = 250
@@ -39,9 +43,8 @@ LOST_AT_MOST = 0.01
 
 def messages() -> list[tuple[str, bool]]:
     """Every message with whether it is an emergency."""
-    read = {name: (VOICES / f"{name}.txt").read_text("utf-8").splitlines() for name in FILES}
-    told = [(line, urgent) for name, urgent in FILES.items() for line in read[name] if line]
-    return told + [(m, True) for m in EMERGENCIES] + [(m, False) for m in ORDINARY]
+    read = {name: (MESSAGES / f"{name}.txt").read_text("utf-8").splitlines() for name in FILES}
+    return [(line, urgent) for name, urgent in FILES.items() for line in read[name] if line]
 
 
 def rows(names: list[list[str]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -101,7 +104,7 @@ def written(name: str, weights: np.ndarray, bias: float, threshold: float) -> No
 
 def second_look(told: list[tuple[str, bool]], truth: np.ndarray, beside: np.ndarray, check: bool) -> None:
     """Fit the model that raises what no rule raised; its score is added to that of the doubt."""
-    names = [leaning.features(redflags.reading(text)) or ["none"] for text, _ in told]
+    names = [leaning.features(reading(text)) or ["none"] for text, _ in told]
     made = cross_validated(names, truth) + beside
     harmless, urgent = made[truth == 0], made[truth == 1]
     threshold = max(float(np.quantile(harmless, 1 - FALSE_AT_MOST)), 0.0)
@@ -114,7 +117,7 @@ def second_look(told: list[tuple[str, bool]], truth: np.ndarray, beside: np.ndar
 
 def doubted(told: list[tuple[str, bool]], truth: np.ndarray, check: bool) -> np.ndarray:
     """Fit the model that holds back what a rule raised, and give its scores in cross-validation."""
-    flagged = np.array([bool(redflags.ruled(redflags.reading(text))) for text, _ in told])
+    flagged = np.array([bool(redflags.ruled(reading(text))) for text, _ in told])
     names = [doubt.features(text) for text, _ in told]
     made = cross_validated(names, truth)
     urgent, harmless = made[(truth == 1) & flagged], made[(truth == 0)]

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from salus.assistant import citations, education, redflags
+from salus.assistant import citations, education, flags
 from salus.assistant.citations import Places
 from salus.assistant.reply import Citation, Reply, Sentence
 from salus.fhir.views import Source
@@ -179,5 +179,5 @@ def test_every_kind_of_place_opens_its_own_words_only():
     assert citations.opened(Citation("plan", "17"), ALL) is None
     card = next(iter(education.cards().values()))
     assert citations.opened(Citation("library", card.id), ALL) == card.text
-    sign, text = next(iter(redflags.table().citations.items()))
+    sign, text = next(iter(flags.table().citations.items()))
     assert citations.opened(Citation("warning-signs", sign), ALL) == text

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from salus.assistant import redflags
+from salus.assistant import flags, redflags
 from salus.assistant.language import MAX_LENGTH, _allowed, _near, _spelled
 
-KNOWN = redflags.table().spelling.words
+KNOWN = flags.table().spelling.words
 DICE = random.Random(11)
 
 

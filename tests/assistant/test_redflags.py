@@ -11,7 +11,9 @@ from salus.assistant import emergency, redflags
 from salus.assistant.language import MAX_LENGTH
 from salus.assistant.reply import UNKNOWN
 from salus.errors import InputError
-from tests.assistant.messages import EMERGENCIES, ORDINARY
+from tests.assistant.messages import lines
+
+EMERGENCIES, ORDINARY = lines("first_emergencies"), lines("first_harmless")
 
 
 @pytest.mark.parametrize("message", EMERGENCIES)

@@ -3,21 +3,16 @@
 The tables were made on these messages: the shares say that nothing was lost, and nothing about messages by others.
 """
 
-from pathlib import Path
-
 import pytest
 
-from salus.assistant import doubt, emergency, foreign, leaning, redflags, reply
+from salus.assistant import doubt, emergency, flags, foreign, leaning, redflags, reply
 from salus.assistant.denial import denied
 from salus.assistant.matching import Index, Span, index, near
+from salus.assistant.reading import reading
 from salus.errors import ConfigurationError
+from tests.assistant.messages import lines
 
-VOICES = Path(__file__).parent / "voices"
 MISSED_AT_MOST, FALSE_AT_MOST = 0.02, 0.01
-
-
-def lines(name: str) -> list[str]:
-    return [line for line in (VOICES / f"{name}.txt").read_text("utf-8").splitlines() if line]
 
 
 def test_emergencies_in_many_voices_are_raised():
@@ -183,13 +178,13 @@ def test_the_second_look_tells_its_words_and_never_silences():
     assert len(rule.weights) >= 1 << 12
     raised = [r for m in lines("emergencies") for r in redflags.check(m) if r.flag.id == leaning.FLAG]
     assert all(r.words for r in raised)
-    assert not leaning.leans(redflags.reading("my"), lambda: 9.0)
+    assert not leaning.leans(reading("my"), lambda: 9.0)
     assert not {
         w for m in lines("emergencies") for r in redflags.check(m) if r.flag.id == leaning.FLAG for w in r.words
     } & (leaning.STOP_WORDS)
 
 
 def test_every_flag_has_sources_and_every_source_is_used():
-    table = redflags.table()
+    table = flags.table()
     assert {s for f in table.flags for s in f.sources} == set(table.citations)
     assert all(f.when or f.id == leaning.FLAG for f in table.flags)

@@ -40,7 +40,6 @@ def tree(i, j):
 def test_closeness_is_the_earth_movers_distance(table, t):
     conditions = (
         (diversity.EqualCloseness("d", t), lambda i, j: float(i != j)),
-        (diversity.OrderedCloseness("d", t, VALUES), lambda i, j: abs(i - j) / 3),
         (diversity.HierarchicalCloseness("d", t, LEVELS), tree),
     )
     for condition, distance in conditions:
@@ -129,5 +128,3 @@ def test_what_makes_no_sense_is_refused():
         release(COLUMNS, rows, (AGE, SEX), k=1, conditions=[diversity.DistinctDiversity("sex", 2)])
     with pytest.raises(InputError, match="k is at least"):
         release(COLUMNS, rows, (AGE,), k=1)
-    with pytest.raises(InputError, match="not in the order"):
-        release(COLUMNS, rows, (AGE,), k=1, conditions=[diversity.OrderedCloseness("value", 0.1, ("flu",))])

@@ -7,7 +7,7 @@ the file. One setting, how many emergencies the second model may hold back, was 
 judgements are our own, so this shows how far the table reaches beyond the words it was made with, and no more.
 
 Their writers and the table's authors think alike: some of the messages share a phrase of five words with one that the
-table was made with (tests/assistant). ``apart`` has the figures without those; they have to hold as well.
+table was made with (tools/redflag_messages). ``apart`` has the figures without those; they have to hold as well.
 
 Raised emergencies and harmless messages left alone are right, the others wrong. The check holds when at least 92 % of
 the emergencies are raised, 85 % by rules, and at most 4 % of the others. ``--messages FILE`` scores another file of
@@ -23,7 +23,6 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.assistant.messages import EMERGENCIES, ORDINARY
 from validation._report import Mutant, Outcome, Split, Tally, Truth, argument_parser, report, wilson
 from validation.assistant.triage import BY_RULES_AT_LEAST, FALSE_AT_MOST, RAISED_AT_LEAST, by_rules
 from validation.assistant.triage import MUTANTS as COARSE
@@ -40,7 +39,7 @@ MUTANTS = (
     Mutant(f"{_ROOM}tables/redflags/doubt.json", '"threshold": -', '"threshold": -9', "nothing is held back"),
 )
 WRITTEN = Path(__file__).with_name("messages.jsonl")
-ROOT = Path(__file__).parents[2]
+MADE_WITH = Path(__file__).parents[2] / "tools" / "redflag_messages"
 PHRASE = 5
 
 
@@ -52,9 +51,8 @@ def phrases(text: str) -> set[tuple[str, ...]]:
 
 def made_with() -> Iterator[str]:
     """The messages that the table was made with."""
-    for path in sorted((ROOT / "tests" / "assistant" / "voices").glob("*.txt")):
+    for path in sorted(MADE_WITH.glob("*.txt")):
         yield from path.read_text("utf-8").splitlines()
-    yield from (*EMERGENCIES, *ORDINARY)
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from salus.assistant import education, redflags
+from salus.assistant import education, flags
 from salus.assistant.reply import Citation, Reply, Sentence
 from salus.fhir import json
 from salus.findings.model import Finding
@@ -65,7 +65,7 @@ def opened(citation: Citation, places: Places) -> str | None:
         case "log":
             return places.log.get(citation.ref)
         case "warning-signs":
-            return redflags.table().citations.get(citation.ref)
+            return flags.table().citations.get(citation.ref)
     card = education.cards().get(citation.ref)
     return card.text if card else places.passages.get(citation.ref)
 

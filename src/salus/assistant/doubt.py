@@ -13,14 +13,12 @@ from __future__ import annotations
 import re
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from salus.assistant import foreign, leaning
 from salus.assistant.context import asks_to_act
+from salus.assistant.flags import Raised
 from salus.assistant.language import END, read
-
-if TYPE_CHECKING:
-    from salus.assistant.redflags import Raised, Reading
+from salus.assistant.reading import Reading
 
 TABLE = "doubt.json"
 MOST_WORDS = 1200

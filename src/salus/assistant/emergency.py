@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from salus.assistant import foreign, redflags
-from salus.assistant.redflags import Raised
+from salus.assistant.flags import Raised
 from salus.assistant.reply import Citation, Reply, Sentence, unknown
 
 CALL = "This can be an emergency. Call your local emergency number now, or go to the nearest emergency department."

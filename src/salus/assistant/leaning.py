@@ -16,11 +16,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
-from typing import TYPE_CHECKING
 from zlib import crc32
 
-if TYPE_CHECKING:
-    from salus.assistant.redflags import Reading
+from salus.assistant.reading import Reading
 
 FLAG = "several"
 SHORTEST, LONGEST = 3, 5

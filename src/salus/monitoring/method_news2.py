@@ -37,7 +37,9 @@ class News2:
     id = "monitoring.news2"
     version = "1.0.0"
     title = "National Early Warning Score 2 (NEWS2)"
-    intended_use = "Shows clinical staff how acutely ill an adult in hospital is, and how soon someone should look."
+    intended_use = (
+        "Shows clinical staff the NEWS2 score of an adult in hospital, and how soon RCP says someone should look."
+    )
     inputs = ("record",)
     produces = ("news2",)
     consumes: tuple[str, ...] = ()

@@ -90,24 +90,6 @@ class EqualCloseness:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderedCloseness:
-    """The same with the distance of two values their ranks' difference. ``order`` lists the values, lowest first."""
-
-    attribute: str
-    t: float
-    order: tuple[str, ...]
-
-    def held(self, counts: Floats, values: Sequence[str]) -> Flags:
-        """See :class:`Condition`."""
-        if not set(values) <= set(self.order):
-            raise InputError("a value that is not in the order", where=self.attribute)
-        ranked = np.zeros((len(counts), len(self.order)))
-        ranked[:, [self.order.index(value) for value in values]] = counts
-        moved = np.abs(np.cumsum(_apart(ranked), axis=1)).sum(axis=1)
-        return np.asarray(moved / max(len(self.order) - 1, 1) <= self.t + _SLACK)
-
-
-@dataclass(frozen=True, slots=True)
 class HierarchicalCloseness:
     """The same with the distance of two values the height of their lowest common generalisation, as a share of all.
 
