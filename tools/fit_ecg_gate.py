@@ -19,12 +19,10 @@ from scipy.optimize import minimize
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from salus.formats.wfdb import read_annotations, read_record_path
-from salus.monitoring.ecg import qrs, quality
+from salus.monitoring.ecg import quality
 from validation._report import first_half
-from validation.monitoring._noise import noisy
-from validation.monitoring.qrs import BEATS, TOLERANCE_S, flutter, match
-from validation.monitoring.qrs_noise import SECONDS, conditions
+from validation.monitoring._noise import conditions, runs
+from validation.monitoring.qrs import TOLERANCE_S, match
 
 NAMES = ("contrast", "rival", "nearest", "typical", "lowest")
 GOOD, RIDGE, SEED = 0.9, 0.01, 1000
@@ -38,26 +36,14 @@ def properties(beats: quality.Beats) -> list[float]:
 
 def rows(header: Path, seed: int) -> list[tuple[list[float], bool]]:
     """Properties of every window that could be judged, and whether its beats are right."""
-    blocks = read_record_path(header)
-    fs = float(blocks[0].fs)
-    whole = np.column_stack([block.samples for block in blocks])[: int(SECONDS * fs)]
-    annotations = read_annotations(header.with_suffix(".atr").read_bytes())
-    pairs = zip(annotations.sample.tolist(), annotations.symbol, strict=True)
-    truth = np.array([sample for sample, symbol in pairs if symbol in BEATS and sample < len(whole)])
-    runs = flutter(annotations, len(whole))
     found = []
-    for leads, kind, ratio in conditions():
-        table = whole[:, :leads]
-        signal = table if ratio is None else noisy(table, fs, ratio, kind, seed)
-        beats = qrs.detect(signal, fs, usable=quality.usable(signal, fs))
-        shape = quality.band_passed(signal, fs)
-        for window in quality.windows(signal, fs, beats):
-            looks = quality.beats_in(window.start, window.end, fs, shape, beats)
-            inside = any(low < window.end and high > window.start for low, high in runs)
-            if looks is None or inside or window.reason not in ("", "noise"):
+    for run in runs(header, seed, conditions()):
+        shape = quality.band_passed(run.signal, run.fs)
+        for window, real, ours in run.windows:
+            looks = quality.beats_in(window.start, window.end, run.fs, shape, run.found)
+            if looks is None or window.reason not in ("", "noise"):
                 continue
-            real, ours = (b[(window.start <= b) & (b < window.end)].tolist() for b in (truth, beats.sample))
-            matched = len(match(real, ours, TOLERANCE_S * fs))
+            matched = len(match(real, ours, TOLERANCE_S * run.fs))
             found.append((properties(looks), matched >= GOOD * max(len(real), len(ours))))
     return found
 

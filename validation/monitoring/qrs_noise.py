@@ -24,13 +24,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from salus.formats.wfdb import read_annotations, read_record_path
-from salus.monitoring.ecg import qrs, quality
 from validation._report import Mutant, Outcome, Split, Tally, Truth, argument_parser, report, wilson
-from validation.monitoring._noise import KINDS, noisy
-from validation.monitoring.qrs import BEATS, TOLERANCE_S, flutter, match
+from validation.monitoring._noise import Condition, conditions, runs
+from validation.monitoring.qrs import TOLERANCE_S, match
 
-SECONDS = 600
 TARGET_F1 = 0.95
 LEAST_PPV, LEAST_CLEAN, LEAST_BEATS = 0.95, 0.85, 100
 FITTED = frozenset({"101", "106", "119", "124", "203", "205", "207", "215", "220", "223"})
@@ -45,39 +42,17 @@ MUTANTS = (
     ),
 )
 
-Condition = tuple[int, str, float | None]
-"""Leads, kind of noise ("clean" for none), ratio in dB."""
-
-
-def conditions() -> list[Condition]:
-    """Everything that a record is put through."""
-    added = [(kind, float(ratio)) for kind, ratios in KINDS.items() for ratio in ratios]
-    return [(leads, *one) for leads in (2, 1) for one in [("clean", None), *added]]
-
 
 def evaluate(header: Path, seed: int, asked: Sequence[Condition]) -> dict[Condition, NDArray[np.int64]]:
     """Of each condition: windows, windows let through, and in these matched, found and true beats."""
-    blocks = read_record_path(header)
-    fs = float(blocks[0].fs)
-    whole = np.column_stack([block.samples for block in blocks])[: int(SECONDS * fs)]
-    annotations = read_annotations(header.with_suffix(".atr").read_bytes())
-    pairs = zip(annotations.sample.tolist(), annotations.symbol, strict=True)
-    truth = np.array([sample for sample, symbol in pairs if symbol in BEATS and sample < len(whole)])
-    runs = flutter(annotations, len(whole))
     result: dict[Condition, NDArray[np.int64]] = {}
-    for leads, kind, ratio in asked:
-        table = whole[:, :leads]
-        signal = table if ratio is None else noisy(table, fs, ratio, kind, seed)
-        found = qrs.detect(signal, fs, usable=quality.usable(signal, fs))
+    for run in runs(header, seed, asked):
         counts = np.zeros(5, np.int64)
-        for window in quality.windows(signal, fs, found):
-            if any(low < window.end and high > window.start for low, high in runs):
-                continue
+        for window, real, ours in run.windows:
             counts[0] += 1
             if window.good:
-                real, ours = (b[(window.start <= b) & (b < window.end)].tolist() for b in (truth, found.sample))
-                counts[1:] += 1, len(match(real, ours, TOLERANCE_S * fs)), len(ours), len(real)
-        result[leads, kind, ratio] = counts
+                counts[1:] += 1, len(match(real, ours, TOLERANCE_S * run.fs)), len(ours), len(real)
+        result[run.condition] = counts
     return result
 
 
