@@ -6,7 +6,7 @@ import pytest
 from salus.formats.types import Volume
 from salus.surgery.labels import labels_of
 from salus.surgery.register import predicted_tre
-from salus.surgery.trajectory import Task, plan, required
+from salus.surgery.trajectory import Obstacle, Task, _slack, plan, required
 
 FIDUCIALS = ((-36.0, -20.0, 0.0), (36.0, -18.0, 4.0), (0.0, -38.0, 22.0), (2.0, 10.0, 40.0))
 CENTRE = np.mean(FIDUCIALS, axis=0)[None]
@@ -66,3 +66,12 @@ def test_what_a_path_has_to_spare_is_less_by_k_times_the_error_along_it():
         error = 3.0 * predicted_tre(FIDUCIALS, line, 0.8)
         assert error.min() - 1e-6 <= spare[path.entry] - path.spare <= error.max() + 0.2
         assert path.error_max == pytest.approx(error.max() / 3, abs=0.02)
+
+
+def test_what_a_path_has_to_spare_does_not_depend_on_the_paths_judged_beside_it():
+    labels, task = ball(), asked(k=3.0)
+    beside = [labels, [Obstacle(labels, 2)], task]
+    entries = np.array([[0.0, 0.0, 29.0], [0.0, 0.0, -29.0], [20.0, 20.0, 0.0]])
+    together = _slack(*beside, entries, thorough=True)
+    alone = np.concatenate([_slack(*beside, entry[None], thorough=True) for entry in entries])
+    assert together == pytest.approx(alone)

@@ -38,7 +38,7 @@ MESH = Capability(
 
 PLANNING = Capability(
     id="surgery.planning",
-    version="1.0.0",
+    version="1.0.1",
     title="Straight paths to a target past critical structures",
     intended_use=(
         "Show which straight paths from the skin to a target keep their margins from labelled critical structures, "

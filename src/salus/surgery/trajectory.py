@@ -250,7 +250,9 @@ def _slack(labels: Labels, obstacles: list[Obstacle], task: Task, entry: Points,
     points, owner, step = _samples(entry, task)
     tre = predicted_tre(task.fiducials, points, task.fle)
     # the error is convex along a line: between two samples it is at most the greater of both
-    around = np.maximum(np.maximum(np.roll(tre, 1), np.roll(tre, -1)), tre)
+    around, same = tre.copy(), owner[1:] == owner[:-1]
+    around[1:][same] = np.maximum(around[1:], tre[:-1])[same]
+    around[:-1][same] = np.maximum(around[:-1], tre[1:])[same]
     between = task.k * (around - tre) + step[owner] / 2
     low, high = np.empty((2, len(points), len(obstacles)))
     for column, obstacle in enumerate(obstacles):
