@@ -5,8 +5,9 @@
 
 The messages stand in tools/redflag_messages. Logistic regression with an L2 penalty on hashed features, full-batch Adam
 from zero: the same tables every time. The second look (salus/assistant/leaning.py) raises above the lowest threshold at
-which at most one harmless message in five hundred is raised in ten-fold cross-validation; the doubt
-(salus/assistant/doubt.py) holds back below that at which one emergency in a hundred would be.
+which at most four harmless messages in a thousand are raised in ten-fold cross-validation; the doubt
+(salus/assistant/doubt.py) holds back below that at which two emergencies in a hundred would be, of grave signs
+four in a thousand.
 """
 
 from __future__ import annotations
@@ -31,14 +32,16 @@ FILES = {
     "harmless": False,
     "first_emergencies": True,
     "first_harmless": False,
+    "second_emergencies": True,
+    "second_harmless": False,
 }
 """The files of messages, and whether they tell of emergencies."""
 BUCKETS = 1 << 15
 PENALTY = 2.0
 ROUNDS = 250
 FOLDS = 10
-FALSE_AT_MOST = 0.002
-LOST_AT_MOST = 0.01
+FALSE_AT_MOST = 0.004
+LOST_AT_MOST, GRAVE_LOST_AT_MOST = 0.02, 0.004
 
 
 def messages() -> list[tuple[str, bool]]:
@@ -88,7 +91,7 @@ def cross_validated(names: list[list[str]], truth: np.ndarray) -> np.ndarray:
     return made
 
 
-def written(name: str, weights: np.ndarray, bias: float, threshold: float) -> None:
+def written(name: str, weights: np.ndarray, bias: float, threshold: float, grave: float | None = None) -> None:
     """Write a table."""
     scale = float(np.abs(weights).max() / 127)
     packed = bytes((np.rint(weights / scale) + 128).astype(np.uint8))
@@ -97,6 +100,7 @@ def written(name: str, weights: np.ndarray, bias: float, threshold: float) -> No
         "scale": round(scale, 8),
         "bias": round(bias, 6),
         "threshold": round(threshold, 4),
+        **({} if grave is None else {"grave": round(grave, 4)}),
         "weights": base64.b64encode(packed).decode(),
     }
     (TABLES / name).write_text(json.dumps(table, indent=1) + "\n", "utf-8")
@@ -117,17 +121,25 @@ def second_look(told: list[tuple[str, bool]], truth: np.ndarray, beside: np.ndar
 
 def doubted(told: list[tuple[str, bool]], truth: np.ndarray, check: bool) -> np.ndarray:
     """Fit the model that holds back what a rule raised, and give its scores in cross-validation."""
-    flagged = np.array([bool(redflags.ruled(reading(text))) for text, _ in told])
+    read = [reading(text) for text, _ in told]
+    raised = [redflags.ruled(r) for r in read]
+    ruled = [() if doubt.short(r) or doubt.crisis(r, x) else x for r, x in zip(read, raised, strict=True)]
+    flagged = np.array([bool(x) for x in ruled])
+    grave = np.array([doubt.grave(r, x) for r, x in zip(read, ruled, strict=True)]) & flagged
     names = [doubt.features(text) for text, _ in told]
     made = cross_validated(names, truth)
-    urgent, harmless = made[(truth == 1) & flagged], made[(truth == 0)]
-    threshold = float(np.quantile(urgent, LOST_AT_MOST))
-    said = f"doubt: threshold {threshold:.3f}: below it {(urgent < threshold).mean():.4f} of {len(urgent)} raised "
-    said += f"emergencies, {(harmless < threshold).mean():.3f} of {len(harmless)} harmless messages, "
-    said += f"{(made[(truth == 0) & flagged] < threshold).sum()} of {((truth == 0) & flagged).sum()} that a rule raised"
-    sys.stdout.write(said + "\n")
+    limits = {}
+    for limit, these, lost in (
+        ("threshold", flagged & ~grave, LOST_AT_MOST),
+        ("grave", grave, GRAVE_LOST_AT_MOST),
+    ):
+        urgent, harmless = (made[these & (truth == tells)] for tells in (1, 0))
+        limits[limit] = float(np.quantile(urgent, lost))
+        said = f"doubt, {limit} {limits[limit]:.3f}: below it {(urgent < limits[limit]).sum()} of {len(urgent)} raised "
+        said += f"emergencies and {(harmless < limits[limit]).sum()} of {len(harmless)} others"
+        sys.stdout.write(said + "\n")
     if not check:
-        written(doubt.TABLE, *fit(names, truth), threshold)
+        written(doubt.TABLE, *fit(names, truth), **limits)
     return made
 
 

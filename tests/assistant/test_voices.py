@@ -65,7 +65,7 @@ def test_harmless_words_beside_a_sign_do_not_talk_it_down():
     harmless = " ".join(m if m[-1] in ".?!" else m + "." for m in lines("harmless")[-6:-2])
     for sign in ("i have crushing chest pain", "my wife has a droopy face and slurred speech"):
         assert redflags.check(f"{harmless} {sign}. {harmless}")
-    assert doubt.score("i have crushing chest pain") > doubt.ALARMS
+    assert doubt.score("i have crushing chest pain") > doubt.ALARMS[0]
 
 
 def test_english_is_not_taken_for_another_language():

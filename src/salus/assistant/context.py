@@ -29,8 +29,6 @@ class Context:
     _judged: dict[int, tuple[bool, bool, bool]] = field(default_factory=dict)
     _denials: dict[int, bool] = field(default_factory=dict)
     _unreal: bool = False
-    _about: bool = False
-    """Whether the whole message is about lessons, work, a story, news or kin, and nothing in it happens now."""
 
     def __post_init__(self) -> None:
         start = place = 0
@@ -44,7 +42,6 @@ class Context:
         self._sentences.append((start, len(self.tokens)))
         whole = f" {' '.join(t for t in self.tokens if t != END)} "
         self._unreal = bool(sayings.UNREAL.search(whole))
-        self._about = bool(sayings.TOPIC.search(whole)) and not sayings.HAPPENING.search(whole)
 
     def counts(self, start: int, deniable: bool = True, always: bool = False) -> bool:
         """Whether what begins at token ``start`` is so now; ``always``: or lies in the past or may never come."""
@@ -73,6 +70,15 @@ class Context:
             self._denials[start] = denied(self.tokens[first:start])
         return self._denials[start]
 
+    def well_after(self, start: int, end: int) -> bool:
+        """Whether the words after a sign say that it is as it should be or is not there: "temp normal", "fever: none".
+
+        A question says no such thing: "is this bleeding normal?".
+        """
+        first, last = self._sentences[self.joined[start]]
+        before, after = (f" {' '.join(self.tokens[a:b])} " for a, b in ((max(first, start - 4), start), (end, last)))
+        return bool(sayings.WELL_AFTER.match(after)) and not sayings.ASKS_BEFORE.search(before)
+
     def mild(self, start: int) -> bool:
         """Whether a sign is made little of."""
         return soft(self.tokens[max(self._sentences[self.joined[start]][0], start - 2) : start])
@@ -87,7 +93,7 @@ class Context:
         over = past(sentence)
         nowhere = (self._unreal and not _here(sentence)) or general(sentence) or _leaflet(sentence)
         nowhere = nowhere or (over and bool(sayings.BEREAVED.search(sentence) or sayings.RECOVERED.search(sentence)))
-        return nowhere, over, self._about or someday(sentence) or imagined(sentence) or well(sentence)
+        return nowhere, over, someday(sentence) or imagined(sentence) or well(sentence)
 
 
 def _here(sentence: str) -> bool:

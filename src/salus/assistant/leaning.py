@@ -42,12 +42,13 @@ STOP_WORDS = frozenset(_STOP.split())
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Weights by hash; a message leans when its score passes ``threshold``."""
+    """Weights by hash; a message leans when its score passes ``threshold``. ``grave``: the threshold of grave signs."""
 
     weights: bytes
     scale: float
     bias: float
     threshold: float
+    grave: float = -math.inf
 
     def weight(self, feature: str) -> float:
         """The weight of a feature; what was never seen may share one, as in every hashed table."""
@@ -58,7 +59,9 @@ class Model:
 def load(name: str) -> Model:
     """The fitted model of that table."""
     raw = json.loads(files("salus.assistant").joinpath("tables", "redflags", name).read_text("utf-8"))
-    return Model(base64.b64decode(raw["weights"]), raw["scale"], raw["bias"], raw["threshold"])
+    return Model(
+        base64.b64decode(raw["weights"]), raw["scale"], raw["bias"], raw["threshold"], raw.get("grave", -math.inf)
+    )
 
 
 @cache

@@ -44,6 +44,7 @@ class Reading:
             span
             for span in found
             if self.context.counts(span.start, deniable, always)
+            and not (deniable and self.context.well_after(*span))
             and not (name in self.rules.soft and self.context.mild(span.start))
             and not (name in self.rules.risk and self.context.lacks(span.start))
         ]
