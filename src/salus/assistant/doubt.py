@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from salus.assistant import foreign, leaning, sayings
 from salus.assistant.context import asks_to_act
@@ -34,7 +34,7 @@ FEWEST_WORDS = 8
 """Words that a message must have before it is held back: of fewer, too little is known."""
 FEARED = "named"
 """The flag of whoever fears a named emergency now."""
-ALARMS = (2.0, 0.6)
+ALARMS = (1.5, 0.6)
 """The score of one sentence from which on nothing is held back, and that of a sentence in a message of a grave sign:
 what stands beside it must not talk it down."""
 _OVER = re.compile("|".join(said.pattern for said in (sayings.YEARS, sayings.BEREAVED)))
@@ -48,8 +48,12 @@ def model() -> leaning.Model:
 
 
 def features(message: str) -> list[str]:
-    """What the model looks at, each once: words as they were written, pairs and threes of them, and their pieces."""
-    said = ["0" * len(t) if t.isdigit() else t for t in read(message).plain.split()[:MOST_WORDS]]
+    """What the model looks at, each once: words as they were written, pairs and threes of them, and their pieces.
+
+    How many full stops or exclamation marks there are makes no difference.
+    """
+    told = [list(run) if key != END else [END] for key, run in groupby(read(message).plain.split()[:MOST_WORDS])]
+    said = ["0" * len(t) if t.isdigit() else t for run in told for t in run]
     found = {f"w:{word}" for word in said} | {f"b:{a} {b}" for a, b in pairwise(said)}
     found |= {f"<{word}>"[at : at + PIECE] for word in said for at in range(len(word) + 3 - PIECE)}
     return sorted(found | {f"t:{a} {b} {c}" for a, b, c in zip(said, said[1:], said[2:], strict=False)})
