@@ -1,10 +1,13 @@
 """Red flags on lay messages that were written for this check without sight of the table of red flags.
 
-Beside this file, ``messages.jsonl``: 260 emergencies of some hundred kinds and 190 harmless messages (everyday, past,
+Beside this file, ``messages.jsonl``: 385 emergencies of some hundred kinds and 315 harmless messages (everyday, past,
 family's, denied, planned, general, figures of speech), each in another voice; an emergency names the list of warning
-signs that it follows. The two writers saw neither the table nor its tests, and whoever changes the table does not read
-the file. One setting, how many emergencies the second model may hold back, was chosen with the two shares in view. The
-judgements are our own, so this shows how far the table reaches beyond the words it was made with, and no more.
+signs that its writer followed. The three writers saw neither the table nor its tests, and whoever changes the table does
+not read the file. One setting, how many emergencies the second model may hold back, was chosen with the shares of the
+first two writers in view; the third's messages (u6) were scored once, on the table as it was frozen before. Two more
+sets, half of their harmless messages written to mislead, were scored once each and then used to fit the models: 94 % and
+96 % raised, 12 % and 7.5 % false, the second after the first had been learnt from. The judgements are our own, so this
+shows how far the table reaches beyond the words it was made with, and no more.
 
 Their writers and the table's authors think alike: some of the messages share a phrase of five words with one that the
 table was made with (tools/redflag_messages). ``apart`` has the figures without those; they have to hold as well.
@@ -82,7 +85,7 @@ def main() -> int:
         check="assistant.messages",
         tally=tally,
         covers="lay messages written without sight of the table are raised when they tell of an emergency, by our own "
-        "judgement of them; one setting was chosen with these shares in view",
+        "judgement of them; one setting was chosen with the shares of two of the three writers in view",
         truth=Truth.OWN,
         split=Split.UNSEEN,
         data=arguments.data,
