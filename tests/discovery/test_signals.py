@@ -3,6 +3,7 @@
 import contextlib
 import io
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -126,6 +127,21 @@ def test_the_fitted_prior_is_at_least_as_likely_as_the_true_one():
         weights,
     )
     assert np.abs(slope).max() < 0.5
+
+
+def found(x, fun, slope=0.0, success=True):
+    return SimpleNamespace(x=np.array(x, float), fun=fun, jac=np.full(5, slope), success=success)
+
+
+def test_of_priors_that_the_reports_cannot_tell_apart_the_one_with_the_widest_raised_component_is_taken(monkeypatch):
+    """Which start a processor's rounding calls a success must not decide what is flagged."""
+    narrow, wide, worse = [3.0, 0.5, 0.5, 0.4, -3.0], [1.2, -0.9, 0.7, 0.6, -2.6], [0.1, -0.9, 0.7, 0.6, -2.6]
+    ends = iter([found(narrow, 100.0), found(wide, 101.9, success=False), found(wide, 99.0, slope=1.0)] * 2)
+    monkeypatch.setattr(ebgm, "STARTS", ebgm.STARTS[:3])
+    monkeypatch.setattr(ebgm, "_minimum", lambda *_: next(ends))
+    assert ebgm.fit(*simulated(500)).prior == ebgm._prior(np.array(wide))
+    ends = iter([found(narrow, 100.0), found(wide, 101.95), found(worse, 103.0)])
+    assert ebgm.fit(*simulated(500)).prior == ebgm._prior(np.array(narrow))
 
 
 def test_few_pairs_fit_no_prior_but_take_a_given_one():

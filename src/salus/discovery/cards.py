@@ -65,7 +65,7 @@ SIMILARITY = Capability(
 
 SIGNALS = Capability(
     id="discovery.signals",
-    version="1.0.0",
+    version="1.0.1",
     title="Safety signals in spontaneous reports (EBGM, PRR, ROR)",
     intended_use="Shows which product and event are reported together more often than expected, as a reason to look.",
     inputs=("a table of reports: id, product, event, and columns to stratify by",),

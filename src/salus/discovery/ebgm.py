@@ -25,7 +25,16 @@ STARTS = (
     (2.0, 0.3, 2.0, 2.0, 0.1),
     (20.0, 2.0, 3.0, 3.0, 0.05),
 )
-"""Where the search for the prior begins (alpha1, beta1, alpha2, beta2, P); the best optimum is kept."""
+"""Where the search for the prior begins (alpha1, beta1, alpha2, beta2, P)."""
+
+ALIKE = 1.92
+"""Optima whose log-likelihoods differ by less than half the 95 % point of chi-squared with one degree of freedom: the
+reports cannot tell them apart. Of these the one with the widest component of raised pairs is taken, for a narrow one
+makes the intervals short."""
+
+LEVEL = 0.05
+"""Greatest slope of the log-likelihood at an optimum. A search also ends where rounding leaves it no better step, and
+whether it calls that a success differs from machine to machine."""
 
 LEAST_PAIRS = 50
 """Below so many pairs five parameters of a prior cannot be told (set by salus)."""
@@ -55,7 +64,7 @@ class Prior:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A fitted prior, its negative log-likelihood, and how many of the starts came to the same optimum."""
+    """A fitted prior, its negative log-likelihood, and how many of the starts came to its optimum."""
 
     prior: Prior
     negative_log_likelihood: float
@@ -127,17 +136,29 @@ def fit(n: Floats, e: Floats) -> Fit:
         raise InputError("every pair needs at least one report and a positive expected count")
     cells, weights = _distinct(n, e)
     results = [_minimum(np.array(start), cells, weights) for start in STARTS]
-    done = sorted((r for r in results if r.success), key=lambda r: float(r.fun))
+    done = [r for r in results if _level(r.x, r.jac)]
     if not done:
         raise InputError("the prior did not converge from any start", remedy="more reports, or give a prior")
-    best = done[0]
+    least = min(float(r.fun) for r in done)
+    # rounding apart, equal optima are one: the first of them is taken
+    best = min((r for r in done if r.fun - least < ALIKE), key=lambda r: round(_narrowness(_prior(r.x)), 2))
     prior = _prior(best.x)
-    raised = max((prior.alpha1 / prior.beta1, prior.alpha1), (prior.alpha2 / prior.beta2, prior.alpha2))
-    if raised[1] > POINT:
+    if _narrowness(prior) > POINT:
         what = "the spread of the raised pairs cannot be told: the prior's upper component narrows to a point"
         raise InputError(what, remedy="more reports, or give a prior")
-    agreeing = sum(float(r.fun) - float(best.fun) < 1e-3 for r in done)
+    agreeing = sum(abs(float(r.fun) - float(best.fun)) < 1e-3 for r in done)
     return Fit(prior, float(best.fun), agreeing)
+
+
+def _level(x: Floats, slope: Floats) -> bool:
+    """Whether the likelihood can't be improved near ``x``: it is level there but where a bound is in the way."""
+    held = ((x <= -BOUND) & (slope > 0)) | ((x >= BOUND) & (slope < 0))
+    return bool(np.abs(np.where(held, 0.0, slope)).max() <= LEVEL)
+
+
+def _narrowness(prior: Prior) -> float:
+    """The shape of the component with the greater mean ratio."""
+    return max((prior.alpha1 / prior.beta1, prior.alpha1), (prior.alpha2 / prior.beta2, prior.alpha2))[1]
 
 
 def _distinct(n: Floats, e: Floats) -> tuple[Floats, Floats]:
