@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-SLOW, IDLE, HUGE = 500, 500, 200
+SLOW, IDLE, CROWD, HUGE = 500, 500, 2000, 200
 BODY = 8 << 20
 
 
@@ -104,6 +104,10 @@ class Attack:
 
     async def idle(self) -> None:
         await self.forever(IDLE, self.wait)
+
+    async def crowd(self) -> None:
+        """More connections than one address may hold, and nothing said on any."""
+        await self.forever(CROWD, self.wait)
 
     async def huge_questions(self) -> None:
         numbers = b"[" + b"1.5," * (BODY // 4 - 1) + b"1]"
