@@ -2,12 +2,12 @@
 
 Beside this file, ``messages.jsonl``: 385 emergencies of some hundred kinds and 315 harmless messages (everyday, past,
 family's, denied, planned, general, figures of speech), each in another voice; an emergency names the list of warning
-signs that its writer followed. The three writers saw neither the table nor its tests, and whoever changes the table does
-not read the file. One setting, how many emergencies the second model may hold back, was chosen with the shares of the
-first two writers in view; the third's messages (u6) were scored once, on the table as it was frozen before. Two more
-sets, half of their harmless messages written to mislead, were scored once each and then used to fit the models: 94 % and
-96 % raised, 12 % and 7.5 % false, the second after the first had been learnt from. The judgements are our own, so this
-shows how far the table reaches beyond the words it was made with, and no more.
+signs that its writer followed. The three writers saw neither the table nor its tests, and whoever changes the table
+does not read the file. One setting, how many emergencies the second model may hold back, was chosen with the shares of
+the first two writers in view; the third's messages (u6) were scored once, on the table as it was frozen before. Two
+more sets, half of their harmless messages written to mislead, were scored once each and then used to fit the models: 94
+% and 96 % raised, 12 % and 7.5 % false, the second after the first had been learnt from. The judgements are our own, so
+this shows how far the table reaches beyond the words it was made with, and no more.
 
 Their writers and the table's authors think alike: some of the messages share a phrase of five words with one that the
 table was made with (tools/redflag_messages). ``apart`` has the figures without those; they have to hold as well.

@@ -39,7 +39,12 @@ from validation._report import Mutant, Outcome, Split, Tally, Truth, report
 
 SHORT = ("--flips", "120", "--rewritings", "2", "--kills", "3")
 MUTANTS = (
-    Mutant("salus/trust/vault.py", "return keyed.digest()", 'return b"0" * 32', "the keyed hash of a row says nothing"),
+    Mutant(
+        "salus/trust/verify.py",
+        "if found is None or found != (row[5].hex(), bool(row[4])):",
+        "if found is None:",
+        "what the log says of a row is not compared",
+    ),
     Mutant(
         "salus/trust/verify.py",
         "if row[0] != frontier.root() or row[1] != frontier.to_bytes():",
@@ -331,7 +336,11 @@ def _tried(say: Callable[[], str]) -> str | None:
 
 
 def rewritings(count: int, dice: random.Random, score: Score) -> None:
-    """An entry of the past says something else, and everything after it is sealed and signed anew."""
+    """An entry of the past says something else, and everything after it is sealed and signed anew.
+
+    Or all but signed, or a row of the record alone, by somebody who has the patients' keys and not the log's: then the
+    house itself must notice.
+    """
     from salus.trust import proof
 
     with tempfile.TemporaryDirectory() as name:
@@ -348,8 +357,16 @@ def rewritings(count: int, dice: random.Random, score: Score) -> None:
             for path, data in original.items():
                 _put(path, data)
             (place.configuration.keys / "log.cosigned").unlink(missing_ok=True)
+            n = dice.randrange(receipt.size)
             with place.open() as house:
-                n = dice.randrange(receipt.size)
+                row = _rewrite_row(house, dice)
+                told = [p for p in house.verify().problems if p.what == "is not what the log says was written"]
+                score.case("rewriting, a row", bool(told), row, "a row fits that the log knows otherwise")
+            _put(place.configuration.store_file, original[place.configuration.store_file])
+            with place.open() as house:
+                _rewrite(house, n, signed=False)
+                noticed = any(p.what == "does not fit the entries" for p in house.verify().problems)
+                score.case("rewriting, unsigned", noticed, f"entry {n}", "a checkpoint of other entries fits")
                 _rewrite(house, n)
                 score.counts["rewritings that the house itself calls good"] += not house.verify().problems
                 seen = place.cosign(house)
@@ -368,8 +385,27 @@ def _growth(proof: Any, house: Any, receipt: Any) -> str:
     return proof.check(fhir_json.dumps(told), house.vault.house.public_key()).what
 
 
-def _rewrite(house: Any, n: int) -> None:
-    """Entry ``n`` in other words, under the right keys; tiles, checkpoints and mark as the log itself makes them."""
+def _rewrite_row(house: Any, dice: random.Random) -> str:
+    """The body of one resource in other words, sealed and hashed with the patient's own keys."""
+    from salus.fhir import json as fhir_json
+    from salus.record.sealing import context, pack, unpack
+
+    connection, vault = house.store.connection, house.vault
+    rows = connection.execute("SELECT rid, id, version, updated, body FROM resource WHERE type = 'Observation'")
+    rid, name, version, updated, sealed = dice.choice(rows.fetchall())
+    patient, bound = name.partition("-")[0], context(f"Observation/{name}", version, updated, False)
+    body = {**fhir_json.loads(unpack(vault.unseal(patient, sealed, bound))), "valueString": "what nobody wrote"}
+    data = fhir_json.dumps(body)
+    fresh = (vault.seal(patient, pack(data), bound), vault.mac(patient, hashlib.sha256(data).digest()), rid)
+    connection.execute("UPDATE resource SET body = ?, mac = ? WHERE rid = ?", fresh)
+    return str(name)
+
+
+def _rewrite(house: Any, n: int, *, signed: bool = True) -> None:
+    """Entry ``n`` in other words, under the right keys; tiles, checkpoints and mark as the log itself makes them.
+
+    Unless ``signed``, the checkpoints and the mark stay those of the entry as it was.
+    """
     from salus.fhir import json as fhir_json
     from salus.trust import log_tiles
     from salus.trust.checkpoint import Checkpoint, checkpoint_text, verifier
@@ -390,11 +426,13 @@ def _rewrite(house: Any, n: int) -> None:
     frontier = Frontier()
     for (each,) in connection.execute("SELECT commitment FROM log_leaf ORDER BY n").fetchall():
         frontier = frontier.append(leaf_hash(each))
-        if frontier.size in sizes:
+        if signed and frontier.size in sizes:
             signature = vault.house.sign(checkpoint_text(frontier.size, frontier.root(), origin))
             values = (frontier.root(), frontier.to_bytes(), signature, frontier.size)
             connection.execute("UPDATE log_checkpoint SET root = ?, frontier = ?, signature = ? WHERE size = ?", values)
     log_tiles.complete(connection, frontier.size)
+    if not signed:
+        return
     key_id = verifier(origin, vault.house.public_key()).key_id
     house.log.set_mark(Checkpoint(frontier.size, frontier.root(), signature, origin, key_id))
 
