@@ -13,8 +13,8 @@ Their writers and the table's authors think alike: some of the messages share a 
 table was made with (tools/redflag_messages). ``apart`` has the figures without those; they have to hold as well.
 
 Raised emergencies and harmless messages left alone are right, the others wrong. The check holds when at least 92 % of
-the emergencies are raised, 85 % by rules, and at most 4 % of the others. ``--messages FILE`` scores another file of
-this form.
+the emergencies are raised, 85 % by rules, and at most 4 % of the others, 10 % by the rules before the doubt is asked.
+``--messages FILE`` scores another file of this form.
 """
 
 from __future__ import annotations
@@ -39,11 +39,14 @@ MUTANTS = (
         "return False and (",
         "what was years ago counts as now",
     ),
+    Mutant(f"{_ROOM}denial.py", "if _NONE.search(near):", "if False:", "no, denies and without are not heard"),
     Mutant(f"{_ROOM}tables/redflags/doubt.json", '"threshold": -', '"threshold": -9', "nothing is held back"),
 )
 WRITTEN = Path(__file__).with_name("messages.jsonl")
 MADE_WITH = Path(__file__).parents[2] / "tools" / "redflag_messages"
 PHRASE = 5
+MISLED_AT_MOST = 0.10
+"""Harmless messages that the rules alone may raise: what holds them back must not have to do all the work."""
 
 
 def phrases(text: str) -> set[tuple[str, ...]]:
@@ -61,12 +64,13 @@ def made_with() -> Iterator[str]:
 def main() -> int:
     """Print the report; 0 when enough emergencies and few others were raised."""
     from salus.assistant import redflags
+    from salus.assistant.reading import reading
 
     parser = argument_parser(__doc__ or "")
     parser.add_argument("--messages", type=Path, default=WRITTEN, help="rows of id, kind, text, emergency")
     arguments = parser.parse_args()
     tally, kinds = Tally(), Counter[str]()
-    counts, apart, ruled = {True: [0, 0], False: [0, 0]}, {True: [0, 0], False: [0, 0]}, 0
+    counts, apart, ruled, misled = {True: [0, 0], False: [0, 0]}, {True: [0, 0], False: [0, 0]}, 0, 0
     known = {phrase for text in made_with() for phrase in phrases(text)}
     for line in arguments.messages.read_text("utf-8").splitlines():
         row = json.loads(line)
@@ -74,6 +78,7 @@ def main() -> int:
         counts[emergency][0] += 1
         counts[emergency][1] += bool(raised)
         ruled += emergency and by_rules(raised)
+        misled += not emergency and bool(redflags.ruled(reading(row["text"])))
         if known.isdisjoint(phrases(row["text"])):
             apart[emergency][0] += 1
             apart[emergency][1] += bool(raised)
@@ -103,6 +108,7 @@ def main() -> int:
             },
             "harmless": others,
             "false_escalations": false / others,
+            "false_by_rules_alone": misled / others,
             "wrong_by_kind": dict(sorted((k, n) for k, n in kinds.items() if n)),
         },
         intervals={"escalated_share": wilson(escalated, emergencies), "false_escalations": wilson(false, others)},
@@ -111,6 +117,7 @@ def main() -> int:
         ok=escalated >= RAISED_AT_LEAST * emergencies
         and ruled >= BY_RULES_AT_LEAST * emergencies
         and false <= FALSE_AT_MOST * others
+        and misled <= MISLED_AT_MOST * others
         and apart[True][1] >= RAISED_AT_LEAST * apart[True][0]
         and apart[False][1] <= FALSE_AT_MOST * apart[False][0],
     )
