@@ -133,7 +133,7 @@ def found(x, fun, slope=0.0, success=True):
     return SimpleNamespace(x=np.array(x, float), fun=fun, jac=np.full(5, slope), success=success)
 
 
-def test_of_priors_that_the_reports_cannot_tell_apart_the_one_with_the_widest_raised_component_is_taken(monkeypatch):
+def test_of_priors_that_the_reports_cannot_tell_apart_the_one_without_a_narrow_component_is_taken(monkeypatch):
     """Which start a processor's rounding calls a success must not decide what is flagged."""
     narrow, wide, worse = [3.0, 0.5, 0.5, 0.4, -3.0], [1.2, -0.9, 0.7, 0.6, -2.6], [0.1, -0.9, 0.7, 0.6, -2.6]
     ends = iter([found(narrow, 100.0), found(wide, 101.9, success=False), found(wide, 99.0, slope=1.0)] * 2)
@@ -141,6 +141,9 @@ def test_of_priors_that_the_reports_cannot_tell_apart_the_one_with_the_widest_ra
     monkeypatch.setattr(ebgm, "_minimum", lambda *_: next(ends))
     assert ebgm.fit(*simulated(500)).prior == ebgm._prior(np.array(wide))
     ends = iter([found(narrow, 100.0), found(wide, 101.95), found(worse, 103.0)])
+    assert ebgm.fit(*simulated(500)).prior == ebgm._prior(np.array(narrow))
+    point = [1.1, -0.9, 9.0, 9.5, -2.6]  # wide where pairs are raised, a point where they are not
+    ends = iter([found(point, 100.0), found(narrow, 100.5), found(worse, 103.0)])
     assert ebgm.fit(*simulated(500)).prior == ebgm._prior(np.array(narrow))
 
 

@@ -29,8 +29,8 @@ STARTS = (
 
 ALIKE = 1.92
 """Optima whose log-likelihoods differ by less than half the 95 % point of chi-squared with one degree of freedom: the
-reports cannot tell them apart. Of these the one with the widest component of raised pairs is taken, for a narrow one
-makes the intervals short."""
+reports cannot tell them apart. Of these the one is taken whose narrower component is the widest, for a narrow one makes
+intervals short."""
 
 LEVEL = 0.05
 """Greatest slope of the log-likelihood at an optimum. A search also ends where rounding leaves it no better step, and
@@ -143,7 +143,8 @@ def fit(n: Floats, e: Floats) -> Fit:
     # rounding apart, equal optima are one: the first of them is taken
     best = min((r for r in done if r.fun - least < ALIKE), key=lambda r: round(_narrowness(_prior(r.x)), 2))
     prior = _prior(best.x)
-    if _narrowness(prior) > POINT:
+    raised = max((prior.alpha1 / prior.beta1, prior.alpha1), (prior.alpha2 / prior.beta2, prior.alpha2))
+    if raised[1] > POINT:
         what = "the spread of the raised pairs cannot be told: the prior's upper component narrows to a point"
         raise InputError(what, remedy="more reports, or give a prior")
     agreeing = sum(abs(float(r.fun) - float(best.fun)) < 1e-3 for r in done)
@@ -157,8 +158,8 @@ def _level(x: Floats, slope: Floats) -> bool:
 
 
 def _narrowness(prior: Prior) -> float:
-    """The shape of the component with the greater mean ratio."""
-    return max((prior.alpha1 / prior.beta1, prior.alpha1), (prior.alpha2 / prior.beta2, prior.alpha2))[1]
+    """The shape of the narrower component."""
+    return max(prior.alpha1, prior.alpha2)
 
 
 def _distinct(n: Floats, e: Floats) -> tuple[Floats, Floats]:
