@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import islice
 
 from salus.errors import MethodError, SalusError
@@ -13,6 +14,7 @@ from salus.findings import fhir as findings_fhir
 from salus.findings.method import Context, Method
 from salus.findings.model import Finding
 from salus.record.chart import Chart, Read
+from salus.record.moment import FAR
 
 NOTHING = "none"
 """A kind of resource that no chart holds: asking for it reads nothing."""
@@ -32,11 +34,15 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run gave: every current finding, the failures, and which methods were computed rather than reused."""
+    """What a run gave: every current finding, the failures, and which methods were computed rather than reused.
+
+    On an unchanged record all of it holds until ``until``: then an answer that depends on the time may differ.
+    """
 
     findings: tuple[Finding, ...]
     failures: tuple[Failure, ...]
     computed: tuple[str, ...]
+    until: datetime = FAR
 
 
 def digest(context: Context, terminology: str) -> str:
@@ -82,7 +88,7 @@ def run(
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's method may raise anything
             failures.append(Failure(method.id, _describe(error)))
             found.extend(f for f in earlier if all(view.replay(r) for r in f.read_set if r.accessor != "now"))
-    return Outcome(tuple(found), tuple(failures), tuple(computed))
+    return Outcome(tuple(found), tuple(failures), tuple(computed), chart.until)
 
 
 def _compute(method: Method, context: Context, view: Chart) -> list[Finding]:
@@ -114,6 +120,7 @@ def _reads(method: Method, view: Chart) -> tuple[Read, ...]:
     handed: frozenset[str] = getattr(method, "handed", frozenset())
     if not handed:
         return view.reads
+    view.momentary()  # what such a method makes of the time is not known
     twin = view.fresh()
     twin.modified(NOTHING)
     return tuple(sorted((*view.reads, replace(twin.reads[0], categories=handed))))

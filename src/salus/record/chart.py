@@ -29,6 +29,7 @@ from salus.fhir.views import (
     Patient,
     Source,
 )
+from salus.record.moment import Horizon, Moment
 from salus.record.results import Results, with_pressures
 from salus.terminology.naming import names_by
 from salus.terminology.reader import Terminology, shipped
@@ -102,12 +103,14 @@ class Chart:
             contained = [b for b in views.dicts(body.get("contained")) if b.get("resourceType") == "Observation"]
             self._by_type.setdefault("Observation", []).extend((source, result) for result in contained)
         self._now = now.astimezone(UTC)
+        self._horizon = Horizon(self._now)
         self._loader = loader
         self._findings = tuple(findings)
         self._terminology = terminology or shipped()
         self._parsed: dict[str, tuple[Any, ...]] = {}
         self._answers: dict[tuple[str, tuple[str, ...]], tuple[tuple[Any, ...], Read]] = {}
         self._reads: dict[tuple[str, tuple[str, ...]], Read] = {}
+        self._asked_now = False
 
     @classmethod
     def of(
@@ -143,9 +146,14 @@ class Chart:
 
     @property
     def now(self) -> datetime:
-        """The moment the chart speaks of (UTC). Who asks for it is run anew when the time is another."""
-        self._reads.setdefault(("now", ()), Read("now", (), self._now.isoformat(), frozenset()))
-        return self._now
+        """The moment the chart speaks of (UTC). Who asks for it is run anew when what was made of it may differ."""
+        self._asked_now = True
+        return Moment.of(self._now, self._horizon)
+
+    @property
+    def until(self) -> datetime:
+        """The first instant at which something may differ of all that was read from this snapshot so far."""
+        return self._horizon.until
 
     @property
     def known(self) -> bool:
@@ -159,6 +167,11 @@ class Chart:
         if not found:
             raise MethodError("the chart has no Patient resource")
         return found[0]
+
+    def momentary(self) -> None:
+        """Something was read of which nobody knows until when it holds."""
+        self._asked_now = True
+        self._horizon.at_once()
 
     def observations(self, concept: str, since: datetime | None = None) -> tuple[Observation, ...]:
         """Usable observations of ``concept`` (a name of codes.toml), dated ones only, oldest first."""
@@ -242,6 +255,7 @@ class Chart:
         """The same snapshot with an empty read set (and other findings, where given)."""
         twin = object.__new__(Chart)
         twin._by_type, twin._now, twin._loader = self._by_type, self._now, self._loader
+        twin._horizon, twin._asked_now = self._horizon, False
         twin._parsed, twin._answers, twin._terminology = self._parsed, self._answers, self._terminology
         twin._findings = self._findings if findings is None else tuple(findings)
         twin._reads = {}
@@ -249,14 +263,28 @@ class Chart:
 
     @property
     def reads(self) -> tuple[Read, ...]:
-        """What has been read so far, sorted."""
-        return tuple(sorted(self._reads.values(), key=lambda r: (r.accessor, r.arguments)))
+        """What has been read so far, sorted. The moment stands with the span in which all that was read holds."""
+        found = list(self._reads.values())
+        if self._asked_now:
+            span = (self._now.isoformat(), self._horizon.until.isoformat())
+            found.append(Read("now", span, "", frozenset()))
+        return tuple(sorted(found, key=lambda r: (r.accessor, r.arguments)))
 
     def replay(self, read: Read) -> bool:
         """True when the same call on this chart still gives what it gave then."""
         if read.accessor == "now":
-            return read.digest == self._now.isoformat()
+            return self._within(read)
         return self._answer(read.accessor, read.arguments)[1].digest == read.digest
+
+    def _within(self, read: Read) -> bool:
+        """Whether the chart's moment lies in the span of a read of it, which then is a limit of this chart's too."""
+        if len(read.arguments) != 2:  # a finding of a release before the spans
+            return read.digest == self._now.isoformat()
+        start, until = map(datetime.fromisoformat, read.arguments)
+        if self._now != start and not start <= self._now < until:
+            return False
+        self._horizon.limit(until - self._now)
+        return True
 
     def resources(self) -> tuple[Entry, ...]:
         """Every resource in the snapshot with its source (not part of a read set: for reports and exports)."""
@@ -308,18 +336,21 @@ class Chart:
         return medication(source, body, self._find)
 
     def _past(self, span: Span | None) -> bool:
-        return span is None or span.start <= self._now
+        if span is None or span.start <= self._now:
+            return True
+        self._horizon.limit(span.start - self._now)
+        return False
 
     def _find_patient(self) -> tuple[Patient, ...]:
         found = self._all("Patient", views.patient)[:1]
-        if found and found[0].deceased_at and found[0].deceased_at.start > self._now:
+        if found and found[0].deceased_at and not self._past(found[0].deceased_at):
             return (replace(found[0], deceased=False),)  # the chart speaks of a moment before the death
         return found
 
     @property
     def _results(self) -> Results:
         read = self._all("Observation", self._observation)
-        return self.kept("results", lambda: Results(read, self._now, self._terminology))
+        return self.kept("results", lambda: Results(read, self._past, self._terminology))
 
     def _find_observations(self, concept: str, since: str) -> tuple[Observation, ...]:
         found = self._results.own.get(concept, ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -29,12 +29,14 @@ def with_pressures(observation: Observation) -> Observation:
 
 
 class Results:
-    """The observations of one snapshot as they stand at ``now``. Lists come oldest first, of equal times the lower
-    reference first; each is made when it is first asked for."""
+    """The observations of one snapshot, as far as ``past`` says that they lie behind its moment. Lists come oldest
+    first, of equal times the lower reference first; each is made when it is first asked for."""
 
-    def __init__(self, observations: Sequence[Observation], now: datetime, terminology: Terminology) -> None:
+    def __init__(
+        self, observations: Sequence[Observation], past: Callable[[Span | None], bool], terminology: Terminology
+    ) -> None:
         self._observations = observations
-        self._now = now
+        self._past = past
         self._terminology = terminology
 
     @property
@@ -65,8 +67,9 @@ class Results:
 
     @cached_property
     def _usable(self) -> tuple[Observation, ...]:
-        dated = [(o.effective.start, o.source.ref, o) for o in self._observations if o.effective and self._vouched(o)]
-        return tuple(o for start, _, o in sorted(dated, key=lambda row: row[:2]) if start <= self._now)
+        read = (o for o in self._observations if o.effective and self._vouched(o) and self._past(o.effective))
+        dated = [(o.effective.start, o.source.ref, o) for o in read if o.effective]
+        return tuple(o for _, _, o in sorted(dated, key=lambda row: row[:2]))
 
     @cached_property
     def _named(self) -> tuple[Named, Named]:
@@ -81,9 +84,6 @@ class Results:
 
     def _vouched(self, observation: Observation) -> bool:
         return observation.status in USABLE_STATUS and not observation.other
-
-    def _past(self, span: Span | None) -> bool:
-        return span is None or span.start <= self._now
 
     def _meant(self, observation: Observation) -> bool:
         """Whether anybody can say what was observed."""

@@ -1,0 +1,333 @@
+"""The moment a chart speaks of, which notes until when whatever was made of it stays the same.
+
+Methods compare the moment with dates ("at most two years ago"), count days and take the calendar's date from it. Each
+of these answers changes at a known instant: the earliest of them is the :class:`Horizon`. Until then nothing that was
+read from the moment can differ, and nothing has to be worked out again.
+"""
+
+from __future__ import annotations
+
+import datetime as calendar
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any, SupportsIndex
+
+FAR = datetime(9999, 1, 1, tzinfo=UTC)
+"""The horizon of what does not depend on the moment."""
+_DAY = timedelta(days=1)
+
+
+@dataclass(slots=True)
+class Horizon:
+    """``until`` is the first instant (UTC) at which an answer may differ; ``now`` itself where it may at once."""
+
+    now: datetime
+    until: datetime = FAR
+
+    def limit(self, after: timedelta) -> None:
+        """An answer changes ``after`` from now."""
+        if after < self.until - self.now:
+            self.until = self.now + after
+
+    def at_once(self) -> None:
+        """The answer is of this instant only."""
+        self.until = self.now
+
+
+class Moment(datetime):
+    """``datetime`` that tells its horizon what is asked of it. ``now`` and its sums and differences are moments."""
+
+    _horizon: Horizon
+
+    @classmethod
+    def of(cls, instant: datetime, horizon: Horizon) -> Moment:
+        """``instant``, which moves as the horizon's ``now`` does. It must have a time zone."""
+        made = cls(*_fields(instant), instant.microsecond, instant.tzinfo, fold=instant.fold)
+        made._horizon = horizon
+        return made
+
+    def _plain(self) -> datetime:
+        """The same instant, which no longer tells."""
+        return datetime(*_fields(super()), super().microsecond, super().tzinfo, fold=super().fold)
+
+    def _momentary(self) -> datetime:
+        self._horizon.at_once()
+        return self._plain()
+
+    def _daily(self) -> datetime:
+        """The same instant where only the calendar's date is asked for: it changes at midnight."""
+        plain = self._plain()
+        midnight = datetime.combine(plain.date(), calendar.time(0), plain.tzinfo) + _DAY
+        # subtracted in UTC: a day of a zone with summer time may have 23 hours
+        self._horizon.limit(midnight.astimezone(UTC) - plain.astimezone(UTC))
+        return plain
+
+    # ---- comparing: what lies at or after this moment will be passed
+
+    def _passes(self, other: datetime) -> datetime:
+        plain = self._plain()
+        other = other._plain() if isinstance(other, Moment) else other
+        if other >= plain:
+            self._horizon.limit(other - plain)
+        return plain
+
+    def __lt__(self, other: Any) -> bool:
+        return NotImplemented if not isinstance(other, datetime) else self._passes(other).__lt__(_still(other))
+
+    def __le__(self, other: Any) -> bool:
+        return NotImplemented if not isinstance(other, datetime) else self._passes(other).__le__(_still(other))
+
+    def __gt__(self, other: Any) -> bool:
+        return NotImplemented if not isinstance(other, datetime) else self._passes(other).__gt__(_still(other))
+
+    def __ge__(self, other: Any) -> bool:
+        return NotImplemented if not isinstance(other, datetime) else self._passes(other).__ge__(_still(other))
+
+    def __eq__(self, other: object) -> bool:
+        return NotImplemented if not isinstance(other, datetime) else self._passes(other).__eq__(_still(other))
+
+    def __hash__(self) -> int:
+        return hash(self._momentary())
+
+    # ---- counting
+
+    def __add__(self, other: timedelta) -> Moment:
+        return Moment.of(self._plain() + _length(other), self._horizon)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        if isinstance(other, Moment):
+            return self._plain() - other._plain()  # both move: their distance does not
+        if isinstance(other, datetime):
+            return Elapsed(self._plain() - other, self._horizon)
+        return Moment.of(self._plain() - _length(other), self._horizon)
+
+    def __rsub__(self, other: datetime) -> Remaining:  # type: ignore[misc]
+        return Remaining(other - self._plain(), self._horizon)
+
+    # ---- the calendar
+
+    @property
+    def year(self) -> int:
+        return self._daily().year
+
+    @property
+    def month(self) -> int:
+        return self._daily().month
+
+    @property
+    def day(self) -> int:
+        return self._daily().day
+
+    def date(self) -> calendar.date:
+        return self._daily().date()
+
+    def weekday(self) -> int:
+        return self._daily().weekday()
+
+    def isoweekday(self) -> int:
+        return self._daily().isoweekday()
+
+    def isocalendar(self) -> Any:
+        return self._daily().isocalendar()
+
+    def toordinal(self) -> int:
+        return self._daily().toordinal()
+
+    def astimezone(self, tz: tzinfo | None = None) -> Moment:
+        return Moment.of(self._plain().astimezone(tz), self._horizon)
+
+    # ---- everything else is of this instant only
+
+    @property
+    def hour(self) -> int:
+        return self._momentary().hour
+
+    @property
+    def minute(self) -> int:
+        return self._momentary().minute
+
+    @property
+    def second(self) -> int:
+        return self._momentary().second
+
+    @property
+    def microsecond(self) -> int:
+        return self._momentary().microsecond
+
+    def time(self) -> calendar.time:
+        return self._momentary().time()
+
+    def timetz(self) -> calendar.time:
+        return self._momentary().timetz()
+
+    def timestamp(self) -> float:
+        return self._momentary().timestamp()
+
+    def timetuple(self) -> Any:
+        return self._momentary().timetuple()
+
+    def utctimetuple(self) -> Any:
+        return self._momentary().utctimetuple()
+
+    def isoformat(self, *arguments: Any, **named: Any) -> str:
+        return self._momentary().isoformat(*arguments, **named)
+
+    def ctime(self) -> str:
+        return self._momentary().ctime()
+
+    def strftime(self, format: str) -> str:
+        return self._momentary().strftime(format)
+
+    def replace(self, *arguments: Any, **named: Any) -> datetime:  # type: ignore[override]
+        return self._momentary().replace(*arguments, **named)
+
+    def __format__(self, format: str) -> str:
+        return self._momentary().__format__(format)
+
+    def __str__(self) -> str:
+        return str(self._momentary())
+
+    def __repr__(self) -> str:
+        return repr(self._momentary())
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        return self._momentary().__reduce_ex__(protocol)
+
+
+class _Length:
+    """Time between a fixed instant and the moment. ``_grows`` is 1 where it becomes longer as time passes, else -1.
+
+    It answers as a ``timedelta`` does and is none: C code would read one without asking.
+    """
+
+    _grows: int
+
+    def __init__(self, length: timedelta, horizon: Horizon) -> None:
+        """``length``, as the horizon's ``now`` finds it."""
+        self._length = length
+        self._horizon = horizon
+
+    def _momentary(self) -> timedelta:
+        self._horizon.at_once()
+        return self._length
+
+    def _passes(self, other: Any) -> timedelta:
+        if isinstance(other, timedelta):
+            ahead = (other - self._length) * self._grows
+            if ahead >= timedelta():
+                self._horizon.limit(ahead)
+        return self._length
+
+    def __lt__(self, other: Any) -> bool:
+        return bool(self._passes(other := _length(other)) < other)
+
+    def __le__(self, other: Any) -> bool:
+        return bool(self._passes(other := _length(other)) <= other)
+
+    def __gt__(self, other: Any) -> bool:
+        return bool(self._passes(other := _length(other)) > other)
+
+    def __ge__(self, other: Any) -> bool:
+        return bool(self._passes(other := _length(other)) >= other)
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self._passes(other := _length(other)) == other)
+
+    def __bool__(self) -> bool:
+        return self != timedelta()
+
+    def __hash__(self) -> int:
+        return hash(self._momentary())
+
+    @property
+    def days(self) -> int:
+        """Whole days, rounded down."""
+        found: int = self // _DAY
+        return found
+
+    def __floordiv__(self, other: Any) -> Any:
+        if not isinstance(other, timedelta) or other <= timedelta():
+            return self._momentary() // other
+        whole = self._length // other
+        # it grows up to the next whole one, or shrinks until it is less than this one
+        rest = self._length - whole * other
+        self._horizon.limit(other - rest if self._grows > 0 else rest)
+        return whole
+
+    def __add__(self, other: Any) -> Any:
+        if isinstance(other, datetime):
+            return other + self._momentary()
+        return type(self)(self._length + _length(other), self._horizon)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        return type(self)(self._length - _length(other), self._horizon)
+
+    def __rsub__(self, other: Any) -> Any:
+        return other - self._momentary()
+
+    def __neg__(self) -> Any:
+        return (Remaining if self._grows > 0 else Elapsed)(-self._length, self._horizon)
+
+    def __abs__(self) -> Any:
+        return self if self >= timedelta() else -self
+
+    def total_seconds(self) -> float:
+        """Of this instant only, as everything below."""
+        return self._momentary().total_seconds()
+
+    @property
+    def seconds(self) -> int:
+        return self._momentary().seconds
+
+    @property
+    def microseconds(self) -> int:
+        return self._momentary().microseconds
+
+    def __truediv__(self, other: Any) -> Any:
+        return self._momentary() / other
+
+    def __mod__(self, other: Any) -> Any:
+        return self._momentary() % other
+
+    def __mul__(self, other: Any) -> Any:
+        return self._momentary() * other
+
+    __rmul__ = __mul__
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return other / self._momentary()
+
+    def __str__(self) -> str:
+        return str(self._momentary())
+
+    def __repr__(self) -> str:
+        return repr(self._momentary())
+
+
+class Elapsed(_Length):
+    """Time since a fixed instant."""
+
+    _grows = 1
+
+
+class Remaining(_Length):
+    """Time up to a fixed instant."""
+
+    _grows = -1
+
+
+def _fields(instant: Any) -> tuple[int, int, int, int, int, int]:
+    return instant.year, instant.month, instant.day, instant.hour, instant.minute, instant.second
+
+
+def _still(other: Any) -> Any:
+    return other._plain() if isinstance(other, Moment) else other
+
+
+def _length(other: Any) -> Any:
+    """A length that is added or compared; one that moves itself is taken as of this instant."""
+    return other._momentary() if isinstance(other, _Length) else other
