@@ -29,11 +29,12 @@ def examples() -> dict[str, demo.Example]:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Items (key, tier, status), findings (code, status, value) and what was not understood."""
+    """Items (key, tier, status), findings (code, status, value), what was not understood, and until when it holds."""
 
     items: frozenset[tuple[str, ...]]
     findings: frozenset[tuple[str, ...]]
     plan: Plan
+    until: datetime
 
     @property
     def named(self) -> bool:
@@ -41,16 +42,16 @@ class Said:
         return bool(self.plan.not_understood)
 
 
-def planned(resources: Iterable[Mapping[str, Any]]) -> Said:
-    """The plan of a chart of these resources, all methods run."""
-    chart = Chart.of(resources, now=AT)
+def planned(resources: Iterable[Mapping[str, Any]], at: datetime = AT) -> Said:
+    """The plan at ``at`` of a chart of these resources, all methods run."""
+    chart = Chart.of(resources, now=at)
     outcome = run(runnable({})[0], chart)
     if outcome.failures:
         raise AssertionError(f"a method failed: {outcome.failures[0]}")
     plan = compose(chart, outcome.findings, looked_at=CATEGORIES)
     items = frozenset((i.key, i.tier, i.status) for i in plan.items)
     told = frozenset((f.code, f.status, _value(f.value)) for f in outcome.findings)
-    return Said(items, told, plan)
+    return Said(items, told, plan, chart.until)
 
 
 def _value(value: object) -> str:

@@ -2,45 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
-from salus.app import cell
+from salus.app import standing
 from salus.app.house import House
-from salus.app.session_consents import PRESENT, Consents
-from salus.app.terminology import packs
+from salus.app.session_consents import PRESENT
+from salus.app.session_findings import Current, Findings, Refresh
+from salus.careplan import kept as kept_plan
 from salus.careplan.compose import compose
 from salus.careplan.model import Plan
 from salus.careplan.severe import severe
 from salus.errors import AccessError
 from salus.fhir.views import CATEGORIES, Body
 from salus.findings import fhir as findings_fhir
-from salus.findings import registry as methods
-from salus.findings.method import Context, Method
+from salus.findings.method import Method
 from salus.findings.model import Finding
-from salus.findings.runner import Failure, Outcome, run
+from salus.findings.runner import Outcome, run
 from salus.record.chart import Chart
-from salus.record.reading import Stored
-from salus.record.store import Change
 from salus.trust import audit, proof
 from salus.trust.grants import Grant
 from salus.trust.identity import Actor, Identity
-
-
-@dataclass(frozen=True, slots=True)
-class Refresh:
-    """What a run of the methods over a record did. It says nothing of what they found."""
-
-    failures: tuple[Failure, ...]
-    refused: tuple[tuple[str, str], ...]
-    computed: tuple[str, ...]
-    new: int = 0
-    amended: int = 0
-    superseded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +42,21 @@ class Opened:
     """The kinds of data that were released, also those which were left out as the reader asked."""
 
 
-class Session(Consents):
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A record that was released: the decision, the part of it that the reader asked for, and the house's findings.
+
+    ``whole``: they were drawn from nothing but what he may see.
+    """
+
+    grant: Grant
+    scope: Grant
+    chart: Chart
+    current: Current
+    whole: bool
+
+
+class Session(Findings):
     """One actor at work in one house."""
 
     def __init__(self, house: House, identity: Identity) -> None:
@@ -103,19 +101,38 @@ class Session(Consents):
         ``without`` names categories to leave out, as if they had not been released (to see what they change).
         Raises AccessError, in the same words for a patient who does not exist.
         """
+        look = self._look(patient, at, purpose, without, progress)
+        if look.whole:
+            return self._opened(look, look.current.findings, look.current.refresh)
+        drawn = self._drawn_from(look.scope, at, look.current.findings)
+        return self._opened(look, drawn.findings, _of_a_part(look, drawn))
+
+    def _look(
+        self,
+        patient: str,
+        at: datetime,
+        purpose: str | None,
+        without: Sequence[str],
+        progress: Callable[[str], None],
+    ) -> _Look:
+        """Decide, and bring the house's findings up to date."""
         grant = self.house.gate.grant(self.actor, patient, purpose or self._purpose(patient))
         if self.beforehand is not None and abs(at - self.house.clock()) <= PRESENT:
             self.beforehand(self, patient)  # so that what takes long stands already
-        found, refresh, processed = self._current(patient, at, progress)
+        current = self._current(patient, at, progress)
         scope = _narrow(grant, grant.categories - frozenset(without))
-        chart = self.house.gate.chart(scope, at)
-        if not processed <= scope.categories or scope.partial:
-            drawn = self._drawn_from(scope, at, found)
-            # what failed or changed in the rest is not told
-            found, refresh = drawn.findings, Refresh(drawn.failures, refresh.refused, ())
+        whole = current.scope.categories <= scope.categories and not scope.partial
+        same = whole and current.chart and current.scope.covers_the_same(scope)
+        chart = current.chart.fresh() if same and current.chart else self.house.gate.chart(scope, at)
+        return _Look(grant, scope, chart, current, whole)
+
+    def _opened(self, look: _Look, found: tuple[Finding, ...], refresh: Refresh) -> Opened:
+        """What the reader gets. He is told of no method that reads what was not released to him."""
         inputs = {m.id: frozenset(m.inputs) for m in self.methods()[0]}
-        told = tuple(f for f in refresh.failures if inputs.get(f.method, frozenset(CATEGORIES)) <= scope.categories)
-        return Opened(chart.fresh(found), scope, found, replace(refresh, failures=told), grant.categories)
+        open_to = look.scope.categories
+        told = tuple(f for f in refresh.failures if inputs.get(f.method, frozenset(CATEGORIES)) <= open_to)
+        released = look.grant.categories
+        return Opened(look.chart.fresh(found), look.scope, found, replace(refresh, failures=told), released)
 
     def narrower(self, grant: Grant) -> tuple[Finding, ...] | None:
         """The findings for a reader to whom not all is released that they were drawn from; None where all is.
@@ -146,12 +163,42 @@ class Session(Consents):
         progress: Callable[[str], None] = lambda _: None,
     ) -> tuple[Plan, Opened]:
         """The care plan for this reader and purpose, and the chart it was composed from."""
-        opened = self.open(patient, at, purpose=purpose, without=without, progress=progress)
+        look = self._look(patient, at, purpose, without, progress)
+        made, opened = self._standing_plan(look, at) or self._new_plan(look, at)
         grant = opened.grant
-        made = compose(opened.chart, opened.findings, looked_at=grant.categories)
         conflict = bool(grant.interlocked) and self._conflicts(opened, made, at)
         withheld = tuple(c for c in CATEGORIES if c in grant.flagged)
         return replace(made, withheld=withheld, conflict_withheld=conflict), opened
+
+    def _new_plan(self, look: _Look, at: datetime) -> tuple[Plan, Opened]:
+        """Compose the plan, and keep it as long as it stands."""
+        patient, current = look.grant.patient, look.current
+        outcome = None if look.whole else self._drawn_from(look.scope, at, current.findings)
+        found = current.findings if outcome is None else outcome.findings
+        refresh = current.refresh if outcome is None else _of_a_part(look, outcome)
+        made = compose(look.chart.fresh(found), found, looked_at=look.scope.categories)
+        until = min(current.until, look.chart.until, *([] if outcome is None else [outcome.until]))
+        if until > at and not look.scope.partial and not refresh.failures:
+            told = {
+                "plan": kept_plan.dump(made),
+                "drawn": None if outcome is None else [findings_fhir.dump(f) for f in found],
+            }
+            standing.keep(self.house, patient, standing.part(look.scope), current.ground, at, until, told)
+        return made, self._opened(look, found, refresh)
+
+    def _standing_plan(self, look: _Look, at: datetime) -> tuple[Plan, Opened] | None:
+        """The plan that was made for whoever is released the same; None where there is none, or it stands no more."""
+        current = look.current
+        if look.scope.partial or current.until <= at:
+            return None
+        stands = standing.kept(self.house, look.grant.patient, standing.part(look.scope), current.ground, at)
+        if stands is None:
+            return None
+        drawn = stands.told["drawn"]
+        found = current.findings if drawn is None else tuple(map(findings_fhir.load, drawn))
+        refresh = current.refresh if drawn is None else Refresh((), current.refresh.refused, ())
+        made = replace(kept_plan.load(stands.told["plan"], found), at=look.chart.written_at)
+        return made, self._opened(look, found, refresh)
 
     def _conflicts(self, opened: Opened, made: Plan, at: datetime) -> bool:
         """Whether what an interlock withholds makes a severe conflict that the reader's own plan does not hold.
@@ -188,62 +235,6 @@ class Session(Consents):
 
     def _purpose(self, patient: str) -> str:
         return "PATRQT" if self.actor.patient == patient else "TREAT"
-
-    # ---- findings
-
-    def methods(self) -> tuple[list[Method], list[tuple[str, str]]]:
-        """The methods that may run, and why the others may not."""
-        if self._methods is None:
-            laid_over = packs(self.house.configuration)
-            self._methods = methods.runnable(self.house.registry.methods, partial(cell.confined, packs=laid_over))
-        return self._methods
-
-    def contexts(self) -> Mapping[str, Context]:
-        """Each method's context: the knowledge files in the folder of its name."""
-        found = {}
-        for method in self.methods()[0]:
-            folder = self.house.configuration.knowledge / method.id
-            files = {p.name: p.read_bytes() for p in sorted(folder.iterdir())} if folder.is_dir() else {}
-            if files:
-                found[method.id] = Context({}, files, {n: hashlib.sha256(b).hexdigest() for n, b in files.items()})
-        return found
-
-    def refresh(self, patient: str, at: datetime | None = None) -> Refresh:
-        """Bring the stored findings up to date. This is the house's own service: it releases nothing to anybody."""
-        return self._current(patient, at or self.house.clock(), lambda _: None)[1]
-
-    def _current(
-        self, patient: str, at: datetime, progress: Callable[[str], None]
-    ) -> tuple[tuple[Finding, ...], Refresh, frozenset[str]]:
-        """All findings that hold at ``at``, what the run did, and the categories open to processing.
-
-        What holds now is stored. What held at another moment is computed and not kept.
-        """
-        chart, grant = self.house.gate.service_chart(patient, at)
-        stored = {f.id: (s, f) for s, f in self._stored_findings(grant)}
-        runnable, refused = self.methods()
-        previous = [f for _, f in stored.values()]
-        outcome = Outcome((), (), ())
-        if chart.known:
-            outcome = run(runnable, chart, contexts=self.contexts(), previous=previous, progress=progress)
-        refresh = Refresh(outcome.failures, tuple(refused), outcome.computed)
-        if abs(at - self.house.clock()) > PRESENT:
-            return outcome.findings, refresh, grant.categories
-        changes, counts = _difference(stored, {f.id: f for f in outcome.findings}, self.house.time())
-        if changes:
-            self.house.store.commit(grant, changes, at=self.house.time(), reason="findings")
-        new, amended, superseded = (counts[k] for k in ("new", "amended", "superseded"))
-        done = replace(refresh, new=new, amended=amended, superseded=superseded)
-        return outcome.findings, done, grant.categories
-
-    def _stored_findings(self, grant: Grant) -> list[tuple[Stored, Finding]]:
-        scope = _narrow(grant, frozenset(CATEGORIES))
-        stored = self.house.store.read(scope, ("Observation", "RiskAssessment"))
-        return [
-            (s, findings_fhir.from_fhir(s.body))
-            for s in stored
-            if findings_fhir.EXTENSION.encode() in s.data and findings_fhir.is_finding(s.body)
-        ]
 
     # ---- consent and the log
 
@@ -309,36 +300,10 @@ class Session(Consents):
         return proof.of_entry(house.store.connection, house.vault, house.log, n, patient)
 
 
+def _of_a_part(look: _Look, drawn: Outcome) -> Refresh:
+    """What is told of a run over a part of a record: not what failed or changed in the rest."""
+    return Refresh(drawn.failures, look.current.refresh.refused, ())
+
+
 def _narrow(grant: Grant, categories: frozenset[str]) -> Grant:
     return replace(grant, categories=categories)
-
-
-def _difference(
-    stored: Mapping[str, tuple[Stored, Finding]], current: Mapping[str, Finding], at: str
-) -> tuple[list[Change], dict[str, int]]:
-    """The changes that bring the stored findings to ``current``: what is the same is not written again."""
-    changes: list[Change] = []
-    counts = {"new": 0, "amended": 0, "superseded": 0}
-    for id, finding in current.items():
-        earlier = stored.get(id)
-        if earlier and earlier[1].version_hash == finding.version_hash:
-            continue
-        counts["amended" if earlier else "new"] += 1
-        written = [
-            Change(str(body["resourceType"]), str(body["id"]), body)
-            for body in findings_fhir.to_fhir(finding, at, amended=earlier is not None)
-        ]
-        if earlier and earlier[0].body["resourceType"] != written[0].type:  # an Observation became a RiskAssessment
-            changes.append(_deletion(earlier[0].source.ref))
-        changes.extend(written)
-    for id, (source, _) in stored.items():
-        if id not in current:
-            counts["superseded"] += 1
-            changes.append(_deletion(source.source.ref))
-            changes.append(_deletion(f"Provenance/{findings_fhir.resource_id(id)}{findings_fhir.PROVENANCE_SUFFIX}"))
-    return changes, counts
-
-
-def _deletion(ref: str) -> Change:
-    kind, _, name = ref.partition("/")
-    return Change(kind, name, None)

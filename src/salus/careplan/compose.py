@@ -17,7 +17,6 @@ from salus.careplan.draft import Draft, said
 from salus.careplan.guidelines import others
 from salus.careplan.model import TIERS, Dropped, MedicineLine, NotAssessable, Plan
 from salus.errors import MethodError
-from salus.fhir import dates
 from salus.fhir.views import CATEGORIES
 from salus.findings.model import Finding
 from salus.person.death import age_at_death, death_words
@@ -38,7 +37,7 @@ def compose(chart: Chart, findings: Sequence[Finding], *, looked_at: Iterable[st
     or conflict of the plan is settled by it.
     """
     seen = tuple(c for c in CATEGORIES if c in frozenset(looked_at))
-    at = dates.write(chart.now)
+    at = chart.written_at
     try:
         person = Person(chart, [_without_unmeasured(finding) for finding in findings])
     except MethodError:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from salus.app.explain import Shown
     from salus.app.intake import Taken
-    from salus.app.session import Refresh
+    from salus.app.session_findings import Refresh
     from salus.careplan.model import Plan
     from salus.record.chart import Chart
 

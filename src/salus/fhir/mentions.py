@@ -58,6 +58,8 @@ def mentions(source: Source, body: Body) -> tuple[Mention, ...]:
         said = [("an answer to a questionnaire", (), text) for text in _affirmed(body)]
     else:
         said = list(_named(kind, body))
+    if not said:  # as of most results
+        return ()
     period = span_of(
         body, *DATES, "authoredOn", "created", "effectiveDateTime", "effectivePeriod", "effectiveInstant", "issued"
     )

@@ -82,9 +82,10 @@ def text_of(element: Any) -> str:
         return ""
     if isinstance(element.get("text"), str):
         return str(element["text"])
-    shown = (c.get("display") for c in dicts(element.get("coding")))
-    found = codings(element)
-    return next((d for d in shown if d and isinstance(d, str)), found[0].code if found else "")
+    for coding in dicts(element.get("coding")):
+        if (shown := coding.get("display")) and isinstance(shown, str):
+            return shown
+    return next((code.code for code in codings(element)), "")
 
 
 def span_of(body: Body, *elements: str) -> Span | None:

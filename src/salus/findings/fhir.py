@@ -233,7 +233,7 @@ def load(data: Mapping[str, Any]) -> Finding:
         needs=tuple(data["needs"]),
         effective=(data["effective"][0], data["effective"][1]),
         target=data["target"],
-        evidence=tuple(_load_evidence(e) for e in data["evidence"]),
+        evidence=tuple(load_evidence(e) for e in data["evidence"]),
         proposals=tuple(_load_proposals(data["proposals"])),
         details=data["details"],
         media=tuple(
@@ -269,7 +269,8 @@ def _load_interval(value: Any) -> Interval | None:
     return Interval(Decimal(value["low"]), Decimal(value["high"]), level, value["method"])
 
 
-def _load_evidence(value: Mapping[str, Any]) -> Evidence:
+def load_evidence(value: Mapping[str, Any]) -> Evidence:
+    """Inverse of :func:`evidence_json`."""
     return Evidence(Source(*value["source"]), value["locator"], value["part"], value["digest"], value["label"])
 
 

@@ -10,10 +10,11 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property, partial
 from typing import Any, Protocol, TypeVar
 
 from salus.errors import IntegrityError, MethodError
-from salus.fhir import blobs, views
+from salus.fhir import blobs, dates, views
 from salus.fhir.blobs import Blob
 from salus.fhir.categories import categories_of, joined
 from salus.fhir.dates import Span
@@ -74,6 +75,24 @@ OUTDATED = ("MedicationPrescription",)
 _EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 
 
+class _Entries:
+    """The resources of a snapshot by type, read once, when the first of them is asked for."""
+
+    def __init__(self, read: Callable[[], Iterable[Entry]]) -> None:
+        self._read = read
+
+    @cached_property
+    def by_type(self) -> dict[str, list[Entry]]:
+        found: dict[str, list[Entry]] = {}
+        for source, body in self._read():
+            if not views.tags(body, TAG_FINDING):
+                found.setdefault(str(body.get("resourceType")), []).append((source, body))
+        for source, body in found.get("DiagnosticReport", ()):
+            contained = [b for b in views.dicts(body.get("contained")) if b.get("resourceType") == "Observation"]
+            found.setdefault("Observation", []).extend((source, result) for result in contained)
+        return found
+
+
 def _no_blobs(address: str) -> bytes:
     raise IntegrityError("the chart has no such blob")
 
@@ -81,27 +100,21 @@ def _no_blobs(address: str) -> bytes:
 class Chart:
     """One patient's record as one reader may see it at one moment.
 
-    Parameters: ``entries``, the current resources in scope with their sources; ``now``; ``loader``, which fetches a
-    blob's bytes by address; ``findings`` to show; ``terminology``, which says what codes mean. Lists come oldest first;
-    of equal times the lower reference first.
+    Parameters: ``entries``, the current resources in scope with their sources, or what reads them once when the first
+    question is asked; ``now``; ``loader``, which fetches a blob's bytes by address; ``findings`` to show;
+    ``terminology``, which says what codes mean. Lists come oldest first; of equal times the lower reference first.
     """
 
     def __init__(
         self,
-        entries: Iterable[Entry],
+        entries: Iterable[Entry] | Callable[[], Iterable[Entry]],
         *,
         now: datetime,
         loader: Callable[[str], bytes] = _no_blobs,
         findings: Sequence[FindingView] = (),
         terminology: Terminology | None = None,
     ) -> None:
-        self._by_type: dict[str, list[Entry]] = {}
-        for source, body in entries:
-            if not views.tags(body, TAG_FINDING):
-                self._by_type.setdefault(str(body.get("resourceType")), []).append((source, body))
-        for source, body in self._by_type.get("DiagnosticReport", ()):
-            contained = [b for b in views.dicts(body.get("contained")) if b.get("resourceType") == "Observation"]
-            self._by_type.setdefault("Observation", []).extend((source, result) for result in contained)
+        self._entries = _Entries(entries if callable(entries) else partial(iter, list(entries)))
         self._now = now.astimezone(UTC)
         self._horizon = Horizon(self._now)
         self._loader = loader
@@ -151,6 +164,11 @@ class Chart:
         return Moment.of(self._now, self._horizon)
 
     @property
+    def written_at(self) -> str:
+        """The moment as it is written on what is made of the chart (ISO, UTC): no answer may depend on it."""
+        return dates.write(self._now)
+
+    @property
     def until(self) -> datetime:
         """The first instant at which something may differ of all that was read from this snapshot so far."""
         return self._horizon.until
@@ -158,7 +176,7 @@ class Chart:
     @property
     def known(self) -> bool:
         """True when the chart tells whose it is (not part of a read set)."""
-        return bool(self._by_type.get("Patient"))
+        return bool(self._entries.by_type.get("Patient"))
 
     @property
     def patient(self) -> Patient:
@@ -254,7 +272,7 @@ class Chart:
     def fresh(self, findings: Sequence[FindingView] | None = None) -> Chart:
         """The same snapshot with an empty read set (and other findings, where given)."""
         twin = object.__new__(Chart)
-        twin._by_type, twin._now, twin._loader = self._by_type, self._now, self._loader
+        twin._entries, twin._now, twin._loader = self._entries, self._now, self._loader
         twin._horizon, twin._asked_now = self._horizon, False
         twin._parsed, twin._answers, twin._terminology = self._parsed, self._answers, self._terminology
         twin._findings = self._findings if findings is None else tuple(findings)
@@ -288,7 +306,7 @@ class Chart:
 
     def resources(self) -> tuple[Entry, ...]:
         """Every resource in the snapshot with its source (not part of a read set: for reports and exports)."""
-        return tuple(entry for entries in self._by_type.values() for entry in entries)
+        return tuple(entry for entries in self._entries.by_type.values() for entry in entries)
 
     def _recall(self, accessor: str, arguments: tuple[str, ...]) -> Any:
         result, read = self._answer(accessor, arguments)
@@ -310,7 +328,7 @@ class Chart:
     def _all(self, kind: str, view: Callable[[Source, Body], V]) -> tuple[V, ...]:
         if kind not in self._parsed:
             # a modifier that is not known may turn the meaning round: such an entry is kept, but not read
-            entries = (e for e in self._by_type.get(kind, ()) if not modified(e[1], self._find))
+            entries = (e for e in self._entries.by_type.get(kind, ()) if not modified(e[1], self._find))
             self._parsed[kind] = tuple(view(source, body) for source, body in entries)
         return self._parsed[kind]
 
@@ -322,7 +340,7 @@ class Chart:
 
     def _by_reference(self, kind: str) -> dict[str, Entry]:
         found: dict[str, Entry] = {}
-        for entry in self._by_type.get(kind, ()):
+        for entry in self._entries.by_type.get(kind, ()):
             found.setdefault(entry[0].ref, entry)
         return found
 
@@ -366,7 +384,7 @@ class Chart:
         return self._results.unread
 
     def _find_modified(self, kind: str) -> tuple[Unread, ...]:
-        entries = self._by_type.get(kind, ())
+        entries = self._entries.by_type.get(kind, ())
 
         def make() -> tuple[Unread, ...]:
             return tuple(unread(s, b) for s, b in entries if kind in OUTDATED or modified(b, self._find))
@@ -394,7 +412,7 @@ class Chart:
         return tuple(sorted(found, key=lambda c: c.source.ref))
 
     def _find_mentions(self) -> tuple[Mention, ...]:
-        entries = [e for kind in MENTIONING for e in self._by_type.get(kind, ()) if _stands(e[1])]
+        entries = [e for kind in MENTIONING for e in self._entries.by_type.get(kind, ()) if _stands(e[1])]
         found = self.kept("mentions", lambda: tuple(m for source, body in entries for m in mentions(source, body)))
         return tuple(m for m in found if self._past(m.period))
 
@@ -420,7 +438,7 @@ class Chart:
 
     def _find_blobs(self, kind: str) -> tuple[Blob, ...]:
         if "blobs" not in self._parsed:
-            documents = self._by_type.get("DocumentReference", ())
+            documents = self._entries.by_type.get("DocumentReference", ())
             found = (blobs.blob(source, body, self._loader) for source, body in documents)
             self._parsed["blobs"] = tuple(b for b in found if b is not None)
         return tuple(

@@ -51,7 +51,7 @@ def forget(connection: sqlite3.Connection, scope: Scope) -> Forgotten:
     for table in (*INDEXES, "target", "history"):
         connection.execute(f"DELETE FROM {table} WHERE rid IN (SELECT rid FROM resource WHERE pid = ?)", (pid,))
     connection.execute("DELETE FROM blob_chunk WHERE address IN (SELECT address FROM blob WHERE pid = ?)", (pid,))
-    for table in ("blob", "resource"):
+    for table in ("memo", "blob", "resource"):
         connection.execute(f"DELETE FROM {table} WHERE pid = ?", (pid,))
     connection.execute("UPDATE patient SET id = ? WHERE pid = ?", (f"{ERASED}{pid}", pid))
     return Forgotten(int(pid), int(versions), int(blobs))

@@ -19,7 +19,7 @@ from salus.fhir.views import PERSON, Body, Source
 from salus.record import kinds, planner
 from salus.record.forgetting import ERASED
 from salus.record.protocols import Scope, Sealer
-from salus.record.sealing import chunk_context, context, unpack
+from salus.record.sealing import chunk_context, context, memo_context, unpack
 from salus.record.search import Clause
 
 KINDS_KEPT = 1 << 16
@@ -90,15 +90,22 @@ class Reading:
         rows = self._connection.execute("SELECT id FROM patient WHERE id NOT LIKE ? ORDER BY pid", (f"{ERASED}%",))
         return [row[0] for row in rows]
 
-    def read(self, scope: Scope, types: Sequence[str] = (), ids: Sequence[str] = ()) -> list[Stored]:
-        """The patient's current resources that the scope covers, optionally only of some types or ids."""
+    def read(
+        self, scope: Scope, types: Sequence[str] = (), ids: Sequence[str] = (), *, prefix: str = ""
+    ) -> list[Stored]:
+        """The patient's current resources that the scope covers, optionally only of some types or ids.
+
+        ``prefix``: only those whose ids begin with these ASCII characters.
+        """
         patient = one(scope)
         marks = f" AND type IN ({', '.join('?' * len(types))})" if types else ""
         marks += f" AND id IN ({', '.join('?' * len(ids))})" if ids else ""
+        begins = (prefix, f"{prefix}\x7f") if prefix else ()
+        marks += " AND id BETWEEN ? AND ?" if prefix else ""
         rows = self._connection.execute(
             "SELECT type, id, version, updated, deleted, mac, body, kinds FROM resource "
             f"WHERE pid = (SELECT pid FROM patient WHERE id = ?) AND deleted = 0 AND kinds & ? = 0{marks} ORDER BY rid",
-            (patient, _withheld(scope), *types, *ids),
+            (patient, _withheld(scope), *types, *ids, *begins),
         ).fetchall()
         if not rows:
             self._pid(patient)
@@ -205,6 +212,22 @@ class Reading:
                 self._kinds.clear()
             found = self._kinds[mac] = categories_of(body)
         return found
+
+    def memo(self, scope: Scope, name: str) -> bytes | None:
+        """What was memorised of the scope's patient under ``name``; None where there is none, or none that opens.
+
+        It says no more than the record that it was worked out of: what it is shown for, the caller decides.
+        """
+        patient = one(scope)
+        row = self._connection.execute(
+            "SELECT m.body FROM memo m JOIN patient p ON p.pid = m.pid WHERE p.id = ? AND m.name = ?", (patient, name)
+        ).fetchone()
+        if row is None:
+            return None
+        try:
+            return unpack(self._sealer.unseal(patient, row[0], memo_context(name)))
+        except IntegrityError:  # it is worked out anew
+            return None
 
     def blob(self, scope: Scope, address: str) -> bytes:
         """A blob's bytes. Raises IntegrityError when a chunk is missing or changed."""

@@ -15,6 +15,11 @@ def chunk_context(address: str, category: str, n: int, chunks: int) -> bytes:
     return f"blob\0{address}\0{category}\0{n}\0{chunks}".encode()
 
 
+def memo_context(name: str) -> bytes:
+    """The place of something worked out."""
+    return f"memo\0{name}".encode()
+
+
 def pack(data: bytes) -> bytes:
     """Compress a body before it is sealed."""
     return zlib.compress(data, 1)

@@ -20,7 +20,7 @@ from salus.fhir.views import Body
 from salus.record import index, kinds, schema
 from salus.record.protocols import Content, Journal, Scope, Sealer
 from salus.record.reading import Reading, one
-from salus.record.sealing import chunk_context, context, pack
+from salus.record.sealing import chunk_context, context, memo_context, pack
 from salus.record.turn import PATIENCE, Turn
 
 CHUNK = 1 << 20
@@ -184,6 +184,21 @@ class Store(Reading):
             }
             leaf = self._journal.append(connection, patient, topic, entry)
         return Written(**tally.counts, blobs=len(added), leaf=leaf)
+
+    def memorise(self, scope: Scope, name: str, data: bytes, *, ends: str = "") -> None:
+        """Keep what was worked out of the record of the scope's patient, in the place of what stood under ``name``.
+
+        What stood under names that begin with ``ends`` is deleted. It leaves no entry in the log: nothing of the record
+        changes.
+        """
+        patient = one(scope)
+        with self.transaction(scope) as connection:
+            pid, sealed = self._pid(patient), self._sealer.seal(patient, pack(data), memo_context(name))
+            if ends:
+                connection.execute(
+                    "DELETE FROM memo WHERE pid = ? AND name BETWEEN ? AND ?", (pid, ends, f"{ends}\x7f")
+                )
+            connection.execute("INSERT OR REPLACE INTO memo VALUES (?, ?, ?)", (pid, name, sealed))
 
     def _apply(
         self, connection: sqlite3.Connection, patient: str, pid: int, change: Change, at: str, tally: _Tally

@@ -12,7 +12,7 @@ from datetime import datetime
 from salus.errors import AccessError
 from salus.fhir import dates
 from salus.fhir.views import CATEGORIES, Body
-from salus.record.chart import Chart, FindingView
+from salus.record.chart import Chart, Entry, FindingView
 from salus.trust import consent, glass
 from salus.trust.consent import Request
 from salus.trust.consent_drafts import digest
@@ -143,8 +143,11 @@ class Gate(Emergencies):
             self._log.append(connection, patient, "access", entry)
 
     def chart(self, grant: Grant, at: datetime, findings: Sequence[FindingView] = ()) -> Chart:
-        """The chart as of ``at`` that a grant covers."""
-        entries = [(s.source, s.body) for s in self._store.read(grant)]
+        """The chart as of ``at`` that a grant covers. The store is read when the chart is first asked."""
+
+        def entries() -> list[Entry]:
+            return [(s.source, s.body) for s in self._store.read(grant)]
+
         return self._charts(entries, now=at, loader=self._store.loader(grant), findings=findings)
 
     # ----

@@ -55,6 +55,11 @@ class Grant:
             return False
         return self.papers is None or ref in self.papers or not is_paper(ref)
 
+    def covers_the_same(self, other: Grant) -> bool:
+        """Whether both release just the same of one patient's record."""
+        mine, others = ((g.patient, g.categories, g.decided, g.papers) for g in (self, other))
+        return mine == others
+
     def within(self, other: Grant) -> Grant:
         """This grant, as far as ``other`` covers the same."""
         return replace(

@@ -355,6 +355,15 @@ class Log:
         ).fetchone()
         return None if row[0] is None else int(row[0])
 
+    def wrote_since(self, connection: sqlite3.Connection, patient: str, n: int) -> int:
+        """How many of the patient's entries after ``n`` wrote something."""
+        row = connection.execute(
+            "SELECT count(*) FROM log_leaf WHERE pid = (SELECT pid FROM patient WHERE id = ?) AND n > ? "
+            "AND topic <> 'access'",
+            (patient, n),
+        ).fetchone()
+        return int(row[0])
+
     def newest_of(self, connection: sqlite3.Connection, topic: str) -> int:
         """The newest entry of a topic; -1 where there is none."""
         (n,) = connection.execute("SELECT max(n) FROM log_leaf WHERE topic = ?", (topic,)).fetchone()

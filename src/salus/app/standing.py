@@ -1,0 +1,93 @@
+"""What stands of a record: findings and plans that need no run of the methods, on what ground and until when.
+
+The ground is the record as it lies (the newest entry of the log that wrote into it), what is open to processing, the
+methods with their versions and knowledge, the terminology, and the code of the plan. As long as it is the same and no
+answer depends on a time that has passed, working it out again would give the same; then it is not worked out again, in
+whichever process. What is kept is sealed under the patient's key, like the record that it was drawn from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from salus.app.house import House
+from salus.errors import StoreError
+from salus.fhir import json
+from salus.findings import measured_code
+from salus.findings.method import Context, Method
+from salus.findings.runner import digest
+from salus.trust.grants import Grant
+
+FINDINGS, PLAN = "findings", "plan "
+_CODE = ("salus.careplan.compose",)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What findings and plans follow from: the newest entry that wrote into the record, and a digest of the rest."""
+
+    written: int
+    rest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Something worked out for ``since`` that holds until ``until``, with what is to be told of it."""
+
+    since: datetime
+    until: datetime
+    told: Mapping[str, Any]
+
+
+def ground(house: House, scope: Grant, methods: Sequence[Method], contexts: Mapping[str, Context]) -> Ground:
+    """The ground on which the findings of the scope's patient stand now; ``scope`` is what is open to processing."""
+    mark = house.terminology.digest
+    told = {
+        "methods": [[m.id, m.version, digest(contexts.get(m.id, Context()), mark)] for m in methods],
+        "categories": sorted(scope.categories),
+        "decided": None if scope.decided is None else sorted(f"{ref} {n}" for ref, n in scope.decided),
+        "code": measured_code.digest(_CODE),
+    }
+    rest = hashlib.sha256(json.dumps(told, canonical=True)).hexdigest()
+    newest = house.log.written_since(house.store.connection, scope.patient, -1)
+    return Ground(-1 if newest is None else newest, rest)
+
+
+def part(scope: Grant) -> str:
+    """The name of a plan for whoever is released just this of a record: the kinds of data, and which consents."""
+    papers = None if scope.papers is None else sorted(scope.papers)
+    told = json.dumps({"categories": sorted(scope.categories), "papers": papers}, canonical=True)
+    return PLAN + hashlib.sha256(told).hexdigest()
+
+
+def kept(house: House, patient: str, name: str, on: Ground, at: datetime) -> Standing | None:
+    """What stands under ``name`` on this ground at ``at``; None where nothing does."""
+    scope = house.gate.custody("service", patient)
+    data = house.store.memo(scope, name) if house.store.exists(scope) else None
+    if data is None:
+        return None
+    found = json.loads(data)
+    since, until = map(datetime.fromisoformat, (found["since"], found["until"]))
+    if (found["written"], found["rest"]) != (on.written, on.rest) or not (at == since or since <= at < until):
+        return None
+    return Standing(since, until, found["told"])
+
+
+def keep(
+    house: House, patient: str, name: str, on: Ground, since: datetime, until: datetime, told: Mapping[str, Any]
+) -> None:
+    """Keep what was worked out. New findings end the plans that were made of earlier ones.
+
+    Where the store cannot be written now nothing is kept, and it is worked out again: nothing depends on it.
+    """
+    span = {"since": since.isoformat(), "until": until.isoformat()}
+    data = json.dumps({"written": on.written, "rest": on.rest, **span, "told": told})
+    scope = house.gate.custody("service", patient)
+    try:
+        house.store.memorise(scope, name, data, ends=PLAN if name == FINDINGS else "")
+    except StoreError:
+        return
