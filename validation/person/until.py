@@ -26,6 +26,8 @@ FURTHEST = timedelta(days=60)
 """How long after the moment plans are looked at, where they hold for longer."""
 SPAN = timedelta(days=550)
 HOUR = timedelta(hours=1)
+AHEAD = 0.2
+"""The share of results that are dated after the first moment."""
 MOST_ABSTAINED = 0.02
 _MOMENT = "salus/record/moment.py"
 SHORT = ("--people", "40")
@@ -42,14 +44,22 @@ MUTANTS = (
         "            self._horizon.limit(other - plain + _DAY)\n",
         "what lies ahead is passed a day later",
     ),
+    Mutant(
+        "salus/record/chart.py",
+        "        self._horizon.limit(span.start - self._now)\n        return False",
+        "        return False",
+        "what is dated ahead never comes",
+    ),
 )
 
 
 def timed(resources: Iterable[Mapping[str, Any]], chance: random.Random) -> list[dict[str, Any]]:
-    """The same, with results of some minute of their day: else everything would change at midnight."""
+    """The same, with results of some minute of their day, else everything would change at midnight; a few are ahead."""
     made = []
     for resource in resources:
         when = resource.get("effectiveDateTime", "")
+        if len(when) == len("2026-01-01") and chance.random() < AHEAD:
+            when = f"{AT + timedelta(days=chance.randint(20, 500)):%Y-%m-%d}"
         clock = f"T{chance.randrange(24):02}:{chance.randrange(60):02}:00Z"
         made.append({**resource, "effectiveDateTime": when + clock} if len(when) == len("2026-01-01") else {**resource})
     return made

@@ -30,7 +30,8 @@ CHUNK = 256
 """Bytes of a sealed body that are looked for: SQLite cuts longer ones into pages."""
 FORGETTING = "salus/record/forgetting.py"
 MUTANTS = (
-    Mutant(FORGETTING, 'for table in ("blob", "resource"):', 'for table in ("blob",):', "bodies are not deleted"),
+    Mutant(FORGETTING, 'for table in ("memo", "blob", "resource"):', 'for table in ("memo", "blob"):',
+           "bodies are not deleted"),
     Mutant(FORGETTING, '(f"{ERASED}{pid}", pid))', '(scope.patient, pid))', "the patient's id stays"),
     Mutant("salus/trust/vault.py", "self._ring.rewrap(self.name(patient) for patient in patients)",
            "self._ring.rewrap(self.name(patient) for patient in ())", "the key is not destroyed"),
