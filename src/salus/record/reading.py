@@ -23,7 +23,10 @@ from salus.record.sealing import chunk_context, context, memo_context, unpack
 from salus.record.search import Clause
 
 KINDS_KEPT = 1 << 16
-"""Bodies of which an open store remembers the kinds."""
+"""Bodies of which a process remembers the kinds."""
+_KINDS: dict[bytes, frozenset[str]] = {}
+"""The kinds of bodies that were opened, by keyed hash, for all open stores of the process: each of a server's threads
+has its own store, and must not open a record again to list it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class Reading:
     def __init__(self, connection: sqlite3.Connection, sealer: Sealer) -> None:
         self._connection = connection
         self._sealer = sealer
-        self._kinds: dict[bytes, frozenset[str]] = {}
+        self._kinds = _KINDS
 
     def _pid(self, patient: str) -> int:
         row = self._connection.execute("SELECT pid FROM patient WHERE id = ?", (patient,)).fetchone()
