@@ -8,6 +8,7 @@ import pytest
 from salus.app.house import House
 from salus.app.intake import Intake
 from salus.app.session import Session
+from salus.app.standing import part
 from salus.errors import StoreError
 from salus.record.forgetting import forget
 from salus.record.store import Change
@@ -53,6 +54,10 @@ def looks(ward, monkeypatch):
 
     monkeypatch.setattr(type(ward.house.store), "read", reads)
     return counted
+
+
+def who(ward):
+    return ward.house.authenticate(ward.patient)
 
 
 @pytest.fixture
@@ -186,11 +191,13 @@ def test_a_damaged_memo_counts_as_none(known, damage):
 def test_one_memo_does_not_stand_for_another(known):
     session_with(known, Counted()).plan("p1", known.time)
     connection = known.house.store.connection
-    names = [name for (name,) in connection.execute("SELECT name FROM memo ORDER BY name").fetchall()]
-    assert len(names) == 2
-    connection.execute("UPDATE memo SET body = (SELECT body FROM memo WHERE name = ?)", (names[0],))
+    places = connection.execute("SELECT kind, name FROM memo ORDER BY kind").fetchall()
+    assert [kind for kind, _ in places] == ["findings", "plan"]
+    assert not any(b"record" in name for _, name in places)
+    connection.execute("UPDATE memo SET body = (SELECT body FROM memo WHERE kind = 'findings')")
     scope = known.house.gate.custody("service", "p1")
-    assert [known.house.store.memo(scope, name) is None for name in names] == [False, True]
+    asked = [("findings", ""), ("plan", part(known.house.gate.grant(who(known), "p1", "PATRQT")))]
+    assert [known.house.store.memo(scope, *place) is None for place in asked] == [False, True]
 
 
 def test_new_findings_end_the_plans_of_earlier_ones_and_erasure_all(known):

@@ -183,7 +183,8 @@ class Session(Findings):
                 "plan": kept_plan.dump(made),
                 "drawn": None if outcome is None else [findings_fhir.dump(f) for f in found],
             }
-            standing.keep(self.house, patient, standing.part(look.scope), current.ground, at, until, told)
+            part = standing.part(look.scope)
+            standing.keep(self.house, patient, standing.PLAN, current.ground, (at, until), told, part)
         return made, self._opened(look, found, refresh)
 
     def _standing_plan(self, look: _Look, at: datetime) -> tuple[Plan, Opened] | None:
@@ -191,7 +192,8 @@ class Session(Findings):
         current = look.current
         if look.scope.partial or current.until <= at:
             return None
-        stands = standing.kept(self.house, look.grant.patient, standing.part(look.scope), current.ground, at)
+        part = standing.part(look.scope)
+        stands = standing.kept(self.house, look.grant.patient, standing.PLAN, current.ground, at, part)
         if stands is None:
             return None
         drawn = stands.told["drawn"]

@@ -111,7 +111,7 @@ class Findings(Consents):
         if outcome.failures or wrote != bool(changes) or outcome.until <= at:
             return Current(outcome.findings, done, grant, ground, at, chart)
         ground = standing.ground(self.house, scope, runnable, contexts)
-        standing.keep(self.house, patient, standing.FINDINGS, ground, at, outcome.until, {})
+        standing.keep(self.house, patient, standing.FINDINGS, ground, (at, outcome.until), {})
         return Current(outcome.findings, done, grant, ground, outcome.until, chart)
 
     def _stored_findings(self, grant: Grant) -> list[tuple[Stored, Finding]]:

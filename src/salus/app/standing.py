@@ -22,7 +22,7 @@ from salus.findings.method import Context, Method
 from salus.findings.runner import digest
 from salus.trust.grants import Grant
 
-FINDINGS, PLAN = "findings", "plan "
+FINDINGS, PLAN = "findings", "plan"
 _CODE = ("salus.careplan.compose",)
 
 
@@ -60,14 +60,13 @@ def ground(house: House, scope: Grant, methods: Sequence[Method], contexts: Mapp
 def part(scope: Grant) -> str:
     """The name of a plan for whoever is released just this of a record: the kinds of data, and which consents."""
     papers = None if scope.papers is None else sorted(scope.papers)
-    told = json.dumps({"categories": sorted(scope.categories), "papers": papers}, canonical=True)
-    return PLAN + hashlib.sha256(told).hexdigest()
+    return json.dumps({"categories": sorted(scope.categories), "papers": papers}, canonical=True).decode()
 
 
-def kept(house: House, patient: str, name: str, on: Ground, at: datetime) -> Standing | None:
-    """What stands under ``name`` on this ground at ``at``; None where nothing does."""
+def kept(house: House, patient: str, kind: str, on: Ground, at: datetime, name: str = "") -> Standing | None:
+    """What stands under a name on this ground at ``at``; None where nothing does."""
     scope = house.gate.custody("service", patient)
-    data = house.store.memo(scope, name) if house.store.exists(scope) else None
+    data = house.store.memo(scope, kind, name) if house.store.exists(scope) else None
     if data is None:
         return None
     found = json.loads(data)
@@ -78,16 +77,23 @@ def kept(house: House, patient: str, name: str, on: Ground, at: datetime) -> Sta
 
 
 def keep(
-    house: House, patient: str, name: str, on: Ground, since: datetime, until: datetime, told: Mapping[str, Any]
+    house: House,
+    patient: str,
+    kind: str,
+    on: Ground,
+    span: tuple[datetime, datetime],
+    told: Mapping[str, Any],
+    name: str = "",
 ) -> None:
-    """Keep what was worked out. New findings end the plans that were made of earlier ones.
+    """Keep what was worked out for the first moment of ``span`` and holds until the second. New findings end the plans
+    that were made of earlier ones.
 
     Where the store cannot be written now nothing is kept, and it is worked out again: nothing depends on it.
     """
-    span = {"since": since.isoformat(), "until": until.isoformat()}
-    data = json.dumps({"written": on.written, "rest": on.rest, **span, "told": told})
+    since, until = (moment.isoformat() for moment in span)
+    data = json.dumps({"written": on.written, "rest": on.rest, "since": since, "until": until, "told": told})
     scope = house.gate.custody("service", patient)
     try:
-        house.store.memorise(scope, name, data, ends=PLAN if name == FINDINGS else "")
+        house.store.memorise(scope, kind, data, name, ends=PLAN if kind == FINDINGS else "")
     except StoreError:
         return

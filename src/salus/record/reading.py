@@ -216,19 +216,20 @@ class Reading:
             found = self._kinds[mac] = categories_of(body)
         return found
 
-    def memo(self, scope: Scope, name: str) -> bytes | None:
-        """What was memorised of the scope's patient under ``name``; None where there is none, or none that opens.
+    def memo(self, scope: Scope, kind: str, name: str = "") -> bytes | None:
+        """What was memorised of the scope's patient; None where there is nothing, or nothing that opens.
 
         It says no more than the record that it was worked out of: what it is shown for, the caller decides.
         """
-        patient = one(scope)
+        patient, place = one(scope), memo_context(kind, name)
         row = self._connection.execute(
-            "SELECT m.body FROM memo m JOIN patient p ON p.pid = m.pid WHERE p.id = ? AND m.name = ?", (patient, name)
+            "SELECT m.body FROM memo m JOIN patient p ON p.pid = m.pid WHERE p.id = ? AND m.kind = ? AND m.name = ?",
+            (patient, kind, self._sealer.blind(place.decode())),
         ).fetchone()
         if row is None:
             return None
         try:
-            return unpack(self._sealer.unseal(patient, row[0], memo_context(name)))
+            return unpack(self._sealer.unseal(patient, row[0], place))
         except IntegrityError:  # it is worked out anew
             return None
 

@@ -24,6 +24,8 @@ from salus.record.sealing import chunk_context, context, memo_context, pack
 from salus.record.turn import PATIENCE, Turn
 
 CHUNK = 1 << 20
+MEMO_PATIENCE = 1.0
+"""Seconds to wait for others who write before something worked out is not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,20 +187,18 @@ class Store(Reading):
             leaf = self._journal.append(connection, patient, topic, entry)
         return Written(**tally.counts, blobs=len(added), leaf=leaf)
 
-    def memorise(self, scope: Scope, name: str, data: bytes, *, ends: str = "") -> None:
-        """Keep what was worked out of the record of the scope's patient, in the place of what stood under ``name``.
+    def memorise(self, scope: Scope, kind: str, data: bytes, name: str = "", *, ends: str = "") -> None:
+        """Keep what was worked out of the record of the scope's patient, in the place of what stood under this name.
 
-        What stood under names that begin with ``ends`` is deleted. It leaves no entry in the log: nothing of the record
-        changes.
+        What stood of the kind ``ends`` is deleted. It leaves no entry in the log: nothing of the record changes. Raises
+        StoreError where the store cannot be written, or not soon.
         """
-        patient = one(scope)
-        with self.transaction(scope) as connection:
-            pid, sealed = self._pid(patient), self._sealer.seal(patient, pack(data), memo_context(name))
-            if ends:
-                connection.execute(
-                    "DELETE FROM memo WHERE pid = ? AND name BETWEEN ? AND ?", (pid, ends, f"{ends}\x7f")
-                )
-            connection.execute("INSERT OR REPLACE INTO memo VALUES (?, ?, ?)", (pid, name, sealed))
+        patient, place = one(scope), memo_context(kind, name)
+        with self.transaction(scope, MEMO_PATIENCE) as connection:
+            pid, sealed = self._pid(patient), self._sealer.seal(patient, pack(data), place)
+            connection.execute("DELETE FROM memo WHERE pid = ? AND kind = ?", (pid, ends))
+            row = (pid, kind, self._sealer.blind(place.decode()), sealed)
+            connection.execute("INSERT OR REPLACE INTO memo VALUES (?, ?, ?, ?)", row)
 
     def _apply(
         self, connection: sqlite3.Connection, patient: str, pid: int, change: Change, at: str, tally: _Tally
