@@ -81,8 +81,8 @@ def filed(folder: Path, readings: int, other: int) -> tuple[Any, Any]:
     house = House.create(at_folder(folder), alone=True, clock=lambda: AT)
     house.add_actor(Actor("operator", "operator", people["operator"].public_key), by="operator")
     house.add_actor(Actor("pat", "patient", people["pat"].public_key, patient="p1"), by="operator")
-    born = {"resourceType": "Patient", "id": "p1", "gender": "female", "birthDate": "1968-03-14"}
-    problem = {"resourceType": "Condition", "id": "c1", "subject": {"reference": "Patient/p1"},
+    born: dict[str, Any] = {"resourceType": "Patient", "id": "p1", "gender": "female", "birthDate": "1968-03-14"}
+    problem: dict[str, Any] = {"resourceType": "Condition", "id": "c1", "subject": {"reference": "Patient/p1"},
                "code": {"coding": [{"system": "http://snomed.info/sct", "code": "38341003"}]}}  # fmt: skip
     resources = [born, problem, *others(other), *(reading(n) for n in range(readings))]
     scope = house.gate.custodian(house.registry.actors["operator"], "p1")
