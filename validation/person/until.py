@@ -40,8 +40,8 @@ MUTANTS = (
     ),
     Mutant(
         _MOMENT,
-        "            self._horizon.limit(other - plain)\n",
-        "            self._horizon.limit(other - plain + _DAY)\n",
+        "                self._horizon.limit(ahead)\n        return plain",
+        "                self._horizon.limit(ahead + _DAY)\n        return plain",
         "what lies ahead is passed a day later",
     ),
     Mutant(

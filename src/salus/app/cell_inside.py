@@ -222,6 +222,7 @@ def _chart(given: Mapping[str, Any], wire: _Wire, order: Mapping[str, Any]) -> t
         loader=lambda address: wire.ask({"blob": address}),
         findings=[load(finding) for finding in given["findings"]],
         terminology=Terminology(packs) if packs else shipped(),
+        moving=False,
     )
     knowledge = _Knowledge(given["knowledge"], wire)
     return chart, Context(given["parameters"], knowledge, given["digests"])

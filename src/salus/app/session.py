@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from salus.app import standing
@@ -15,7 +16,7 @@ from salus.careplan import kept as kept_plan
 from salus.careplan.compose import compose
 from salus.careplan.model import Plan
 from salus.careplan.severe import severe
-from salus.errors import AccessError
+from salus.errors import AccessError, StoreError
 from salus.fhir.views import CATEGORIES, Body
 from salus.findings import fhir as findings_fhir
 from salus.findings.method import Method
@@ -102,6 +103,7 @@ class Session(Findings):
         Raises AccessError, in the same words for a patient who does not exist.
         """
         look = self._look(patient, at, purpose, without, progress)
+        _ = look.chart.known  # read now, as it was decided
         if look.whole:
             return self._opened(look, look.current.findings, look.current.refresh)
         drawn = self._drawn_from(look.scope, at, look.current.findings)
@@ -200,7 +202,17 @@ class Session(Findings):
         found = current.findings if drawn is None else tuple(map(findings_fhir.load, drawn))
         refresh = current.refresh if drawn is None else Refresh((), current.refresh.refused, ())
         made = replace(kept_plan.load(stands.told["plan"], found), at=look.chart.written_at)
-        return made, self._opened(look, found, refresh)
+        chart = self.house.gate.chart(look.scope, at, unless=partial(self._check_unchanged, look))
+        return made, self._opened(replace(look, chart=chart), found, refresh)
+
+    def _check_unchanged(self, look: _Look) -> None:
+        """A chart that is read after its plan was shown must be of the same record, and released still.
+
+        Raises StoreError where something was written since, be it a consent.
+        """
+        house, patient = self.house, look.grant.patient
+        if house.log.written_since(house.store.connection, patient, look.current.ground.written) is not None:
+            raise StoreError("the record changed while it was looked at", remedy="try again")
 
     def _conflicts(self, opened: Opened, made: Plan, at: datetime) -> bool:
         """Whether what an interlock withholds makes a severe conflict that the reader's own plan does not hold.

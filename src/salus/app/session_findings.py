@@ -90,7 +90,7 @@ class Findings(Consents):
         scope = self.house.gate.processing(patient)
         ground = standing.ground(self.house, scope, runnable, contexts)
         if present and (stands := standing.kept(self.house, patient, standing.FINDINGS, ground, at)):
-            found = tuple(f for _, f in self._stored_findings(scope))
+            found = tuple(map(findings_fhir.load, stands.told["findings"]))
             return Current(found, Refresh((), tuple(refused), ()), scope, ground, stands.until)
         chart, grant = self.house.gate.service_chart(patient, at)
         stored = {f.id: (s, f) for s, f in self._stored_findings(grant)}
@@ -102,16 +102,19 @@ class Findings(Consents):
         if not present:
             return Current(outcome.findings, refresh, grant, ground, at, chart)
         changes, counts = _difference(stored, {f.id: f for f in outcome.findings}, self.house.time())
+        leaf = None
         if changes:
-            self.house.store.commit(grant, changes, at=self.house.time(), reason="findings")
+            leaf = self.house.store.commit(grant, changes, at=self.house.time(), reason="findings").leaf
         new, amended, superseded = (counts[k] for k in ("new", "amended", "superseded"))
         done = replace(refresh, new=new, amended=amended, superseded=superseded)
-        # our own entry is the only one since the record was read: nobody wrote meanwhile
-        wrote = self.house.log.wrote_since(self.house.store.connection, patient, ground.written)
-        if outcome.failures or wrote != bool(changes) or outcome.until <= at:
+        if leaf is not None:  # our own entry vouches for the record only where nobody wrote before it
+            if self.house.log.wrote_between(self.house.store.connection, patient, ground.written, leaf):
+                return Current(outcome.findings, done, grant, ground, at, chart)
+            ground = replace(ground, written=leaf)
+        if outcome.failures or outcome.until <= at or not grant.covers_the_same(scope):
             return Current(outcome.findings, done, grant, ground, at, chart)
-        ground = standing.ground(self.house, scope, runnable, contexts)
-        standing.keep(self.house, patient, standing.FINDINGS, ground, (at, outcome.until), {})
+        told = {"findings": [findings_fhir.dump(f) for f in outcome.findings]}
+        standing.keep(self.house, patient, standing.FINDINGS, ground, (at, outcome.until), told)
         return Current(outcome.findings, done, grant, ground, outcome.until, chart)
 
     def _stored_findings(self, grant: Grant) -> list[tuple[Stored, Finding]]:

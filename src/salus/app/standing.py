@@ -1,9 +1,10 @@
 """What stands of a record: findings and plans that need no run of the methods, on what ground and until when.
 
 The ground is the record as it lies (the newest entry of the log that wrote into it), what is open to processing, the
-methods with their versions and knowledge, the terminology, and the code of the plan. As long as it is the same and no
-answer depends on a time that has passed, working it out again would give the same; then it is not worked out again, in
-whichever process. What is kept is sealed under the patient's key, like the record that it was drawn from.
+methods with their versions and knowledge, the terminology, and the code. As long as it is the same and no answer
+depends on a time that has passed, working it out again would give the same; then it is not worked out again, in
+whichever process. What is kept is whole, so that nothing is shown beside it that was written since, and sealed under
+the patient's key, like the record that it was drawn from.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from salus.app.house import House
-from salus.errors import StoreError
+from salus.errors import AccessError, InputError, StoreError
 from salus.fhir import json
 from salus.findings import measured_code
 from salus.findings.method import Context, Method
@@ -23,7 +24,7 @@ from salus.findings.runner import digest
 from salus.trust.grants import Grant
 
 FINDINGS, PLAN = "findings", "plan"
-_CODE = ("salus.careplan.compose",)
+_CODE = ("salus.app.session", "salus.careplan.compose")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def ground(house: House, scope: Grant, methods: Sequence[Method], contexts: Mapp
         "methods": [[m.id, m.version, digest(contexts.get(m.id, Context()), mark)] for m in methods],
         "categories": sorted(scope.categories),
         "decided": None if scope.decided is None else sorted(f"{ref} {n}" for ref, n in scope.decided),
-        "code": measured_code.digest(_CODE),
+        "code": measured_code.digest(tuple(sorted({*_CODE, *(type(m).__module__ for m in methods)}))),
     }
     rest = hashlib.sha256(json.dumps(told, canonical=True)).hexdigest()
     newest = house.log.written_since(house.store.connection, scope.patient, -1)
@@ -69,7 +70,10 @@ def kept(house: House, patient: str, kind: str, on: Ground, at: datetime, name: 
     data = house.store.memo(scope, kind, name) if house.store.exists(scope) else None
     if data is None:
         return None
-    found = json.loads(data)
+    try:
+        found = json.loads(data)
+    except InputError:  # too deep to be read back
+        return None
     since, until = map(datetime.fromisoformat, (found["since"], found["until"]))
     if (found["written"], found["rest"]) != (on.written, on.rest) or not (at == since or since <= at < until):
         return None
@@ -95,5 +99,5 @@ def keep(
     scope = house.gate.custody("service", patient)
     try:
         house.store.memorise(scope, kind, data, name, ends=PLAN if kind == FINDINGS else "")
-    except StoreError:
+    except (StoreError, AccessError):  # the latter: the record was erased meanwhile
         return

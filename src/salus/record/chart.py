@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from typing import Any, Protocol, TypeVar
 
@@ -113,10 +113,12 @@ class Chart:
         loader: Callable[[str], bytes] = _no_blobs,
         findings: Sequence[FindingView] = (),
         terminology: Terminology | None = None,
+        moving: bool = True,
     ) -> None:
         self._entries = _Entries(entries if callable(entries) else partial(iter, list(entries)))
         self._now = now.astimezone(UTC)
         self._horizon = Horizon(self._now)
+        self._moving = moving
         self._loader = loader
         self._findings = tuple(findings)
         self._terminology = terminology or shipped()
@@ -160,6 +162,9 @@ class Chart:
     @property
     def now(self) -> datetime:
         """The moment the chart speaks of (UTC). Who asks for it is run anew when what was made of it may differ."""
+        if not self._moving:
+            self.momentary()
+            return self._now
         self._asked_now = True
         return Moment.of(self._now, self._horizon)
 
@@ -170,8 +175,12 @@ class Chart:
 
     @property
     def until(self) -> datetime:
-        """The first instant at which something may differ of all that was read from this snapshot so far."""
-        return self._horizon.until
+        """The first instant at which something may differ of all that was read from this snapshot so far.
+
+        At most the next midnight: a date can be read of a moment in C code, of which nobody is told.
+        """
+        midnight = self._now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        return min(self._horizon.until, midnight)
 
     @property
     def known(self) -> bool:
@@ -273,7 +282,7 @@ class Chart:
         """The same snapshot with an empty read set (and other findings, where given)."""
         twin = object.__new__(Chart)
         twin._entries, twin._now, twin._loader = self._entries, self._now, self._loader
-        twin._horizon, twin._asked_now = self._horizon, False
+        twin._horizon, twin._moving, twin._asked_now = self._horizon, self._moving, False
         twin._parsed, twin._answers, twin._terminology = self._parsed, self._answers, self._terminology
         twin._findings = self._findings if findings is None else tuple(findings)
         twin._reads = {}
@@ -284,7 +293,7 @@ class Chart:
         """What has been read so far, sorted. The moment stands with the span in which all that was read holds."""
         found = list(self._reads.values())
         if self._asked_now:
-            span = (self._now.isoformat(), self._horizon.until.isoformat())
+            span = (self._now.isoformat(), self.until.isoformat())
             found.append(Read("now", span, "", frozenset()))
         return tuple(sorted(found, key=lambda r: (r.accessor, r.arguments)))
 

@@ -67,8 +67,10 @@ class Moment(datetime):
     def _passes(self, other: datetime) -> datetime:
         plain = self._plain()
         other = other._plain() if isinstance(other, Moment) else other
-        if other >= plain:
-            self._horizon.limit(other - plain)
+        if other.tzinfo is not None:  # with one that has none it cannot be compared
+            ahead = other.astimezone(UTC) - plain.astimezone(UTC)  # within one zone the difference would be of clocks
+            if ahead >= timedelta():
+                self._horizon.limit(ahead)
         return plain
 
     def __lt__(self, other: Any) -> bool:
@@ -92,7 +94,7 @@ class Moment(datetime):
     # ---- counting
 
     def __add__(self, other: timedelta) -> Moment:
-        return Moment.of(self._plain() + _length(other), self._horizon)
+        return Moment.of(self._clock() + _length(other), self._horizon)
 
     __radd__ = __add__
 
@@ -100,11 +102,21 @@ class Moment(datetime):
         if isinstance(other, Moment):
             return self._plain() - other._plain()  # both move: their distance does not
         if isinstance(other, datetime):
-            return Elapsed(self._plain() - other, self._horizon)
-        return Moment.of(self._plain() - _length(other), self._horizon)
+            return Elapsed(self._distance(other), self._horizon)
+        return Moment.of(self._clock() - _length(other), self._horizon)
+
+    def _clock(self) -> datetime:
+        """To count from. Where clocks are changed a sum is of this instant only: it may jump."""
+        return self._plain() if self.tzinfo is UTC else self._momentary()
 
     def __rsub__(self, other: datetime) -> Remaining:  # type: ignore[misc]
-        return Remaining(other - self._plain(), self._horizon)
+        return Remaining(-self._distance(other), self._horizon)
+
+    def _distance(self, other: datetime) -> timedelta:
+        """From ``other`` to this. In a zone whose clocks are changed it is of this instant only."""
+        if self.tzinfo is not UTC and self.tzinfo is other.tzinfo:
+            self._horizon.at_once()
+        return self._plain() - other
 
     # ---- the calendar
 
@@ -292,6 +304,18 @@ class _Length:
 
     def __mod__(self, other: Any) -> Any:
         return self._momentary() % other
+
+    def __divmod__(self, other: Any) -> Any:
+        return divmod(self._momentary(), other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return other // self._momentary()
+
+    def __rmod__(self, other: Any) -> Any:
+        return other % self._momentary()
+
+    def __pos__(self) -> Any:
+        return self
 
     def __mul__(self, other: Any) -> Any:
         return self._momentary() * other

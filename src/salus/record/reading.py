@@ -221,12 +221,12 @@ class Reading:
 
         It says no more than the record that it was worked out of: what it is shown for, the caller decides.
         """
-        patient, place = one(scope), memo_context(kind, name)
+        patient, place = one(scope), memo_context(one(scope), kind, name)
         row = self._connection.execute(
             "SELECT m.body FROM memo m JOIN patient p ON p.pid = m.pid WHERE p.id = ? AND m.kind = ? AND m.name = ?",
             (patient, kind, self._sealer.blind(place.decode())),
         ).fetchone()
-        if row is None:
+        if row is None or not isinstance(row[0], bytes):
             return None
         try:
             return unpack(self._sealer.unseal(patient, row[0], place))

@@ -15,9 +15,9 @@ def chunk_context(address: str, category: str, n: int, chunks: int) -> bytes:
     return f"blob\0{address}\0{category}\0{n}\0{chunks}".encode()
 
 
-def memo_context(kind: str, name: str) -> bytes:
-    """The place of something worked out."""
-    return f"memo\0{kind}\0{name}".encode()
+def memo_context(patient: str, kind: str, name: str) -> bytes:
+    """The place of something worked out of a patient's record."""
+    return f"memo\0{patient}\0{kind}\0{name}".encode()
 
 
 def pack(data: bytes) -> bytes:

@@ -193,7 +193,7 @@ class Store(Reading):
         What stood of the kind ``ends`` is deleted. It leaves no entry in the log: nothing of the record changes. Raises
         StoreError where the store cannot be written, or not soon.
         """
-        patient, place = one(scope), memo_context(kind, name)
+        patient, place = one(scope), memo_context(one(scope), kind, name)
         with self.transaction(scope, MEMO_PATIENCE) as connection:
             pid, sealed = self._pid(patient), self._sealer.seal(patient, pack(data), place)
             connection.execute("DELETE FROM memo WHERE pid = ? AND kind = ?", (pid, ends))

@@ -6,7 +6,7 @@ are taken at the clock's time, whatever moment the chart is asked to speak of: n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from salus.errors import AccessError
@@ -142,11 +142,23 @@ class Gate(Emergencies):
         with self._store.transaction(self.house(actor.id, may_write=True)) as connection:
             self._log.append(connection, patient, "access", entry)
 
-    def chart(self, grant: Grant, at: datetime, findings: Sequence[FindingView] = ()) -> Chart:
-        """The chart as of ``at`` that a grant covers. The store is read when the chart is first asked."""
+    def chart(
+        self,
+        grant: Grant,
+        at: datetime,
+        findings: Sequence[FindingView] = (),
+        *,
+        unless: Callable[[], None] = lambda: None,
+    ) -> Chart:
+        """The chart as of ``at`` that a grant covers. The store is read when the chart is first asked.
+
+        ``unless`` is called after that; what it raises keeps the chart shut.
+        """
 
         def entries() -> list[Entry]:
-            return [(s.source, s.body) for s in self._store.read(grant)]
+            found = [(s.source, s.body) for s in self._store.read(grant)]
+            unless()
+            return found
 
         return self._charts(entries, now=at, loader=self._store.loader(grant), findings=findings)
 

@@ -355,14 +355,14 @@ class Log:
         ).fetchone()
         return None if row[0] is None else int(row[0])
 
-    def wrote_since(self, connection: sqlite3.Connection, patient: str, n: int) -> int:
-        """How many of the patient's entries after ``n`` wrote something."""
+    def wrote_between(self, connection: sqlite3.Connection, patient: str, n: int, m: int) -> bool:
+        """Whether any of the patient's entries after ``n`` and before ``m`` wrote something."""
         row = connection.execute(
-            "SELECT count(*) FROM log_leaf WHERE pid = (SELECT pid FROM patient WHERE id = ?) AND n > ? "
-            "AND topic <> 'access'",
-            (patient, n),
+            "SELECT 1 FROM log_leaf WHERE pid = (SELECT pid FROM patient WHERE id = ?) AND n > ? AND n < ? "
+            "AND topic <> 'access' LIMIT 1",
+            (patient, n, m),
         ).fetchone()
-        return int(row[0])
+        return row is not None
 
     def newest_of(self, connection: sqlite3.Connection, topic: str) -> int:
         """The newest entry of a topic; -1 where there is none."""
