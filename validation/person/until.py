@@ -34,9 +34,9 @@ SHORT = ("--people", "40")
 MUTANTS = (
     Mutant(
         _MOMENT,
-        "self._horizon.limit(midnight.astimezone(UTC) - plain.astimezone(UTC))",
-        "self._horizon.limit(_DAY)",
-        "the calendar's date holds for a day from any moment",
+        "self.until = self.now + after",
+        "self.until = self.now + after * 2",
+        "every answer is thought to hold twice as long",
     ),
     Mutant(
         _MOMENT,
