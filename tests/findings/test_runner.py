@@ -59,7 +59,7 @@ def test_a_change_of_data_version_or_context_runs_it_again(change):
 def test_who_asks_for_the_time_is_run_at_every_time():
     method = Made("m", lambda view, context: [finding(sentence=view.now.isoformat())])
     first = run([method], chart())
-    assert run([method], chart(), previous=first.findings).computed == ()
+    assert run([method], chart(), previous=first.findings).computed == ("m",)
     assert run([method], chart(now=NOW + timedelta(1)), previous=first.findings).computed == ("m",)
 
 

@@ -200,8 +200,7 @@ def _run(method: Any, message: Mapping[str, Any], content: bytes, wire: _Wire, o
 
     chart, context = _chart(exact.loads(content), wire, order)
     found = list(islice(method.run(chart, context), int(message["findings"]) + 1))
-    # until when a read of the moment holds, the house does not take from a stranger
-    reads = [[r.accessor, [] if r.accessor == "now" else list(r.arguments)] for r in chart.reads]
+    reads = [[read.accessor, list(read.arguments)] for read in chart.reads]
     return exact.dumps({"findings": [dump(finding) for finding in found], "reads": reads})
 
 

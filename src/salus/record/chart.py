@@ -161,11 +161,11 @@ class Chart:
 
     @property
     def now(self) -> datetime:
-        """The moment the chart speaks of (UTC). Who asks for it is run anew when what was made of it may differ."""
+        """The moment the chart speaks of (UTC). Who asks for it is run anew whenever anything is."""
+        self._asked_now = True
         if not self._moving:
             self.momentary()
             return self._now
-        self._asked_now = True
         return Moment.of(self._now, self._horizon)
 
     @property
@@ -197,7 +197,6 @@ class Chart:
 
     def momentary(self) -> None:
         """Something was read of which nobody knows until when it holds."""
-        self._asked_now = True
         self._horizon.at_once()
 
     def observations(self, concept: str, since: datetime | None = None) -> tuple[Observation, ...]:
@@ -290,28 +289,21 @@ class Chart:
 
     @property
     def reads(self) -> tuple[Read, ...]:
-        """What has been read so far, sorted. The moment stands with the span in which all that was read holds."""
+        """What has been read so far, sorted.
+
+        Of the moment it is told that it was asked for and not when: that would tell readers of a part when something
+        else was written.
+        """
         found = list(self._reads.values())
         if self._asked_now:
-            span = (self._now.isoformat(), self.until.isoformat())
-            found.append(Read("now", span, "", frozenset()))
+            found.append(Read("now", (), "", frozenset()))
         return tuple(sorted(found, key=lambda r: (r.accessor, r.arguments)))
 
     def replay(self, read: Read) -> bool:
-        """True when the same call on this chart still gives what it gave then."""
+        """True when the same call on this chart still gives what it gave then. The time never does."""
         if read.accessor == "now":
-            return self._within(read)
-        return self._answer(read.accessor, read.arguments)[1].digest == read.digest
-
-    def _within(self, read: Read) -> bool:
-        """Whether the chart's moment lies in the span of a read of it, which then is a limit of this chart's too."""
-        if len(read.arguments) != 2:  # a finding of a release before the spans
-            return read.digest == self._now.isoformat()
-        start, until = map(datetime.fromisoformat, read.arguments)
-        if self._now != start and not start <= self._now < until:
             return False
-        self._horizon.limit(until - self._now)
-        return True
+        return self._answer(read.accessor, read.arguments)[1].digest == read.digest
 
     def resources(self) -> tuple[Entry, ...]:
         """Every resource in the snapshot with its source (not part of a read set: for reports and exports)."""
