@@ -164,7 +164,9 @@ class Listener:
     """``salus listen`` in a process of its own; ``prelude`` runs in it first."""
 
     def __init__(self, environment, prelude=""):
-        code = f"{prelude}\nfrom salus.cli.main import main; main()"
+        # SIGINT is ignored in what a shell starts in the background, tests among it: the handler is set anew
+        heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+        code = f"{heard}\n{prelude}\nfrom salus.cli.main import main; main()"
         words = [sys.executable, "-u", "-c", code, "listen", "--mllp", "127.0.0.1:0", "--as", "operator"]
         self.process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline().rpartition(":")[2])
