@@ -314,3 +314,11 @@ def test_closing_everything_leaves_the_patient_the_own_record(ward):
     opened = mine.open("p1", AT)
     assert opened.findings == ()
     assert opened.chart.latest("creatinine")
+
+
+def test_the_right_to_read_is_none_to_write(ward):
+    fill(ward)
+    agree(ward)
+    grant = ward.house.gate.grant(ward.house.authenticate(ward.clinician), "p1", "TREAT")
+    with pytest.raises(AccessError, match="not allowed"):
+        ward.house.store.commit(grant, [Change("Patient", "p1", person(language="x"))], at=ward.house.time())

@@ -276,3 +276,12 @@ def test_a_small_secret_file_is_whole_or_not_there(tmp_path, monkeypatch):
             vault.write_durably(place, b"new")
     assert place.read_bytes() == b"old"
     assert [p.name for p in place.parent.iterdir()] == ["a.key"]
+
+
+def test_who_wrote_between_two_entries_is_told_from_who_looked(ward):
+    house = ward.house
+    first, second, third = (write(house, n).leaf for n in range(3))
+    connection = house.store.connection
+    told = [(a, b, house.log.wrote_between(connection, "p1", a, b)) for a, b in ((first, third), (first, second))]
+    assert told == [(first, third, True), (first, second, False)]
+    assert not house.log.wrote_between(connection, "p2", first, third)
