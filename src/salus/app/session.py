@@ -124,9 +124,9 @@ class Session(Findings):
         current = self._current(patient, at, progress)
         scope = _narrow(grant, grant.categories - frozenset(without))
         whole = current.scope.categories <= scope.categories and not scope.partial
-        same = whole and current.chart and current.scope.covers_the_same(scope)
-        chart = current.chart.fresh() if same and current.chart else self.house.gate.chart(scope, at)
-        return _Look(grant, scope, chart, current, whole)
+        if current.chart is not None and current.scope.covers_the_same(scope):  # it was read just now
+            return _Look(grant, scope, current.chart.fresh(), current, whole)
+        return _Look(grant, scope, self.house.gate.chart(scope, at), current, whole)
 
     def _opened(self, look: _Look, found: tuple[Finding, ...], refresh: Refresh) -> Opened:
         """What the reader gets. He is told of no method that reads what was not released to him."""

@@ -24,7 +24,7 @@ from salus.findings.runner import digest
 from salus.trust.grants import Grant
 
 FINDINGS, PLAN = "findings", "plan"
-_CODE = ("salus.app.session", "salus.careplan.compose")
+_CODE = "salus.app.session"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def ground(house: House, scope: Grant, methods: Sequence[Method], contexts: Mapp
         "methods": [[m.id, m.version, digest(contexts.get(m.id, Context()), mark)] for m in methods],
         "categories": sorted(scope.categories),
         "decided": None if scope.decided is None else sorted(f"{ref} {n}" for ref, n in scope.decided),
-        "code": measured_code.digest(tuple(sorted({*_CODE, *(type(m).__module__ for m in methods)}))),
+        "code": measured_code.digest(tuple(sorted({_CODE, *(type(m).__module__ for m in methods)}))),
     }
     rest = hashlib.sha256(json.dumps(told, canonical=True)).hexdigest()
     newest = house.log.written_since(house.store.connection, scope.patient, -1)

@@ -67,8 +67,11 @@ class Results:
 
     @cached_property
     def _usable(self) -> tuple[Observation, ...]:
-        read = (o for o in self._observations if o.effective and self._vouched(o) and self._past(o.effective))
-        dated = [(o.effective.start, o.source.ref, o) for o in read if o.effective]
+        dated = [
+            (o.effective.start, o.source.ref, o)
+            for o in self._observations
+            if o.effective and self._vouched(o) and self._past(o.effective)
+        ]
         return tuple(o for _, _, o in sorted(dated, key=lambda row: row[:2]))
 
     @cached_property
