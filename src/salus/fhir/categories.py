@@ -72,6 +72,7 @@ def is_type(name: str) -> bool:
     return name in _said_in("types")
 
 
+@cache
 def joined(categories: Kinds) -> str:
     """Kinds as one text, the most telling first: "genome+record"."""
     return "+".join(c for c in _SPECIFIC if c in categories)
