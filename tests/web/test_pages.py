@@ -7,6 +7,7 @@ import pytest
 
 from salus.app.intake import Intake
 from salus.app.session import Session
+from salus.errors import AccessError
 from salus.trust.identity import Actor, Identity
 from salus.web.site import _routes
 from tests.conftest import bundle, person
@@ -147,7 +148,8 @@ def test_who_looked_is_told_with_a_proof(readers, ward, consent):
 
 
 def test_a_refused_look_is_told(readers, ward):
-    readers(ward.clinician).get("/patients")
+    with pytest.raises(AccessError):
+        Session(ward.house, ward.clinician).open("p1", ward.time)
     assert "asked to see the record and was refused" in readers(ward.patient).get("/me/looks").text
 
 

@@ -364,10 +364,13 @@ def _of_the_record(case: Case, desks: dict[int, Any]) -> Iterator[tuple[str, Cal
     def search(kind: str, *pairs: tuple[str, str]) -> Callable[[Twin], Any]:
         return lambda twin: _shown(records(twin).search(parse(kind, [("patient", case.patient), *pairs])))
 
-    def paged(kind: str) -> Callable[[Twin], Any]:
+    def search_all(kind: str, *pairs: tuple[str, str]) -> Callable[[Twin], Any]:
+        return lambda twin: _shown(records(twin).search(parse(kind, pairs)))
+
+    def paged(kind: str, *pairs: tuple[str, str]) -> Callable[[Twin], Any]:
         def ask(twin: Twin) -> Any:
             asked = records(twin)
-            page = asked.search(parse(kind, [("patient", case.patient), ("_count", "1"), ("_total", "accurate")]))
+            page = asked.search(parse(kind, pairs))
             told = [_shown(page)]
             while page.next:
                 page = asked.page(page.next)
@@ -387,8 +390,18 @@ def _of_the_record(case: Case, desks: dict[int, Any]) -> Iterator[tuple[str, Cal
         yield "search", search(kind)
         yield "search, counted", search(kind, ("_summary", "count"))
     for kind in ("Observation", "Condition", "Provenance", "List", "DocumentReference"):
-        yield "paging", paged(kind)
-    yield "search by code", search("Observation", ("code", "http://loinc.org|2160-0"))
+        yield "paging", paged(kind, ("patient", case.patient), ("_count", "1"), ("_total", "accurate"))
+    creatinine = ("code", "http://loinc.org|2160-0")
+    for pairs in ((creatinine,), (creatinine, ("_total", "accurate")), (("_total", "accurate"),)):
+        yield "search of everybody", paged("Observation", *pairs, ("_count", "3"))
+    for kind in ("Condition", "Consent", "DocumentReference"):
+        yield "search of everybody", paged(kind, ("_count", "2"))
+    for code in ("2160-0", "69548-6", "718-7"):
+        asked = ("code", f"http://loinc.org|{code}")
+        yield "search of everybody, counted", search_all("Observation", asked, ("_summary", "count"))
+    yield "search of everybody, counted", search_all("Condition", ("_summary", "count"))
+    yield "search of everybody, by time", search_all("Observation", ("_sort", "-date"), creatinine)
+    yield "search by code", search("Observation", creatinine)
     yield "search by time", search("Observation", ("_sort", "-_lastUpdated"), ("_total", "accurate"))
     yield "search by id", search("Observation", ("_id", ",".join(r.partition("/")[2] for r in refs[:20])))
     yield "everything", lambda twin: _shown(records(twin).everything(case.patient, None, 1000))

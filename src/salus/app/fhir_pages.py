@@ -30,15 +30,21 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A whole search result as a list of hits, and from where on it is still to be shown."""
+    """What is left of a search result: the hits that are still to be shown, ``count`` at a time.
+
+    Where the search goes on beyond them, ``onward`` is the number of the patient after whom, and ``kind`` and ``asked``
+    are its type and parameters. ``total`` is None where it was not asked for.
+    """
 
     actor: str
     purpose: str | None
     hits: tuple[Hit, ...]
-    start: int
     count: int
-    total: bool
     expires: datetime
+    total: int | None = None
+    onward: int | None = None
+    kind: str = ""
+    asked: tuple[tuple[str, str], ...] = ()
 
 
 class Pages:

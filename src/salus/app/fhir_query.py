@@ -32,6 +32,8 @@ class Query:
     total: bool = False
     sort: tuple[str, bool] | None = None
     """A date parameter (or ``_lastUpdated``) and whether the newest come first."""
+    asked: tuple[tuple[str, str], ...] = ()
+    """The parameters as they were written, references to the server itself as relative ones."""
 
     @property
     def identifiers(self) -> list[Token]:
@@ -62,10 +64,12 @@ def parse(kind: str, pairs: Iterable[tuple[str, str]], *, lenient: bool = False,
     ids: list[frozenset[str]] = []
     unknown: list[str] = []
     shown: dict[str, str] = {}
+    asked: list[tuple[str, str]] = []
     for key, written in pairs:
         name, _, modifier = key.partition(":")
         refers = own_base and name in known and known[name].kind in ("reference", "patient")
         value = written.replace(f"{own_base}/", "") if refers else written
+        asked.append((key, value))
         if key in _RESULT:
             if key in shown:
                 raise InputError("given twice", where=key)
@@ -89,6 +93,7 @@ def parse(kind: str, pairs: Iterable[tuple[str, str]], *, lenient: bool = False,
         _count(shown),
         _counting(shown),
         _sort(kind, shown.get("_sort")),
+        tuple(asked),
     )
 
 

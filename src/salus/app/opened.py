@@ -45,6 +45,9 @@ class Opened:
         """
         self.configuration = configuration
         self.clock = clock
+        self.produced: frozenset[str] | None = None
+        """Codes of the findings that the methods may give, once they were looked up (which methods may run is among
+        what a house is opened with)."""
         if not create and not configuration.store_file.is_file():
             raise StoreError("there is no store", where=str(configuration.store), remedy="make one with: salus init")
         self.vault = Vault(configuration.keys)

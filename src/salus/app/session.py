@@ -23,9 +23,13 @@ from salus.findings.method import Method
 from salus.findings.model import Finding
 from salus.findings.runner import Outcome, run
 from salus.record.chart import Chart
+from salus.record.reach import Reach
 from salus.trust import audit, proof
 from salus.trust.grants import Grant
 from salus.trust.identity import Actor, Identity
+
+AT_ONCE = 100
+"""Records that are decided on in one transaction of the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,11 +263,28 @@ class Session(Findings):
 
     def patients(self) -> Iterator[tuple[str, frozenset[str]]]:
         """The patients of whom anything is released to this actor, with the categories. Each look is logged."""
-        for patient in self.house.store.patients(self.house.gate.house(self.actor.id)):
-            try:
-                yield patient, self.house.gate.grant(self.actor, patient, self._purpose(patient)).categories
-            except AccessError:
-                continue
+        for grant in self.grants() or ():
+            yield grant.patient, grant.categories
+
+    def grants(self, most: int | None = None, purpose: str | None = None) -> Iterator[Grant] | None:
+        """Grants over everybody of whom anything is released, each logged; None where there are more than ``most``.
+
+        ``purpose`` None: treatment, and of the own record the patient's request.
+        """
+        reach = self.house.gate.reach(self.actor, purpose or "TREAT")
+        if most is not None and len(reach.numbers) > most:
+            return None
+        return self._grants_of(reach, purpose)
+
+    def _grants_of(self, reach: Reach, purpose: str | None) -> Iterator[Grant]:
+        scope, after = self.house.gate.house(self.actor.id), -1
+        while True:
+            patients, onward = self.house.store.having(scope, reach, "", (), after=after, limit=AT_ONCE)
+            asked = {patient: purpose or self._purpose(patient) for patient in patients}
+            yield from self.house.gate.grants(self.actor, asked)
+            if onward is None:
+                return
+            after = onward
 
     def break_glass(self, patient: str, why: str, hours: int) -> int | None:
         """Open a record in an emergency, for some hours, on a policy that lets the actor; the patient is told.

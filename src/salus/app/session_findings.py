@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -62,7 +62,14 @@ class Findings(Consents):
         if self._methods is None:
             laid_over = packs(self.house.configuration)
             self._methods = methods.runnable(self.house.registry.methods, partial(cell.confined, packs=laid_over))
+            self.house.produced = _codes(self._methods[0])
         return self._methods
+
+    def produced(self) -> frozenset[str]:
+        """The codes of findings that there may be. Of what a house knows already no package is looked up again."""
+        if self._methods is None and self.house.produced is not None:
+            return self.house.produced
+        return _codes(self.methods()[0])
 
     def contexts(self) -> Mapping[str, Context]:
         """Each method's context: the knowledge files in the folder of its name."""
@@ -125,6 +132,10 @@ class Findings(Consents):
             for s in stored
             if findings_fhir.EXTENSION.encode() in s.data and findings_fhir.is_finding(s.body)
         ]
+
+
+def _codes(runnable: Sequence[Method]) -> frozenset[str]:
+    return frozenset(code for method in runnable for code in method.produces)
 
 
 def _difference(

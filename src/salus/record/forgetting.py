@@ -83,11 +83,11 @@ def rewritten(connection: sqlite3.Connection, *, patience: float = PATIENCE) -> 
 
 
 def strip(copy: Path) -> None:
-    """Take what can be worked out again out of a copy of the store: memos, and the search indexes, which
+    """Take what can be worked out again out of a copy of the store: memos, reaches, and the search indexes, which
     :func:`salus.trust.erasure.reindex` makes again."""
     with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
         connection.execute("PRAGMA secure_delete=ON")
-        for table in (*INDEXES, "memo"):
+        for table in (*INDEXES, "memo", "reach"):
             connection.execute(f"DELETE FROM {table}")
         connection.execute("VACUUM")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -28,6 +29,7 @@ def bits(kinds: Iterable[str]) -> int:
     return sum(_BITS[kind] for kind in set(kinds) - {PERSON})
 
 
+@cache
 def names(mask: int) -> frozenset[str]:
     """The kinds that bits stand for; of what was not told yet, every one."""
     return EVERY if mask < 0 else frozenset(name for name, bit in _BITS.items() if mask & bit)
@@ -72,10 +74,17 @@ def spread(connection: sqlite3.Connection, pid: int, changed: Iterable[int]) -> 
         affected |= fresh
         waiting += fresh
         if len(affected) > MAX_RESOURCES:
-            connection.execute("UPDATE resource SET kinds = ? WHERE pid = ?", (ALL, pid))
+            every = connection.execute("SELECT rid FROM resource WHERE pid = ?", (pid,)).fetchall()
+            _note(connection, ((rid, ALL) for (rid,) in every))
             return
-    rows = ((value, rid) for rid, value in _gathered(connection, pid, affected).items())
-    connection.executemany("UPDATE resource SET kinds = ? WHERE rid = ?", rows)
+    _note(connection, _gathered(connection, pid, affected).items())
+
+
+def _note(connection: sqlite3.Connection, found: Iterable[tuple[int, int]]) -> None:
+    """Write down the kinds of rows, where they stand and in the index."""
+    rows = [(value, rid) for rid, value in found]
+    connection.executemany("UPDATE resource SET kinds = ?1 WHERE rid = ?2 AND kinds <> ?1", rows)
+    connection.executemany("UPDATE token_index SET kinds = ?1 WHERE rid = ?2 AND kinds <> ?1", rows)
 
 
 def _gathered(connection: sqlite3.Connection, pid: int, affected: set[int]) -> dict[int, int]:
@@ -153,8 +162,7 @@ def tell(connection: sqlite3.Connection, open_body: Callable[[tuple[Any, ...]], 
         connection.execute("DELETE FROM target WHERE rid = ?", (rid,))
         targets = ((rid, *target) for target in targets_in(body))
         connection.executemany("INSERT INTO target VALUES (?, ?, ?)", targets)
-    for pid, rid, *_ in rows:
-        connection.execute("UPDATE resource SET kinds = ? WHERE rid = ?", (reached(connection, pid, rid), rid))
+    _note(connection, ((rid, reached(connection, pid, rid)) for pid, rid, *_ in rows))
     connection.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (_TABLES, _digest()))
 
 

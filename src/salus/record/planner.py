@@ -1,7 +1,7 @@
 """The search planner: from the clauses of a search to SQL that starts at the patient and never at a common code.
 
-Left to itself SQLite starts from the index of a code that half the store carries; so every index is asked, with EXISTS,
-about one resource of the patient at a time. What the index does not hold exactly is left to the body.
+Left to itself SQLite starts from the index of a code that half the store carries; so every index is asked about one
+patient at a time. What the index does not hold exactly is left to the body.
 """
 
 from __future__ import annotations
@@ -12,46 +12,91 @@ from datetime import timedelta
 from salus.fhir import dates
 from salus.record.search import Clause, Moment, Token
 
+Value = str | bytes | int
+Blind = Callable[[str], bytes]
+Condition = tuple[str, list[Value]]
+"""SQL, and the values of its marks."""
 _CODES = frozenset({("code",), ("medicationCodeableConcept",), ("vaccineCode",), ("type",)})
 """What stands in the token index under "code" (see :mod:`salus.record.index`)."""
 _IDENTIFIERS = frozenset({("identifier",)})
+ONE_CODE = frozenset(
+    {
+        *("Observation", "Condition", "Procedure", "DiagnosticReport", "ServiceRequest", "Immunization"),
+        *("MedicationRequest", "MedicationStatement", "MedicationAdministration"),
+    }
+)
+"""Types that have just one of the elements that stand under "code" (FHIR R4): the index holds that one exactly. Each of
+their resources is about one patient, in whose record alone it is."""
 _ONE_DATE = frozenset({"Observation", "DiagnosticReport", "Procedure"})
 """Types whose only indexed date is the one that ``date`` searches; where it is a Period they have no row."""
 _SLACK = timedelta(seconds=1)
 """The index writes whole seconds and fractions differently: within one second their order is not that of time."""
 
 
-def narrow(
-    kind: str, clauses: Sequence[Clause], ids: Sequence[str], blind: Callable[[str], bytes]
-) -> tuple[str, list[str | bytes]]:
-    """SQL conditions on ``resource r``, and their values, that hold for every match (and perhaps for others)."""
-    sql, values = "", list[str | bytes]()
+def narrow(kind: str, clauses: Sequence[Clause], ids: Sequence[str], pid: int, blind: Blind) -> Condition:
+    """SQL conditions on the rows ``r`` of one patient that hold for every match (and perhaps for others)."""
+    sql, values = "", list[Value]()
     if ids:
         sql += f" AND r.id IN ({', '.join('?' * len(ids))})"
         values += ids
     for clause in clauses:
-        for more, given in (_tokens(kind, clause, blind), _date(kind, clause)):
-            sql += more
-            values += given
+        if (tokens := _rows(kind, clause, blind)) is not None:
+            sql += f" AND r.rid IN (SELECT t.rid {tokens[0]} AND t.pid = ?)"
+            values += [*tokens[1], pid]
+        dated, given = _date(kind, clause)
+        sql += dated
+        values += given
     return sql, values
 
 
-def _tokens(kind: str, clause: Clause, blind: Callable[[str], bytes]) -> tuple[str, list[str | bytes]]:
-    paths = frozenset(clause.parameter.paths)
-    name = "code" if paths <= _CODES else "identifier" if paths <= _IDENTIFIERS else ""
-    wanted = [v for v in clause.values if isinstance(v, Token) and v.system is not None and v.code]
-    if not paths or not name or len(wanted) != len(clause.values):
-        return "", []
-    found = [blind(f"{v.system}|{v.code}") for v in wanted]
-    marks = ", ".join("?" * len(found))
-    return (
-        " AND EXISTS (SELECT 1 FROM token_index t WHERE t.type = ? AND t.param = ? "
-        f"AND t.token IN ({marks}) AND t.rid = r.rid)",
-        [kind, name, *found],
+def exact(kind: str, clauses: Sequence[Clause]) -> bool:
+    """True where :func:`narrow` holds for the matches alone, so that no body needs to be looked into."""
+    return all(
+        _tokens(clause) is not None and (frozenset(clause.parameter.paths) <= _IDENTIFIERS or kind in ONE_CODE)
+        for clause in clauses
     )
 
 
-def _date(kind: str, clause: Clause) -> tuple[str, list[str | bytes]]:
+def held(kind: str, clauses: Sequence[Clause], blind: Blind) -> Condition:
+    """SQL conditions on a patient ``x`` of a reach: that for every clause which the index can answer it has a row."""
+    sql, values = "", list[Value]()
+    for clause in clauses:
+        if (tokens := _rows(kind, clause, blind)) is not None:
+            sql += f" AND EXISTS (SELECT 1 {tokens[0]} AND t.pid = x.pid AND t.kinds & x.withheld = 0)"
+            values += tokens[1]
+    return sql, values
+
+
+def counted(kind: str, clauses: Sequence[Clause], blind: Blind) -> Condition:
+    """SQL for the number of resources of a patient ``x`` of a reach that match one or more :func:`exact` clauses."""
+    first, *others = (found for clause in clauses if (found := _rows(kind, clause, blind)) is not None)
+    sql, values = f"SELECT count(DISTINCT t.rid) {first[0]} AND t.pid = x.pid AND t.kinds & x.withheld = 0", [*first[1]]
+    for other, given in others:
+        sql += f" AND t.rid IN (SELECT t.rid {other} AND t.pid = x.pid)"
+        values += given
+    return sql, values
+
+
+def _tokens(clause: Clause) -> tuple[str, list[Token]] | None:
+    """Under which name a clause's tokens stand in the index, and they; None where it does not hold them all."""
+    paths = frozenset(clause.parameter.paths)
+    name = "code" if paths <= _CODES else "identifier" if paths <= _IDENTIFIERS else ""
+    wanted = [v for v in clause.values if isinstance(v, Token) and v.system is not None and v.code]
+    return (name, wanted) if paths and name and len(wanted) == len(clause.values) else None
+
+
+def _rows(kind: str, clause: Clause, blind: Blind) -> Condition | None:
+    """Where the index rows of a clause's tokens stand; None where it does not hold them all."""
+    found = _tokens(clause)
+    if found is None:
+        return None
+    name, wanted = found
+    marks = ", ".join("?" * len(wanted))
+    values: list[Value] = [kind, name, *(blind(f"{v.system}|{v.code}") for v in wanted)]
+    return f"FROM token_index t WHERE t.type = ? AND t.param = ? AND t.token IN ({marks})", values
+
+
+def _date(kind: str, clause: Clause) -> Condition:
     wanted = clause.values[0]
     if kind not in _ONE_DATE or clause.parameter.name != "date" or len(clause.values) != 1:
         return "", []
@@ -62,7 +107,7 @@ def _date(kind: str, clause: Clause) -> tuple[str, list[str | bytes]]:
     except OverflowError:
         return "", []
     tests: list[str] = []
-    values: list[str | bytes] = []
+    values: list[Value] = []
     if wanted.prefix in ("eq", "gt", "ge", "sa"):
         tests, values = ["d.hi >= ?"], [earliest]
     if wanted.prefix in ("eq", "lt", "le", "eb"):

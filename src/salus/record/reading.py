@@ -19,11 +19,13 @@ from salus.fhir.views import PERSON, Body, Source
 from salus.record import kinds, planner
 from salus.record.forgetting import ERASED
 from salus.record.protocols import Scope, Sealer
-from salus.record.sealing import chunk_context, context, memo_context, unpack
+from salus.record.reach import Reach, ReachTables
+from salus.record.sealing import HOUSE, chunk_context, context, memo_context, reach_context, unpack
 from salus.record.search import Clause
 
 KINDS_KEPT = 1 << 16
 """Bodies of which a process remembers the kinds."""
+_PLACE = "r.type, r.id, r.version, r.updated, r.deleted"
 _KINDS: dict[bytes, frozenset[str]] = {}
 """The kinds of bodies that were opened, by keyed hash, for all open stores of the process: each of a server's threads
 has its own store, and must not open a record again to list it."""
@@ -49,6 +51,7 @@ class Reading:
         self._connection = connection
         self._sealer = sealer
         self._kinds = _KINDS
+        self._reaches = ReachTables(connection)
 
     def _pid(self, patient: str) -> int:
         row = self._connection.execute("SELECT pid FROM patient WHERE id = ?", (patient,)).fetchone()
@@ -119,34 +122,34 @@ class Reading:
         self, scope: Scope, kind: str, clauses: Sequence[Clause] = (), ids: Sequence[str] = ()
     ) -> Iterator[Stored]:
         """The patient's current resources of one type in scope that match every clause. The opened body decides."""
-        for row in self._rows(scope, kind, clauses, ids):
+        for row in self._rows(scope, kind, clauses, ids, f"{_PLACE}, r.mac, r.body, r.kinds"):
             found = self.open_row(scope.patient, *row)
             if _covers(scope, found.categories) and all(c.matches(found.body) for c in clauses):
                 yield found
 
-    def listed(self, scope: Scope, kind: str, ids: Sequence[str] = ()) -> Iterator[tuple[str, int]]:
-        """Reference and version of the patient's current resources of one type in scope.
+    def listed(
+        self, scope: Scope, kind: str, clauses: Sequence[Clause] = (), ids: Sequence[str] = ()
+    ) -> Iterator[tuple[str, int]]:
+        """Reference and version of the patient's current resources of one type in scope that match clauses which the
+        index holds exactly (:func:`planner.exact`).
 
-        A body is opened only where its kinds are not known yet: what is shown of the list is to be read.
+        No body is opened: what is shown of the list is to be read.
         """
-        for row in self._rows(scope, kind, (), ids):
-            name, version, mac = row[1], row[2], row[5]
-            found = self._kinds.get(mac)
-            if found is None:
-                found = self.open_row(scope.patient, *row).categories
-            if _covers(scope, found):  # what the row tells besides is in scope, or it would not be here
-                yield f"{kind}/{name}", version
+        for row in self._rows(scope, kind, clauses, ids, _PLACE):
+            yield f"{kind}/{row[1]}", row[2]
 
     def _rows(
-        self, scope: Scope, kind: str, clauses: Sequence[Clause], ids: Sequence[str]
+        self, scope: Scope, kind: str, clauses: Sequence[Clause], ids: Sequence[str], columns: str
     ) -> Iterator[tuple[Any, ...]]:
         """The rows that a search has to look at."""
-        patient = one(scope)
-        clause, values = planner.narrow(kind, clauses, ids, self._sealer.blind)
+        pid = self._pid(one(scope))
+        if not scope.categories:
+            return iter(())
+        clause, values = planner.narrow(kind, clauses, ids, pid, self._sealer.blind)
         rows = self._connection.execute(
-            "SELECT r.type, r.id, r.version, r.updated, r.deleted, r.mac, r.body, r.kinds FROM resource r "
+            f"SELECT {columns} FROM resource r "
             f"WHERE r.pid = ? AND r.type = ? AND r.deleted = 0 AND r.kinds & ? = 0{clause} ORDER BY r.rid",
-            (self._pid(patient), kind, _withheld(scope), *values),
+            (pid, kind, _withheld(scope), *values),
         )
         return (row for row in rows.fetchall() if scope.shows(f"{row[0]}/{row[1]}", row[2]))
 
@@ -202,7 +205,7 @@ class Reading:
         digest = hashlib.sha256(data)
         if self._sealer.mac(patient, digest.digest()) != mac:
             raise IntegrityError("a stored body is not the one that was logged", where=f"{kind} version {version}")
-        body = json.loads(data) if data else {}
+        body = json.reloads(data) if data else {}
         found = self._kinds_of(mac, body) | (kinds.names(mask) if mask > 0 else frozenset())
         source = Source(ref, version, digest.hexdigest(), joined(found))
         return Stored(source, updated, bool(deleted), data, body, found, mac)
@@ -232,6 +235,45 @@ class Reading:
             return unpack(self._sealer.unseal(patient, row[0], place))
         except IntegrityError:  # it is worked out anew
             return None
+
+    def kept_reach(self, scope: Scope, name: str) -> bytes | None:
+        """The compiled reach that was kept under a name; None where there is none, or none that opens."""
+        if scope.patient != "*":
+            raise AccessError("not allowed")
+        place = reach_context(name)
+        row = self._connection.execute(
+            "SELECT body FROM reach WHERE name = ?", (self._sealer.blind(place.decode()),)
+        ).fetchone()
+        if row is None or not isinstance(row[0], bytes):
+            return None
+        try:
+            return unpack(self._sealer.unseal(HOUSE, row[0], place))
+        except IntegrityError:  # it is compiled anew
+            return None
+
+    def having(
+        self, scope: Scope, reach: Reach, kind: str, clauses: Sequence[Clause], *, after: int, limit: int
+    ) -> tuple[list[str], int | None]:
+        """The next patients of a reach after a number, in order, of whom the index does not say that nothing matches.
+
+        Besides, the number of the last of them; None where there are no more.
+        """
+        if scope.patient != "*":
+            raise AccessError("not allowed")
+        found = self._reaches.having(reach, kind, clauses, self._sealer.blind, after, limit)
+        marks = ", ".join("?" * len(found))
+        rows = self._connection.execute(f"SELECT id FROM patient WHERE pid IN ({marks}) ORDER BY pid", found)
+        names = [name for (name,) in rows if not name.startswith(ERASED)]
+        return names, found[-1] if len(found) == limit else None
+
+    def counts(self, scope: Scope, reach: Reach, kind: str, clauses: Sequence[Clause]) -> dict[int, int]:
+        """How many resources of one type match :func:`planner.exact` clauses, by patient, as far as a reach tells.
+
+        Patients who decide on single resources are left out.
+        """
+        if scope.patient != "*":
+            raise AccessError("not allowed")
+        return dict(self._reaches.counts(reach, kind, clauses, self._sealer.blind))
 
     def blob(self, scope: Scope, address: str) -> bytes:
         """A blob's bytes. Raises IntegrityError when a chunk is missing or changed."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import zlib
 
+HOUSE = ""
+"""In the place of a patient's name: the house's own key."""
+
 
 def context(ref: str, version: int, updated: str, deleted: bool) -> bytes:
     """The place of one version of a resource."""
@@ -18,6 +21,11 @@ def chunk_context(address: str, category: str, n: int, chunks: int) -> bytes:
 def memo_context(patient: str, kind: str, name: str) -> bytes:
     """The place of something worked out of a patient's record."""
     return f"memo\0{patient}\0{kind}\0{name}".encode()
+
+
+def reach_context(name: str) -> bytes:
+    """The place of a compiled reach."""
+    return f"reach\0{name}".encode()
 
 
 def pack(data: bytes) -> bytes:

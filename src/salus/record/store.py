@@ -20,7 +20,7 @@ from salus.fhir.views import Body
 from salus.record import index, kinds, schema
 from salus.record.protocols import Content, Journal, Scope, Sealer
 from salus.record.reading import Reading, one
-from salus.record.sealing import chunk_context, context, memo_context, pack
+from salus.record.sealing import HOUSE, chunk_context, context, memo_context, pack, reach_context
 from salus.record.turn import PATIENCE, Turn
 
 CHUNK = 1 << 20
@@ -200,6 +200,16 @@ class Store(Reading):
             row = (pid, kind, self._sealer.blind(place.decode()), sealed)
             connection.execute("INSERT OR REPLACE INTO memo VALUES (?, ?, ?, ?)", row)
 
+    def keep_reach(self, scope: Scope, name: str, data: bytes) -> None:
+        """Keep a compiled reach, for a scope over the whole store. It leaves no entry in the log.
+
+        Raises StoreError where the store cannot be written, or not soon.
+        """
+        with self.transaction(scope, MEMO_PATIENCE) as connection:
+            sealed = self._sealer.seal(HOUSE, pack(data), reach_context(name))
+            row = (self._sealer.blind(reach_context(name).decode()), sealed)
+            connection.execute("INSERT OR REPLACE INTO reach VALUES (?, ?)", row)
+
     def _apply(
         self, connection: sqlite3.Connection, patient: str, pid: int, change: Change, at: str, tally: _Tally
     ) -> None:
@@ -242,16 +252,19 @@ class Store(Reading):
                 (pid, change.type, change.id, version, at, gone, mac, sealed, own),
             ).lastrowid
         if change.body is not None:
-            self._insert_index(connection, rid, change.body)
+            self.insert_index(connection, int(rid or 0), change.body)
         if kinds.keep(connection, int(rid or 0), (change.type, change.id), change.body, fresh=row is None):
             tally.spreading.append(int(rid or 0))
         tally.counts["deleted" if gone else "updated" if row else "created"] += 1
         tally.items.append([ref, version, mac.hex(), gone])
 
-    def _insert_index(self, connection: sqlite3.Connection, rid: int, body: Body) -> None:
+    def insert_index(self, connection: sqlite3.Connection, rid: int, body: Body) -> None:
+        """Add a current row's index rows, with the kinds of data that stand in it."""
         kind = str(body.get("resourceType"))
         tokens, spans = self.index_rows(body)
-        connection.executemany("INSERT INTO token_index VALUES (?, ?, ?, ?)", ((kind, *row, rid) for row in tokens))
+        pid, told = connection.execute("SELECT pid, kinds FROM resource WHERE rid = ?", (rid,)).fetchone()
+        rows = ((kind, *row, pid, rid, told) for row in tokens)
+        connection.executemany("INSERT INTO token_index VALUES (?, ?, ?, ?, ?, ?)", rows)
         connection.executemany("INSERT INTO date_index VALUES (?, ?, ?, ?, ?)", ((kind, *row, rid) for row in spans))
 
     def index_rows(self, body: Body) -> tuple[set[tuple[str, bytes]], set[index.DateRow]]:

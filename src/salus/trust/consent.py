@@ -47,6 +47,13 @@ class Directive:
     order: int = 0
     signer: str = PATIENT
 
+    def instants(self) -> Iterable[datetime]:
+        """When it, or a part of it, begins or ends to hold."""
+        yield self.dated
+        for provision in _each(self.form.root):
+            start, end = provision.period
+            yield from (*([start.start] if start else []), *([end.end] if end else []))
+
     def withheld_as(self, category: str) -> WithheldAs:
         """How a kind of data shows that this denies as a whole: as the consent says of the kinds that it names."""
         return self.form.withheld_as if category in self.form.root.categories else "hidden"

@@ -130,9 +130,6 @@ def reindex(store: Store, scope: Grant) -> None:
         )
         for rid, *row in rows:
             try:
-                tokens, spans = store.index_rows(store.open_row(*row).body)
+                store.insert_index(connection, rid, store.open_row(*row).body)
             except IntegrityError:
                 continue
-            kind = row[1]
-            connection.executemany("INSERT INTO token_index VALUES (?, ?, ?, ?)", ((kind, *t, rid) for t in tokens))
-            connection.executemany("INSERT INTO date_index VALUES (?, ?, ?, ?, ?)", ((kind, *d, rid) for d in spans))

@@ -6,20 +6,40 @@ are taken at the clock's time, whatever moment the chart is asked to speak of: n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from salus.errors import AccessError
 from salus.fhir import dates
 from salus.fhir.views import CATEGORIES, Body
+from salus.record import kinds
 from salus.record.chart import Chart, Entry, FindingView
-from salus.trust import consent, glass
-from salus.trust.consent import Request
+from salus.record.reach import Reach, Share
+from salus.trust import consent, glass, reaching
+from salus.trust.consent import Answers, Request, Standing
 from salus.trust.consent_drafts import digest
 from salus.trust.deciding import granted, holding, shown_as
 from salus.trust.emergencies import Emergencies
 from salus.trust.grants import Decision, Grant, Version, meet, not_released
 from salus.trust.identity import Actor
+from salus.trust.log import COUNTED
+from salus.trust.policy import Rule
+from salus.trust.reaching import Weighed
+from salus.trust.vault import SYSTEM
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What consents (``answers``) and policies (``rules``) say to a request, and the kinds of data that are allowed."""
+
+    standing: Standing
+    request: Request
+    answers: Answers
+    rules: Mapping[str, list[Rule]]
+    allowed: frozenset[str]
+    bases: Mapping[str, None]
+    consents: Mapping[str, None]
 
 
 class Gate(Emergencies):
@@ -169,28 +189,69 @@ class Gate(Emergencies):
             return Decision(frozenset(CATEGORIES), ("self",), ())
         if purpose == glass.PURPOSE:
             return self._in_emergency(actor, patient)
-        standing = self._standing(patient)
-        request = Request(actor.id, purpose, "", "read", self._clock())
-        allowed: set[str] = set()
-        bases: dict[str, None] = {}
-        refs: dict[str, None] = {}
-        by_policy = self._rules(actor, patient, purpose, request.at)
-        said = consent.decide_each(standing.directives, request, CATEGORIES)
-        for category, (answer, directive) in said.by_category.items():
-            if answer == "permit" and directive:
-                allowed.add(category)
-                bases["consent"] = refs[f"{directive.ref}/{directive.version}"] = None
-            elif rules := holding(by_policy[category], answer, standing.opaque):
-                allowed.add(category)
-                bases.update(dict.fromkeys(rule.basis for rule in rules))
+        said = self._said(actor, patient, purpose, self._clock())
+        standing, allowed = said.standing, said.allowed
 
         def allows(category: str, answer: str | None) -> bool:
-            return answer == "permit" or bool(holding(by_policy[category], answer, standing.opaque))
+            return answer == "permit" or bool(holding(said.rules[category], answer, standing.opaque))
 
-        decided = self._released(patient, standing, request, allows) if said.partial and allowed else None
-        papers = standing.papers(refs)  # what a patient decided on others, or against this one, is his own affair
-        flagged, interlocked = (shown_as(how, said, allowed, standing.opaque) for how in ("flagged", "interlock"))
-        return Decision(frozenset(allowed), tuple(bases), tuple(refs), decided, papers, flagged, interlocked)
+        partial = said.answers.partial and allowed
+        decided = self._released(patient, standing, said.request, allows) if partial else None
+        papers = standing.papers(said.consents)  # what he decided on others, or against this one, is his own affair
+        flagged, interlocked = (
+            shown_as(how, said.answers, allowed, standing.opaque) for how in ("flagged", "interlock")
+        )
+        bases, consents = tuple(said.bases), tuple(said.consents)
+        return Decision(allowed, bases, consents, decided, papers, flagged, interlocked)
+
+    def _said(self, actor: Actor, patient: str, purpose: str, at: datetime) -> _Said:
+        """What consents and policies say of each kind of data."""
+        standing = self._standing(patient)
+        request = Request(actor.id, purpose, "", "read", at)
+        allowed: set[str] = set()
+        bases: dict[str, None] = {}
+        consents: dict[str, None] = {}
+        rules = self._rules(actor, patient, purpose, at)
+        answers = consent.decide_each(standing.directives, request, CATEGORIES)
+        for category, (answer, directive) in answers.by_category.items():
+            if answer == "permit" and directive:
+                allowed.add(category)
+                bases["consent"] = consents[f"{directive.ref}/{directive.version}"] = None
+            elif found := holding(rules[category], answer, standing.opaque):
+                allowed.add(category)
+                bases.update(dict.fromkeys(rule.basis for rule in found))
+        return _Said(standing, request, answers, rules, frozenset(allowed), bases, consents)
+
+    # ---- many records
+
+    def reach(self, actor: Actor, purpose: str) -> Reach:
+        """The patients of whom anything is released to ``actor``, with what they withhold; it opens nothing."""
+        scope = self.house("gate", may_write=True)
+        ground = reaching.Ground(self._store, scope, self._log, self._registry, self._weigh)
+        return reaching.of(self._store.path).of(ground, actor, purpose, self._clock())
+
+    def _weigh(self, actor: Actor, patient: str, purpose: str, at: datetime) -> Weighed:
+        """What a patient releases as a whole, and until when that holds."""
+        if actor.kind in ("patient", "proxy") and actor.patient == patient:
+            return Weighed(Share(0))
+        said = self._said(actor, patient, purpose, at)
+        instants = [instant for d in said.standing.directives for instant in d.instants()]
+        instants += [instant for policy in self._registry.policies.values() for instant in policy.instants()]
+        until = min((instant for instant in instants if instant > at), default=reaching.FAR)
+        if not said.allowed:
+            return Weighed(None, until)
+        return Weighed(Share(kinds.ALL & ~kinds.bits(said.allowed), said.answers.partial), until)
+
+    def note_counted(self, actor: Actor, purpose: str, patients: Collection[int]) -> int:
+        """Log that resources of many records were counted together for ``actor``: one entry, which names them all."""
+        entry = {
+            "reason": "counted",
+            "actor": actor.id,
+            "purpose": purpose,
+            "patients": sorted(patients),
+            "at": dates.write(self._clock()),
+        }
+        return self._append(SYSTEM, COUNTED, entry)
 
     def standing(self, grant: Grant) -> list[tuple[Body, str]]:
         """The patient's consents that ``grant`` shows, each with "in force" or why it decides nothing."""

@@ -31,6 +31,8 @@ from salus.trust.vault import SYSTEM, Vault, fingerprint, write_durably
 SALT = 32
 CONSENT = "consent"
 """Topic of the entries that file a consent; each names the one before, so that none can be left out."""
+COUNTED = "counted"
+"""Topic of the house's entries that name many patients whose resources were counted together."""
 ROLLED_BACK = "entries at the end are missing: the store was rolled back"
 UNMARKED = "the checkpoint kept outside the store is missing"
 

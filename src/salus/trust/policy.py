@@ -40,6 +40,10 @@ class Policy:
     end: Span | None
     rules: tuple[Rule, ...]
 
+    def instants(self) -> tuple[datetime, ...]:
+        """When it begins and ends to hold."""
+        return (self.start.start, self.end.end) if self.end else (self.start.start,)
+
     def match(self, actor: Actor, patient: str, purpose: str, at: datetime) -> list[Rule]:
         """The rules that speak of a request. A pattern stands for practitioners; anybody else is named."""
         if at < self.start.start or (self.end and at >= self.end.end):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from salus.record.forgetting import ERASED
 from salus.trust.identity import Actor
 from salus.trust.log import Log
 from salus.trust.policy import Policy, parse
@@ -21,6 +22,7 @@ _DECISIONS = frozenset(
     }
 )
 """Reasons of entries by which the registry becomes another; that there are others changes nothing in it."""
+EVERYBODY = "*"
 PROPOSED = frozenset({"actor-added", "actor-removed", "policy-added"})
 """Acts that may take two people and are told of by an entry of their own (an erasure, by what it did)."""
 
@@ -51,6 +53,10 @@ class Registry:
     enrolled_by: dict[str, str] = field(default_factory=dict)
     veils: dict[str, list[str]] = field(default_factory=dict)
     """By patient, the names of the keys under which the house's own entries about him are sealed."""
+    last: int = -1
+    """The newest of the house's entries that is taken into account."""
+    _weighty: list[tuple[int, str]] = field(default_factory=list)
+    """Entries by which somebody may be released something else, with the patient whose record that is, or EVERYBODY."""
 
     @property
     def ever(self) -> list[Actor]:
@@ -77,8 +83,29 @@ class Registry:
         self.proposals = {n: p for n, p in self.proposals.items() if p.patient != patient}
         self.veils.pop(patient, None)
 
+    def changed_since(self, n: int) -> set[str] | None:
+        """The patients of whom entries after ``n`` may have released something else; None where it may be anybody."""
+        found = {patient for entry, patient in self._weighty if entry > n}
+        return None if EVERYBODY in found else found
+
+    def _weigh(self, n: int, content: Mapping[str, Any]) -> None:
+        """Note whose record an entry may have opened or closed to somebody."""
+        reason = content["reason"]
+        if reason in ("policy-added", "policy-removed", "actor-vouched"):
+            self._weighty.append((n, EVERYBODY))
+        elif reason in ("actor-added", "actor-removed"):
+            known = next((a for a in self.ever if a.id == content["id"]), None)
+            organisation = known is not None and known.kind == "organisation"
+            patient = self.person(content)
+            if organisation or patient:
+                self._weighty.append((n, EVERYBODY if organisation else patient))
+        elif reason == "erased":
+            self._weighty.append((n, f"{ERASED}{content['pid']}"))
+
     def apply(self, n: int, content: Mapping[str, Any]) -> None:
         """Take entry ``n`` into account. What was carried out of a proposal that two people did not agree on is not."""
+        self.last = n
+        self._weigh(n, content)
         if content["reason"] != "confirmed":  # carried out, or stopped
             waiting = self.proposals.pop(content.get("proposal", -1), None)
             if content["reason"] in PROPOSED and "proposal" in content and not (waiting and waiting.second):
@@ -160,7 +187,7 @@ def load(log: Log, connection: sqlite3.Connection, vault: Vault) -> Registry:
     """Replay the house entries of the log. Of an erased patient's nothing is known but that there were some."""
     registry = Registry()
     for entry in log.entries(connection, topic=TOPIC, patient=SYSTEM):
-        content = entry.content
+        content, registry.last = entry.content, entry.n
         if "veil" in content:
             opened = vault.unveil(content["veil"])
             if opened is None:

@@ -280,12 +280,16 @@ def _body(store: Store, patient: str, row: list[object], rid: int | None) -> Ite
     tokens, spans = store.index_rows(stored.body) if not stored.deleted else (set(), set())
     kind = str(row[0])
     found_tokens = set(
-        store.connection.execute("SELECT type, param, token FROM token_index WHERE rid = ?", (rid,)).fetchall()
+        store.connection.execute(
+            "SELECT type, param, token, pid, kinds FROM token_index WHERE rid = ?", (rid,)
+        ).fetchall()
     )
     found_spans = set(
         store.connection.execute("SELECT type, param, lo, hi FROM date_index WHERE rid = ?", (rid,)).fetchall()
     )
-    own, reach = store.connection.execute("SELECT own_kinds, kinds FROM resource WHERE rid = ?", (rid,)).fetchone()
+    pid, own, reach = store.connection.execute(
+        "SELECT pid, own_kinds, kinds FROM resource WHERE rid = ?", (rid,)
+    ).fetchone()
     targets = set(store.connection.execute("SELECT type, id FROM target WHERE rid = ?", (rid,)).fetchall())
     if not stored.deleted and (
         own != kinds.own_of(stored.body)
@@ -293,7 +297,7 @@ def _body(store: Store, patient: str, row: list[object], rid: int | None) -> Ite
         or reach != kinds.reached(store.connection, store.number_of(_whole(patient)), rid)
     ):
         yield Problem(f"{kind} (row {rid})", "the kinds of data noted for it do not follow from its body")
-    if found_tokens != {(kind, *t) for t in tokens} or found_spans != {(kind, *s) for s in spans}:
+    if found_tokens != {(kind, *t, pid, reach) for t in tokens} or found_spans != {(kind, *s) for s in spans}:
         yield Problem(f"{kind} (row {rid})", "its index rows do not follow from its body")
 
 

@@ -1,0 +1,136 @@
+"""Reaches: of which patients one reader is released anything for one purpose, as a table that searches join.
+
+The gate compiles a reach (:mod:`salus.trust.reaching`). It narrows: which patients a search looks into, and how many
+resources it counts. What is shown of a patient is decided by a grant of its own.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from salus.record import planner
+from salus.record.search import Clause
+
+MAX_TABLES = 64
+"""Reaches that one connection holds as tables; the one that was asked for longest ago goes first."""
+COUNTED_AT_ONCE = 5000
+"""Patients of one statement that counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one patient releases.
+
+    ``withheld`` are the kinds of data that are not released, as bits (:mod:`salus.record.kinds`). ``singly``: a consent
+    speaks of single resources, so that only a grant tells which.
+    """
+
+    withheld: int
+    singly: bool = False
+
+
+class Reach:
+    """The patients of whom anything is released to one reader for one purpose, by number, as of one moment.
+
+    Never changed once it is made: where a decision changed there is another one under the same ``name``.
+    """
+
+    def __init__(self, name: str, shares: Mapping[int, Share]) -> None:
+        self.name = name
+        self.shares = shares
+        self.numbers: Sequence[int] = sorted(shares)
+        self.singly: Sequence[int] = [pid for pid in self.numbers if shares[pid].singly]
+
+
+class ReachTables:
+    """The reaches of one connection as rows of a temporary table, which is nobody else's and never in the file."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._held: OrderedDict[str, tuple[int, Reach]] = OrderedDict()
+        self._next = 0
+
+    def having(
+        self, reach: Reach, kind: str, clauses: Sequence[Clause], blind: planner.Blind, after: int, limit: int
+    ) -> list[int]:
+        """The next patients after a number, in order, of whom the index does not say that nothing matches.
+
+        One who decides on single resources is always among them: whether there is a row tells what he withholds.
+        """
+        held, values = planner.held(kind, clauses, blind)
+        if not held:
+            first = bisect_right(reach.numbers, after)
+            return list(reach.numbers[first : first + limit])
+        rows = self._connection.execute(
+            f"SELECT x.pid FROM temp.shares x WHERE x.reader = ? AND x.pid > ? AND (x.singly OR (1{held})) "
+            "ORDER BY x.pid LIMIT ?",
+            (self._number(reach), after, *values, limit),
+        )
+        return [pid for (pid,) in rows]
+
+    def counts(
+        self, reach: Reach, kind: str, clauses: Sequence[Clause], blind: planner.Blind
+    ) -> Iterator[tuple[int, int]]:
+        """Patients and how many of their resources match, where any does, without those who decide on single resources.
+
+        The clauses are ones that the index holds exactly.
+        """
+        if clauses:
+            counted, values = planner.counted(kind, clauses, blind)
+        else:
+            counted, values = (
+                "SELECT count(*) FROM resource r WHERE r.pid = x.pid AND r.type = ? AND r.deleted = 0 "
+                "AND r.kinds & x.withheld = 0",
+                [kind],
+            )
+        number, after = self._number(reach), -1
+        while True:
+            rows = self._connection.execute(
+                f"SELECT x.pid, ({counted}) FROM temp.shares x WHERE x.reader = ? AND x.pid > ? AND NOT x.singly "
+                "ORDER BY x.pid LIMIT ?",
+                (*values, number, after, COUNTED_AT_ONCE),
+            ).fetchall()
+            yield from ((pid, found) for pid, found in rows if found)
+            if len(rows) < COUNTED_AT_ONCE:
+                return
+            after = rows[-1][0]
+
+    def _number(self, reach: Reach) -> int:
+        """The number under which a reach stands in the table, after making it what it is now."""
+        held = self._held.get(reach.name)
+        if held is None:
+            self._make_room()
+            self._next += 1
+            held = self._next, Reach(reach.name, {})
+        number, before = held
+        if before is not reach:
+            self._bring(number, before.shares, reach.shares)
+            self._held[reach.name] = number, reach
+        self._held.move_to_end(reach.name)
+        return number
+
+    def _make_room(self) -> None:
+        if not self._next:
+            self._connection.execute("PRAGMA temp_store = MEMORY")
+            self._connection.execute(
+                "CREATE TEMP TABLE shares (reader INTEGER, pid INTEGER, withheld INTEGER, singly INTEGER, "
+                "PRIMARY KEY (reader, pid)) WITHOUT ROWID"
+            )
+        while len(self._held) >= MAX_TABLES:
+            _, (number, _) = self._held.popitem(last=False)
+            self._connection.execute("DELETE FROM temp.shares WHERE reader = ?", (number,))
+
+    def _bring(self, number: int, before: Mapping[int, Share], now: Mapping[int, Share]) -> None:
+        """Change the rows of one reach to what it is now."""
+        gone = [(number, pid) for pid in before.keys() - now.keys()]
+        changed = [(number, pid, s.withheld, s.singly) for pid, s in now.items() if before.get(pid) != s]
+        self._connection.execute("SAVEPOINT reach")
+        try:
+            self._connection.executemany("DELETE FROM temp.shares WHERE reader = ? AND pid = ?", gone)
+            self._connection.executemany("INSERT OR REPLACE INTO temp.shares VALUES (?, ?, ?, ?)", changed)
+        finally:
+            self._connection.execute("RELEASE reach")
