@@ -230,6 +230,8 @@ def test_a_count_leaves_out_what_is_withheld_and_its_entry_names_whom_it_counted
     numbers = dict(hospital.house.store.connection.execute("SELECT id, pid FROM patient"))
     assert [e["patients"] for e in entries[:2]] == [[numbers["q1"]], sorted(numbers[p] for p in ("q1", "q2"))]
     assert entries[0]["actor"] == "dr-lee"
+    seen = [e for e in Session(hospital.house, hospital.keys["q2"]).accesses("q2") if e["reason"] == "counted"]
+    assert [(e["actor"], e["purpose"], "patients" in e) for e in seen] == [("dr-lee", "TREAT", False)]
     assert hospital.looks("q1") == []
 
 

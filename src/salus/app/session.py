@@ -27,6 +27,8 @@ from salus.record.reach import Reach
 from salus.trust import audit, proof
 from salus.trust.grants import Grant
 from salus.trust.identity import Actor, Identity
+from salus.trust.log import COUNTED
+from salus.trust.vault import SYSTEM
 
 AT_ONCE = 100
 """Records that are decided on in one transaction of the log."""
@@ -322,11 +324,20 @@ class Session(Findings):
     def accesses(self, patient: str) -> list[Mapping[str, Any]]:
         """Every log entry about the patient, for the patient or a proxy: who looked, who wrote, who was refused.
 
-        Asking is itself an access, decided and logged by the gate. Raises AccessError for everybody else.
+        Asking is itself an access, decided and logged by the gate. Entries of the house that count the patient among
+        others are there too, without the others. Raises AccessError for everybody else.
         """
         self._check_own(patient)
         entries = self.house.log.entries(self.house.store.connection, patient=patient)
-        return [{"n": e.n, "topic": e.topic, **e.content} for e in entries]
+        own = [{"n": e.n, "topic": e.topic, **e.content} for e in entries]
+        return sorted([*own, *self._counts_of(patient)], key=lambda entry: entry["n"])
+
+    def _counts_of(self, patient: str) -> Iterator[dict[str, Any]]:
+        number = self.house.store.number_of(self.house.gate.custody(self.actor.id, patient))
+        for entry in self.house.log.entries(self.house.store.connection, topic=COUNTED, patient=SYSTEM):
+            if number in entry.content["patients"]:
+                told = {name: value for name, value in entry.content.items() if name != "patients"}
+                yield {"n": entry.n, "topic": entry.topic, **told}
 
     def proof(self, patient: str, n: int) -> bytes:
         """A proof, to be kept and checked anywhere, that entry ``n`` of the patient's log stands in the house's log."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from salus.app.session import Session
 from salus.app.web_consents import own_patient
 from salus.fhir import dates
+from salus.trust.log import COUNTED
 
 Whose = Literal["others", "own", "house"]
 WHOSE: tuple[Whose, ...] = ("others", "own", "house")
@@ -36,6 +37,8 @@ class Look:
     """The kinds of data of which the reader was told that they are withheld."""
     interlocked: tuple[str, ...] = ()
     """The kinds that are withheld but for severe conflicts."""
+    provable: bool = True
+    """False for the house's own entries, which the patient's key does not open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ def _look(entry: Mapping[str, Any], own: str, names: Mapping[str, str]) -> Look:
         bases=_texts(entry.get("bases")),
         flagged=_texts(entry.get("flagged")),
         interlocked=_texts(entry.get("interlocked")),
+        provable=entry["topic"] != COUNTED,
     )
 
 
@@ -92,6 +96,8 @@ def _what(entry: Mapping[str, Any], actor: str) -> str:
             return "read the record to bring its findings up to date"
         case "access":
             return "opened the record"
+        case "counted":
+            return "had entries of the record counted among those of others"
         case "intake":
             return f"added {_entries(entry)} to the record"
         case "findings":

@@ -49,8 +49,8 @@ def statement(base: str, at: str) -> dict[str, Any]:
                 "mode": "server",
                 "documentation": (
                     "Every read is allowed on a stated basis and logged; denied and absent get the same answer. There "
-                    "is no update, patch, delete or conditional request. A search that names no patient is answered in "
-                    "small stores only. Results carry no total unless asked for."
+                    "is no update, patch, delete or conditional request. A search that names no patient goes "
+                    "over all who release something to the asker. Results carry no total unless asked for."
                 ),
                 "security": {
                     "cors": False,
