@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 
 from salus.app import tokens as module
 from salus.app.refusals import NotSignedIn
+from salus.app.server_state import TOKEN
 from salus.app.session import Session
-from salus.app.tokens import MAX_TOKENS_EACH, TOKEN_LIFE, Tokens, TooManySignIns, assertion
-from salus.errors import AccessError
+from salus.app.tokens import TOKEN_LIFE, Tokens, TooManySignIns, assertion
+from salus.errors import AccessError, StoreError
+from salus.record.state import Kind
 from salus.trust.identity import Identity
 from tests.conftest import AT
 
@@ -38,7 +40,7 @@ def signed(identity, **more):
 
 
 def test_an_assertion_opens_a_session_that_can_read_and_not_sign(ward):
-    tokens = Tokens(AT)
+    tokens = Tokens(ward.house.vault)
     granted = tokens.exchange(ward.house, assertion(ward.patient, ADDRESS, AT), ADDRESS)
     actor, scope = tokens.actor(ward.house, granted.value)
     assert (actor.id, actor.patient, scope) == ("pat", "p1", "system/*.crs")
@@ -48,7 +50,7 @@ def test_an_assertion_opens_a_session_that_can_read_and_not_sign(ward):
 
 
 def test_an_assertion_serves_once(ward):
-    tokens, text = Tokens(AT), assertion(ward.clinician, ADDRESS, AT)
+    tokens, text = Tokens(ward.house.vault), assertion(ward.clinician, ADDRESS, AT)
     tokens.exchange(ward.house, text, ADDRESS)
     with pytest.raises(NotSignedIn, match="used before"):
         tokens.exchange(ward.house, text, ADDRESS)
@@ -76,11 +78,11 @@ WRONG = {
 @pytest.mark.parametrize("change", WRONG.values(), ids=WRONG)
 def test_what_is_not_right_is_refused(ward, change):
     with pytest.raises(NotSignedIn):
-        Tokens(AT).exchange(ward.house, signed(ward.clinician, **change), ADDRESS)
+        Tokens(ward.house.vault).exchange(ward.house, signed(ward.clinician, **change), ADDRESS)
 
 
 def test_only_the_actors_own_key_and_algorithm_count(ward):
-    tokens = Tokens(AT)
+    tokens = Tokens(ward.house.vault)
     forged = [
         signed(Identity.generate("dr-lee")),
         jwt.encode(claims(), "secret" * 8, algorithm="HS256"),
@@ -107,20 +109,20 @@ def test_no_claims_lead_to_anything_but_a_token_or_a_refusal(ward, change):
     told = base64.urlsafe_b64encode(json.dumps(body).encode()).rstrip(b"=")
     signature = base64.urlsafe_b64encode(ward.clinician.sign(head + b"." + told)).rstrip(b"=")
     try:
-        granted = Tokens(AT).exchange(ward.house, b".".join((head, told, signature)).decode(), ADDRESS)
+        granted = Tokens(ward.house.vault).exchange(ward.house, b".".join((head, told, signature)).decode(), ADDRESS)
     except NotSignedIn:
         return
     assert granted.value
 
 
 def test_a_token_ends_with_its_time_with_its_actor_and_with_signing_out(ward):
-    tokens = Tokens(AT)
+    tokens = Tokens(ward.house.vault)
 
     def fresh():
         return tokens.exchange(ward.house, assertion(ward.clinician, ADDRESS, ward.time), ADDRESS).value
 
     first, second = fresh(), fresh()
-    tokens.end(second)
+    tokens.end(ward.house, second)
     with pytest.raises(NotSignedIn):
         tokens.actor(ward.house, second)
     assert tokens.actor(ward.house, first)[0].id == "dr-lee"
@@ -135,25 +137,69 @@ def test_a_token_ends_with_its_time_with_its_actor_and_with_signing_out(ward):
 
 
 def test_who_signs_in_without_end_ends_only_his_own_oldest_tokens(ward):
-    tokens = Tokens(AT)
+    tokens = Tokens(ward.house.vault)
     doctor = tokens.exchange(ward.house, assertion(ward.clinician, ADDRESS, AT), ADDRESS).value
-    values = [tokens.exchange(ward.house, assertion(ward.patient, ADDRESS, AT), ADDRESS).value for _ in range(60)]
-    for value in values[:-MAX_TOKENS_EACH]:
+    values = [tokens.exchange(ward.house, assertion(ward.patient, ADDRESS, AT), ADDRESS).value for _ in range(40)]
+    for value in values[: -TOKEN.each]:
         with pytest.raises(NotSignedIn):
-            tokens.look(value, AT)
-    assert [tokens.look(value, AT).actor for value in values[-MAX_TOKENS_EACH:]] == ["pat"] * MAX_TOKENS_EACH
-    used = tokens.exchange(ward.house, assertion(ward.patient, ADDRESS, AT), ADDRESS).value
-    for _ in range(MAX_TOKENS_EACH + 5):
-        tokens.look(used, AT)
-        tokens.exchange(ward.house, assertion(ward.patient, ADDRESS, AT), ADDRESS)
-    assert tokens.look(used, AT).actor == "pat"
+            tokens.look(ward.house, value)
+    assert [tokens.look(ward.house, value).actor for value in values[-TOKEN.each :]] == ["pat"] * TOKEN.each
     assert tokens.actor(ward.house, doctor)[0].id == "dr-lee"
-    assert len(tokens._kept) == MAX_TOKENS_EACH + 1
+
+
+def test_one_process_takes_what_another_gave_out_and_refuses_what_it_used_up(ward):
+    first, second = Tokens(ward.house.vault), Tokens(ward.house.vault)
+    text = assertion(ward.clinician, ADDRESS, AT)
+    value = first.exchange(ward.house, text, ADDRESS, "system/*.rs").value
+    with pytest.raises(NotSignedIn, match="used before"):
+        second.exchange(ward.house, text, ADDRESS)
+    assert second.known(value, AT) is None, "the store has to be asked"
+    actor, scope = second.actor(ward.house, value)
+    assert (actor.id, scope) == ("dr-lee", "system/*.rs")
+    assert second.known(value, AT).actor == "dr-lee"
+    first.end(ward.house, value)
+    for each in (first, second):
+        with pytest.raises(NotSignedIn):
+            each.actor(ward.house, value)
+
+
+def test_a_strangers_value_is_refused_without_the_store(ward):
+    tokens = Tokens(ward.house.vault)
+    value = tokens.exchange(ward.house, assertion(ward.clinician, ADDRESS, AT), ADDRESS).value
+    other = value[:-1] + ("A" if value[-1] != "A" else "E")
+    for wrong in ("", "x", value[:-1], value + "=", other, value[1:] + value[0], "é" * 54, "A" * 54):
+        with pytest.raises(NotSignedIn):
+            tokens.known(wrong, AT)
+        with pytest.raises(NotSignedIn):
+            tokens.look(ward.house, wrong)
+
+
+def test_neither_a_token_nor_its_actor_stands_in_the_file(ward):
+    tokens = Tokens(ward.house.vault)
+    value = tokens.exchange(ward.house, assertion(ward.clinician, ADDRESS, AT), ADDRESS).value
+    rows = ward.house.store.connection.execute("SELECT * FROM server_state").fetchall()
+    assert {row[0] for row in rows} == {"assertion", "begun", "token"}
+    plain = b"".join(bytes(cell) for row in rows for cell in row if isinstance(cell, bytes))
+    for told in (value.encode(), b"dr-lee", ward.clinician.public_key, ward.clinician.public_key.hex().encode()):
+        assert told not in plain
+
+
+def test_what_was_signed_before_used_assertions_are_remembered_is_refused(ward):
+    old = assertion(ward.clinician, ADDRESS, AT - timedelta(seconds=2))
+    tokens = Tokens(ward.house.vault)
+    with pytest.raises(NotSignedIn, match="older than what is remembered"):
+        tokens.exchange(ward.house, old, ADDRESS)
+    ward.time += timedelta(seconds=10)
+    later = assertion(ward.clinician, ADDRESS, ward.time - timedelta(seconds=5))
+    assert Tokens(ward.house.vault).exchange(ward.house, later, ADDRESS).value, "a restart forgets nothing"
+    ward.house.store.connection.execute("DELETE FROM server_state")  # as a backup that is put back
+    with pytest.raises(NotSignedIn, match="older than what is remembered"):
+        Tokens(ward.house.vault).exchange(ward.house, later, ADDRESS)
 
 
 def test_the_assertions_of_one_actor_that_are_remembered_are_bounded_and_another_may_come_in(ward, monkeypatch):
-    monkeypatch.setattr(module, "MAX_SEEN_EACH", 3)
-    tokens = Tokens(AT)
+    monkeypatch.setattr(module, "ASSERTION", Kind("assertion", 3))
+    tokens = Tokens(ward.house.vault)
     for _ in range(3):
         tokens.authenticate(ward.house, assertion(ward.patient, ADDRESS, AT), ADDRESS)
     with pytest.raises(TooManySignIns, match="too many assertions"):
@@ -164,7 +210,7 @@ def test_the_assertions_of_one_actor_that_are_remembered_are_bounded_and_another
 
 
 def test_who_fails_too_often_waits_and_keeps_nobody_else_waiting(ward):
-    tokens, wrong = Tokens(AT), Identity.generate("pat")
+    tokens, wrong = Tokens(ward.house.vault), Identity.generate("pat")
 
     def come(identity, origin):
         return tokens.exchange(ward.house, assertion(identity, ADDRESS, ward.time), ADDRESS, origin=origin)
@@ -186,7 +232,7 @@ def test_who_fails_too_often_waits_and_keeps_nobody_else_waiting(ward):
 
 
 def test_an_unknown_name_is_refused_in_the_same_words_and_steps_as_a_wrong_signature(ward, monkeypatch):
-    tokens, steps = Tokens(AT), []
+    tokens, steps = Tokens(ward.house.vault), []
     decode = jwt.decode
     monkeypatch.setattr(jwt, "decode", lambda *a, **k: steps.append(len(a)) or decode(*a, **k))
     told = []
@@ -202,10 +248,57 @@ def test_an_unknown_name_is_refused_in_the_same_words_and_steps_as_a_wrong_signa
     assert known[0][3] == (1, 2)  # read, and held against a key
 
 
-def test_looking_up_a_token_needs_no_house_and_knows_its_end(ward):
-    tokens = Tokens(AT)
+def test_a_token_that_is_at_hand_needs_no_store_and_knows_its_end(ward):
+    tokens = Tokens(ward.house.vault)
     value = tokens.exchange(ward.house, assertion(ward.patient, ADDRESS, AT), ADDRESS, "system/*.rs").value
-    found = tokens.look(value, AT + TOKEN_LIFE - timedelta(seconds=1))
+    tokens.look(ward.house, value)
+    found = tokens.known(value, AT + TOKEN_LIFE - timedelta(seconds=1))
     assert (found.actor, found.public_key, found.scope) == ("pat", ward.patient.public_key, "system/*.rs")
     with pytest.raises(NotSignedIn):
-        tokens.look(value, AT + TOKEN_LIFE)
+        tokens.known(value, AT + TOKEN_LIFE)
+
+
+def test_what_a_process_has_at_hand_is_bounded(ward, monkeypatch):
+    monkeypatch.setattr(module, "MAX_KNOWN", 3)
+    tokens = Tokens(ward.house.vault)
+    values = [tokens.exchange(ward.house, assertion(ward.patient, ADDRESS, AT), ADDRESS).value for _ in range(5)]
+    for value in values:
+        tokens.look(ward.house, value)
+    assert [tokens.known(value, AT) is None for value in values] == [True, True, False, False, False]
+
+
+class Unwritable:
+    """The state of a store that cannot be written."""
+
+    def __enter__(self):
+        raise StoreError("the disk is full")
+
+    def __exit__(self, *_):
+        raise AssertionError("nothing was begun")
+
+
+def test_where_nothing_can_be_written_one_process_alone_remembers_who_signed_in(ward, monkeypatch):
+    """Else nobody could use a broken glass over the network, for which the journal takes what the log cannot."""
+    tokens, text = Tokens(ward.house.vault, alone=True), assertion(ward.clinician, ADDRESS, AT)
+    tokens.look(ward.house, tokens.exchange(ward.house, assertion(ward.clinician, ADDRESS, AT), ADDRESS).value)
+    with monkeypatch.context() as full:
+        full.setattr(module.server_state, "writing", lambda house: Unwritable())
+        value = tokens.exchange(ward.house, text, ADDRESS).value
+        with pytest.raises(NotSignedIn, match="used before"):
+            tokens.exchange(ward.house, text, ADDRESS)
+        with pytest.raises(StoreError):
+            Tokens(ward.house.vault).exchange(ward.house, assertion(ward.clinician, ADDRESS, AT), ADDRESS)
+    with pytest.raises(NotSignedIn, match="used before"):
+        tokens.exchange(ward.house, text, ADDRESS)
+    assert tokens.actor(ward.house, value)[0].id == "dr-lee"
+    assert tokens.known(value, AT).actor == "dr-lee"
+    with pytest.raises(NotSignedIn):
+        Tokens(ward.house.vault, alone=True).actor(ward.house, value)
+    ward.time += TOKEN_LIFE
+    for ask in (lambda: tokens.known(value, ward.time), lambda: tokens.actor(ward.house, value)):
+        with pytest.raises(NotSignedIn):
+            ask()
+    ward.time = AT
+    tokens.end(ward.house, value)
+    with pytest.raises(NotSignedIn):
+        tokens.actor(ward.house, value)

@@ -29,6 +29,7 @@ def test_the_oldest_that_does_nothing_goes_for_a_newcomer_of_its_address():
     assert door.enter(Made(), "a")
     assert [c.closed for c in (first, second, third, other)] == [True, False, False, False]
     assert len(door) == 4
+    assert (door.given_up, door.turned_away) == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,7 @@ def test_where_all_are_at_work_the_newcomer_has_to_go():
     for connection in at_work:
         door.enter(connection, "a")
     assert not door.enter(Made(), "a")
+    assert (door.given_up, door.turned_away) == (0, 1)
     assert not any(c.closed for c in at_work)
     assert door.enter(Made(), "b")
 

@@ -191,7 +191,7 @@ def test_an_error_keeps_nothing_of_the_request_that_met_it(front):
     errors = []
     for _ in range(2):
         with pytest.raises(Exception, match="no token") as met:
-            tokens.look("nonsense", front.ward.time)
+            tokens.known("nonsense", front.ward.time)
         errors.append(met.value)
     assert errors[0] is not errors[1]
 

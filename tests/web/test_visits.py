@@ -4,11 +4,18 @@ from datetime import timedelta
 
 import pytest
 
+from salus.app import server_state
 from salus.app import tokens as module
+from salus.app.intake import Intake
 from salus.app.refusals import NotSignedIn
+from salus.app.server_state import DRAFT, VISIT
+from salus.app.session import Session
 from salus.app.tokens import Tokens, assertion
-from salus.app.web_visits import IDLE, LIFE, MAX_VISITS_EACH, Visits
+from salus.app.web_visits import IDLE, LIFE, SEEN, Idle, Visits
+from salus.errors import AccessError, InputError
+from salus.record.state import Kind
 from salus.trust.identity import Identity, demo_identity
+from tests.conftest import bundle, person
 from tests.web.conftest import BASE
 
 
@@ -109,81 +116,158 @@ def test_demo_actors_come_in_without_a_key_only_in_a_demo_house(readers, ward):
     assert readers().sign_in(demo_identity("demo-clinician")).status_code == 401
 
 
-def begin(ward, visits, tokens, identity):
-    line = assertion(identity, f"{BASE}/auth/token", ward.time)
-    return visits.begin(ward.house, tokens, line, f"{BASE}/auth/token")
+@pytest.fixture
+def begin(ward):
+    """Begins a visit in a process of its own, as it were; gives the visit and what that process knows of visits."""
+
+    def made(identity):
+        visits = Visits(ward.house.vault)
+        line = assertion(identity, f"{BASE}/auth/token", ward.time)
+        return visits.begin(ward.house, Tokens(ward.house.vault), line, f"{BASE}/auth/token"), visits
+
+    return made
 
 
-def gone(tokens, token, now):
-    try:
-        tokens.look(token, now)
-    except NotSignedIn:
-        return True
-    return False
+def rows(ward, kind):
+    (count,) = ward.house.store.connection.execute(
+        "SELECT count(*) FROM server_state WHERE kind = ?", (kind.name,)
+    ).fetchone()
+    return count
 
 
-def test_however_a_visit_ends_its_token_ends_with_it(ward):
-    visits, tokens = Visits(), Tokens(ward.time)
-    kept, left, idle, found = (begin(ward, visits, tokens, ward.patient) for _ in range(4))
-    at = {name: visits.find(cookie) for name, cookie in (("left", left), ("idle", idle), ("found", found))}
-    visits.forget(left)
-    assert gone(tokens, at["left"].token, ward.time)
-    assert not gone(tokens, at["idle"].token, ward.time)
-    ward.time += IDLE - timedelta(seconds=1)
-    visits.go_on(visits.find(kept), ward.time)
-    ward.time += timedelta(seconds=2)
+def test_a_visit_is_known_to_every_process_and_ends_in_every_process(ward, begin):
+    visit, first = begin(ward.patient)
+    second = Visits(ward.house.vault)
+    assert first.known(visit.cookie) == (True, visit)
+    assert second.known(visit.cookie) == (False, None)
+    assert second.find(ward.house, visit.cookie) == visit
+    assert second.enter(ward.house, visit).id == "pat"
+    first.end(ward.house, visit.cookie)
     with pytest.raises(NotSignedIn):
-        visits.go_on(at["found"], ward.time)
-    assert gone(tokens, at["found"].token, ward.time)
-    assert visits.find(found) is None
-    newest = begin(ward, visits, tokens, ward.clinician)  # sweeps the one that nobody came back to
-    assert gone(tokens, at["idle"].token, ward.time)
-    assert visits.find(idle) is None
-    assert not gone(tokens, visits.find(kept).token, ward.time)
-    assert not gone(tokens, visits.find(newest).token, ward.time)
+        second.enter(ward.house, visit)
+    assert second.known(visit.cookie) == (False, None)
+    assert second.find(ward.house, visit.cookie) is None
 
 
-def test_one_visit_too_many_ends_the_actors_own_that_was_longest_unused(ward):
-    visits, tokens = Visits(), Tokens(ward.time)
-    other = begin(ward, visits, tokens, ward.clinician)
-    cookies = [begin(ward, visits, tokens, ward.patient) for _ in range(MAX_VISITS_EACH)]
-    visits.go_on(visits.find(cookies[0]), ward.time)
-    begin(ward, visits, tokens, ward.patient)
-    assert [visits.find(c) is None for c in cookies[:3]] == [False, True, False]
-    assert not gone(tokens, visits.find(cookies[0]).token, ward.time)
-    assert visits.find(other) is not None
-    assert len(visits._kept) == MAX_VISITS_EACH + 1
+def test_the_cookie_of_nobody_is_not_looked_up(ward):
+    visits = Visits(ward.house.vault)
+    for cookie in ("", "x", "A" * 54, "é", Tokens(ward.house.vault)._stamp.make()):
+        assert visits.known(cookie) == (True, None)
+        assert visits.find(ward.house, cookie) is None
 
 
-def test_ten_thousand_sign_ins_of_one_keep_nobody_out(ward, monkeypatch):
-    monkeypatch.setattr(module, "MAX_SEEN_EACH", 400)  # the attack in small: more than all that may be remembered
-    monkeypatch.setattr(module, "MAX_SEEN", 300)
-    visits, tokens = Visits(), Tokens(ward.time)
+def test_idleness_is_counted_over_all_processes(ward, begin):
+    visit, first = begin(ward.patient)
+    second = Visits(ward.house.vault)
+    ward.time += IDLE - SEEN
+    second.enter(ward.house, visit)
+    ward.time += IDLE
+    first.enter(ward.house, visit)
+    ward.time += IDLE + timedelta(seconds=1)
+    with pytest.raises(Idle):
+        second.enter(ward.house, visit)
+    assert rows(ward, VISIT) == 0
+
+
+def test_a_moment_later_nothing_is_written(ward, begin):
+    visit, visits = begin(ward.patient)
+    before = ward.house.store.connection.total_changes
+    ward.time += SEEN - timedelta(seconds=1)
+    visits.enter(ward.house, visit)
+    assert ward.house.store.connection.total_changes == before
+    ward.time += timedelta(seconds=1)
+    visits.enter(ward.house, visit)
+    assert ward.house.store.connection.total_changes > before
+
+
+def test_one_visit_too_many_ends_the_actors_own_that_was_longest_unused(ward, begin):
+    other, visits = begin(ward.clinician)
+    own = [begin(ward.patient)[0] for _ in range(VISIT.each)]
+    ward.time += SEEN
+    visits.enter(ward.house, own[0])
+    begin(ward.patient)
+    assert [visits.find(ward.house, visit.cookie) is None for visit in own[:3]] == [False, True, False]
+    assert visits.find(ward.house, other.cookie) is not None
+    assert rows(ward, VISIT) == VISIT.each + 1
+
+
+def test_sign_ins_of_one_without_end_keep_nobody_out(ward, begin, monkeypatch):
+    monkeypatch.setattr(module, "ASSERTION", Kind("assertion", 30))  # the attack in small
     refused = 0
-    for _ in range(500):
+    for _ in range(50):
         try:
-            begin(ward, visits, tokens, ward.patient)
+            begin(ward.patient)
         except NotSignedIn:
             refused += 1
-    assert refused >= 100
-    assert visits.find(begin(ward, visits, tokens, ward.clinician)).actor.id == "dr-lee"
-    assert len(visits._kept) <= MAX_VISITS_EACH + 1
+    assert refused == 20
+    assert begin(ward.clinician)[0].actor.id == "dr-lee"
+    assert rows(ward, VISIT) == VISIT.each + 1
 
 
-def test_signing_out_over_http_ends_the_token_of_the_visit(readers, ward):
+def test_a_key_means_a_patient_in_its_own_visit_only(ward, begin):
+    ward.write("p1.json", bundle(person()))
+    ward.write("p2.json", bundle(person("p2")))
+    Intake(Session(ward.house, ward.operator)).run([ward.folder])
+    visit, _ = begin(ward.clinician)
+    another, _ = begin(ward.clinician)
+    keys = {patient: visit.key(ward.house, patient) for patient in ("p1", "p2")}
+    assert {len(key) for key in keys.values()} == {32}
+    assert visit.key(ward.house, "p1") == keys["p1"] != another.key(ward.house, "p1")
+    again = Visits(ward.house.vault).find(ward.house, visit.cookie)
+    assert [again.patient(ward.house, keys[patient]) for patient in ("p1", "p2")] == ["p1", "p2"]
+    for wrong in (keys["p1"][:-1], "", "é", keys["p1"][::-1], another.key(ward.house, "p1")):
+        with pytest.raises(AccessError):
+            visit.patient(ward.house, wrong)
+
+
+def test_what_waits_for_a_signature_waits_in_every_process_and_is_sealed_to_its_patient(ward, begin):
+    ward.write("p1.json", bundle(person()))
+    Intake(Session(ward.house, ward.operator)).run([ward.folder])
+    visit, visits = begin(ward.patient)
+    keys = [visit.keep(ward.house, {"resourceType": "Consent", "n": n}) for n in range(DRAFT.each + 1)]
+    again = Visits(ward.house.vault).find(ward.house, visit.cookie)
+    assert again.draft(ward.house, keys[-1]) == {"resourceType": "Consent", "n": DRAFT.each}
+    with pytest.raises(InputError, match="waits no longer"):
+        again.draft(ward.house, keys[0])
+    with pytest.raises(InputError, match="waits no longer"):
+        begin(ward.patient)[0].draft(ward.house, keys[-1])
+    state = server_state.reading(ward.house)
+    assert state.find(DRAFT, visit._draft(keys[-1]), ward.time) is None, "not under the house's own key"
+    again.drop(ward.house, keys[-1])
+    assert rows(ward, DRAFT) == DRAFT.each - 1
+    visits.end(ward.house, visit.cookie)
+    assert rows(ward, DRAFT) == 0
+
+
+def test_signing_out_over_http_ends_the_visit(readers, ward):
     reader = readers(ward.patient)
-    tokens = reader.http.app.state.salus.tokens
-    assert len(tokens._kept) == 1
+    assert rows(ward, VISIT) == 1
     reader.post("/sign-out")
-    assert len(tokens._kept) == 0
+    assert rows(ward, VISIT) == 0
 
 
 def test_signing_in_anew_ends_the_visit_before(readers, ward):
     reader = readers(ward.patient)
-    tokens = reader.http.app.state.salus.tokens
     line = assertion(ward.clinician, f"{BASE}/auth/token", ward.time)
     reader.http.post("/sign-in", data={"word": reader.word("/cards"), "assertion": line})
-    assert len(tokens._kept) == 1
+    assert rows(ward, VISIT) == 1
+
+
+def test_a_visit_and_its_forms_outlive_a_restart(readers, ward):
+    from starlette.testclient import TestClient
+
+    from salus import web
+    from salus.server.application import create
+
+    reader = readers(ward.patient)
+    word = reader.word("/cards")
+    application = create(ward.house.configuration, base=BASE, clock=lambda: ward.time, routes=web.routes())
+    with TestClient(application) as http:
+        headers = {"cookie": f"salus={cookie(reader)}"}
+        assert http.get("/me", headers=headers, follow_redirects=False).status_code == 200
+        left = http.post("/sign-out", data={"word": word}, headers=headers, follow_redirects=False)
+        assert left.headers["location"] == "/sign-in"
+    assert reader.get("/me", follow_redirects=False).status_code == 303
 
 
 def test_who_is_not_signed_in_sends_short_forms_only(readers, ward):

@@ -38,8 +38,8 @@ SHORT = ("--bounds", "--seconds", "5")
 MUTANTS = (
     Mutant(
         "salus/server/connections.py",
-        "if self.bounds.each and len(own) >= self.bounds.each",
-        "if False and len(own) >= self.bounds.each",
+        "if (self.bounds.each and len(own) >= self.bounds.each",
+        "if (False and len(own) >= self.bounds.each",
         "one address may hold every connection",
     ),
     Mutant("salus/server/pace.py", "kept = left >= 1", "kept = True", "nobody has to keep a pace"),

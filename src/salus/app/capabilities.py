@@ -163,7 +163,7 @@ FHIR_SERVER = Capability(
         "refused, never ignored.",
         "Resources are taken in without validation against profiles.",
         "A search that names no patient is answered in stores of up to 200 patients.",
-        "Only Ed25519 keys sign in; tokens are kept in one process and end with it.",
+        "Only Ed25519 keys sign in; while the store cannot be written nobody signs in anew.",
     ),
 )
 

@@ -12,9 +12,9 @@ from datetime import datetime
 from salus.app.fhir_findings import PartialFindings
 from salus.app.fhir_pages import Pages
 from salus.app.house import House
+from salus.app.refresh_turns import refreshing
 from salus.app.session import Session
 from salus.app.session_consents import PRESENT
-from salus.errors import StoreError
 
 MAX_FRESH = 10_000
 """Records of which is remembered that they are up to date."""
@@ -104,8 +104,3 @@ class Desk:
                 turn.users -= 1
                 if not turn.users:
                     del self._turns[patient]
-
-
-def refreshing() -> StoreError:
-    """Who asks for a record must wait until another's refresh of it is over."""
-    return StoreError("the record is being brought up to date", remedy="try again in a few seconds")

@@ -104,27 +104,28 @@ class Records(Across):
         self._desk.bring_up_to_date(self._session, patient)
         stored = self._released(grant, sorted(kinds) if kinds is not None else ())
         stored.sort(key=lambda s: not s.source.ref.startswith("Patient/"))
-        left = tuple(hit(patient, s) for s in stored[count:])
-        page = self._page(self._result(left, count), stored[:count])
+        hits = tuple(hit(patient, s) for s in stored)
+        page = self._page(self._result(hits, count), stored[:count])
         return replace(page, withheld=tuple(sorted(grant.flagged)))
 
     def page(self, name: str) -> Page:
         """A later page. Raises Expired; what is no longer released is left out."""
-        result = self._desk.pages.find(name, self._session.actor.id, self._house.clock())
+        result = self._desk.pages.find(self._house, name, self._session.actor.id)
         self._purpose = result.purpose
-        shown, left = result.hits[: result.count], result.hits[result.count :]
+        shown = result.hits[result.start : result.start + result.count]
         by_patient: dict[str, list[Hit]] = {}
         for each in shown:
             by_patient.setdefault(each.patient, []).append(each)
         found = {hit: s for patient, hits in by_patient.items() for hit, s in self._reopen(patient, hits)}
-        entries, onward = [found[h] for h in shown if h in found], result.onward
-        if len(shown) < result.count and onward is not None:
-            query = parse(result.kind, result.asked, lenient=True)
-            looked = self._look(query, onward, result.count - len(shown))
+        entries, missing = [found[h] for h in shown if h in found], result.count - len(shown)
+        result = replace(result, start=result.start + len(shown))
+        if missing and result.onward is not None:
+            looked = self._look(parse(result.kind, result.asked, lenient=True), result.onward, missing)
             more = self._single(looked)
-            entries += self._entries(more[: result.count - len(shown)], looked)
-            left, onward = tuple(h for h, _ in more[result.count - len(shown) :]), looked.onward
-        return self._page(replace(result, hits=left, onward=onward), entries)
+            entries += self._entries(more[:missing], looked)
+            left = tuple(each for each, _ in more)
+            result = replace(result, hits=left, start=min(missing, len(left)), onward=looked.onward, name="")
+        return self._next(result, entries)
 
     # ----
 
@@ -172,16 +173,20 @@ class Records(Across):
             looked.hits = [*_sorted(self._opened(looked.hits, looked.grants), query.kind, *query.sort)]
         hits = self._single(looked)
         entries = self._entries(hits[: query.count], looked)
-        left = tuple(h for h, _ in hits[query.count :])
-        result = replace(self._result(left, query.count), total=total, onward=looked.onward)
-        return self._page(replace(result, kind=query.kind, asked=query.asked), entries)
+        result = self._result(tuple(each for each, _ in hits), query.count)
+        return self._page(
+            replace(result, total=total, onward=looked.onward, kind=query.kind, asked=query.asked), entries
+        )
 
-    def _result(self, left: tuple[Hit, ...], count: int) -> Result:
-        return Result(self._session.actor.id, self._purpose, left, count, self._house.clock() + LIFE)
+    def _result(self, hits: tuple[Hit, ...], count: int) -> Result:
+        return Result(self._session.actor.id, self._purpose, hits, count, self._house.clock() + LIFE)
 
     def _page(self, result: Result, entries: Sequence[Stored]) -> Page:
-        more = result.count > 0 and (bool(result.hits) or result.onward is not None)
-        name = self._desk.pages.keep(result) if more else ""
+        """The first page of a result."""
+        return self._next(replace(result, start=min(result.count, len(result.hits))), entries)
+
+    def _next(self, result: Result, entries: Sequence[Stored]) -> Page:
+        name = "" if result.over else self._desk.pages.keep(self._house, result)
         return Page(tuple(entries), result.total, name)
 
     def _reopen(self, patient: str, hits: Sequence[Hit]) -> Iterator[tuple[Hit, Stored]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-from salus.app import cell, standing
+from salus.app import cell, refresh_turns, standing
 from salus.app.session_consents import PRESENT, Consents
 from salus.app.standing import Ground
 from salus.app.terminology import packs
@@ -82,8 +82,12 @@ class Findings(Consents):
         return found
 
     def refresh(self, patient: str, at: datetime | None = None) -> Refresh:
-        """Bring the stored findings up to date. This is the house's own service: it releases nothing to anybody."""
-        return self._current(patient, at or self.house.clock(), lambda _: None).refresh
+        """Bring the stored findings up to date. This is the house's own service: it releases nothing to anybody.
+
+        One process at a time does it for a record. Raises StoreError where another takes too long.
+        """
+        with refresh_turns.taken(self.house, patient):
+            return self._current(patient, at or self.house.clock(), lambda _: None).refresh
 
     def _current(self, patient: str, at: datetime, progress: Callable[[str], None]) -> Current:
         """All findings that hold at ``at``.

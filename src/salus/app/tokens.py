@@ -3,25 +3,29 @@
 The owner signs a short-lived JWT (an *assertion*: EdDSA, iss = sub = the actor's name, aud = this house's address, jti
 used once) and gets an opaque bearer token for it. This is the client authentication of SMART App Launch 2.2, "Backend
 Services" and "Client Authentication: Asymmetric" (RFC 7523), with the Ed25519 keys that the house knows its actors by.
-What is kept of a token is its SHA-256, in memory: a restart of the server ends every token.
+Tokens and used assertions lie in the store (:mod:`salus.app.server_state`), for all processes and over a restart.
 """
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from salus.app import server_state
+from salus.app.attempts import Attempts
 from salus.app.house import House
 from salus.app.refusals import NotSignedIn
-from salus.app.shelf import Attempts, Full, Shelf
-from salus.errors import ConfigurationError
+from salus.app.server_state import ASSERTION, TOKEN, Stamp, digest
+from salus.errors import ConfigurationError, StoreError
+from salus.fhir import json
+from salus.record.state import Full, Kept, State
 from salus.trust.identity import Actor, Identity
-from salus.trust.vault import fingerprint
+from salus.trust.vault import Vault, fingerprint
 
 ALGORITHM = "EdDSA"
 ASSERTION_LIFE = timedelta(minutes=5)
@@ -31,12 +35,8 @@ TOKEN_LIFE = timedelta(minutes=5)
 LEEWAY = timedelta(seconds=30)
 """How far another's clock may be ahead of this one."""
 MAX_LENGTH = 8192
-MAX_TOKENS_EACH = 20
-"""Live tokens of one actor: one more ends the one that the actor did not use for longest."""
-MAX_TOKENS = 100_000
-MAX_SEEN_EACH = 5_000
-"""Assertions of one actor that are remembered until they expire: one more is refused until then."""
-MAX_SEEN = 200_000
+MAX_KNOWN = 10_000
+"""Tokens that one process has at hand; of any other it asks the store."""
 READ, WRITE = "system/*.rs", "system/*.crs"
 """The scopes: read and search; besides, create. The gate decides in both cases."""
 
@@ -82,30 +82,89 @@ def assertion(identity: Identity, audience: str, now: datetime, life: timedelta 
     return str(jwt.encode(claims, identity.key, algorithm=ALGORITHM, headers=headers))
 
 
-class Tokens:
-    """The tokens of one running server. Safe to use from several threads."""
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """An assertion that is good, and not used up yet: whose it is, and until when it must be remembered as used."""
 
-    def __init__(self, started: datetime, life: timedelta = TOKEN_LIFE) -> None:
-        """``started``: assertions made before it are refused, since what was used before a restart is not known."""
-        self._started = started
+    actor: Actor
+    name: str
+    expires: datetime
+
+    @property
+    def key(self) -> str:
+        """What it is remembered by."""
+        return f"{self.actor.id}\n{self.name}"
+
+
+class Tokens:
+    """The tokens of one store. Safe to use from several threads; what one process gave out, every other one takes."""
+
+    def __init__(self, vault: Vault, life: timedelta = TOKEN_LIFE, *, alone: bool = False) -> None:
+        """``alone``: no other process serves this store, so that tokens may be kept in memory in an emergency."""
+        self._alone = alone
+        self._unwritten: OrderedDict[bytes, tuple[datetime, Signed]] = OrderedDict()
+        self._used: dict[str, datetime] = {}
+        self._stamp = Stamp(vault, "token")
         self._life = life
         self._lock = threading.Lock()
-        self._kept: Shelf[Signed] = Shelf(MAX_TOKENS_EACH, MAX_TOKENS)
-        self._seen: Shelf[bool] = Shelf(MAX_SEEN_EACH, MAX_SEEN)
+        self._known: OrderedDict[bytes, tuple[Kept, Signed]] = OrderedDict()
         self._attempts = Attempts()
 
+    # ---- signing in
+
     def authenticate(self, house: House, text: str, audience: str, origin: str = "") -> Actor:
-        """The actor who signed an assertion for ``audience``; it is used up by this.
+        """The actor who signed an assertion for ``audience``; it is used up by this, in every process.
 
         ``origin`` is where it came from, "" where that is not known: who fails too often under one name from one place
-        has to wait. Raises NotSignedIn, TooManySignIns.
+        has to wait. Raises NotSignedIn, TooManySignIns; StoreError where it cannot be written down that it is used.
+        """
+        proved = self.proved(house, text, audience, origin)
+        with server_state.writing(house) as state:
+            use_up(state, proved, house.clock())
+        return proved.actor
+
+    def exchange(self, house: House, text: str, audience: str, scope: str = WRITE, *, origin: str = "") -> Granted:
+        """A bearer token for an assertion (:meth:`authenticate`). It ends another of an actor who has many.
+
+        Where the store cannot be written, a process that is alone remembers both: on a broken glass the journal takes
+        what the log cannot, and who has to sign in first must not be kept from it.
+        """
+        proved, value = self.proved(house, text, audience, origin), self._stamp.make()
+        now, actor = house.clock(), proved.actor
+        told = json.dumps({"actor": actor.id, "key": actor.public_key.hex(), "scope": scope})
+        try:
+            with server_state.writing(house) as state:
+                use_up(state, proved, now)
+                state.put(TOKEN, actor.id, value, told, now + self._life, now)
+        except StoreError:
+            if not self._alone:
+                raise
+            self._remember(proved, value, scope, now)
+        return Granted(value, scope, self._life)
+
+    def _remember(self, proved: Proved, value: str, scope: str, now: datetime) -> None:
+        """Keep in memory what could not be written: the token, and that its assertion is used up."""
+        signed = Signed(proved.actor.id, proved.actor.public_key, scope)
+        with self._lock:
+            self._used = {name: ends for name, ends in self._used.items() if ends > now}
+            if len(self._used) >= MAX_KNOWN:
+                raise TooManySignIns("too many who signed in while nothing could be written", remedy="try again later")
+            self._used[proved.key] = proved.expires
+            self._unwritten[digest(value)] = now + self._life, signed
+            while len(self._unwritten) > MAX_KNOWN:
+                self._unwritten.popitem(last=False)
+
+    def proved(self, house: House, text: str, audience: str, origin: str = "") -> Proved:
+        """An assertion that its actor signed for ``audience``. It is to be used up (:func:`use_up`) before it counts.
+
+        Raises NotSignedIn, TooManySignIns.
         """
         now, named = house.clock(), _named(text)
         with self._lock:
             if origin and self._attempts.must_wait(origin, named, now):
                 raise TooManySignIns("too many attempts under this name", remedy="try again in a minute")
         try:
-            actor = self._accepted(house, text, named, audience, now)
+            proved = _accepted(house, text, named, audience, now)
         except NotSignedIn:
             with self._lock:
                 if origin:
@@ -113,71 +172,102 @@ class Tokens:
             raise
         with self._lock:
             self._attempts.succeeded(origin, named)
-        return actor
+            if proved.key in self._used:
+                raise _used_before()
+        return proved
 
-    def _accepted(self, house: House, text: str, named: str, audience: str, now: datetime) -> Actor:
-        claims, actor = _verified(house, text, named)
-        _check_address(claims, audience)
-        expires = _check_times(claims, now, self._started)
-        name = claims.get("jti")
-        if not isinstance(name, str) or not 8 <= len(name) <= 256:
-            raise NotSignedIn("the assertion has no jti of 8 to 256 characters", remedy=_REMEDY)
-        key = _digest(f"{actor.id}\n{name}")
-        with self._lock:
-            if self._seen.get(key, now) is not None:
-                raise NotSignedIn("the assertion was used before", remedy=_REMEDY)
-            try:
-                self._seen.add(actor.id, key, True, expires, now)
-            except Full:
-                raise TooManySignIns(
-                    "too many assertions of one actor", remedy="use each token for all its time"
-                ) from None
-        return actor
+    # ---- coming back with a token
 
-    def exchange(
-        self,
-        house: House,
-        text: str,
-        audience: str,
-        scope: str = WRITE,
-        life: timedelta | None = None,
-        *,
-        origin: str = "",
-    ) -> Granted:
-        """A bearer token for an assertion (:meth:`authenticate`). It ends another of an actor who has many."""
-        actor = self.authenticate(house, text, audience, origin)
-        now, value, lasts = house.clock(), secrets.token_urlsafe(32), life or self._life
-        with self._lock:
-            self._kept.put(actor.id, _digest(value), Signed(actor.id, actor.public_key, scope), now + lasts, now)
-        return Granted(value, scope, lasts)
+    def known(self, value: str, now: datetime) -> Signed | None:
+        """Whose token this is, as far as this process knows without the store; None where the store must be asked.
 
-    def look(self, value: str, now: datetime) -> Signed:
-        """Whose token this was when it was made. Needs no store and takes the same short time for any token.
-
-        Raises NotSignedIn. Whether the actor was removed since, :meth:`actor` says.
+        It takes the same short time for whatever is no token of this store. Raises NotSignedIn for that, and for one
+        that has expired. Whether it was ended, or its actor removed, since, :meth:`actor` says.
         """
-        with self._lock:
-            kept = self._kept.get(_digest(value), now)
-        if kept is None:
+        if not self._stamp.holds(value):
             raise _no_token()
-        return kept
+        with self._lock:
+            found, unwritten = self._known.get(digest(value)), self._unwritten.get(digest(value))
+        if found is None and unwritten is None:
+            return None
+        ends, signed = (found[0].expires, found[1]) if found is not None else unwritten  # type: ignore[misc]
+        if ends <= now:
+            raise _no_token()
+        return signed
+
+    def look(self, house: House, value: str) -> Signed:
+        """Whose token this is, by the store. Raises NotSignedIn."""
+        if not self._stamp.holds(value):
+            raise _no_token()
+        key = digest(value)
+        with self._lock:
+            before, unwritten = self._known.get(key), self._unwritten.get(key)
+        if unwritten is not None and unwritten[0] > house.clock():
+            return unwritten[1]
+        kept = server_state.reading(house).find(TOKEN, value, house.clock(), known=before[0] if before else None)
+        if kept is None:
+            with self._lock:
+                self._known.pop(key, None)
+            raise _no_token()
+        if before is not None and kept is before[0]:
+            return before[1]
+        told = json.loads(kept.body)
+        signed = Signed(told["actor"], bytes.fromhex(told["key"]), told["scope"])
+        with self._lock:
+            self._known[key] = kept, signed
+            while len(self._known) > MAX_KNOWN:
+                self._known.popitem(last=False)
+        return signed
 
     def actor(self, house: House, value: str) -> tuple[Actor, str]:
         """Whose token this is, and its scope. Raises NotSignedIn, also for an actor who was removed since."""
-        kept = self.look(value, house.clock())
-        actor = house.registry.actors.get(kept.actor)
-        if actor is None or actor.public_key != kept.public_key:
-            raise _no_token()
-        return actor, kept.scope
+        signed = self.look(house, value)
+        return enrolled(house, signed.actor, signed.public_key), signed.scope
 
-    def end(self, value: str) -> None:
-        """Forget a token: signing out."""
+    def end(self, house: House, value: str) -> None:
+        """End a token, for every process."""
         with self._lock:
-            self._kept.drop(_digest(value))
+            if self._unwritten.pop(digest(value), None) is not None:
+                return
+        with server_state.writing(house) as state:
+            state.drop(TOKEN, value)
+
+
+def use_up(state: State, proved: Proved, now: datetime) -> None:
+    """Remember that an assertion was used. Raises NotSignedIn where it was before, TooManySignIns where there is no
+    room for one more of its actor."""
+    if state.find(ASSERTION, proved.key, now) is not None:
+        raise _used_before()
+    try:
+        state.add(ASSERTION, proved.actor.id, proved.key, b"", proved.expires, now)
+    except Full:
+        raise TooManySignIns("too many assertions of one actor", remedy="use each token for all its time") from None
+
+
+def enrolled(house: House, name: str, public_key: bytes) -> Actor:
+    """The actor who is known by this name and key. Raises NotSignedIn for one who was removed."""
+    actor = house.registry.actors.get(name)
+    if actor is None or actor.public_key != public_key:
+        raise _no_token()
+    return actor
+
+
+def _accepted(house: House, text: str, named: str, audience: str, now: datetime) -> Proved:
+    claims, actor = _verified(house, text, named)
+    _check_address(claims, audience)
+    expires = _check_times(claims, now, server_state.begun(house))
+    name = claims.get("jti")
+    if not isinstance(name, str) or not 8 <= len(name) <= 256:
+        raise NotSignedIn("the assertion has no jti of 8 to 256 characters", remedy=_REMEDY)
+    return Proved(actor, name, expires)
 
 
 def _unknown() -> NotSignedIn:
     return NotSignedIn("not an assertion of an actor of this store", remedy=_REMEDY)
+
+
+def _used_before() -> NotSignedIn:
+    return NotSignedIn("the assertion was used before", remedy=_REMEDY)
 
 
 def _no_token() -> NotSignedIn:
@@ -237,7 +327,9 @@ def _check_address(claims: Mapping[str, Any], audience: str) -> None:
 
 
 def _check_times(claims: Mapping[str, Any], now: datetime, started: datetime) -> datetime:
-    """When the assertion ends. Raises NotSignedIn where its times are missing, past or too far ahead."""
+    """When the assertion ends. Raises NotSignedIn where its times are missing, past or too far ahead.
+
+    ``started``: what was made before is refused, since nobody knows whether it was used."""
     made, ends = _seconds(claims, "iat"), _seconds(claims, "exp")
     begins = _seconds(claims, "nbf") if "nbf" in claims else made
     moment, ahead = now.timestamp(), LEEWAY.total_seconds()
@@ -245,7 +337,7 @@ def _check_times(claims: Mapping[str, Any], now: datetime, started: datetime) ->
     if ends <= moment or late or ends > moment + ASSERTION_LIFE.total_seconds() + ahead:
         raise NotSignedIn("the assertion has expired, or lasts longer than five minutes", remedy=_REMEDY)
     if made < int(started.timestamp()):
-        raise NotSignedIn("the assertion is older than this run of the server", remedy=_REMEDY)
+        raise NotSignedIn("the assertion is older than what is remembered here of used ones", remedy=_REMEDY)
     return now + timedelta(seconds=ends - moment)
 
 
@@ -254,7 +346,3 @@ def _seconds(claims: Mapping[str, Any], name: str) -> int:
     if not isinstance(found, int) or isinstance(found, bool):
         raise NotSignedIn(f"the assertion lacks {name} in whole seconds", remedy=_REMEDY)
     return found
-
-
-def _digest(value: str) -> bytes:
-    return hashlib.sha256(value.encode("utf-8", "surrogatepass")).digest()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from typing import TYPE_CHECKING, Any
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -13,10 +15,17 @@ from salus.cli.options import acting, configuration
 from salus.errors import ConfigurationError, InputError
 
 if TYPE_CHECKING:
+    import socket
+
     from starlette.routing import BaseRoute
+
+    from salus.app.config import Configuration
+    from salus.server.serving import Serving
 
 PORT = 8642
 NEEDED = ("starlette", "uvicorn", "jwt")
+WORKER = (sys.executable, "-P", "-m", "salus.cli.worker")
+"""How a worker is started (-P: modules are not looked for in the folder in which the server happens to run)."""
 
 
 @click.command()
@@ -28,16 +37,32 @@ NEEDED = ("starlette", "uvicorn", "jwt")
 @click.option("--behind-proxy", is_flag=True, help=BEHIND_PROXY.format("HTTP"))
 @click.option("--threads", default=4, show_default=True, type=click.IntRange(1, 64), help="Threads that do the work.")
 @click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Server processes, each with so many threads and refreshers.",
+)
+@click.option(
     "--refreshers",
     default=1,
     show_default=True,
     type=click.IntRange(0, 16),
-    help="Processes that bring findings up to date; 0: the threads do it.",
+    help="Processes that bring findings up to date; 0: the threads do it, when somebody asks.",
 )
 @click.option(
     "--per-address",
     type=click.IntRange(0),
     help="Connections of one address, 0 for no bound (default: 1500, and 0 with --behind-proxy).",
+)
+@click.option("--metrics", metavar="HOST:PORT", help="Where /metrics and /readyz are answered (default: nowhere).")
+@click.option(
+    "--log-format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How events are written to stderr.",
 )
 @click.pass_context
 def serve(
@@ -49,8 +74,11 @@ def serve(
     tls_key: str | None,
     behind_proxy: bool,
     threads: int,
+    workers: int,
     refreshers: int,
     per_address: int | None,
+    metrics: str | None,
+    form: Literal["text", "json"],
 ) -> None:
     """Serve FHIR, CDS Hooks and the pages over HTTP. Who asks signs in with: salus token."""
     _check_installed()
@@ -58,21 +86,90 @@ def serve(
         raise InputError("a certificate and its key come together", remedy="--tls-certificate FILE --tls-key FILE")
     if not (tls_certificate or behind_proxy or loopback(host)):
         raise InputError("plain HTTP beyond this machine", remedy="--tls-certificate and --tls-key, or --behind-proxy")
-    from salus.server.application import create
     from salus.server.connections import Bounds
-    from salus.server.running import run
-    from salus.server.service import Limits
+    from salus.server.events import to_stderr
+    from salus.server.serving import Serving
 
     settings = configuration(ctx)
     if not settings.store_file.is_file():
         raise ConfigurationError("there is no store", where=str(settings.store), remedy="make one with: salus init")
     shown = f"[{host}]" if ":" in host else host
-    base = base_url or f"{'https' if tls_certificate else 'http'}://{shown}:{port}"
-    each = (0 if behind_proxy else Bounds().each) if per_address is None else per_address
-    limits = Limits(threads=threads, refreshers=refreshers, addresses=not behind_proxy)
-    application = create(settings, base=base, routes=[*assistant_routes(), *pages()], limits=limits)
-    click.echo(f"serving {base}/fhir  (sign in with: salus token --audience {base}/auth/token)")
-    run(application, Bounds(each=each), host=host, port=port, ssl_certfile=tls_certificate, ssl_keyfile=tls_key)
+    serving = Serving(
+        store=str(settings.store),
+        keys=str(settings.keys),
+        identities=str(settings.identities),
+        knowledge=str(settings.knowledge),
+        base=base_url or f"{'https' if tls_certificate else 'http'}://{shown}:{port}",
+        host=host,
+        port=port,
+        threads=threads,
+        refreshers=refreshers,
+        addresses=not behind_proxy,
+        each=(0 if behind_proxy else Bounds().each) if per_address is None else per_address,
+        certificate=tls_certificate,
+        key=tls_key,
+        form=form,
+    )
+    to_stderr(form)
+    _open_once(settings)
+    told = f"{serving.base}/fhir  (sign in with: salus token --audience {serving.base}/auth/token)"
+    with ExitStack() as stack:
+        watching = _listening(metrics, "--metrics") if metrics else None
+        if workers == 1:
+            _serve_alone(serving, watching, stack, told)
+        else:
+            _serve_with(serving, workers, watching, stack, told)
+
+
+def _open_once(settings: Configuration) -> None:
+    """Open the store before anybody else does: it is brought up to date, and what is wrong with it is told here."""
+    from salus.app import server_state
+    from salus.app.house import House
+
+    with House(settings) as house:
+        server_state.begun(house)
+
+
+def _serve_alone(serving: Serving, watching: socket.socket | None, stack: ExitStack, told: str) -> None:
+    """Serve in this process."""
+    from salus.server.monitor import Monitor
+
+    application = serving.application(every_route())
+    if watching is not None:
+        monitor = Monitor(serving.configuration, application.state.salus.metrics.samples)
+        monitor.start(watching)
+        stack.callback(monitor.stop)
+    click.echo(f"serving {told}")
+    serving.run(application)
+
+
+def _serve_with(serving: Serving, workers: int, watching: socket.socket | None, stack: ExitStack, told: str) -> None:
+    """Keep processes that serve."""
+    from salus.server.monitor import Monitor, bound
+    from salus.server.supervisor import Supervisor
+
+    try:
+        listener = bound(serving.host, serving.port)
+    except OSError as error:
+        raise InputError(f"cannot listen there: {error.strerror}", where=f"{serving.host}:{serving.port}") from error
+    supervisor = Supervisor(serving, workers, WORKER, listener)
+    if watching is not None:
+        monitor = Monitor(serving.configuration, supervisor.samples, supervisor.problems)
+        monitor.start(watching)
+        stack.callback(monitor.stop)
+    click.echo(f"serving {told} with {workers} processes")
+    supervisor.run()
+
+
+def _listening(address: str, option: str) -> socket.socket:
+    from salus.server.monitor import listening
+
+    try:
+        return listening(address)
+    except ValueError as error:
+        raise InputError("not an address to listen on", where=option, remedy="HOST:PORT") from error
+    except OSError as error:
+        raise InputError(f"cannot listen there: {error.strerror}", where=option) from error
 
 
 @click.command()
@@ -94,6 +191,11 @@ def token(ctx: click.Context, actor: str, audience: str) -> None:
     from salus.trust.identity import Identity
 
     click.echo(assertion(Identity.load(configuration(ctx).identities, actor), audience, now()))
+
+
+def every_route() -> list[BaseRoute]:
+    """The routes beside FHIR, sign-in and CDS Hooks."""
+    return [*assistant_routes(), *pages()]
 
 
 def assistant_routes() -> list[BaseRoute]:

@@ -53,6 +53,7 @@ def forget(connection: sqlite3.Connection, scope: Scope) -> Forgotten:
     connection.execute("DELETE FROM blob_chunk WHERE address IN (SELECT address FROM blob WHERE pid = ?)", (pid,))
     for table in ("memo", "blob", "resource"):
         connection.execute(f"DELETE FROM {table} WHERE pid = ?", (pid,))
+    connection.execute("DELETE FROM server_state WHERE kind = 'page'")  # a list of results names whom it is about
     connection.execute("UPDATE patient SET id = ? WHERE pid = ?", (f"{ERASED}{pid}", pid))
     return Forgotten(int(pid), int(versions), int(blobs))
 
@@ -84,10 +85,11 @@ def rewritten(connection: sqlite3.Connection, *, patience: float = PATIENCE) -> 
 
 def strip(copy: Path) -> None:
     """Take what can be worked out again out of a copy of the store: memos, reaches, and the search indexes, which
-    :func:`salus.trust.erasure.reindex` makes again."""
+    :func:`salus.trust.erasure.reindex` makes again; and what a running server remembers, which nobody is to come back
+    with."""
     with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
         connection.execute("PRAGMA secure_delete=ON")
-        for table in (*INDEXES, "memo", "reach"):
+        for table in (*INDEXES, "memo", "reach", "server_state"):
             connection.execute(f"DELETE FROM {table}")
         connection.execute("VACUUM")

@@ -33,7 +33,7 @@ async def ask(request: Request) -> Response:
     """
     here = service(request)
     try:
-        asker = here.signed_in(request).actor
+        asker = (await here.signed_in(request)).actor
     except NotSignedIn as error:
         return await _alarm(request, error)
     here.check_questions(asker)
@@ -85,6 +85,6 @@ async def alexa(request: Request) -> Response:
         return assistant_voice.speak(session, spoken.heard, session.house.clock())
 
     try:
-        return JSONResponse(await here.work_as(spoken.heard.token, speak))
+        return JSONResponse(await here.work_as(request, spoken.heard.token, speak))
     except NotSignedIn:
         return JSONResponse(assistant_voice.link())

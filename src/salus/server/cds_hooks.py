@@ -58,7 +58,7 @@ async def call(request: Request) -> Response:
         data = await _body(request, actor.id)
         asked, plan = await here.workers.run(lambda house: _advise(here.session(house, actor), data), actor.id)
     else:
-        data = await _body(request, here.signed_in(request).actor)
+        data = await _body(request, (await here.signed_in(request)).actor)
         asked, plan = await here.work(request, lambda session: _advise(session, data))
     return JSONResponse({"cards": cds_cards.cards(plan, asked.instance)})
 

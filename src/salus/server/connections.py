@@ -73,6 +73,10 @@ class Door:
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
+        self.turned_away = 0
+        """Connections that were not let in."""
+        self.given_up = 0
+        """Connections that were closed to let others in."""
         self._count = 0
         self._of: dict[str, OrderedDict[Connection, None]] = {}
 
@@ -82,9 +86,10 @@ class Door:
     def enter(self, connection: Connection, address: str) -> bool:
         """Whether a new connection may stay; others are given up for it where there are too many."""
         own = self._of.get(address, OrderedDict())
-        if self.bounds.each and len(own) >= self.bounds.each and not self._give_up_one(address):
-            return False
-        if self._count >= self.bounds.total and not self._give_up_one(self._most()):
+        if (self.bounds.each and len(own) >= self.bounds.each and not self._give_up_one(address)) or (
+            self._count >= self.bounds.total and not self._give_up_one(self._most())
+        ):
+            self.turned_away += 1
             return False
         self._of.setdefault(address, OrderedDict())[connection] = None
         self._count += 1
@@ -113,5 +118,6 @@ class Door:
         self._count -= 1
         if not own:
             del self._of[address]
+        self.given_up += 1
         least.give_up()
         return True

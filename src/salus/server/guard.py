@@ -14,6 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from salus.server.errors import explain, respond
+from salus.server.metrics import OTHER, Metrics
 from salus.server.pace import Pace
 from salus.server.service import CLEANUP, KNOWN, network
 
@@ -39,13 +40,21 @@ DELAY = 1.5
 class Guard:
     """ASGI middleware. ``hosts`` are the names under which this server is asked for; any other is refused.
 
-    ``addresses`` is false behind a proxy, where all requests have the proxy's address.
+    ``addresses`` is false behind a proxy, where all requests have the proxy's address. ``metrics`` counts the answers.
     """
 
     def __init__(
-        self, app: ASGIApp, *, hosts: Collection[str], query: int, encrypted: bool, addresses: bool = True
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Collection[str],
+        query: int,
+        encrypted: bool,
+        metrics: Metrics,
+        addresses: bool = True,
     ) -> None:
         self._app = app
+        self._metrics = metrics
         self._refusals = Pace(FREE_REFUSALS, REFUSALS) if addresses else None
         self._hosts = frozenset(hosts)
         self._query = query
@@ -56,6 +65,21 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        began, statuses = time.monotonic(), [0]
+
+        async def noted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+            await send(message)
+
+        self._metrics.begun()
+        try:
+            await self._guarded(scope, receive, noted)
+        finally:
+            route = getattr(scope.get("route"), "path", OTHER)
+            self._metrics.answered(route, statuses[-1], time.monotonic() - began)
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
         scope[CLEANUP] = held = ExitStack()
 

@@ -76,6 +76,10 @@ class Lines(Generic[Job]):
         self._modest = 0
         self._closed = False
 
+    def __len__(self) -> int:
+        """How many jobs wait."""
+        return self._count
+
     def put(self, by: str, job: Job) -> Job | None:
         """Add a job. Returns the job that lost its place for it, the last of the longest line, if one had to.
 

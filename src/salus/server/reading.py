@@ -64,14 +64,14 @@ async def history(request: Request) -> Response:
 
 async def search(request: Request) -> Response:
     """GET /fhir/TYPE?… and POST /fhir/TYPE/_search."""
-    kind = request.path_params["kind"]
+    kind, here = request.path_params["kind"], service(request)
     pairs = await _asked(request)
     lenient = "handling=lenient" in request.headers.get("prefer", "").replace(" ", "")
     purpose = _purpose(request)
 
     def find(session: Session) -> Page:
-        query = fhir_query.parse(kind, pairs, lenient=lenient, own_base=f"{service(request).base}/fhir")
-        return Records(session, service(request).desk, purpose).search(query)
+        query = fhir_query.parse(kind, pairs, lenient=lenient, own_base=f"{here.base}/fhir")
+        return Records(session, here.desk, purpose).search(query)
 
     page = await service(request).work(request, find)
     base = service(request).base
@@ -95,11 +95,11 @@ async def audit_event(request: Request) -> Response:
 
 async def further(request: Request) -> Response:
     """GET /fhir/_page/NAME: the next page of a search."""
-    name = request.path_params["name"]
+    name, here = request.path_params["name"], service(request)
     _only(_pairs(request), ())
 
     def find(session: Session) -> Page:
-        return Records(session, service(request).desk).page(name)
+        return Records(session, here.desk).page(name)
 
     page = await service(request).work(request, find)
     base = service(request).base
@@ -108,7 +108,7 @@ async def further(request: Request) -> Response:
 
 async def everything(request: Request) -> Response:
     """GET /fhir/Patient/ID/$everything, optionally only ``_type``, ``_count`` at a time."""
-    patient = request.path_params["id"]
+    patient, here = request.path_params["id"], service(request)
     pairs = _pairs(request)
     _only(pairs, ("_type", "_count"))
     given = dict(pairs)
@@ -123,7 +123,7 @@ async def everything(request: Request) -> Response:
     def find(session: Session) -> Page:
         if not fhir_query.ID.match(patient):
             raise AccessError("no such patient")
-        return Records(session, service(request).desk, purpose).everything(patient, kinds, count)
+        return Records(session, here.desk, purpose).everything(patient, kinds, count)
 
     page = await service(request).work(request, find)
     base = service(request).base
@@ -143,7 +143,7 @@ async def _asked(request: Request) -> list[tuple[str, str]]:
     pairs = _pairs(request)
     if request.method == "POST":
         here = service(request)
-        data = await body(request, FORM, limit=here.limits.form, by=here.signed_in(request).actor)
+        data = await body(request, FORM, limit=here.limits.form, by=(await here.signed_in(request)).actor)
         pairs += _read_pairs(data.decode("utf-8", "replace"))
     _check_format(pairs)
     return pairs

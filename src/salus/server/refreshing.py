@@ -10,17 +10,19 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from typing import IO, Any, cast
 
 from salus import errors
 from salus.app.config import Configuration
-from salus.app.desk import refreshing
+from salus.app.refresh_turns import refreshing
 from salus.errors import SalusError, StoreError
 from salus.fhir import json
 from salus.server.refresher import GRACE, PLACES
 
+BESIDE = 2
+"""Records that are brought up to date in the background, beside those for which somebody waits."""
 LONGEST = 900.0
 """Seconds after which a refresh that is not over never will be: its process is ended."""
 COMMAND = (sys.executable, "-P", "-m", "salus.server.refresher")
@@ -38,10 +40,11 @@ class Refreshers:
         """Each process refreshes ``threads`` records at a time; whoever asks waits ``seconds`` for one of them."""
         self._configuration = configuration
         self._room = processes * threads
-        self._threads = threads
+        self._threads = threads + BESIDE
         self._seconds = seconds
         self._lock = threading.Lock()
         self._processes: list[_Process | None] = [None] * processes
+        self._background: dict[str, Future[None]] = {}
         self._closed = False
 
     def refresh(self, patient: str) -> None:
@@ -50,12 +53,36 @@ class Refreshers:
         Raises StoreError where the record's last refresh is not over yet, there is no room, it takes too long or the
         process ended; else what :meth:`~salus.app.session.Session.refresh` raises.
         """
+        until = time.monotonic() + self._seconds
         with self._lock:
-            answer = self._ask(patient)
+            before = self._background.get(patient)
+        if before is not None:  # it may have begun before the last write: ask again when it is over
+            wait([before], self._seconds)
+        with self._lock:
+            answer = self._ask(patient, self._room)
         try:
-            answer.result(self._seconds)
+            answer.result(max(0.0, until - time.monotonic()))
         except TimeoutError:
             raise refreshing() from None
+
+    def begin(self, patient: str) -> Future[None] | None:
+        """Begin to bring a record up to date for which nobody waits. None where there is no room, or it is under way.
+
+        What is returned tells when it is done, or what it failed with.
+        """
+        with self._lock:
+            if len(self._background) >= BESIDE:
+                return None
+            try:
+                answer = self._background[patient] = self._ask(patient, self._room + BESIDE)
+            except StoreError:
+                return None
+        answer.add_done_callback(lambda _: self._over(patient))
+        return answer
+
+    def _over(self, patient: str) -> None:
+        with self._lock:
+            self._background.pop(patient, None)
 
     def stop(self) -> None:
         """End the processes. What is under way may be completed, for a while."""
@@ -67,12 +94,13 @@ class Refreshers:
         for process in left:
             process.join()
 
-    def _ask(self, patient: str) -> Future[None]:
+    def _ask(self, patient: str, room: int) -> Future[None]:
         for process in self._processes:
             if process and process.stuck():
                 process.kill()
         asked = [process.patients() if process else [] for process in self._processes]
-        if self._closed or sum(map(len, asked)) >= self._room or any(patient in patients for patients in asked):
+        here = sum(map(len, asked)) - (len(self._background) if room == self._room else 0)
+        if self._closed or here >= room or any(patient in patients for patients in asked):
             raise refreshing()
         number = min(range(len(asked)), key=lambda n: len(asked[n]))
         process = self._processes[number]

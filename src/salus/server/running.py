@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from dataclasses import replace
 from functools import partial
@@ -39,9 +40,10 @@ class Loop(asyncio.SelectorEventLoop):
 
 def server(application: Starlette, bounds: Bounds | None = None, **more: Any) -> uvicorn.Server:
     """A server of ``application``, not started yet; ``more`` goes to :class:`uvicorn.Config`."""
-    door = Door(bounds or Bounds())
+    door = application.state.door = Door(bounds or Bounds())
     settings: dict[str, Any] = {
         "access_log": False,  # addresses hold identifiers
+        "log_config": None,  # the process's own: salus.server.events
         "log_level": "error",  # a client's mistakes are not logged: they would be a way to fill the disk
         "server_header": False,
         "proxy_headers": False,
@@ -54,11 +56,14 @@ def server(application: Starlette, bounds: Bounds | None = None, **more: Any) ->
     return uvicorn.Server(uvicorn.Config(application, **settings))
 
 
-def run(application: Starlette, bounds: Bounds | None = None, **more: Any) -> None:
-    """Serve until the process is told to stop."""
+def run(
+    application: Starlette, bounds: Bounds | None = None, listener: socket.socket | None = None, **more: Any
+) -> None:
+    """Serve until the process is told to stop, on a socket that listens already where one is given."""
     sys.setswitchinterval(SWITCH)
     given = bounds or Bounds()
-    server(application, replace(given, total=min(given.total, _files(given.total + FILES) - FILES)), **more).run()
+    made = server(application, replace(given, total=min(given.total, _files(given.total + FILES) - FILES)), **more)
+    made.run([listener] if listener is not None else None)
 
 
 def _files(wanted: int) -> int:

@@ -19,10 +19,12 @@ from salus.app.opened import now
 from salus.app.refusals import NotAllowed, NotSignedIn
 from salus.app.session import Session
 from salus.app.tokens import WRITE, Signed, Tokens
+from salus.app.web_visits import Visits
 from salus.errors import InputError
 from salus.server.budget import Budget
 from salus.server.connections import Mark
 from salus.server.lines import too_many
+from salus.server.metrics import Metrics
 from salus.server.pace import Pace
 from salus.server.refreshing import Refreshers
 from salus.server.workers import Workers
@@ -101,6 +103,8 @@ class Service:
     limits: Limits
     workers: Workers
     tokens: Tokens
+    visits: Visits
+    metrics: Metrics
     clock: Callable[[], datetime] = now
     refreshers: Refreshers | None = None
     desk: Desk = field(init=False)
@@ -120,14 +124,22 @@ class Service:
         """Where assertions are exchanged: their audience."""
         return f"{self.base}/auth/token"
 
-    def signed_in(self, request: Request) -> Signed:
-        """Whose bearer token the request carries. In memory, in constant time: to be asked before the body is read.
+    async def signed_in(self, request: Request) -> Signed:
+        """Whose bearer token the request carries: to be asked before the body is read.
 
-        Raises NotSignedIn.
+        What is no token of this store is refused at once. A token that another process gave out is looked up in the
+        store, when it is first seen here. Raises NotSignedIn.
         """
-        found = self.tokens.look(bearer(request), self.clock())
+        found = await self.owner(bearer(request), origin(request))
         trust(request)
         return found
+
+    async def owner(self, token: str, by: str) -> Signed:
+        """Whose token it is, asked for by ``by``. Raises NotSignedIn."""
+        known = self.tokens.known(token, self.clock())
+        if known is not None:
+            return known
+        return await self.workers.run(lambda house: self.tokens.look(house, token), by)
 
     def check_questions(self, asker: str) -> None:
         """Count one question. Raises TooMany."""
@@ -136,13 +148,14 @@ class Service:
 
     async def work(self, request: Request, function: Callable[[Session], T], *, writes: bool = False) -> T:
         """``function`` of the session whose bearer token the request carries. Raises NotSignedIn, NotAllowed."""
-        self.signed_in(request)
-        return await self.work_as(bearer(request), function, writes=writes)
+        signed = await self.signed_in(request)
+        return await self._work(bearer(request), signed, function, writes=writes)
 
-    async def work_as(self, token: str, function: Callable[[Session], T], *, writes: bool = False) -> T:
-        """The same for a token that came otherwise (a cookie, say)."""
-        signed = self.tokens.look(token, self.clock())
+    async def work_as(self, request: Request, token: str, function: Callable[[Session], T]) -> T:
+        """The same for a token that is not in the request's header."""
+        return await self._work(token, await self.owner(token, origin(request)), function)
 
+    async def _work(self, token: str, signed: Signed, function: Callable[[Session], T], *, writes: bool = False) -> T:
         def in_house(house: House) -> T:
             actor, scope = self.tokens.actor(house, token)
             if writes and scope != WRITE:

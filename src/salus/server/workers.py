@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -16,6 +17,8 @@ from salus.server.lines import Lines, busy
 from salus.server.open_house import OpenHouse
 
 T = TypeVar("T")
+GRACE = 10.0
+"""Seconds that jobs may take once the server ends."""
 _Job = tuple[Callable[[House], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
 
 
@@ -43,12 +46,21 @@ class Workers:
         for thread in self._threads:
             thread.start()
 
-    def stop(self) -> None:
-        """Finish what is under way, close the stores and end the threads. What still waits is refused."""
+    def stop(self, seconds: float = GRACE) -> None:
+        """Finish what is under way, close the stores and end the threads. What still waits is refused.
+
+        A job that takes longer than ``seconds`` more ends with the process, and what it writes is written whole or not.
+        """
         for _, _, answer in self._lines.close():
             _settle(answer, None, busy())
+        until = time.monotonic() + seconds
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, until - time.monotonic()))
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for a thread."""
+        return len(self._lines)
 
     async def run(self, function: Callable[[House], T], by: str = "") -> T:
         """``function`` of a House, in one of the threads. ``by`` names who asks: an actor, or an address.
@@ -87,7 +99,8 @@ class Workers:
             result = function(own.current())
         except Exception as raised:  # noqa: BLE001  it is raised again where the answer is awaited
             error = raised
-        loop.call_soon_threadsafe(_settle, answer, result, error)
+        with suppress(RuntimeError):  # the server has ended, and nobody waits any more
+            loop.call_soon_threadsafe(_settle, answer, result, error)
 
 
 def _settle(answer: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

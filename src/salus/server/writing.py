@@ -45,7 +45,7 @@ async def transaction(request: Request) -> Response:
 
 async def _body(request: Request) -> bytes:
     here = service(request)
-    signed = here.signed_in(request)
+    signed = await here.signed_in(request)
     if signed.scope != WRITE:
         raise NotAllowed("the token is for reading only")
     if "if-none-exist" in request.headers:

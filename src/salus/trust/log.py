@@ -366,6 +366,23 @@ class Log:
         ).fetchone()
         return row is not None
 
+    def written_after(
+        self, connection: sqlite3.Connection, n: int, span: int, most: int
+    ) -> tuple[list[tuple[int, str]], int]:
+        """Who was written to by the ``span`` entries after ``n``, at most ``most`` of them that wrote something.
+
+        Returns pairs of entry and patient, and how far this went: from there it goes on.
+        """
+        rows = connection.execute(
+            "SELECT l.n, p.id FROM log_leaf l JOIN patient p ON p.pid = l.pid "
+            "WHERE l.n > ? AND l.n <= ? AND l.topic <> 'access' AND p.id NOT LIKE ? ORDER BY l.n LIMIT ?",
+            (n, n + span, f"{ERASED}%", most),
+        ).fetchall()
+        if len(rows) == most:
+            return rows, int(rows[-1][0])
+        (last,) = connection.execute("SELECT coalesce(max(n), -1) FROM log_leaf").fetchone()
+        return rows, max(n, min(n + span, int(last)))
+
     def newest_of(self, connection: sqlite3.Connection, topic: str) -> int:
         """The newest entry of a topic; -1 where there is none."""
         (n,) = connection.execute("SELECT max(n) FROM log_leaf WHERE topic = ?", (topic,)).fetchone()

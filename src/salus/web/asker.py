@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from salus.app.house import House
 from salus.app.refusals import NotAllowed, NotSignedIn
 from salus.app.session import Session
-from salus.app.web_visits import Visit, Visits
-from salus.server.service import service
+from salus.app.web_visits import Visit
+from salus.server.service import origin, service
 
 T = TypeVar("T")
+ASKER = "salus.asker"
+"""Under this name a request's scope holds its :class:`Asker`."""
 
 
 def forged() -> NotAllowed:
@@ -26,26 +27,16 @@ def forged() -> NotAllowed:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """What the pages of one running server share."""
-
-    visits: Visits = field(default_factory=Visits)
-    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
-
-
-@dataclass(frozen=True, slots=True)
 class Asker:
-    """One request's side of it. ``cookie`` is "" in a browser without one yet; ``visit`` is None before signing in."""
+    """One request's side of it. ``cookie`` is "" in a browser without one yet; ``visit`` is None before signing in.
 
-    site: Site
+    ``word`` is what every form of this browser carries: only a page of this server can know it.
+    """
+
     cookie: str
     visit: Visit | None
     path: str
-
-    @property
-    def word(self) -> str:
-        """What every form of this browser carries: only a page of this server can know it."""
-        return hmac.new(self.site.secret, self.cookie.encode(), hashlib.sha256).hexdigest()
+    word: str
 
     @property
     def own(self) -> bool:
@@ -58,26 +49,38 @@ class Asker:
         return "/sign-in" if self.visit is None else "/me" if self.own else "/patients"
 
 
+async def told(request: Request) -> Asker:
+    """Who sent a request. The store is asked for a visit that this process did not see before."""
+    given = request.cookies.get(cookie_name(request), "")
+    cookie = given if len(given) <= 128 and given.isascii() else ""
+    here = service(request)
+    known, visit = here.visits.known(cookie)
+    if not known:
+        visit = await here.workers.run(lambda house: here.visits.find(house, cookie), origin(request))
+    return of_cookie(request, cookie, visit)
+
+
+def of_cookie(request: Request, cookie: str, visit: Visit | None) -> Asker:
+    """The side of a request that belongs to a cookie."""
+    return Asker(cookie, visit, request.url.path, service(request).visits.word(cookie))
+
+
 def asker(request: Request) -> Asker:
-    """Who sent a request."""
-    site: Site = request.scope["salus.site"]
-    cookie = request.cookies.get(cookie_name(request), "")
-    found = site.visits.find(cookie) if cookie else None
-    return Asker(site, cookie if len(cookie) <= 128 and cookie.isascii() else "", found, request.url.path)
+    """Who sent a request, as it was told when it came."""
+    found: Asker = request.scope[ASKER]
+    return found
 
 
-async def inside(request: Request, function: Callable[[Session, Visit], T], *, writes: bool = False) -> T:
+async def inside(request: Request, function: Callable[[Session, Visit], T]) -> T:
     """``function`` of the session of whoever is signed in. Raises NotSignedIn."""
-    who = asker(request)
-    visit = who.visit
+    here, visit = service(request), asker(request).visit
     if visit is None:
         raise NotSignedIn("nobody is signed in")
 
-    def at_work(session: Session) -> T:
-        who.site.visits.go_on(visit, session.house.clock())
-        return function(session, visit)
+    def at_work(house: House) -> T:
+        return function(here.session(house, here.visits.enter(house, visit)), visit)
 
-    return await service(request).work_as(visit.token, at_work, writes=writes)
+    return await here.workers.run(at_work, visit.actor.id)
 
 
 def check_word(request: Request, word: str) -> None:

@@ -19,7 +19,7 @@ async def people(request: Request) -> Response:
     who = asker(request)
 
     def make(session: Session, visit: Visit) -> str:
-        found = [(visit.key(person.patient), person) for person in released(session)]
+        found = [(visit.key(session.house, person.patient), person) for person in released(session)]
         return text("people.html.j2", who, people=found)
 
     return respond(await inside(request, make))
@@ -39,7 +39,7 @@ async def _about(request: Request, template: str) -> Response:
     who, key = asker(request), request.path_params["key"]
 
     def make(session: Session, visit: Visit) -> str:
-        made, opened = session.plan(visit.patient(key), session.house.clock())
+        made, opened = session.plan(visit.patient(session.house, key), session.house.clock())
         return text(template, who, page=make_page(made, opened.chart), key=key)
 
     return respond(await inside(request, make))
@@ -50,7 +50,7 @@ async def in_plain_words(request: Request) -> Response:
     who, key = asker(request), request.path_params["key"]
 
     def make(session: Session, visit: Visit) -> str:
-        made, _ = session.plan(visit.patient(key), session.house.clock())
+        made, _ = session.plan(visit.patient(session.house, key), session.house.clock())
         page = {"plan": made, "patient": patient_page(made), "deceased": bool(made.summary.get("deceased"))}
         return text("own_plan.html.j2", who, page=page, key=key)
 

@@ -80,7 +80,7 @@ async def end(request: Request) -> Response:
 
 async def _draft(request: Request, make: Callable[[Session, Form], dict[str, Any]]) -> Response:
     form = await forms.read(request)
-    key = await inside(request, lambda session, visit: visit.keep(make(session, form)))
+    key = await inside(request, lambda session, visit: visit.keep(session.house, make(session, form)))
     return go(f"{HERE}/sign/{key}")
 
 
@@ -89,7 +89,7 @@ async def to_sign(request: Request) -> Response:
     who, key = asker(request), request.path_params["key"]
 
     def make(session: Session, visit: Visit) -> str:
-        draft = visit.draft(key)
+        draft = visit.draft(session.house, key)
         names = {a.id: a.name or a.id for a in session.house.registry.ever}
         return text(
             "sign.html.j2",
@@ -109,21 +109,21 @@ async def sign(request: Request) -> Response:
     form, key = await forms.read(request), request.path_params["key"]
 
     def take(session: Session, visit: Visit) -> None:
-        draft = visit.draft(key)
+        draft = visit.draft(session.house, key)
         if form.one("demo"):
             web_consents.file_with_demo_key(session, draft)
         else:
             web_consents.file(session, draft, form.one("signature"))
-        visit.drop(key)
+        visit.drop(session.house, key)
 
-    await inside(request, take, writes=True)
+    await inside(request, take)
     return go(f"{HERE}?done")
 
 
 async def as_file(request: Request) -> Response:
     """GET /me/consents/sign/KEY/file: the document alone, for ``salus consent sign``."""
     key = request.path_params["key"]
-    document = await inside(request, lambda _, visit: web_consents.to_sign(visit.draft(key)))
+    document = await inside(request, lambda session, visit: web_consents.to_sign(visit.draft(session.house, key)))
     named = {"Content-Disposition": 'attachment; filename="consent-to-sign.json"'}
     return Response(document, media_type="application/fhir+json", headers={**HEADERS, **named})
 
@@ -137,7 +137,7 @@ async def upload(request: Request) -> Response:
         web_consents.file_signed(session, data)
 
     try:
-        await inside(request, take, writes=True)
+        await inside(request, take)
     except InputError as error:
         raise InputError(f"the file was not taken: {error.what}", remedy=error.remedy) from error
     return go(f"{HERE}?done")

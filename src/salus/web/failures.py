@@ -33,7 +33,6 @@ _ABSENT = "There is no such page, or it is not released to you. Whose record it 
 def explain(error: Exception, who: Asker) -> Response:
     """The page for a request that failed."""
     if isinstance(error, NotSignedIn):
-        who.site.visits.forget(who.cookie)
         return go("/sign-in?again" if isinstance(error, Idle) else "/sign-in")
     for kind, status, title in _TITLES:
         if isinstance(error, kind):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,11 +10,11 @@ from starlette.responses import Response
 from salus.app.house import House
 from salus.app.refusals import NotSignedIn
 from salus.app.tokens import TooManySignIns
-from salus.app.web_visits import demo_actors, demo_assertion
+from salus.app.web_visits import Visit, demo_actors, demo_assertion
 from salus.server.service import origin, service
 from salus.trust.identity import Actor
 from salus.web import forms
-from salus.web.asker import asker, set_cookie
+from salus.web.asker import asker, of_cookie, set_cookie
 from salus.web.pages import go, page
 
 
@@ -29,10 +28,9 @@ async def show(request: Request) -> Response:
 
 
 async def _show(request: Request, problem: str, status: int = 200) -> Response:
-    who = replace(asker(request), visit=None)
-    fresh = not who.cookie
-    if fresh:
-        who = replace(who, cookie=secrets.token_urlsafe(32))
+    before = asker(request).cookie
+    fresh = not before
+    who = of_cookie(request, before or secrets.token_urlsafe(32), None)
     actors: tuple[Actor, ...] = await service(request).workers.run(demo_actors, origin(request))
     audience = service(request).token_address
     shown = page("sign_in.html.j2", who, status, problem=problem, audience=audience, actors=actors)
@@ -61,26 +59,26 @@ async def enter_demo(request: Request) -> Response:
 async def _enter(request: Request, text: str) -> Response:
     here, who = service(request), asker(request)
 
-    def begin(house: House) -> str:
-        return who.site.visits.begin(house, here.tokens, text, here.token_address, origin(request))
+    def begin(house: House) -> Visit:
+        begun = here.visits.begin(house, here.tokens, text, here.token_address, origin(request))
+        here.visits.end(house, who.cookie)  # who signs in anew leaves the visit before
+        return begun
 
     try:
-        cookie = await here.workers.run(begin, origin(request))
+        visit = await here.workers.run(begin, origin(request))
     except NotSignedIn as error:
         status = 429 if isinstance(error, TooManySignIns) else 401
         return await _show(request, f"{error.what[:1].upper()}{error.what[1:]}.", status)
-    who.site.visits.forget(who.cookie)  # who signs in anew leaves the visit before
-    visit = who.site.visits.find(cookie)
-    answer = go(replace(who, cookie=cookie, visit=visit).home)
-    set_cookie(request, answer, cookie)
+    answer = go(of_cookie(request, visit.cookie, visit).home)
+    set_cookie(request, answer, visit.cookie)
     return answer
 
 
 async def leave(request: Request) -> Response:
     """POST /sign-out."""
     await forms.read(request)
-    who = asker(request)
-    who.site.visits.forget(who.cookie)
+    here, cookie = service(request), asker(request).cookie
+    await here.workers.run(lambda house: here.visits.end(house, cookie), origin(request))
     answer = go("/sign-in")
     answer.headers["Clear-Site-Data"] = '"cache", "storage"'
     set_cookie(request, answer, secrets.token_urlsafe(32))

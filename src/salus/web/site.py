@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from salus.web import asking, cards, clinician, consents, failures, files, patient, signing_in, viewer
-from salus.web.asker import Asker, Site, asker
+from salus.web.asker import ASKER, asker, of_cookie, told
 from salus.web.pages import go
 
 GET, POST = ["GET"], ["POST"]
@@ -17,7 +17,7 @@ GET, POST = ["GET"], ["POST"]
 
 def mount() -> Mount:
     """The pages, for everything that no other route has taken."""
-    return Mount("", routes=_routes(), middleware=[Middleware(Front, site=Site())])
+    return Mount("", routes=_routes(), middleware=[Middleware(Front)])
 
 
 def _routes() -> list[BaseRoute]:
@@ -59,16 +59,15 @@ async def home(request: Request) -> Response:
 
 
 class Front:
-    """ASGI middleware: gives each request its site, and answers a failure with a page that says what to do."""
+    """ASGI middleware: tells who asks, and answers a failure with a page that says what to do."""
 
-    def __init__(self, app: ASGIApp, *, site: Site) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._site = site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        scope["salus.site"] = self._site
-        begun = False
+        begun, request = False, Request(scope)
+        scope[ASKER] = of_cookie(request, "", None)
 
         async def noted(message: Message) -> None:
             nonlocal begun
@@ -76,9 +75,9 @@ class Front:
             await send(message)
 
         try:
+            scope[ASKER] = await told(request)
             await self._app(scope, receive, noted)
         except Exception as error:  # every failure is answered, and logged without its words
             if begun:
                 raise
-            who: Asker = asker(Request(scope))
-            await failures.explain(error, who)(scope, receive, send)
+            await failures.explain(error, asker(request))(scope, receive, send)
