@@ -7,7 +7,7 @@ import pytest
 
 from salus.errors import InputError
 from salus.population import database
-from salus.population.database import Database
+from salus.population.database import Database, columns_of, insert
 from salus.population.views import read
 
 
@@ -149,3 +149,42 @@ def test_columns_that_sql_cannot_tell_apart(held):
 def test_elements_are_held_as_json(held):
     held.load("names", patients({"name": "name", "path": "name.first()"}), [ADA])
     assert held.query("SELECT name ->> '$.given[1]' FROM names").rows == (("May",),)
+
+
+SEVERAL = [True, False, 1, 0, 2.5, 2.0, 1e22, -0.0, 2**53 + 1, -(2**62) - 1, "1", "true", "", None]
+LISTS = [[True, 2], [2.0, 3], ["a", None], [], [None]]
+
+
+@pytest.mark.parametrize(
+    ("type", "given"),
+    [
+        ("string", [*SEVERAL, *LISTS]),
+        ("decimal", [1, 2.5, 2**53 + 1, -(2**62) - 1, True, None]),
+        ("decimal", [1, 2.5, 2**53 + 1, -(2**62) - 1, None]),
+        ("boolean", [True, None, False]),
+        ("integer", [1, None, 2]),
+    ],
+)
+def test_a_value_is_held_as_if_it_were_alone(type, given):
+    """Also where there are values of several kinds beside it, of which DuckDB would make one."""
+    view = patients({"name": "value", "path": "value", "type": type})
+    alone = []
+    for value in given:
+        with Database() as database:
+            database.load("t", view, ())
+            connection = database._connection
+            connection.execute('INSERT INTO "t" VALUES (?)', [value])
+            alone += database.query("SELECT value FROM t").rows
+    with Database() as database:
+        database.load("t", view, ())
+        insert(database._connection, "t", columns_of(view), [[value] for value in given])
+        found = database.query("SELECT value FROM t").rows
+    assert list(map(repr, found)) == list(map(repr, alone))
+
+
+def test_more_rows_than_one_insert_takes(monkeypatch):
+    monkeypatch.setattr(database, "AT_ONCE", 3)
+    view = patients({"name": "id", "path": "id", "type": "id"})
+    with Database() as made:
+        assert made.load("t", view, [{**BOB, "id": str(n)} for n in range(10)]) == 10
+        assert [row[0] for row in made.query("SELECT id FROM t").rows] == [str(n) for n in range(10)]

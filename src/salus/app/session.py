@@ -279,14 +279,21 @@ class Session(Findings):
         return self._grants_of(reach, purpose)
 
     def _grants_of(self, reach: Reach, purpose: str | None) -> Iterator[Grant]:
-        scope, after = self.house.gate.house(self.actor.id), -1
-        while True:
-            patients, onward = self.house.store.having(scope, reach, "", (), after=after, limit=AT_ONCE)
+        for patients in self._within(reach):
             asked = {patient: purpose or self._purpose(patient) for patient in patients}
             yield from self.house.gate.grants(self.actor, asked)
-            if onward is None:
-                return
-            after = onward
+
+    def reachable(self, purpose: str) -> Iterator[str]:
+        """Everybody of whom anything is released for ``purpose``. Not logged: who goes on decides on each."""
+        for patients in self._within(self.house.gate.reach(self.actor, purpose)):
+            yield from patients
+
+    def _within(self, reach: Reach) -> Iterator[list[str]]:
+        scope = self.house.gate.house(self.actor.id)
+        onward: int | None = -1
+        while onward is not None:
+            patients, onward = self.house.store.having(scope, reach, "", (), after=onward, limit=AT_ONCE)
+            yield patients
 
     def break_glass(self, patient: str, why: str, hours: int) -> int | None:
         """Open a record in an emergency, for some hours, on a policy that lets the actor; the patient is told.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -27,6 +27,10 @@ SQL_TYPES = {
 MEMORY = "1GB"
 SECONDS = 60.0
 MAX_ROWS = 1_000_000
+AT_ONCE = 2_000
+"""Rows that one INSERT takes."""
+PATIENT, ORDER = "_patient", "_row"
+"""Columns of a mirrored view beside its own, whose names begin with a letter: whose row it is, and which of theirs."""
 _ABOUT_THE_QUERY = (duckdb.ParserException, duckdb.SyntaxException, duckdb.BinderException, duckdb.CatalogException)
 
 
@@ -39,11 +43,15 @@ class Answer:
 
 
 class Database:
-    """An in-memory database of view tables. Close it, or use it as a context manager."""
+    """An in-memory database of view tables. Close it, or use it as a context manager.
 
-    def __init__(self) -> None:
+    ``files`` are all that can be read besides: Parquet files for :meth:`attach`.
+    """
+
+    def __init__(self, files: Sequence[str] = ()) -> None:
         self._connection = duckdb.connect(":memory:")
         for setting in (
+            f"allowed_paths = {_texts(files)}",
             "temp_directory = ''",  # what does not fit into memory is refused, never spilled to a disk in the clear
             "enable_external_access = false",
             f"memory_limit = '{MEMORY}'",
@@ -65,24 +73,21 @@ class Database:
         """
         if not name.isidentifier() or not name.isascii():
             raise InputError("a table's name is letters, digits and _")
-        types = view.types
-        columns = ", ".join(f'"{c}" {_sql_type(*types[c])}' for c in view.columns)
-        try:
-            self._connection.execute(f'CREATE TABLE IF NOT EXISTS "{name}" ({columns})')
-        except duckdb.Error as error:
-            raise InputError("no table has these columns", where=name, remedy="SQL takes A and a for one") from error
-        rows = [[_plain(row[c]) for c in view.columns] for row in view.rows(resources)]
-        if not rows:
-            return 0
-        marks = ", ".join("?" * len(view.columns))
-        self._connection.begin()
-        try:
-            self._connection.executemany(f'INSERT INTO "{name}" VALUES ({marks})', rows)
-            self._connection.commit()
-        except duckdb.Error as error:
-            self._connection.rollback()
-            raise InputError("a value does not fit the type of its column", where=name) from error
+        columns = columns_of(view)
+        create(self._connection, name, columns)
+        rows = list(cells(view, resources))
+        insert(self._connection, name, columns, rows)
         return len(rows)
+
+    def attach(self, name: str, view: View, files: Sequence[str]) -> None:
+        """The rows of ``view`` that lie in Parquet files of the mirror, as the table ``name``."""
+        columns = ", ".join(f'"{c}"' for c in view.columns)
+        self._connection.execute(f'CREATE VIEW "{name}" AS SELECT {columns} FROM read_parquet({_texts(files)})')
+
+    def in_order(self, view: View, files: Sequence[str]) -> Answer:
+        """All rows of ``view`` in these files, by patient. Raises InputError as :meth:`query` does."""
+        columns = ", ".join(f'"{c}"' for c in view.columns)
+        return self.query(f"SELECT {columns} FROM read_parquet({_texts(files)}) ORDER BY {PATIENT}, {ORDER}")
 
     def query(self, sql: str) -> Answer:
         """The answer to one SQL query.
@@ -110,6 +115,76 @@ class Database:
             raise InputError(f"the query cannot be answered: {type(error).__name__}") from None
         finally:
             timer.cancel()
+
+
+def columns_of(view: View) -> dict[str, str]:
+    """DuckDB's type of each column of a view, in order."""
+    return {name: _sql_type(*view.types[name]) for name in view.columns}
+
+
+def cells(view: View, resources: Iterable[Body]) -> Iterator[list[Any]]:
+    """The rows of a view as values for DuckDB."""
+    return ([_plain(row[c]) for c in view.columns] for row in view.rows(resources))
+
+
+def create(connection: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str]) -> None:
+    """Make a table where there is none. Raises InputError for columns that SQL cannot tell apart."""
+    told = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
+    try:
+        connection.execute(f'CREATE TABLE IF NOT EXISTS "{name}" ({told})')
+    except duckdb.Error as error:
+        raise InputError("no table has these columns", where=name, remedy="SQL takes A and a for one") from error
+
+
+def insert(
+    connection: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]
+) -> None:
+    """Add rows, all or none. Raises InputError for a value that does not fit its column's type."""
+    connection.begin()
+    try:
+        for start in range(0, len(rows), AT_ONCE):
+            _insert(connection, name, tuple(columns.values()), rows[start : start + AT_ONCE])
+        connection.commit()
+    except duckdb.Error as error:
+        connection.rollback()
+        raise InputError("a value does not fit the type of its column", where=name) from error
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection, name: str, types: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> None:
+    """Add rows column by column where each column's values are of one kind, else row by row.
+
+    Of a list of several kinds DuckDB would first make one: true among numbers would become 1.
+    """
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    if all(_of_one_kind(column, kind) for column, kind in zip(columns, types, strict=True)):
+        told = ", ".join(f"unnest(CAST(? AS {kind}[]))" for kind in types)
+        connection.execute(f'INSERT INTO "{name}" SELECT {told}', columns)
+    else:
+        connection.executemany(f'INSERT INTO "{name}" VALUES ({", ".join("?" * len(types))})', rows)
+
+
+def _of_one_kind(values: Iterable[Any], type: str) -> bool:
+    found = _kinds(values)
+    return len(found) < 2 or (type == "DOUBLE" and found == {"int", "float"})
+
+
+def _kinds(values: Iterable[Any]) -> set[str]:
+    """The kinds of values in a list and in the lists within, which DuckDB would make one of."""
+    found: set[str] = set()
+    for value in values:
+        if isinstance(value, list):
+            found |= {f"list of {kind}" for kind in _kinds(value)}
+        elif value is not None:
+            found.add(type(value).__name__)
+    return found
+
+
+def _texts(values: Iterable[str]) -> str:
+    """A list of texts in SQL."""
+    quoted = (value.replace("'", "''") for value in values)
+    return "[" + ", ".join(f"'{value}'" for value in quoted) + "]"
 
 
 def _sql_type(kind: str, collection: bool) -> str:
