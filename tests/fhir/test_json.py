@@ -47,6 +47,31 @@ def test_what_is_written_reads_back_digit_for_digit(value):
     assert json.dumps(json.loads(text)) == text
 
 
+@given(VALUES)
+def test_what_was_written_is_reread_as_it_is_read(value):
+    text = json.dumps(json.loads(json.dumps(as_written(value))))
+    again = json.reread(text)
+    assert exact(again) == exact(json.loads(text))
+    assert json.dumps(again) == text
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b'{"a": 1} 2', b"\xff", b"NaN", b" {}"])
+def test_what_is_not_what_was_written_is_refused(data):
+    with pytest.raises(InputError):
+        json.reread(data)
+
+
+@given(VALUES)
+def test_every_object_is_found_once_and_no_value_is_taken_for_one(value):
+    def count(item):
+        inner = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        return isinstance(item, dict) + sum(map(count, inner))
+
+    found = json.objects(value)
+    assert len(found) == count(value)
+    assert all(isinstance(item, dict) for item in found)
+
+
 @pytest.mark.parametrize(
     "text", ["1.0", "1.00", "0.10", "-0.0", "5.40E+3", "1E-7", "123456789012345678901234567890", "1E+400", "0E-10"]
 )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salus.fhir.releases import release_of, stated, to_r4
+from salus.fhir.releases import recognise, release_of, stated, to_r4
 from salus.fhir.releases.steps import VERBS
 from salus.fhir.releases.tables import tables
 from tests.fhir.made import METFORMIN, PATIENT, of
@@ -47,6 +47,18 @@ def test_a_stated_version_is_a_release(text, release):
 )
 def test_the_shape_tells_the_release(resource, release):
     assert release_of(resource) == release
+
+
+def test_what_is_looked_for_in_the_text_first_stands_there():
+    """The walk through a resource is left out where its text lacks a mark: no old address may lack it."""
+    mark = recognise._OLD_HOME.decode()
+    for address in (*tables().renamed_systems, *recognise._OLD_SYSTEMS):
+        assert f'"{address}'.startswith(mark)
+        coded = of("Observation", subject=PATIENT, code={"coding": [{"system": address, "code": "a"}]})
+        assert release_of(coded) == "STU3"
+        assert release_of(coded, text=b"{}") == "R4"
+    hidden = of("Observation", status="final", contained=[{"resourceType": "X", "a": [{"modifierExtension": [{}]}]}])
+    assert "modifierExtension" in to_r4(hidden).refused
 
 
 def test_what_is_stated_decides_only_what_the_shape_leaves_open():

@@ -107,6 +107,9 @@ STATEMENTS = [
     "UPDATE log_checkpoint SET signature = zeroblob(64) WHERE size = 4",
     "DELETE FROM quarantine",
     "INSERT INTO patient VALUES (77, 'stranger')",
+    "INSERT INTO blob VALUES ('stray', 1, 'record', 0, 1)",
+    "INSERT INTO log_checkpoint VALUES (0, x'', x'', x'')",
+    "INSERT INTO log_checkpoint VALUES (999, x'', x'', x'')",
     "UPDATE patient SET id = 'p2' WHERE id = 'p1'",
     "CREATE TRIGGER t AFTER INSERT ON resource BEGIN DELETE FROM history; END",
 ]
@@ -127,6 +130,23 @@ def noticed(configuration):
             return bool(house.verify().problems)
     except SalusError:
         return True
+
+
+def test_an_older_version_put_in_the_place_of_the_current_one_is_noticed(filled):
+    """Both rows are sealed and logged as they are: only which of them is the newer gives it away."""
+    columns = "version, updated, deleted, mac, body"
+    with sqlite3.connect(filled.store_file) as connection:
+        (rid,) = connection.execute("SELECT rid FROM resource WHERE id = 'c1'").fetchone()
+        newer = connection.execute(f"SELECT {columns} FROM resource WHERE rid = ?", (rid,)).fetchone()
+        older = connection.execute(f"SELECT {columns} FROM history WHERE rid = ?", (rid,)).fetchone()
+        for table, row in (("resource", older), ("history", newer)):
+            connection.execute(
+                f"UPDATE {table} SET version = ?, updated = ?, deleted = ?, mac = ?, body = ? WHERE rid = ?",
+                (*row, rid),
+            )
+    connection.close()
+    with House(filled, clock=lambda: AT) as house:
+        assert "an older version stands as the current one" in {p.what for p in house.verify().problems}
 
 
 def test_two_leaves_changing_places_are_noticed(filled):

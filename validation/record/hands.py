@@ -38,10 +38,10 @@ SHORT = ("--seconds", "12", "--kills", "2")
 MUTANTS = (
     Mutant("salus/trust/deciding.py", "if kept is not None and kept.entry == newest:", "if kept is not None:",
            "consents are remembered whatever was decided since"),
-    Mutant("salus/record/store.py", "for change in changes:\n                self._apply",
-           "for change in [*changes][:2]:\n                self._apply", "a part is not written"),
-    Mutant("salus/record/store.py", "tally.items.append([ref, version, mac.hex(), gone])",
-           "tally.items.append([ref, version, mac.hex()[::-1], gone])", "the log tells of other bodies"),
+    Mutant("salus/record/writing.py", "for part in _parts(changes):", "for part in _parts([*changes][:2]):",
+           "a part is not written"),
+    Mutant("salus/record/writing.py", "self.items.append([ref, version, mac.hex(), gone])",
+           "self.items.append([ref, version, mac.hex()[::-1], gone])", "the log tells of other bodies"),
 )  # fmt: skip
 PATIENTS = 8
 PROCESSES, THREADS = 4, 5

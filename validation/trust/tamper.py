@@ -40,13 +40,13 @@ from validation._report import Mutant, Outcome, Split, Tally, Truth, report
 SHORT = ("--flips", "120", "--rewritings", "2", "--kills", "3")
 MUTANTS = (
     Mutant(
-        "salus/trust/verify.py",
-        "if found is None or found != (row[5].hex(), bool(row[4])):",
-        "if found is None:",
+        "salus/trust/verify_record.py",
+        "logged != (mac.hex(), bool(deleted))",
+        "logged is None",
         "what the log says of a row is not compared",
     ),
     Mutant(
-        "salus/trust/verify.py",
+        "salus/trust/verify_log.py",
         "if row[0] != frontier.root() or row[1] != frontier.to_bytes():",
         "if False:",
         "the root is not computed anew",

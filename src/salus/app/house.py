@@ -140,9 +140,15 @@ class House(Destroying):
 
     # ---- upkeep
 
-    def verify(self, held: Checkpoint | None = None) -> Report:
-        """Hold everything stored against the log."""
-        return verify(self.store, self.vault, self.log, held)
+    def verify(
+        self,
+        held: Checkpoint | None = None,
+        *,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+        resume: bool = False,
+    ) -> Report:
+        """Hold everything stored against the log; see :func:`salus.trust.verify.verify`."""
+        return verify(self.store, self.vault, self.log, held, progress=progress, resume=resume)
 
     def expire_audit(self, before: datetime, by: str) -> int:
         """Drop what is kept for the auditor of accesses before a time. Returns how many; logged."""

@@ -244,17 +244,23 @@ def methods_withdraw(ctx: click.Context, name: str, actor: str) -> None:
 
 @click.command()
 @click.option("--checkpoint", type=FILE, help="A checkpoint that somebody kept: the log must extend it.")
+@click.option(
+    "--resume", is_flag=True, help="Go on from a run that was interrupted; what was changed since is looked at."
+)
 @click.pass_context
-def verify(ctx: click.Context, checkpoint: Path | None) -> None:
+def verify(ctx: click.Context, checkpoint: Path | None, resume: bool) -> None:
     """Hold every body, blob, index row and log entry against the log. Exit status 1 when anything was changed."""
     from salus.app.house import House
+    from salus.cli.meter import Meter
     from salus.trust.checkpoint import Checkpoint
 
     held = Checkpoint.from_bytes(checkpoint.read_bytes()) if checkpoint else None
-    with House(configuration(ctx), checked=False) as house:
-        report = house.verify(held)
+    with House(configuration(ctx), checked=False) as house, Meter("verifying", "resource versions") as meter:
+        report = house.verify(held, progress=meter, resume=resume)
     for problem in report.problems:
         click.echo(f"{problem.where}: {problem.what}", err=True)
+    if resume:
+        click.echo(f"{report.remembered} resource versions stand as the interrupted run found them")
     click.echo(f"{report.entries} log entries, {report.versions} resource versions, {report.blobs} blobs", nl=False)
     click.echo(": as written" if not report.problems else f": {len(report.problems)} problems")
     ctx.exit(1 if report.problems else 0)

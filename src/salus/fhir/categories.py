@@ -38,6 +38,8 @@ _ELEMENT = re.compile("<[^<>]*>")  # not past the next "<": a text of nothing el
 _RELATIVE = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9.\-]{1,64})(?:/_history/[A-Za-z0-9.\-]{1,64})?\Z")
 # hashes of texts in which there is no hint: names of codes come again and again; no text is kept
 _SILENT: set[int] = set()
+# what was found in texts with a hint, by their hash: many results bear the same words
+_SEARCHED: dict[int, bool] = {}
 _MAX_SILENT, _MAX_DATA, _MAX_TEXT = (
     1 << 16,
     1 << 18,
@@ -188,8 +190,6 @@ def _walk(body: Body, own: bool) -> tuple[set[str], int]:
             form = value.__class__
             if form is str:
                 role = roles.get(name, _TEXT)
-                if role == _QUIET:
-                    continue
                 if role == _TEXT:
                     texts.append(value)
                     if len(value) > comment and not own:
@@ -200,7 +200,7 @@ def _walk(body: Body, own: bool) -> tuple[set[str], int]:
                         found |= kinds
                 elif role == _REFERENCE:
                     references += 1
-                elif role != _SYSTEM or "code" not in node:
+                elif role != _QUIET and (role != _SYSTEM or "code" not in node):
                     found |= _said(role, value, node, texts, own)
             elif form is dict or form is list:
                 if name in held:
@@ -210,9 +210,11 @@ def _walk(body: Body, own: bool) -> tuple[set[str], int]:
                     if name in portraits:
                         continue
                 if form is list:
-                    waiting += [
-                        i if i.__class__ is dict else {name: i} for i in value if i.__class__ in (dict, str, list)
-                    ]
+                    for item in value:
+                        if item.__class__ is dict:
+                            waiting.append(item)
+                        elif item.__class__ is str or item.__class__ is list:
+                            waiting.append({name: item})
                 elif len(value) == 1 and "reference" in value:  # as most are, and nothing more to see
                     references += 1
                 else:
@@ -292,8 +294,19 @@ def _plain(system: str) -> str:
 
 def _tells_of_genes(texts: list[str]) -> bool:
     """True when one of these texts tells a result of genetics, or that there is one."""
-    if _SILENT.issuperset(map(hash, texts)) or not any(_hints(text) for text in texts):
+    if _SILENT.issuperset(map(hash, texts)):
         return False
+    key = hash(tuple(texts))
+    found = _SEARCHED.get(key)
+    if found is None:
+        if len(_SEARCHED) >= _MAX_SILENT:
+            _SEARCHED.clear()
+        found = _SEARCHED[key] = any(_hints(text) for text in texts) and _found_in(texts)
+    return found
+
+
+def _found_in(texts: list[str]) -> bool:
+    """True when texts with hints tell it, one after the other as they stand."""
     plain = " ".join(_folded(" | ".join(texts)).split())
     lower = plain.lower()
     if len(plain) > _MAX_TEXT:  # not searched: it would take seconds

@@ -72,7 +72,7 @@ def of_value(value: Any, name: str, own_base: str = "") -> Batch:
     digest = hashlib.sha256(json.dumps(value, canonical=True)).hexdigest()
     found = found_in(value)
     resources, told = linked(found.entries, own_base)
-    here = tuple(Linked(each.resource) for each in resources)
+    here = tuple(replace(each, base="", homes={}, address="") for each in resources)
     return batch_of(Source(Path(name), here, (*found.losses, *told), digest))
 
 
@@ -116,7 +116,7 @@ def _with_origin(each: Linked) -> Linked:
     there = each.address or next((f"{s.base}/{body['resourceType']}/{body['id']}" for s in _told(body)), "")
     body = with_origins(body, [there]) if there else body
     if body["resourceType"] != "Patient" or not each.base:
-        return replace(each, resource=body)
+        return each if body is each.resource else replace(each, resource=body)
     person = from_server(without_addresses(body), f"{each.base}/Patient/{body['id']}")
     return replace(each, resource=person)
 

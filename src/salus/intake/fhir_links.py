@@ -11,7 +11,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache
 from typing import Any
 
 from salus.errors import InputError
@@ -24,6 +24,8 @@ _LITERAL = re.compile(
     r"(?:(?P<base>[A-Za-z][\w+.-]*:[^?#|\s]+)/)?(?P<kind>[A-Z][A-Za-z]{2,40})/(?P<id>[^/?#|\s]{1,1024})\Z"
 )
 _VERSION = re.compile(r"/_history/[^/]+\Z")
+_LINKS = frozenset({"reference", "url"})
+_CONTAINERS = frozenset({dict, list})
 _UNIDENTIFIED = frozenset({"Binary", "Provenance"})
 """Types without the element ``identifier``."""
 _ANOTHER = "lies on another server too: the one that came second has an id of its own here"
@@ -50,8 +52,11 @@ class Linked:
     homes: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     address: str = ""
     """Where the resource lies on that server."""
+    refers: frozenset[str] = frozenset()
+    """Every reference in the resource, as it stands there."""
 
 
+@lru_cache(maxsize=4096)  # all that is of one person refers to that person
 def address(reference: str) -> Address | None:
     """The parts of a literal reference or RESTful address; None for any other (urn:, #inner, a search)."""
     match = _LITERAL.match(unversioned(reference))
@@ -70,7 +75,7 @@ def id_for(url: str) -> str:
 
 def unversioned(reference: str) -> str:
     """A reference or address without the version that it may name."""
-    return _VERSION.sub("", reference)
+    return _VERSION.sub("", reference) if "/_history/" in reference else reference
 
 
 def base_of(entry: Entry) -> str:
@@ -125,16 +130,21 @@ def linked(entries: Sequence[Entry], own_base: str = "") -> tuple[list[Linked], 
     retired = _retired(named, names)
     kept = [(r, base) for r, base in named if id(r) not in retired]
     homes = {f"Patient/{r['id']}": base for r, base in kept if r["resourceType"] == "Patient"}
-    found = [
-        Linked(relinked(r, partial(_resolved, names, own_base, base)), base, homes, names.addresses.get(id(r), ""))
-        for r, base in kept
-    ]
+    found = [_linked(r, base, names, own_base, homes) for r, base in kept]
     told = tuple(what if count == 1 else f"{what} ({count} times)" for what, count in names.remarks.items())
     return found, told
 
 
-def _resolved(names: Names, own_base: str, base: str, reference: str) -> str:
-    return names.resolve(reference.removeprefix(f"{own_base}/") if own_base else reference, base)
+def _linked(resource: dict[str, Any], base: str, names: Names, own_base: str, homes: Mapping[str, str]) -> Linked:
+    refers: set[str] = set()
+
+    def resolve(reference: str) -> str:
+        here = names.resolve(reference.removeprefix(f"{own_base}/") if own_base else reference, base)
+        refers.add(here)
+        return here
+
+    body = relinked(resource, resolve)
+    return Linked(body, base, homes, names.addresses.get(id(resource), ""), frozenset(refers))
 
 
 def _named(entries: Iterable[Entry], names: Names) -> list[tuple[dict[str, Any], str]]:
@@ -221,13 +231,26 @@ def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
 
 
 def relinked(value: Any, resolve: Callable[[str], str]) -> Any:
-    """``value`` with every Reference, and every attachment that is a Binary, resolved."""
-    if isinstance(value, dict):
-        return {
-            k: relinked(v, resolve) if not isinstance(v, str) else resolve(v) if _is_link(k, v) else v
-            for k, v in value.items()
-        }
-    return [relinked(item, resolve) for item in value] if isinstance(value, list) else value
+    """``value`` with every Reference, and every attachment that is a Binary, resolved.
+
+    ``value`` stays as it is, and is returned itself where nothing in it is another; what is the same is shared.
+    """
+    if value.__class__ is list:
+        items = [relinked(item, resolve) if item.__class__ in _CONTAINERS else item for item in value]
+        return value if items == value else items
+    if value.__class__ is not dict:
+        return value
+    changed = {}
+    for name, held in value.items():
+        if held.__class__ is str:
+            new = resolve(held) if name in _LINKS and _is_link(name, held) else held
+        elif held.__class__ in _CONTAINERS:
+            new = relinked(held, resolve)
+        else:
+            continue
+        if new is not held:
+            changed[name] = new
+    return {**value, **changed} if changed else value
 
 
 def _is_link(name: str, text: str) -> bool:
@@ -241,7 +264,7 @@ def _is_link(name: str, text: str) -> bool:
 def references(value: Any) -> Iterator[str]:
     """Every literal reference in a resource, those of attachments too."""
     for item in json.objects(value):
-        for name in ("reference", "url"):
+        for name in _LINKS:
             written = item.get(name)
             if isinstance(written, str) and _is_link(name, written):
                 yield written

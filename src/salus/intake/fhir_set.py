@@ -20,7 +20,7 @@ from salus.formats.content import File
 from salus.intake import fhir_json
 from salus.intake.batch import Batch, Clues
 from salus.intake.fhir_json import Origin, Source
-from salus.intake.fhir_links import Linked, references, unversioned
+from salus.intake.fhir_links import Linked, unversioned
 from salus.intake.fhir_sift import SHARED, names_nobody
 
 MAX_HELD = 200_000
@@ -114,7 +114,7 @@ class FileSet:
         owner = self._owners.setdefault(person, _Owner(Clues(batch.clues.reference, batch.clues.base)))
         for each in source.resources:
             owner.holds.add(_name(each))
-            owner.refers.update(r for r in references(each.resource) if r.partition("/")[0] in SHARED)
+            owner.refers.update(r for r in each.refers if r.partition("/")[0] in SHARED)
 
 
 def _name(each: Linked) -> str:
@@ -129,7 +129,7 @@ def _closure(owner: _Owner, pool: Mapping[str, Linked]) -> set[str]:
             found.add(name)
     waiting = list(found)
     while waiting:
-        for reference in references(pool[waiting.pop()].resource):
+        for reference in pool[waiting.pop()].refers:
             if reference in pool and reference not in found:
                 found.add(reference)
                 waiting.append(reference)

@@ -30,13 +30,11 @@ SHARED = frozenset(
 """Types that are usually about nobody: they go with the patients whose resources refer to them."""
 
 
-def subject_elements(resource: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def subject_elements(resource: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The elements in which a resource names whom it is about."""
-    for key in _SUBJECT_KEYS:
-        element = resource.get(key)
-        for item in element if isinstance(element, list) else [element]:
-            if isinstance(item, dict):
-                yield item
+    elements = [resource[key] for key in _SUBJECT_KEYS if key in resource]
+    items = [item for element in elements for item in (element if isinstance(element, list) else (element,))]
+    return [item for item in items if isinstance(item, dict)]
 
 
 def subject_identifiers(resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

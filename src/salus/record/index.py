@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from salus.errors import InputError
 from salus.fhir import dates
-from salus.fhir.views import Body, codings
+from salus.fhir.views import Body, dicts
 
+CODE = "code"
+_CODED = ("code", "medicationCodeableConcept", "vaccineCode", "type")
 _DATES = (
     "effectiveDateTime",
     "effectiveInstant",
@@ -38,15 +41,16 @@ class DateRow(NamedTuple):
 
 def tokens(body: Body) -> set[TokenRow]:
     """Tokens of ``code`` and ``identifier``."""
-    return set(_codes(body)) | set(_identifiers(body))
+    return {*_codes(body), *_identifiers(body)}
 
 
 def _codes(body: Body) -> Iterator[TokenRow]:
-    for name in ("code", "medicationCodeableConcept", "vaccineCode", "type"):
+    for name in _CODED:
         element = body.get(name)
-        for item in element if isinstance(element, list) else [element]:
-            for code in codings(item):
-                yield TokenRow("code", f"{code.system}|{code.code}")
+        for item in element if isinstance(element, list) else [element] if element else ():
+            for coding in dicts(item.get("coding")) if isinstance(item, dict) else ():
+                if coding.get("code"):
+                    yield TokenRow(CODE, f"{coding.get('system', '')}|{coding['code']}")
 
 
 def _identifiers(body: Body) -> Iterator[TokenRow]:
@@ -58,13 +62,14 @@ def _identifiers(body: Body) -> Iterator[TokenRow]:
 
 def date_rows(body: Body) -> set[DateRow]:
     """The resource's own date. A Patient's birth date would stand here in clear, so it has no row."""
-    found = set()
-    for name in _DATES:
-        value = body.get(name)
-        if isinstance(value, str):
-            try:
-                span = dates.parse(value)
-            except InputError:
-                continue  # intake has reported it; a date that cannot be read cannot be searched
-            found.add(DateRow("date", dates.write(span.start), dates.write(span.end)))
-    return found
+    written = (body[name] for name in _DATES if name in body)
+    return {row for value in written if isinstance(value, str) and (row := _date_row(value)) is not None}
+
+
+@lru_cache(maxsize=4096)  # what was done at one visit bears one time
+def _date_row(written: str) -> DateRow | None:
+    try:
+        span = dates.parse(written)
+    except InputError:
+        return None  # intake has reported it; a date that cannot be read cannot be searched
+    return DateRow("date", dates.write(span.start), dates.write(span.end))

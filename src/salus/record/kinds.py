@@ -26,7 +26,12 @@ ALL = sum(_BITS.values())
 
 def bits(kinds: Iterable[str]) -> int:
     """Kinds as bits. Whose record it is, is no kind that could be withheld."""
-    return sum(_BITS[kind] for kind in set(kinds) - {PERSON})
+    return _bits(frozenset(kinds))
+
+
+@cache  # there are few sets of kinds
+def _bits(kinds: frozenset[str]) -> int:
+    return sum(_BITS[kind] for kind in kinds - {PERSON})
 
 
 @cache
@@ -43,32 +48,44 @@ def own_of(body: Body | None) -> int:
 def targets_in(body: Body | None) -> set[tuple[str, str]]:
     """Type and id of what a body refers to for its content."""
     found = () if body is None else targets_of(body)
+    if not found:
+        return set()
     return {(kind, name) for kind, _, name in (reference.partition("/") for reference in found)}
 
 
-def keep(connection: sqlite3.Connection, rid: int, ref: tuple[str, str], body: Body | None, *, fresh: bool) -> bool:
-    """Note what a resource that was written refers to. True where :func:`spread` has to follow.
+def by_type(refs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """The ids of resources by their type."""
+    found: dict[str, list[str]] = {}
+    for kind, name in refs:
+        found.setdefault(kind, []).append(name)
+    return found
 
-    Its own kinds stand in its row already. A deleted one (``body`` None) keeps the kinds and targets it had: its
-    history is no less private. ``fresh``: it was not there before.
+
+def named(connection: sqlite3.Connection, refs: Iterable[tuple[str, str]], above: int) -> set[tuple[str, str]]:
+    """Which of these resources a row beyond number ``above`` refers to for its content: they need :func:`spread`."""
+    found: set[tuple[str, str]] = set()
+    for kind, names in by_type(refs).items():
+        rows = connection.execute(
+            f"WITH wanted (id) AS (VALUES {', '.join(['(?)'] * len(names))}) SELECT id FROM wanted "
+            "WHERE EXISTS (SELECT 1 FROM target t WHERE t.type = ? AND t.id = wanted.id AND t.rid > ?)",
+            (*names, kind, above),
+        )
+        found |= {(kind, name) for (name,) in rows}
+    return found
+
+
+def spread(connection: sqlite3.Connection, pid: int, changed: Iterable[int], above: int) -> None:
+    """Work out the kinds of these rows and of all the patient's rows that lead to them, each once.
+
+    ``above``: the patient's rows have greater numbers. What everybody's records name, an organization say, would else
+    be looked for in all of them.
     """
-    targets = targets_in(body)
-    if body is not None and not fresh:
-        connection.execute("DELETE FROM target WHERE rid = ?", (rid,))
-    if targets:
-        connection.executemany("INSERT INTO target VALUES (?, ?, ?)", ((rid, *target) for target in targets))
-    named = connection.execute("SELECT 1 FROM target WHERE type = ? AND id = ? LIMIT 1", ref).fetchone()
-    return bool(targets or named)
-
-
-def spread(connection: sqlite3.Connection, pid: int, changed: Iterable[int]) -> None:
-    """Work out the kinds of these rows and of all the patient's rows that lead to them, each once."""
     waiting, affected = list(changed), set(changed)
     while waiting:
         found = connection.execute(
-            "SELECT t.rid FROM resource r JOIN target t ON t.type = r.type AND t.id = r.id "
+            "SELECT t.rid FROM resource r JOIN target t ON t.type = r.type AND t.id = r.id AND t.rid > ? "
             "JOIN resource d ON d.rid = t.rid WHERE r.rid = ? AND d.pid = ?",
-            (waiting.pop(), pid),
+            (above, waiting.pop(), pid),
         ).fetchall()
         fresh = {rid for (rid,) in found} - affected
         affected |= fresh
@@ -152,17 +169,25 @@ def tell(connection: sqlite3.Connection, open_body: Callable[[tuple[Any, ...]], 
     ``open_body`` opens (patient, type, id, version, updated, deleted, mac, body) of a current row; None where it
     cannot be: then the row stays of every kind.
     """
-    rows = connection.execute(
-        "SELECT r.pid, r.rid, p.id, r.type, r.id, r.version, r.updated, r.deleted, r.mac, r.body FROM resource r "
-        "JOIN patient p ON p.pid = r.pid WHERE r.deleted = 0"
-    ).fetchall()
-    for _, rid, *row in rows:
-        body = open_body(tuple(row))
-        connection.execute("UPDATE resource SET own_kinds = ? WHERE rid = ?", (own_of(body), rid))
-        connection.execute("DELETE FROM target WHERE rid = ?", (rid,))
-        targets = ((rid, *target) for target in targets_in(body))
+    newest = 0
+    while rows := connection.execute(
+        "SELECT r.rid, p.id, r.type, r.id, r.version, r.updated, r.deleted, r.mac, r.body FROM resource r "
+        "JOIN patient p ON p.pid = r.pid WHERE r.deleted = 0 AND r.rid > ? ORDER BY r.rid LIMIT 500",
+        (newest,),
+    ).fetchall():
+        bodies = [(rid, open_body(tuple(row))) for rid, *row in rows]
+        connection.executemany("DELETE FROM target WHERE rid = ?", ((rid,) for rid, _ in bodies))
+        targets = ((rid, *target) for rid, body in bodies for target in targets_in(body))
         connection.executemany("INSERT INTO target VALUES (?, ?, ?)", targets)
-    _note(connection, ((rid, reached(connection, pid, rid)) for pid, rid, *_ in rows))
+        owns = ((own, own if own >= 0 else ALL, rid) for rid, body in bodies for own in (own_of(body),))
+        connection.executemany("UPDATE resource SET own_kinds = ?, kinds = ? WHERE rid = ?", owns)
+        newest = rows[-1][0]
+    leading = connection.execute(
+        "SELECT DISTINCT r.pid, r.rid FROM target t JOIN resource r ON r.rid = t.rid WHERE r.deleted = 0"
+    ).fetchall()
+    for pid, rid in leading:
+        connection.execute("UPDATE resource SET kinds = ? WHERE rid = ?", (reached(connection, pid, rid), rid))
+    connection.execute("UPDATE token_index SET kinds = (SELECT r.kinds FROM resource r WHERE r.rid = token_index.rid)")
     connection.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (_TABLES, _digest()))
 
 

@@ -205,7 +205,7 @@ class Reading:
         digest = hashlib.sha256(data)
         if self._sealer.mac(patient, digest.digest()) != mac:
             raise IntegrityError("a stored body is not the one that was logged", where=f"{kind} version {version}")
-        body = json.reloads(data) if data else {}
+        body = json.reread(data) if data else {}
         found = self._kinds_of(mac, body) | (kinds.names(mask) if mask > 0 else frozenset())
         source = Source(ref, version, digest.hexdigest(), joined(found))
         return Stored(source, updated, bool(deleted), data, body, found, mac)

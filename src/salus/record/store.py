@@ -10,31 +10,26 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from salus.errors import AccessError, InputError, IntegrityError, StoreError
-from salus.fhir import json
+from salus.errors import AccessError, IntegrityError, StoreError
 from salus.fhir.views import Body
 from salus.record import index, kinds, schema
 from salus.record.protocols import Content, Journal, Scope, Sealer
 from salus.record.reading import Reading, one
-from salus.record.sealing import HOUSE, chunk_context, context, memo_context, pack, reach_context
+from salus.record.sealing import HOUSE, chunk_context, memo_context, pack, reach_context
 from salus.record.turn import PATIENCE, Turn
+from salus.record.writing import Change, IndexRows, Writing
+
+__all__ = ["CHUNK", "Change", "Store", "Written"]
 
 CHUNK = 1 << 20
+CODES_KEPT = 1 << 15
+"""Codes of which an open store remembers the keyed hash: the same ones come again and again."""
 MEMO_PATIENCE = 1.0
 """Seconds to wait for others who write before something worked out is not kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One resource to write (``body``) or, with ``body`` None, to delete."""
-
-    type: str
-    id: str
-    body: Body | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +44,6 @@ class Written:
     leaf: int | None = None
 
 
-@dataclass(slots=True)
-class _Tally:
-    counts: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(("created", "updated", "unchanged", "deleted"), 0)
-    )
-    items: list[list[Any]] = field(default_factory=list)
-    spreading: list[int] = field(default_factory=list)
-    """Rows whose kinds depend on others, or others' on them."""
-
-
 class Store(Reading):
     """An open store. Not to be shared between threads; open one a worker by path.
 
@@ -70,6 +55,7 @@ class Store(Reading):
         self.path = path
         self._journal = journal
         self._turn = Turn(path)
+        self._codes: dict[str, bytes] = {}
         if not kinds.told(self._connection):
             self._tell_kinds()
 
@@ -166,26 +152,26 @@ class Store(Reading):
             check()
             self._prepare(patient)
             pid = self._numbered(patient)
-            tally = _Tally()
-            for change in changes:
-                self._apply(connection, patient, pid, change, at, tally)
-            kinds.spread(connection, pid, tally.spreading)
+            writing = Writing(
+                connection, self._sealer, patient, pid, at, kinds_of=self._kinds_of, index_rows=self.index_rows
+            )
+            writing.apply(changes)
             added = [
                 [address, kind] for address, kind, data in blobs if self._add_blob(patient, pid, address, kind, data)
             ]
-            if not tally.items and not added:
-                return Written(unchanged=tally.counts["unchanged"])
+            if not writing.items and not added:
+                return Written(unchanged=writing.counts["unchanged"])
             entry = {
                 "reason": reason,
                 "actor": scope.actor,
                 "basis": scope.basis,
                 "at": at,
-                "items": tally.items,
+                "items": writing.items,
                 "blobs": added,
                 **(details or {}),
             }
             leaf = self._journal.append(connection, patient, topic, entry)
-        return Written(**tally.counts, blobs=len(added), leaf=leaf)
+        return Written(**writing.counts, blobs=len(added), leaf=leaf)
 
     def memorise(self, scope: Scope, kind: str, data: bytes, name: str = "", *, ends: str = "") -> None:
         """Keep what was worked out of the record of the scope's patient, in the place of what stood under this name.
@@ -210,54 +196,6 @@ class Store(Reading):
             row = (self._sealer.blind(reach_context(name).decode()), sealed)
             connection.execute("INSERT OR REPLACE INTO reach VALUES (?, ?)", row)
 
-    def _apply(
-        self, connection: sqlite3.Connection, patient: str, pid: int, change: Change, at: str, tally: _Tally
-    ) -> None:
-        row = connection.execute(
-            "SELECT rid, pid, version, updated, deleted, mac, body FROM resource WHERE pid = ? AND type = ? AND id = ?",
-            (pid, change.type, change.id),
-        ).fetchone()
-        if change.body is not None and (change.body.get("resourceType"), change.body.get("id")) != (
-            change.type,
-            change.id,
-        ):
-            raise InputError("a resource filed under another type or id than its own", where=change.type)
-        data = json.dumps(change.body) if change.body is not None else b""
-        mac = self._sealer.mac(patient, hashlib.sha256(data).digest())
-        gone = change.body is None
-        if row and bool(row[4]) == gone and (gone or row[5] == mac):
-            tally.counts["unchanged"] += 1
-            return
-        if gone and not row:
-            return
-        version = row[2] + 1 if row else 1
-        ref = f"{change.type}/{change.id}"
-        sealed = self._sealer.seal(patient, pack(data), context(ref, version, at, gone))
-        own = -1 if change.body is None else kinds.bits(self._kinds_of(mac, change.body))
-        if row:
-            connection.execute("INSERT INTO history VALUES (?, ?, ?, ?, ?, ?)", (row[0], *row[2:]))
-            connection.execute(
-                "UPDATE resource SET version = ?1, updated = ?2, deleted = ?3, mac = ?4, body = ?5, "
-                "own_kinds = CASE WHEN ?3 THEN own_kinds ELSE ?6 END, kinds = CASE WHEN ?3 THEN kinds ELSE ?6 END "
-                "WHERE rid = ?7",
-                (version, at, gone, mac, sealed, own, row[0]),
-            )
-            rid = row[0]
-            for table in ("token_index", "date_index"):
-                connection.execute(f"DELETE FROM {table} WHERE rid = ?", (rid,))
-        else:
-            rid = connection.execute(
-                "INSERT INTO resource (pid, type, id, version, updated, deleted, mac, body, own_kinds, kinds) "
-                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)",
-                (pid, change.type, change.id, version, at, gone, mac, sealed, own),
-            ).lastrowid
-        if change.body is not None:
-            self.insert_index(connection, int(rid or 0), change.body)
-        if kinds.keep(connection, int(rid or 0), (change.type, change.id), change.body, fresh=row is None):
-            tally.spreading.append(int(rid or 0))
-        tally.counts["deleted" if gone else "updated" if row else "created"] += 1
-        tally.items.append([ref, version, mac.hex(), gone])
-
     def insert_index(self, connection: sqlite3.Connection, rid: int, body: Body) -> None:
         """Add a current row's index rows, with the kinds of data that stand in it."""
         kind = str(body.get("resourceType"))
@@ -267,9 +205,19 @@ class Store(Reading):
         connection.executemany("INSERT INTO token_index VALUES (?, ?, ?, ?, ?, ?)", rows)
         connection.executemany("INSERT INTO date_index VALUES (?, ?, ?, ?, ?)", ((kind, *row, rid) for row in spans))
 
-    def index_rows(self, body: Body) -> tuple[set[tuple[str, bytes]], set[index.DateRow]]:
+    def index_rows(self, body: Body) -> IndexRows:
         """The index rows that belong to ``body``: blinded tokens and dates."""
-        return {(row.param, self._sealer.blind(row.token)) for row in index.tokens(body)}, index.date_rows(body)
+        return {(row.param, self._blinded(row)) for row in index.tokens(body)}, index.date_rows(body)
+
+    def _blinded(self, row: index.TokenRow) -> bytes:
+        if row.param != index.CODE:  # an identifier hardly comes twice
+            return self._sealer.blind(row.token)
+        found = self._codes.get(row.token)
+        if found is None:
+            if len(self._codes) >= CODES_KEPT:
+                self._codes.clear()
+            found = self._codes[row.token] = self._sealer.blind(row.token)
+        return found
 
     def address(self, scope: Scope, sha256: bytes) -> str:
         """Where bytes of this SHA-256 lie in the patient's blob store (keyed: it says nothing without the key)."""

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from salus.fhir import json
-from salus.fhir.releases.tables import is_common, tables
+from salus.fhir.releases.tables import Table, tables
 
 R4 = "R4"
 _VERSIONS = (("1.0", "DSTU2"), ("3.0", "STU3"), ("4.0", R4), ("4.3", "R4B"), ("5.0", "R5"))
@@ -19,6 +19,8 @@ _PREFERRED = (R4, "STU3", "DSTU2", "R5")
 _PREFERRED_BEFORE = ("STU3", "DSTU2", R4, "R5")
 """The same for a resource with a code system that has another address since R4."""
 _OLD_SYSTEMS = ("http://hl7.org/fhir/v2/", "http://hl7.org/fhir/v3/")
+_OLD_HOME = b'"http://hl7.org/fhir/'
+"""What the address of every code system begins with that has another one since R4."""
 _FORMS: dict[type, str] = {bool: "b", int: "n", float: "n", Decimal: "n", list: "l", dict: "o", str: "s"}
 MAX_DEPTH = 8
 
@@ -38,53 +40,60 @@ def of_profiles(resource: Mapping[str, Any]) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
-def release_of(resource: Mapping[str, Any], said: str = "") -> str:
+def release_of(resource: Mapping[str, Any], said: str = "", text: bytes | None = None) -> str:
     """The release of ``resource``. ``said`` (DSTU2 … R5) decides between those that the shape leaves open.
 
     A shape that fits another release better than the one that is said decides against it: an element's name and form
-    are what the author wrote, a label is what somebody put on it.
+    are what the author wrote, a label is what somebody put on it. ``text`` is the resource as JSON, where
+    whoever asks has it already.
     """
     said = said or of_profiles(resource)
     table = tables().of(str(resource.get("resourceType")))
     if table is None:
         return said or R4
-    fits = dict.fromkeys(_PREFERRED, 0)
-    for path, form, value in _walk(resource):
-        for release in table.releases(path, form, value):
-            fits[release] += 1
+    fits = _fits(resource, table)
     best = max(fits.values())
     like = R4 if said == "R4B" else said
     if fits.get(like) == best:
         return said
     if best == 0:
         return said or R4
-    order = _PREFERRED_BEFORE if _has_old_system(resource) else _PREFERRED
-    return next(release for release in order if fits[release] == best)
+    fitting = [release for release in _PREFERRED if fits[release] == best]
+    if len(fitting) > 1 and _has_old_system(resource, json.dumps(dict(resource)) if text is None else text):
+        return next(release for release in _PREFERRED_BEFORE if release in fitting)
+    return fitting[0]
 
 
-def _has_old_system(value: Any) -> bool:
-    systems = (item.get("system") for item in json.objects(value))
-    return any(isinstance(s, str) and (s.startswith(_OLD_SYSTEMS) or s in tables().renamed_systems) for s in systems)
+def _has_old_system(resource: Mapping[str, Any], text: bytes) -> bool:
+    """True for a code system's address of before R4. Only where the text has what they begin with it is looked for."""
+    if _OLD_HOME not in text:
+        return False
+    renamed = tables().renamed_systems
+    systems = (item.get("system") for item in json.objects(resource))
+    return any(isinstance(s, str) and (s.startswith(_OLD_SYSTEMS) or s in renamed) for s in systems)
 
 
-def _walk(resource: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
-    """Every element with its dotted path, its JSON form and its value."""
-    found: list[tuple[str, str, Any]] = []
-    waiting: list[tuple[Mapping[str, Any], str, int]] = [(resource, "", 0)]
+def _fits(resource: Mapping[str, Any], table: Table) -> dict[str, int]:
+    """How many of a resource's elements each release knows at their path in their JSON form."""
+    counted: dict[tuple[str, ...], int] = {}
+    waiting: list[tuple[Mapping[str, Any], str]] = [(resource, "")]
     while waiting:
-        node, prefix, depth = waiting.pop()
+        node, prefix = waiting.pop()
         for name, value in node.items():
-            if is_common(name):
-                continue
             path = prefix + name
-            found.append((path, form_of(value), value))
-            if depth >= MAX_DEPTH:
-                continue
-            if isinstance(value, dict):
-                waiting.append((value, f"{path}.", depth + 1))
-            elif isinstance(value, list):
-                waiting += [(item, f"{path}.", depth + 1) for item in value if isinstance(item, dict)]
-    return found
+            if path in table.fitting:
+                releases = table.fitting[path].get(form_of(value), ())
+                if path == "status" and isinstance(value, str):
+                    releases = table.knowing(value, releases)
+                counted[releases] = counted.get(releases, 0) + 1
+            if path in table.parents:
+                inner = value if isinstance(value, list) else [value]
+                waiting += [(item, f"{path}.") for item in inner if isinstance(item, dict)]
+    fits = dict.fromkeys(_PREFERRED, 0)
+    for releases, count in counted.items():
+        for release in releases:
+            fits[release] += count
+    return fits
 
 
 def form_of(value: Any) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 _COMMON = frozenset(
     {"resourceType", "id", "meta", "implicitRules", "language", "text", "contained", "extension", "modifierExtension"}
@@ -24,15 +23,14 @@ class Table:
 
     forms: Mapping[str, Mapping[str, str]]
     status: Mapping[str, frozenset[str]]
-    fitting: Mapping[tuple[str, str], Sequence[str]]
-    """The releases by path and form."""
+    fitting: Mapping[str, Mapping[str, tuple[str, ...]]]
+    """The releases by path and form, of elements that tell any."""
+    parents: frozenset[str]
+    """The paths within which there are such elements."""
 
-    def releases(self, path: str, form: str, value: Any) -> Sequence[str]:
-        """The releases in which an element of this form may stand there; of a status only those that know its code."""
-        found = self.fitting.get((path, form), ())
-        if path == "status" and isinstance(value, str):
-            return [r for r in found if r not in self.status or value in self.status[r]]
-        return found
+    def knowing(self, code: str, releases: Sequence[str]) -> tuple[str, ...]:
+        """Those of ``releases`` that know ``code`` as a status."""
+        return tuple(r for r in releases if r not in self.status or code in self.status[r])
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +80,13 @@ def _table(entry: Mapping[str, str], status: Mapping[str, list[str]], releases: 
     forms = {
         path: {r: form for r, form in zip(releases, row, strict=True) if form != "-"} for path, row in entry.items()
     }
-    fitting: dict[tuple[str, str], list[str]] = {}
+    fitting: dict[str, dict[str, tuple[str, ...]]] = {}
     for path, known in forms.items():
-        for release, form in known.items():
-            fitting.setdefault((path, form), []).append(release)
-    return Table(forms, {release: frozenset(codes) for release, codes in status.items()}, fitting)
+        if not any(map(is_common, path.split("."))):
+            fitting[path] = {f: tuple(r for r, form in known.items() if form == f) for f in set(known.values())}
+    parents = {path[:at] for path in fitting for at, letter in enumerate(path) if letter == "."}
+    codes = {release: frozenset(codes) for release, codes in status.items()}
+    return Table(forms, codes, fitting, frozenset(parents))
 
 
 @cache
