@@ -1,8 +1,10 @@
 """A plan for one person, timed by how much is known: 300 or 30,000 readings beside other resources.
 
-``python -m benchmarks.record.person [--readings N …] [--others N] [--json]``. Processor seconds and the peak of memory
-of a process of its own for each size, so that none is warm by another: the *first* plan after intake, a *warm* one
-(nothing was written since, by a session that has never seen the record), and one *after* a new creatinine was filed.
+``python -m benchmarks.record.person [--as single|series] [--readings N …] [--others N] [--json]``. With ``--as series``
+the readings lie in blocks, as intake writes those of a watch, else each is a resource of its own. Processor seconds and
+the peak of memory of a process of its own for each size, so that none is warm by another: the *first* plan after
+intake, a *warm* one (nothing was written since, by a session that has never seen the record), and one *after* a new
+creatinine was filed.
 """
 
 from __future__ import annotations
@@ -53,6 +55,26 @@ def creatinine(name: str, at: datetime, value: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def blocks(count: int) -> list[dict[str, Any]]:
+    """The same readings in blocks of a month, as intake writes them."""
+    from salus.fhir import series
+    from salus.fhir.columns import Row, in_columns, least, micros
+
+    made: list[dict[str, Any]] = []
+    for number, (code, unit, _, _) in enumerate(KINDS):
+        rows: dict[str, list[Row]] = {}
+        coded = {"coding": [{"system": "http://loinc.org", "code": code}]}
+        head = series.Head(coded, (series.Part(coded, unit),), "Watch", "", "home", "month")
+        for n in range(number, count, len(KINDS)):
+            told = reading(n)
+            at = micros(datetime.fromisoformat(told["effectiveDateTime"]))
+            row = (at, 0, (least(told["valueQuantity"]["value"], 0),), 0, "")
+            rows.setdefault(head.stretch_of(at), []).append(row)
+        for stretch in sorted(rows):
+            made.append(series.body(head, in_columns(sorted(rows[stretch])), "Patient/p1"))
+    return made
+
+
 def others(count: int) -> list[dict[str, Any]]:
     """What else a long record holds: visits, vaccinations and laboratory results."""
     made: list[dict[str, Any]] = []
@@ -70,7 +92,7 @@ def others(count: int) -> list[dict[str, Any]]:
     return made
 
 
-def filed(folder: Path, readings: int, other: int) -> tuple[Any, Any]:
+def filed(folder: Path, readings: int, other: int, *, as_series: bool = False) -> tuple[Any, Any]:
     """A house with one person in it, and the patient's identity."""
     from salus.app.config import at_folder
     from salus.app.house import House
@@ -84,7 +106,8 @@ def filed(folder: Path, readings: int, other: int) -> tuple[Any, Any]:
     born: dict[str, Any] = {"resourceType": "Patient", "id": "p1", "gender": "female", "birthDate": "1968-03-14"}
     problem: dict[str, Any] = {"resourceType": "Condition", "id": "c1", "subject": {"reference": "Patient/p1"},
                "code": {"coding": [{"system": "http://snomed.info/sct", "code": "38341003"}]}}  # fmt: skip
-    resources = [born, problem, *others(other), *(reading(n) for n in range(readings))]
+    told = blocks(readings) if as_series else [reading(n) for n in range(readings)]
+    resources = [born, problem, *others(other), *told]
     scope = house.gate.custodian(house.registry.actors["operator"], "p1")
     for start in range(0, len(resources), 1000):
         part = resources[start : start + 1000]
@@ -99,14 +122,14 @@ def took(call: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def measured(readings: int, other: int) -> dict[str, float]:
+def measured(readings: int, other: int, *, as_series: bool = False) -> dict[str, float]:
     """All figures of one size."""
     from salus.app.house import House
     from salus.app.session import Session
     from salus.record.store import Change
 
     with tempfile.TemporaryDirectory() as name:
-        house, pat = filed(Path(name) / "house", readings, other)
+        house, pat = filed(Path(name) / "house", readings, other, as_series=as_series)
         configuration = house.configuration
         house.close()
         House(configuration, clock=lambda: AT).close()
@@ -128,16 +151,18 @@ def measured(readings: int, other: int) -> dict[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--readings", type=int, nargs="+", default=[300, 30_000])
+    parser.add_argument("--as", dest="form", choices=("single", "series"), default="single")
     parser.add_argument("--others", type=int, default=5000)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.here:
-        sys.stdout.write(json.dumps(measured(given.readings[0], given.others)) + "\n")
+        sys.stdout.write(json.dumps(measured(given.readings[0], given.others, as_series=given.form == "series")) + "\n")
         return 0
     for size in given.readings:
         command = [sys.executable, "-m", "benchmarks.record.person", "--here", "--readings", str(size)]
-        done = subprocess.run([*command, "--others", str(given.others)], capture_output=True, text=True, check=True)
+        command += ["--others", str(given.others), "--as", given.form]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
         found = json.loads(done.stdout)
         if given.json:
             sys.stdout.write(json.dumps({"readings": size, **found}) + "\n")

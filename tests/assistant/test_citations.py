@@ -38,8 +38,8 @@ class Record:
 
     held: tuple
 
-    def resources(self):
-        return self.held
+    def resource(self, ref):
+        return next((entry for entry in self.held if entry[0].ref == ref), None)
 
 
 ALL = Places(

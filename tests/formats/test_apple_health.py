@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 import tracemalloc
+from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from salus.errors import InputError
-from salus.formats.apple_health import AppleHealthExport, device_name, moment
-from salus.formats.types import Reading
+from salus.fhir.columns import exact, moment
+from salus.formats.apple_health import AppleHealthExport
+from salus.formats.apple_health_values import Clock, device_name
+from salus.formats.apple_health_values import moment as clock_time
 
 DEVICE = (
     "&lt;&lt;HKDevice: 0x281a3b4c0&gt;, name:Apple Watch, manufacturer:Apple Inc., model:Watch, "
@@ -49,9 +53,46 @@ def export(body: str, head: str = "") -> bytes:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{head}<HealthData locale="en_GB">\n{body}</HealthData>\n'.encode()
 
 
-def read(data: bytes, **options: bool) -> tuple[list[Reading], dict[str, int]]:
+class Told(NamedTuple):
+    """One reading of an export, as the tests look at it."""
+
+    code: str
+    values: dict[str, Decimal]
+    unit: str
+    start: datetime
+    length: int
+    device: str
+    source: str
+    mark: str
+
+    @property
+    def value(self) -> Decimal:
+        (value,) = self.values.values()
+        return value
+
+
+def readings_of(reader: AppleHealthExport) -> list[Told]:
+    """Every reading, kind by kind in the order in which the kinds came, each in order of time."""
+    return [
+        Told(
+            track.concept,
+            {name: exact(*value) for name, value in zip(track.units, values, strict=True)},
+            next(iter(track.units.values())),
+            moment(start, zone),
+            length,
+            track.device,
+            track.source,
+            mark,
+        )
+        for track in reader.tracks
+        for start, length, values, zone, mark in track.rows()
+    ]
+
+
+def read(data: bytes, **options: bool) -> tuple[list[Told], dict[str, int]]:
     reader = AppleHealthExport(data, **options)
-    return list(reader), dict(reader.losses)
+    reader.read()
+    return readings_of(reader), dict(reader.losses)
 
 
 def test_values_units_offsets_and_devices() -> None:
@@ -92,7 +133,8 @@ def test_blood_pressure_comes_once_as_a_pair() -> None:
     twins = row("BloodPressureSystolic", "131", "mmHg") + row("BloodPressureDiastolic", "84", "mmHg")
     readings, losses = read(export(twins + pressure()))
     assert [r.code for r in readings] == ["blood-pressure"]
-    assert readings[0].components == {"systolic-bp": (Decimal(131), "mm[Hg]"), "diastolic-bp": (Decimal(84), "mm[Hg]")}
+    assert readings[0].values == {"systolic-bp": Decimal(131), "diastolic-bp": Decimal(84)}
+    assert readings[0].unit == "mm[Hg]"
     assert not losses
 
 
@@ -117,6 +159,8 @@ def test_what_is_not_known_is_counted_by_type() -> None:
     [
         row("HeartRate", "NaN"),
         row("HeartRate", "1e999999999"),
+        row("HeartRate", "1e99"),
+        row("HeartRate", "61e-99"),
         row("HeartRate", ""),
         row("HeartRate", "61", "furlong"),
         row("HeartRate", "61", ""),
@@ -140,7 +184,8 @@ def test_person_and_date_are_given() -> None:
             'HKCharacteristicTypeIdentifierBiologicalSex="HKBiologicalSexFemale"/>'
         )
     )
-    assert list(reader) == []
+    reader.read()
+    assert readings_of(reader) == []
     assert reader.me == {"DateOfBirth": "1966-05-01", "BiologicalSex": "HKBiologicalSexFemale"}
     assert reader.export_date == "2024-06-01 10:00:00 +0200"
 
@@ -206,12 +251,12 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         readings, _ = read(b"<HealthData>" + data)
     except InputError:
         return
-    assert all(isinstance(r, Reading) for r in readings)
+    assert all(r.value.is_finite() for r in readings)
 
 
 @given(text=st.text(max_size=40))
 def test_times_are_exact_or_nothing(text: str) -> None:
-    found = moment(text)
+    found = clock_time(text)
     assert found is None or found.strftime("%Y-%m-%d %H:%M:%S %z").endswith(text[-5:])
 
 
@@ -229,7 +274,7 @@ class Endless(io.RawIOBase):
 def test_a_tag_without_end_stops_early() -> None:
     stream = Endless()
     with pytest.raises(InputError, match="a tag or text of more than"):
-        list(AppleHealthExport(stream))  # type: ignore[arg-type]
+        AppleHealthExport(stream).read()  # type: ignore[arg-type]
     assert stream.given < 10_000_000
 
 
@@ -250,13 +295,119 @@ class Long(io.RawIOBase):
         return b"</HealthData>" if self.state == 2 else b""
 
 
-def test_memory_does_not_grow_with_the_file() -> None:
+def test_a_reading_takes_few_bytes_of_memory() -> None:
     tracemalloc.start()
-    count = sum(1 for _ in AppleHealthExport(Long(20_000)))  # type: ignore[arg-type]
+    reader = AppleHealthExport(Long(20_000))  # type: ignore[arg-type]
+    reader.read()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert count == 20_000
-    assert peak < 5_000_000
+    (track,) = reader.tracks
+    assert len(track.starts) == 20_000
+    assert peak < 4_000_000
+
+
+TIMES = st.builds(
+    lambda at, zone: f"{at:%Y-%m-%d %H:%M:%S} {zone}",
+    st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1)),
+    st.sampled_from(["+0000", "+0200", "-0330", "+1400", "-1200", "+1401", "+9900", "0200", "+02:00", ""]),
+)
+
+
+@given(texts=st.lists(st.one_of(TIMES, st.text(max_size=25)), max_size=30))
+def test_times_that_were_read_before_are_read_the_same(texts: list[str]) -> None:
+    clock = Clock()
+    for text in [*texts, *texts]:
+        found, zone = clock.read(text)
+        wanted = clock_time(text)
+        assert (None if found is None else moment(found, zone)) == wanted
+        assert wanted is None or moment(found or 0, zone).utcoffset() == wanted.utcoffset()
+
+
+def test_times_whose_parts_are_known_but_that_are_none() -> None:
+    clock = Clock()
+    assert clock.read("2024-02-29 10:00:00 +0200")[0] is not None
+    assert clock.read("2024-02-28 23:59:59 +0000")[0] is not None
+    for text in ("2024-02-29T10:00:00 +0200", "2024-02-29 10:00:60 +0200", "2024-02-29 10:00:00 +0200 ", "2024-02-29"):
+        assert clock.read(text) == (None, 0)
+
+
+def test_a_reading_that_ends_before_it_begins_or_whose_zone_cannot_be_is_a_loss() -> None:
+    late = row("StepCount", "5", "count").replace('endDate="2024-05-01 07:10:00', 'endDate="2024-05-01 07:09:59')
+    far = row("HeartRate", "61", start="2024-05-01 07:10:00 +1500")
+    readings, losses = read(export(late + far + row("HeartRate", "60")))
+    assert [r.value for r in readings] == [60]
+    assert sum(losses.values()) == 2
+    assert all("time not readable" in why for why in losses)
+
+
+def test_steps_last_a_time() -> None:
+    told = row("StepCount", "412", "count").replace('endDate="2024-05-01 07:10:00', 'endDate="2024-05-01 07:12:30')
+    ((reading,), _) = read(export(told))
+    assert (reading.length, reading.value) == (150_000_000, 412)
+
+
+def test_what_somebody_typed_in_is_marked() -> None:
+    typed = row("BodyMass", "71", "kg")[:-2] + '><MetadataEntry key="HKWasUserEntered" value="1"/></Record>'
+    other = row("BodyMass", "72", "kg")[:-2] + '><MetadataEntry key="HKWasUserEntered" value="0"/></Record>'
+    note = '<MetadataEntry key="HKWasUserEntered" value="1"/>'
+    cuff = pressure().replace("</Correlation>", f"{note}</Correlation>")
+    lost = row("VO2Max", "41")[:-2] + f">{note}</Record>"
+    damaged = row("BodyMass", "x", "kg")[:-2] + f">{note}</Record>"
+    readings, _ = read(export(typed + other + damaged + cuff + lost))
+    assert [(r.code, r.mark) for r in readings] == [
+        ("body-weight", "user-entered"),
+        ("body-weight", ""),
+        ("blood-pressure", "user-entered"),
+    ]
+
+
+def test_one_device_is_one_series_whatever_its_address_and_order() -> None:
+    later = DEVICE.replace("0x281a3b4c0", "0x99")
+    rows = row("HeartRate", "62", start="2024-05-01 08:00:00 +0200", device=DEVICE) + row(
+        "HeartRate", "61", device=later
+    )
+    reader = AppleHealthExport(export(rows))
+    reader.read()
+    (track,) = reader.tracks
+    assert [r.value for r in readings_of(reader)] == [61, 62]
+    assert (track.device, track.source) == ("Apple Watch (Apple Inc., Watch, Watch6,2)", "Health")
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("apple_health", "apple_health_values"):
+        monkeypatch.setattr(f"salus.formats.{module}.REMEMBERED", 3)
+    rows = [
+        row("HeartRate", str(50 + n), start=f"2024-05-{n + 1:02} 07:10:00 +0200", device=f"name:Watch{n // 7}")
+        for n in range(28)
+    ]
+    reader = AppleHealthExport(export("".join(rows)))
+    reader.read()
+    assert sorted(r.value for r in readings_of(reader)) == [50 + n for n in range(28)]
+    assert len(reader._kinds) <= 3
+    assert len(reader._clock._days) <= 3
+    assert all(len(kind.known) <= 3 for kind in reader._kinds.values())
+
+
+def test_too_many_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("salus.formats.apple_health.MAX_SERIES", 3)
+    rows = "".join(row("HeartRate", "61").replace("Health", f"App{n}") for n in range(4))
+    with pytest.raises(InputError, match="too many devices"):
+        read(export(rows))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([("HeartRate", "count/min"), ("BodyMass", "lb"), ("OxygenSaturation", "%")]),
+            st.sampled_from(["0.97", "61", "1", "x", "0.9700"]),
+        ),
+        max_size=30,
+    )
+)
+def test_a_value_that_was_read_before_is_read_the_same(rows: list[tuple[tuple[str, str], str]]) -> None:
+    together, _ = read(export("".join(row(k, v, u) for (k, u), v in rows)))
+    single = [r for (k, u), v in rows for r in read(export(row(k, v, u)))[0]]
+    assert sorted((r.code, r.value) for r in together) == sorted((r.code, r.value) for r in single)
 
 
 def test_loss_kinds_are_bounded() -> None:

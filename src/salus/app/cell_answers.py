@@ -195,7 +195,7 @@ def _finding(told: Any, handed: Handed) -> Finding:
 
 def _held(evidence: Evidence, handed: Handed) -> Evidence:
     """Evidence with salus's own word for its source. Raises MethodError for what was not handed over."""
-    source = handed.sources.get(evidence.source.ref)
+    source = handed.source(evidence.source.ref)
     if source is None or source.digest != evidence.source.digest:
         raise MethodError("named evidence that it was not handed")
     return replace(evidence, source=source)
@@ -208,6 +208,11 @@ _ACCESSORS: dict[str, tuple[int, Callable[..., object]]] = {
     "patient": (0, lambda chart: chart.patient),
     "observations": (2, lambda chart, code, since: chart.observations(code, _moment(since))),
     "panels": (1, Chart.panels),
+    "summaries": (
+        5,
+        lambda chart, code, unit, by, start, end: chart.summaries(code, unit, by, _needed(start), _needed(end)),
+    ),
+    "readings": (4, lambda chart, code, unit, start, end: chart.readings(code, unit, _needed(start), _needed(end))),
     "unread_observations": (0, Chart.unread_observations),
     "modified": (1, Chart.modified),
     "latest": (1, Chart.latest),
@@ -245,3 +250,10 @@ def _moment(text: str) -> datetime | None:
         return datetime.fromisoformat(text) if text else None
     except ValueError as error:
         raise MethodError("said of a read what is none") from error
+
+
+def _needed(text: str) -> datetime:
+    found = _moment(text)
+    if found is None or found.tzinfo is None:
+        raise MethodError("said of a read what is none")
+    return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from salus.errors import IntegrityError
-from salus.fhir import blobs
+from salus.fhir import blobs, series
 from salus.fhir.blobs import Blob
 from salus.fhir.views import PERSON, Source, categories_of
 from salus.findings import fhir as findings_fhir
@@ -51,6 +51,14 @@ class Handed:
             {source.ref: source for source, _ in entries},
             {part.address: view.kind for view in views if view is not None for part in view.parts},
         )
+
+    def source(self, ref: str) -> Source | None:
+        """The source of a resource that was handed over, or of one reading in a block that was; None for any other."""
+        block, _ = series.split(ref)
+        if ref in self.sources or block not in self.sources:
+            return self.sources.get(ref)
+        found = self.chart.resource(ref)
+        return None if found is None else found[0]
 
     def blob(self, address: str) -> bytes | None:
         """The bytes at ``address``, read from the chart, which remembers it; None for one that was not handed over."""

@@ -19,6 +19,7 @@ from salus.app.fhir_query import ID, TYPE, Query, parse
 from salus.app.fhir_released import FINDINGS_IN, hit, may_be_findings
 from salus.app.refusals import Ambiguous
 from salus.errors import AccessError, InputError
+from salus.fhir import json, series
 from salus.findings import fhir as findings_fhir
 from salus.record import search
 from salus.record.reading import Stored
@@ -53,10 +54,15 @@ class Records(Across):
     # ---- one resource
 
     def read(self, kind: str, name: str) -> Stored:
-        """The current version. Raises AccessError where absent or not released, Ambiguous where several records fit."""
+        """The current version. Raises AccessError where absent or not released, Ambiguous where several records fit.
+
+        A single reading is read by the id under which its block holds it (:mod:`salus.fhir.series`).
+        """
         begun = time.monotonic()
-        found = [s for grant in self._grants_for(kind, name) for s in self._current(grant, kind, [name])]
-        return _only(found, begun)
+        block, stamp = series.split(name) if kind == "Observation" else ("", "")
+        held = block if stamp else name
+        found = [s for grant in self._grants_for(kind, held) for s in self._current(grant, kind, [held])]
+        return _only([one for s in found if (one := _reading(s, name))] if stamp else found, begun)
 
     def version(self, kind: str, name: str, version: int) -> Stored:
         """One version of a resource. Of a finding only the current one is served."""
@@ -207,6 +213,15 @@ class Records(Across):
                 now = next((s for s in store.versions(grant, each.ref) if s.source.version == each.version), None)
             if now is not None:
                 yield each, now
+
+
+def _reading(block: Stored, name: str) -> Stored | None:
+    """One reading of a block as a resource of its own; None where the block has none of that id."""
+    body = series.find(block.body, name) if series.is_block(block.body) else None
+    if body is None:
+        return None
+    source = replace(block.source, ref=f"Observation/{name}")
+    return replace(block, source=source, body=body, data=json.dumps(body))
 
 
 def _only(found: Sequence[Stored], begun: float | None = None) -> Stored:

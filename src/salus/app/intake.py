@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from salus.app import hl7v2
+from salus.app import hl7v2, intake_series
 from salus.app.config import Configuration
 from salus.app.intake_age import newer
 from salus.app.intake_shared import divided
@@ -344,12 +344,19 @@ class Intake:
             return replace(taken, counts=batch.counts, losses=batch.losses, written=written)
         view = self._views.get(owner)  # None: an operator's; else what is not released counts as absent here too
         held = replace(view, categories=view.categories | {PERSON}) if view is not None else None
-        found = newer(store, batch, owner, held)
-        written = self._write(found.batch, owner, taken.attribution, scope)
-        written = replace(written, unchanged=written.unchanged + found.unchanged)
-        return replace(taken, counts=batch.counts, losses=found.batch.losses, written=written)
+        rest, blocks = intake_series.split(batch)
+        found = newer(store, rest, owner, held)
+        losses: list[str] = []
 
-    def _write(self, batch: Batch, owner: str, how: str, scope: Grant) -> Written:
+        def write(met: Batch, check: Callable[[], None]) -> Written:
+            losses[:] = met.losses
+            return self._write(met, owner, taken.attribution, scope, check)
+
+        written = intake_series.filed(store, owner, found.batch, blocks, view, write)
+        written = replace(written, unchanged=written.unchanged + found.unchanged)
+        return replace(taken, counts=batch.counts, losses=tuple(losses), written=written)
+
+    def _write(self, batch: Batch, owner: str, how: str, scope: Grant, check: Callable[[], None]) -> Written:
         store, at = self._house.store, self._house.time()
         changes = [Change(str(r["resourceType"]), str(r["id"]), _subject(r, owner)) for r in batch.resources]
         blobs: list[tuple[str, str, Content]] = []
@@ -363,7 +370,7 @@ class Intake:
         proof = documents.provenance(batch, owner, targets, actor=self._session.actor.id, attribution=how, recorded=at)
         changes.append(Change("Provenance", proof["id"], proof))
         details = {"source": batch.sha256, "attribution": how, "accepted": sorted(self._accepted)}
-        return store.commit(scope, changes, at=at, blobs=blobs, reason="intake", details=details)
+        return store.commit(scope, changes, at=at, blobs=blobs, reason="intake", details=details, check=check)
 
     def _refuse(self, name: str, kind: str, files: Sequence[File], error: SalusError) -> Taken:
         if self._dry_run or not files:

@@ -78,15 +78,12 @@ def _said(finding: Finding) -> str:
 
 
 def _resource(citation: Citation, chart: Chart | None) -> str | None:
-    for source, body in chart.resources() if chart else ():
-        if source.ref != citation.ref:
-            continue
-        if (source.version, source.digest) != (citation.version, citation.digest):
-            return None
-        if citation.path and _at(body, citation.path) is None:
-            return None
-        return json.dumps(body).decode()
-    return None
+    source, body = (chart.resource(citation.ref) if chart else None) or (None, {})
+    if source is None or (source.version, source.digest) != (citation.version, citation.digest):
+        return None
+    if citation.path and _at(body, citation.path) is None:
+        return None
+    return json.dumps(body).decode()
 
 
 def _at(body: Any, path: str) -> Any:

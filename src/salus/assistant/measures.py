@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from salus.assistant.intents import Measure
 from salus.assistant.reply import Citation, Sentence
@@ -29,9 +30,10 @@ def trend(measure: Measure, view: View) -> Iterator[Sentence]:
     if found and any(f.status == "ok" for f in found):
         return
     for concept in measure.concepts:
-        values = [o for o in view.chart.observations(concept) if view.value(o)]
+        backwards = (o for o in reversed(view.chart.observations(concept)) if view.value(o))
+        values = list(islice(backwards, 2))
         if len(values) > 1:
-            before, after = values[-2:]
+            after, before = values
             text = (
                 f"The {measure.says} was {view.value(before)} ({view.when(before)}) and then {view.value(after)} "
                 f"({view.when(after)})."

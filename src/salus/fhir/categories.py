@@ -34,6 +34,7 @@ _STATED = {"genome": _GENOME, "image": _IMAGE, "note": _NOTE, "signal": _SIGNAL,
 _SAYS = {**{c: frozenset({c}) for c in (*CATEGORIES, PERSON)}, "every": EVERY, "content": EVERY}
 _BLOB = "urn:salus:blob:"
 _UNSEEN = re.compile("[\u0300-\u036f\u00ad\u200b-\u200f\u2060\ufeff]+")
+_COLUMN = re.compile(r"[0-9 .:+-]*")  # numbers one after the other: they say nothing in words
 _ELEMENT = re.compile("<[^<>]*>")  # not past the next "<": a text of nothing else would take seconds
 _RELATIVE = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9.\-]{1,64})(?:/_history/[A-Za-z0-9.\-]{1,64})?\Z")
 # hashes of texts in which there is no hint: names of codes come again and again; no text is kept
@@ -145,7 +146,8 @@ def _is_reading(body: Body) -> bool:
     if body.get("resourceType") != "Observation" or not sections or not sections <= _names("sections", "readings"):
         return False
     names = {name for part in (body, *dicts(body.get("component"))) for name in part}
-    return {name for name in names if name.startswith("value")} == {"valueQuantity"}
+    values = {name for name in names if name.startswith("value")}
+    return bool(values) and values <= {"valueQuantity", "valueSampledData"}
 
 
 def _sectioned(body: Body, base: Kinds, found: set[str]) -> Kinds:
@@ -191,6 +193,8 @@ def _walk(body: Body, own: bool) -> tuple[set[str], int]:
             if form is str:
                 role = roles.get(name, _TEXT)
                 if role == _TEXT:
+                    if len(value) > comment and _COLUMN.fullmatch(value):
+                        continue
                     texts.append(value)
                     if len(value) > comment and not own:
                         found |= _NOTE

@@ -1,36 +1,15 @@
-"""What readers return: readings, blocks of waveform, volumes."""
+"""What readers return: blocks of waveform, volumes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from numpy import float64, generic
     from numpy.typing import NDArray
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One measurement by a device.
-
-    ``code`` is a concept name of codes.toml; ``start``/``end`` keep the original UTC offset; ``unit`` is UCUM.
-    A panel (blood pressure) has no value of its own but ``components``: concept name to (value, unit).
-    ``source_id`` is the source's own identity of the reading, where it has one.
-    """
-
-    code: str
-    value: Decimal | None
-    unit: str
-    start: datetime
-    end: datetime
-    device: str = ""
-    components: Mapping[str, tuple[Decimal, str]] = field(default_factory=dict)
-    source_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,50 +1,38 @@
-"""Apple Health's export.xml: what the methods read becomes Observations; everything stays in the kept file."""
+"""Apple Health's export.xml: every reading goes into blocks of columns; everything else stays in the kept file."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from decimal import Decimal
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
 from salus.errors import InputError
-from salus.fhir import dates, quantity
-from salus.fhir.quantity import Quantity
-from salus.fhir.views import TAG_KIND, TAG_SETTING
-from salus.formats.apple_health import CHARACTERISTIC, CHUNK, AppleHealthExport
+from salus.fhir import dates, series
+from salus.fhir.columns import in_columns
+from salus.formats.apple_health import CHARACTERISTIC, CHUNK, AppleHealthExport, Track, monthly
 from salus.formats.content import File
-from salus.formats.types import Reading
 from salus.intake.batch import Attachment, Batch, Clues, Document
 from salus.intake.fhir_json import Origin
 from salus.terminology import codes
 
-_NAMESPACE = uuid.UUID("4e0c0f26-7f0e-5c55-8a41-3b0a1d7f5f0c")
-TAKEN = frozenset({"blood-pressure", "body-weight", "body-height", "body-temperature", "oxygen-saturation"})
-"""Concepts of which each reading becomes an Observation. Beat-by-beat rates and steps stay in the file."""
 MAX_RECORDS = 1_000_000
 """Clinical records that one export may tell of."""
-
-
+EDITION = "series"
+"""The same export is taken in again where an earlier release of salus left most of its readings in the file."""
 KEPT = "kept in the file, not read"
 _LEFT = {"ClinicalRecord": "the files that they name are read where they lie beside the export"}
 
 
 def read(content: File, accept_plain_dtd: bool) -> Iterator[Batch]:
     """One export. Raises InputError for a DTD, entities, or a truncated file (with line and byte)."""
-    observations: list[dict[str, Any]] = []
-    left: dict[str, int] = {}
     with content.open() as stream:
         export = AppleHealthExport(stream, allow_plain_dtd=accept_plain_dtd)
-        for reading in export:
-            if reading.code in TAKEN:
-                observations.append(observation(reading))
-            else:
-                left[reading.code] = left.get(reading.code, 0) + 1
-    losses = [f"{count} readings of {name}: kept in the file, not read one by one" for name, count in left.items()]
-    losses += [f"{count} records of {kind}: {_LEFT.get(kind, KEPT)}" for kind, count in export.losses.items()]
+        export.read()
+    blocks = [block for track in export.tracks for block in _blocks(track)]
+    losses = [f"{count} records of {kind}: {_LEFT.get(kind, KEPT)}" for kind, count in export.losses.items()]
     document = Document(
         kind="signal",
         format="apple-health",
@@ -52,17 +40,28 @@ def read(content: File, accept_plain_dtd: bool) -> Iterator[Batch]:
         when=(export.export_date or "")[:10],
         parts=(Attachment(content.name, "application/xml", content),),
     )
-    unique = {o["id"]: o for o in observations}
     yield Batch(
         kind="apple-health",
         sources=(content.path,),
         files=(content,),
         clues=_owner(export.me),
-        resources=tuple(unique.values()),
+        resources=tuple(blocks),
         documents=(document,),
         losses=tuple(losses),
         sha256=content.sha256.hex(),
+        edition=EDITION,
     )
+
+
+def _blocks(track: Track) -> Iterator[dict[str, Any]]:
+    """The readings of one device and app in blocks of a day or a month (UTC)."""
+    parts = tuple(series.Part(_coding(name), unit) for name, unit in track.units.items())
+    code = {**_coding(track.concept), "text": codes.get(track.concept).display}
+    stretch = "month" if monthly(track.concept) else "day"
+    source = track.source if track.source != track.device else ""
+    head = series.Head(code, parts, track.device, source, "home", stretch)
+    for _, rows in groupby(track.rows(), key=lambda row: head.stretch_of(row[0])):
+        yield series.body(head, in_columns(list(rows), len(parts)))
 
 
 def clinical_records(file: File) -> dict[Path, Origin]:
@@ -119,44 +118,6 @@ def _day(text: str) -> str:
         return ""
 
 
-def observation(reading: Reading) -> dict[str, Any]:
-    """A reading taken at home as a FHIR Observation. Its id follows from what it is, so that no copy is added."""
-    concept = codes.get(reading.code)
-    when = reading.start.isoformat()
-    body: dict[str, Any] = {
-        "resourceType": "Observation",
-        "id": str(uuid.uuid5(_NAMESPACE, f"{reading.code} {when} {reading.device} {_value_key(reading)}")),
-        "meta": {"tag": [{"system": TAG_SETTING, "code": "home"}, {"system": TAG_KIND, "code": "signal/reading"}]},
-        "status": "final",
-        "category": [
-            {
-                "coding": [
-                    {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}
-                ]
-            }
-        ],
-        "code": _coding(reading.code),
-        "effectiveDateTime": when,
-    }
-    if reading.device:
-        body["device"] = {"display": reading.device}
-    if reading.components:
-        body["component"] = [
-            {"code": _coding(name), "valueQuantity": quantity.write(Quantity(value, unit))}
-            for name, (value, unit) in reading.components.items()
-        ]
-    elif reading.value is not None:
-        body["valueQuantity"] = quantity.write(Quantity(Decimal(reading.value), reading.unit))
-    body["code"]["text"] = concept.display
-    return body
-
-
 def _coding(name: str) -> dict[str, Any]:
     code = codes.get(name).codes[0]
     return {"coding": [{"system": code.system, "code": code.code, "display": code.display}]}
-
-
-def _value_key(reading: Reading) -> str:
-    if reading.components:
-        return " ".join(f"{n}={v}" for n, (v, _) in sorted(reading.components.items()))
-    return str(reading.value)

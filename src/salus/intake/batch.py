@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from salus.errors import SalusError
+from salus.fhir import series
 from salus.formats.content import Content, File
 
 
@@ -71,16 +72,19 @@ class Batch:
     sha256: str = ""
     shared: bool = False
     listed: Clues | None = None
+    edition: str = ""
+    """Other than "" where salus takes more from such a source than it once did: it is taken in again then."""
     files: tuple[File, ...] = field(default=(), compare=False, repr=False)
     """The source as it was read, for quarantine; empty for what came otherwise than as a file."""
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many of each: resources by type, documents by kind."""
+        """How many of each: resources by type, readings in blocks one by one, documents by kind."""
         found: dict[str, int] = {}
         for resource in self.resources:
-            kind = str(resource.get("resourceType"))
-            found[kind] = found.get(kind, 0) + 1
+            block = series.is_block(resource)
+            kind = "reading" if block else str(resource.get("resourceType"))
+            found[kind] = found.get(kind, 0) + (len(series.Block(resource)) if block else 1)
         for document in self.documents:
             found[document.kind] = found.get(document.kind, 0) + 1
         return found

@@ -51,7 +51,7 @@ def document_reference(document: Document, patient: str, addresses: Sequence[str
 
 def provenance_id(batch: Batch, patient: str) -> str:
     """The id of the Provenance of ``batch``: the same source gives the same."""
-    return OWN_ID + str(uuid.uuid5(_NAMESPACE, f"{patient} source {batch.sha256}"))
+    return OWN_ID + str(uuid.uuid5(_NAMESPACE, f"{patient} source {batch.sha256}{batch.edition}"))
 
 
 def provenance(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from salus.fhir import series
 from salus.fhir.views import OWN_ID, TAG_SETTING
 from salus.intake.attribute import ORIGIN, identifiers
 from salus.intake.fhir_links import address
@@ -95,9 +96,10 @@ def _contained_patient(resource: Mapping[str, Any], reference: str) -> dict[str,
 def _carries_own_marks(resource: Mapping[str, Any]) -> bool:
     """True for what only salus itself writes: findings, blob documents, proofs of signatures and origins.
 
-    Were it taken from a file, anybody could forge a finding, or undo a consent by overwriting its signature.
+    Were it taken from a file, anybody could forge a finding, or undo a consent by overwriting its signature, or a day's
+    readings by overwriting their block.
     """
-    if str(resource["id"]).startswith(OWN_ID):
+    if str(resource["id"]).startswith(OWN_ID) or series.BLOCK_ID.fullmatch(str(resource["id"])):
         return True
     meta = resource.get("meta")
     tags = meta.get("tag") if isinstance(meta, dict) else None

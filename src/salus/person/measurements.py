@@ -6,10 +6,11 @@ an older value never stands in for a newer one that says something else, or may.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import groupby
 
 from salus.errors import UnitError
 from salus.fhir.codes import Code
@@ -107,11 +108,40 @@ def readings(
     told += [
         (o, o.components[concept])
         for o in chart.panels(concept)
-        if (concept not in PANELS or PANELS[concept] in o.concepts)
-        if since is None or (o.effective is not None and o.effective.start >= since)
+        if _panel_of(concept, o) and (since is None or _starts(o) >= since)
     ]
     found = [_reading(concept, unit, o, value) for o, value in told if settings is None or o.setting in settings]
     return tuple(sorted(found, key=lambda r: (r.span.start, r.observation.source.ref)))
+
+
+def _last_readings(
+    chart: Chart, concept: str, unit: str, settings: Collection[str | None] | None
+) -> tuple[Reading, ...]:
+    """Of :func:`readings` those of the newest moment: where a watch measured for years, its last day is opened."""
+    own = _last(o for o in reversed(chart.observations(concept)) if settings is None or o.setting in settings)
+    panels = _last(
+        o
+        for o in reversed(chart.panels(concept))
+        if _panel_of(concept, o) and (settings is None or o.setting in settings)
+    )
+    told: list[tuple[Observation, Value]] = [(o, o.value) for o in own] + [(o, o.components[concept]) for o in panels]
+    newest = max((_starts(o) for o, _ in told), default=None)
+    found = [_reading(concept, unit, o, value) for o, value in told if _starts(o) == newest]
+    return tuple(sorted(found, key=lambda r: r.observation.source.ref))
+
+
+def _last(backwards: Iterable[Observation]) -> list[Observation]:
+    """The first of ``backwards`` and those of the same moment."""
+    return list(next((group for _, group in groupby(backwards, key=_starts)), ()))
+
+
+def _panel_of(concept: str, observation: Observation) -> bool:
+    return concept not in PANELS or PANELS[concept] in observation.concepts
+
+
+def _starts(observation: Observation) -> datetime:
+    assert observation.effective is not None  # the chart gives dated observations only
+    return observation.effective.start
 
 
 def _reading(concept: str, unit: str, observation: Observation, value: Value) -> Reading:
@@ -166,7 +196,7 @@ def newest(
     No value where the newest result cannot be read, where two of one moment differ, or where something newer was
     measured that nobody understands and that could be it.
     """
-    found = readings(chart, concept, unit, settings=settings)
+    found = _last_readings(chart, concept, unit, settings)
     name = label(concept)
     if not found:
         hidden = _hidden(chart, concept, None)

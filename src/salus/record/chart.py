@@ -17,6 +17,7 @@ from salus.errors import IntegrityError, MethodError
 from salus.fhir import blobs, dates, views
 from salus.fhir.blobs import Blob
 from salus.fhir.categories import categories_of, joined
+from salus.fhir.columns import micros, moment
 from salus.fhir.dates import Span
 from salus.fhir.medications import Medication, Unread, medication, modified, unread
 from salus.fhir.mentions import MENTIONING, Mention, mentions
@@ -30,8 +31,12 @@ from salus.fhir.views import (
     Patient,
     Source,
 )
+from salus.record.doubles import COUNTS
 from salus.record.moment import Horizon, Moment
+from salus.record.pages import Arrays, Pages, Readings, may_be_doubled
 from salus.record.results import Results, with_pressures
+from salus.record.series import Held, Shelf, opened
+from salus.record.summaries import By, Summaries
 from salus.terminology.naming import names_by
 from salus.terminology.reader import Terminology, shipped
 
@@ -123,7 +128,7 @@ class Chart:
         self._findings = tuple(findings)
         self._terminology = terminology or shipped()
         self._parsed: dict[str, tuple[Any, ...]] = {}
-        self._answers: dict[tuple[str, tuple[str, ...]], tuple[tuple[Any, ...], Read]] = {}
+        self._answers: dict[tuple[str, tuple[str, ...]], tuple[Any, Read]] = {}
         self._reads: dict[tuple[str, tuple[str, ...]], Read] = {}
         self._asked_now = False
 
@@ -199,13 +204,29 @@ class Chart:
         """Something was read of which nobody knows until when it holds."""
         self._horizon.at_once()
 
-    def observations(self, concept: str, since: datetime | None = None) -> tuple[Observation, ...]:
-        """Usable observations of ``concept`` (a name of codes.toml), dated ones only, oldest first."""
-        return tuple(self._recall("observations", (concept, since.isoformat() if since else "")))
+    def observations(self, concept: str, since: datetime | None = None) -> Sequence[Observation]:
+        """Usable observations of ``concept`` (a name of codes.toml), dated ones only, oldest first.
 
-    def panels(self, concept: str) -> tuple[Observation, ...]:
+        A device's readings are among them, each event once whoever recorded it. They are opened as they are asked for:
+        take the last ones (``[-1:]``, ``reversed``) or a time where not all are needed.
+        """
+        found: Sequence[Observation] = self._recall("observations", (concept, since.isoformat() if since else ""))
+        return found
+
+    def panels(self, concept: str) -> Sequence[Observation]:
         """Usable observations of another name that hold ``concept`` as a component, oldest first."""
-        return tuple(self._recall("panels", (concept,)))
+        found: Sequence[Observation] = self._recall("panels", (concept,))
+        return found
+
+    def readings(self, concept: str, unit: str, start: datetime, end: datetime) -> Arrays:
+        """What was measured of ``concept`` from ``start`` on and before ``end``, in ``unit``, as arrays."""
+        found: Arrays = self._recall("readings", (concept, unit, start.isoformat(), end.isoformat()))
+        return found
+
+    def summaries(self, concept: str, unit: str, by: By, start: datetime, end: datetime) -> Summaries:
+        """The same in short, by "hour" (UTC) or "day" of the clock by which it was measured."""
+        found: Summaries = self._recall("summaries", (concept, unit, by, start.isoformat(), end.isoformat()))
+        return found
 
     def unread_observations(self) -> tuple[Observation, ...]:
         """Observations that no question finds: of a code that nobody understands, without a date or with a status that
@@ -264,7 +285,7 @@ class Chart:
 
     def recorded(self) -> dict[str, Observation]:
         """The newest usable observation of every concept (not part of a read set: for what no rule covers)."""
-        return self._results.newest
+        return self.kept("newest", self._find_newest)
 
     def kept(self, name: str, make: Callable[[], K]) -> K:
         """What ``make`` gives, made once for the snapshot, whoever asks (not part of a read set: the caller reads what
@@ -309,19 +330,26 @@ class Chart:
         """Every resource in the snapshot with its source (not part of a read set: for reports and exports)."""
         return tuple(entry for entries in self._entries.by_type.values() for entry in entries)
 
+    def resource(self, ref: str) -> Entry | None:
+        """One resource of the snapshot, or one reading in a block (not part of a read set: to open evidence)."""
+        return opened(ref, self._find)
+
     def _recall(self, accessor: str, arguments: tuple[str, ...]) -> Any:
         result, read = self._answer(accessor, arguments)
         self._reads.setdefault((accessor, arguments), read)
         return result
 
-    def _answer(self, accessor: str, arguments: tuple[str, ...]) -> tuple[tuple[Any, ...], Read]:
+    def _answer(self, accessor: str, arguments: tuple[str, ...]) -> tuple[Any, Read]:
         """What a question gives, and the read it is. All but findings is of the snapshot, and is worked out once."""
         known = self._answers.get((accessor, arguments))
         if known is not None:
             return known
         result = _ACCESSORS[accessor](self, *arguments)
-        touched = frozenset(c for item in result for c in _categories(item)) or frozenset({_DEFAULT_CATEGORY[accessor]})
-        answer = result, Read(accessor, arguments, _digest(result), touched)
+        if isinstance(result, Readings | Arrays | Summaries):
+            touched, digest = result.categories, result.digest
+        else:
+            touched, digest = frozenset(c for item in result for c in _categories(item)), _digest(result)
+        answer = result, Read(accessor, arguments, digest, touched or frozenset({_DEFAULT_CATEGORY[accessor]}))
         if accessor != "findings":
             self._answers[accessor, arguments] = answer
         return answer
@@ -329,9 +357,19 @@ class Chart:
     def _all(self, kind: str, view: Callable[[Source, Body], V]) -> tuple[V, ...]:
         if kind not in self._parsed:
             # a modifier that is not known may turn the meaning round: such an entry is kept, but not read
-            entries = (e for e in self._entries.by_type.get(kind, ()) if not modified(e[1], self._find))
-            self._parsed[kind] = tuple(view(source, body) for source, body in entries)
+            entries = self._shelf.rest if kind == "Observation" else self._entries.by_type.get(kind, ())
+            found = (e for e in entries if not modified(e[1], self._find))
+            self._parsed[kind] = tuple(view(source, body) for source, body in found)
         return self._parsed[kind]
+
+    @property
+    def _shelf(self) -> Shelf:
+        """The blocks of readings, apart from the other observations."""
+        entries = self._entries.by_type.get("Observation", ())
+        return self.kept("shelf", lambda: Shelf(entries, names_by(self._terminology), self._is_modified))
+
+    def _is_modified(self, body: Body) -> bool:
+        return modified(body, self._find)
 
     def _find(self, reference: str) -> Entry | None:
         """The resource that a relative reference leads to. A reference with a server's address is never ours."""
@@ -371,15 +409,55 @@ class Chart:
         read = self._all("Observation", self._observation)
         return self.kept("results", lambda: Results(read, self._past, self._terminology))
 
-    def _find_observations(self, concept: str, since: str) -> tuple[Observation, ...]:
-        found = self._results.own.get(concept, ())
-        if not since:
-            return tuple(found)
-        earliest = datetime.fromisoformat(since)
-        return tuple(o for o in found if _start(o.effective) >= earliest)
+    def _find_observations(self, concept: str, since: str) -> Sequence[Observation]:
+        own = self._results.own.get(concept, ())
+        return self._found(concept, self._shelf.own(concept), own, since)
 
-    def _find_panels(self, concept: str) -> tuple[Observation, ...]:
-        return tuple(self._results.parts.get(concept, ()))
+    def _find_panels(self, concept: str) -> Sequence[Observation]:
+        parts = self._results.parts.get(concept, ())
+        return self._found(f"panels {concept}", self._shelf.parts(concept), parts, "")
+
+    def _found(
+        self, name: str, held: Sequence[Held], single: Sequence[Observation], since: str
+    ) -> Sequence[Observation]:
+        """What there is under a name since a time: as it came, where there are neither blocks nor doubles."""
+        earliest = datetime.fromisoformat(since) if since else None
+        if not held and not may_be_doubled(single):
+            return tuple(o for o in single if earliest is None or _start(o.effective) >= earliest)
+        return Readings(self._pages(name, held, single), micros(earliest) if earliest else None, micros(self._now) + 1)
+
+    def _pages(self, name: str, held: Sequence[Held], single: Sequence[Observation]) -> Pages:
+        def make() -> Pages:
+            found = Pages(held, single, counts=name.rpartition(" ")[2] in COUNTS)
+            coming = found.next_after(micros(self._now))
+            if coming is not None:
+                self._horizon.limit(moment(coming) - self._now)
+            return found
+
+        return self.kept(f"pages {name}", make)
+
+    def _find_readings(self, concept: str, unit: str, start: str, end: str) -> Arrays:
+        return Arrays.of(self._all_of(concept, start, end), concept, unit)
+
+    def _find_summaries(self, concept: str, unit: str, by: By, start: str, end: str) -> Summaries:
+        if by not in ("hour", "day"):
+            raise MethodError(f"no summaries by {by!r}", remedy='by "hour" or "day"')
+        return Summaries.of(self._all_of(concept, start, end), concept, unit, by)
+
+    def _all_of(self, concept: str, start: str, end: str) -> Readings:
+        """What is told of a concept, by its own name or as a part of a panel, within a time."""
+        held = (*self._shelf.own(concept), *self._shelf.parts(concept))
+        single = (*self._results.own.get(concept, ()), *self._results.parts.get(concept, ()))
+        until = min(micros(datetime.fromisoformat(end)), micros(self._now) + 1)
+        return Readings(self._pages(f"all {concept}", held, single), micros(datetime.fromisoformat(start)), until)
+
+    def _find_newest(self) -> dict[str, Observation]:
+        newest = dict(self._results.newest)
+        for name in self._shelf.names:
+            for last in (*self._find_observations(name, "")[-1:], *self._find_panels(name)[-1:]):
+                if name not in newest or _order(last) > _order(newest[name]):
+                    newest[name] = last
+        return newest
 
     def _find_unread_observations(self) -> tuple[Observation, ...]:
         return self._results.unread
@@ -393,7 +471,7 @@ class Chart:
         return self.kept(f"modified {kind}", make)
 
     def _find_latest(self, concept: str) -> tuple[Observation, ...]:
-        return self._find_observations(concept, "")[-1:]
+        return tuple(self._find_observations(concept, "")[-1:])
 
     def _find_conditions(self) -> tuple[Condition, ...]:
         found = self._all("Condition", views.condition)
@@ -461,6 +539,10 @@ def _start(span: Span | None) -> datetime:
     return span.start if span else _EARLIEST
 
 
+def _order(observation: Observation) -> tuple[datetime, str]:
+    return _start(observation.effective), observation.source.ref
+
+
 def _categories(item: Any) -> frozenset[str]:
     source = getattr(item, "source", None)
     found: frozenset[str] = source.categories if source is not None else item.categories
@@ -485,6 +567,8 @@ _DEFAULT_CATEGORY = {
     "observations": "record",
     "latest": "record",
     "panels": "record",
+    "readings": "record",
+    "summaries": "record",
     "unread_observations": "record",
     "modified": "record",
     "conditions": "record",
@@ -500,11 +584,13 @@ _DEFAULT_CATEGORY = {
 }
 assert set(_DEFAULT_CATEGORY.values()) <= {*CATEGORIES, PERSON}
 
-_ACCESSORS: Mapping[str, Callable[..., tuple[Any, ...]]] = {
+_ACCESSORS: Mapping[str, Callable[..., Any]] = {
     "patient": Chart._find_patient,
     "observations": Chart._find_observations,
     "latest": Chart._find_latest,
     "panels": Chart._find_panels,
+    "readings": Chart._find_readings,
+    "summaries": Chart._find_summaries,
     "unread_observations": Chart._find_unread_observations,
     "modified": Chart._find_modified,
     "conditions": Chart._find_conditions,

@@ -110,7 +110,7 @@ class Library:
     def __init__(
         self, chart: Chart, figures: Mapping[str, str], frames: Mapping[str, tuple[int, int]], cited: Iterable[Evidence]
     ) -> None:
-        self._bodies = {source.ref: (source, body) for source, body in chart.resources()}
+        self._chart = chart
         reader = chart.fresh()
         signals = (*reader.signals("ecg"), *reader.signals("signal"))
         blobs = (*reader.notes(), *reader.genome(), *reader.images(), *signals)
@@ -148,7 +148,7 @@ class Library:
     def _of(self, source: Source) -> _Cited:
         key = (source.ref, source.digest)
         if key not in self._cited:
-            held, body = self._bodies.get(source.ref, (None, None))
+            held, body = self._chart.resource(source.ref) or (None, None)
             problem = ABSENT if held is None else CHANGED if held.digest != source.digest else ""
             self._cited[key] = _Cited(
                 f"source-{len(self._cited) + 1}",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from salus.careplan.report.words import moment, value_words
-from salus.fhir import medications, views
+from salus.fhir import medications, series, views
 from salus.fhir.views import Body, Source
 from salus.terminology.naming import names_by
 
@@ -82,7 +82,7 @@ def summary(source: Source, body: Body, *, named: bool = True) -> str:
 
 def _observation(source: Source, body: Body, named: bool) -> str:
     found = views.observation(source, body, names_by())
-    value = value_words(found.value)
+    value = f"{len(series.Block(body))} readings" if series.is_block(body) else value_words(found.value)
     parts = [f"{name.replace('-', ' ')} {value_words(v)}" for name, v in found.components.items() if v is not None]
     when = found.effective.text if found.effective else ""
     setting = f"measured at {found.setting}" if found.setting else ""

@@ -1,0 +1,357 @@
+"""The readings of one concept by time, opened only where somebody asks, each physiological event once.
+
+A *page* is the stretch of time of a block: a day, or a month of what is measured rarely. The blocks and single
+Observations of a page are put in order, and doubles are settled, when a question touches it. Methods get
+:class:`Readings`, a sequence of Observations made one by one, or :class:`Arrays`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cached_property
+from typing import overload
+
+from salus.errors import UnitError
+from salus.fhir.columns import date_of, micros
+from salus.fhir.quantity import Quantity
+from salus.fhir.views import Observation, Source, Value
+from salus.record import doubles
+from salus.record.series import Held
+from salus.terminology import units
+
+Item = tuple[int, str, "Held | Observation", int]
+"""A reading in a page: start, reference to put equal times in order, where it is, its number in its block."""
+
+
+@dataclass(slots=True)
+class Page:
+    """What lies in one stretch of time of one concept."""
+
+    held: list[Held] = field(default_factory=list)
+    single: list[Observation] = field(default_factory=list)
+
+    @property
+    def end(self) -> int:
+        """When the last of it ends, or begins (microseconds since 1970)."""
+        return max(*(h.block.end for h in self.held), *(_start(o) for o in self.single), -_FAR, -_FAR)
+
+    def ranks(self) -> set[tuple[object, ...]]:
+        """Who recorded it."""
+        return {h.heading.rank for h in self.held} | {_rank(o) for o in self.single}
+
+    def items(self, since: int, until: int) -> list[Item]:
+        """Its readings from ``since`` on and before ``until``, doubles too, in order."""
+        found: list[Item] = []
+        for held in self.held:
+            columns, ref = held.columns, held.source.ref
+            found += [(columns.starts[n], ref, held, n) for n in held.block.between(since, until)]
+        found += [(at, o.source.ref, o, 0) for o in self.single if since <= (at := _start(o)) < until]
+        if len(self.held) + len(self.single) > 1:
+            found.sort(key=_order)
+        return found
+
+
+def _order(item: Item) -> tuple[int, str, int]:
+    """By time; of equal times the lower reference first. No two readings are equal in this."""
+    return item[0], item[1], item[3]
+
+
+def _start(observation: Observation) -> int:
+    assert observation.effective is not None
+    return micros(observation.effective.start)
+
+
+def _rank(observation: Observation) -> tuple[object, ...]:
+    """A single Observation comes before what the same event left in a block: it may say more."""
+    return (0, observation.device is None, observation.device or "", "")
+
+
+def _is_reading(observation: Observation) -> bool:
+    """Whether a single Observation is a device's, so that it may be a double."""
+    return observation.setting == "home" or observation.device is not None
+
+
+def may_be_doubled(single: Iterable[Observation]) -> bool:
+    """Whether single Observations may tell of one event twice: several devices or apps at home recorded them."""
+    return len({_rank(o) for o in single if o.setting == "home"}) > 1
+
+
+class Pages:
+    """Every reading of one concept, page by page. ``single`` are Observations that came one by one, oldest first."""
+
+    def __init__(self, held: Iterable[Held], single: Iterable[Observation], *, counts: bool) -> None:
+        told = [(h.block.start, h) for h in held]
+        self._counts = counts
+        self._digits = 6 if any(h.block.stretch == "month" for _, h in told) else 8
+        found: dict[str, Page] = {}
+        for start, each in told:
+            found.setdefault(self._key(start), Page()).held.append(each)
+        for one in single:
+            found.setdefault(self._key(_start(one)), Page()).single.append(one)
+        self._keys = sorted(found)
+        self._pages = [found[key] for key in self._keys]
+        self._settled: dict[int, list[Item]] = {}
+
+    def _key(self, start: int) -> str:
+        return date_of(start)[: self._digits]
+
+    def among(self, since: int | None, until: int) -> range:
+        """The numbers of the pages that may hold readings from ``since`` on and before ``until``."""
+        if since is not None and since >= until:
+            return range(0)
+        first = 0 if since is None else bisect_left(self._keys, self._key(since))
+        return range(first, bisect_right(self._keys, self._key(until - 1)))
+
+    def near(self, n: int, last: int | None = None) -> list[Page]:
+        """Page ``n`` (to page ``last``) with those beside it, which may hold doubles of its readings."""
+        return self._pages[max(0, n - 1) : (n if last is None else last) + 2]
+
+    def __getitem__(self, n: int) -> Page:
+        return self._pages[n]
+
+    def settled(self, n: int) -> list[Item]:
+        """The readings of page ``n`` in order, each event once."""
+        if n not in self._settled:
+            self._settled[n] = self._settle(n)
+        return self._settled[n]
+
+    def next_after(self, now: int) -> int | None:
+        """When the first reading after ``now`` begins; None where there is none."""
+        waiting = [h for page in self._pages for h in page.held if h.block.end > now]
+        starts = [
+            h.block.start if h.block.start > now else next((s for s in h.columns.starts if s > now), None)
+            for h in waiting
+        ]
+        return min((start for start in starts if start is not None), default=None)
+
+    def _settle(self, n: int) -> list[Item]:
+        own = self._pages[n].items(-_FAR, _FAR)
+        near = self.near(n)
+        ranks = set[tuple[object, ...]]().union(*(page.ranks() for page in near))
+        if len(ranks) < 2:
+            return own
+        reach = doubles.reach(len(ranks))
+        since, until = own[0][0] - reach, own[-1][0] + reach + 1
+        about = [i for page in near for i in page.items(since, until) if isinstance(i[2], Held) or _is_reading(i[2])]
+        about.sort(key=_order)
+        out = doubles.dropped([_told(item) for item in about], counts=self._counts)
+        gone = {_order(about[place]) for place in out}
+        return [item for item in own if _order(item) not in gone]
+
+
+_FAR = 1 << 62
+
+
+def _told(item: Item) -> doubles.Told:
+    start, _, where, n = item
+    if isinstance(where, Held):
+        return where.told(n)
+    parts = [where.components[name] for name, _ in sorted(where.places.items(), key=lambda named: named[1])]
+    values = tuple((q.value, q.unit) for q in (where.value, *parts) if isinstance(q, Quantity))
+    return doubles.Told(start, values, doubles.By(where.device or "", None), _rank(where))
+
+
+def _view(item: Item) -> Observation:
+    return item[2].view(item[3]) if isinstance(item[2], Held) else item[2]
+
+
+class Readings(Sequence[Observation]):
+    """The readings of one concept that start from ``since`` on and before ``until``, as Observations, oldest first.
+
+    Nothing is read of a page that nobody looks into: asking for the last ones reads the last page.
+    """
+
+    def __init__(self, pages: Pages, since: int | None, until: int) -> None:
+        self._pages, self._since, self._until = pages, -_FAR if since is None else since, until
+        self._among = pages.among(since, until)
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of its pages."""
+        return self._among
+
+    def alone(self, n: int) -> Held | None:
+        """The block that is all of page ``n``, where it is asked for whole and nothing can be a double of it."""
+        held = self._pages[n].held
+        ranks = set[tuple[object, ...]]().union(*(near.ranks() for near in self._pages.near(n)))
+        if len(held) != 1 or len(ranks) > 1:
+            return None
+        return held[0] if self._since <= held[0].block.start and held[0].block.end < self._until else None
+
+    def of_page(self, n: int) -> list[Item]:
+        """The readings of page ``n`` that lie in the time asked for."""
+        found = self._pages.settled(n)
+        if found and (found[0][0] < self._since or found[-1][0] >= self._until):
+            return [item for item in found if self._since <= item[0] < self._until]
+        return found
+
+    def items(self) -> Iterator[Item]:
+        """Start, reference, place and number of each reading."""
+        for n in self._among:
+            yield from self.of_page(n)
+
+    @property
+    def sources(self) -> list[Source]:
+        """The rows of the record that it may rest on, doubles too."""
+        near = self._pages.near(self._among[0], self._among[-1]) if self._among else []
+        held, single = ([h.source for p in near for h in p.held], [o.source for p in near for o in p.single])
+        return held + single
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over what it rests on: the content of the rows, and how much of the last page has come already."""
+        total = hashlib.sha256()
+        for source in self.sources:
+            total.update(f"{source.ref} {source.digest}\n".encode())
+        if self._among and self._pages[self._among[-1]].end >= self._until:
+            total.update(f"{len(self.of_page(self._among[-1]))}\n".encode())
+        return total.hexdigest()
+
+    @property
+    def categories(self) -> frozenset[str]:
+        """The kinds of data that it tells of."""
+        return frozenset[str]().union(*(source.categories for source in self.sources))
+
+    def __iter__(self) -> Iterator[Observation]:
+        return map(_view, self.items())
+
+    def __reversed__(self) -> Iterator[Observation]:
+        for n in reversed(self._among):
+            yield from map(_view, reversed(self.of_page(n)))
+
+    def __bool__(self) -> bool:
+        return any(self.of_page(n) for n in self._among)
+
+    @cached_property
+    def _count(self) -> int:
+        return sum(len(self.of_page(n)) for n in self._among)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, place: int) -> Observation: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Observation, ...]: ...
+    def __getitem__(self, place: int | slice) -> Observation | tuple[Observation, ...]:
+        if isinstance(place, slice):
+            if place.stop is None and place.step is None and place.start is not None and place.start < 0:
+                return tuple(self._last(-place.start))
+            return tuple(_view(item) for item in list(self.items())[place])
+        if place < 0:
+            found = self._last(-place)
+            if len(found) < -place:
+                raise IndexError(place)
+            return found[0]
+        for n, item in enumerate(self.items()):
+            if n == place:
+                return _view(item)
+        raise IndexError(place)
+
+    def _last(self, count: int) -> list[Observation]:
+        found: list[Observation] = []
+        for observation in reversed(self):
+            found.append(observation)
+            if len(found) == count:
+                break
+        return found[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrays:
+    """Readings as two columns of length n, for methods that want arrays; each event once, oldest first.
+
+    ``times`` are microseconds since 1970 (UTC), ``values`` in ``unit``. ``unread`` counts readings that are no number,
+    only a bound, or in a unit that cannot be converted. ``digest`` and ``categories`` are for the read set.
+    """
+
+    times: array[int]
+    values: array[float]
+    unit: str
+    unread: int
+    digest: str
+    categories: frozenset[str]
+
+    @classmethod
+    def of(cls, told: Readings, concept: str, unit: str) -> Arrays:
+        """The values of ``concept``, of its own or as a part of a panel, in ``unit``."""
+        times, values, unread = array("q"), array("d"), 0
+        lines: dict[int, Line | None] = {}
+        for n in told.numbers:
+            alone = told.alone(n)
+            scale = line(alone, concept, unit) if alone is not None else None
+            if alone is not None and scale is not None:
+                times.extend(alone.columns.starts)
+                values.extend(scale.values())
+                continue
+            for item in told.of_page(n):
+                value = value_of(item, concept, unit, lines)
+                if value is None:
+                    unread += 1
+                    continue
+                times.append(item[0])
+                values.append(value)
+        return cls(times, values, unit, unread, told.digest, told.categories)
+
+
+def value_of(item: Item, concept: str, unit: str, lines: dict[int, Line | None]) -> float | None:
+    """The value of a reading in ``unit``; ``lines`` remembers how each block's become such."""
+    _, _, where, n = item
+    if isinstance(where, Observation):
+        return number(where.components.get(concept, where.value), concept, unit)
+    if id(where) not in lines:
+        lines[id(where)] = line(where, concept, unit)
+    scale = lines[id(where)]
+    return None if scale is None else scale.value(n)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How the values of one part of a block become values of another unit."""
+
+    held: Held
+    part: int
+    slope: float
+    start: float
+
+    def value(self, n: int) -> float:
+        """Reading ``n``."""
+        columns = self.held.columns
+        return columns.values[self.part][n] / float(10 ** columns.exponents[self.part]) * self.slope + self.start
+
+    def values(self) -> list[float]:
+        """Every reading."""
+        columns = self.held.columns
+        size, slope, start = float(10 ** columns.exponents[self.part]), self.slope, self.start
+        return [number / size * slope + start for number in columns.values[self.part]]
+
+    def of(self, value: Decimal) -> float:
+        """A value in the block's own unit."""
+        return float(value) * self.slope + self.start
+
+
+def line(held: Held, concept: str, unit: str) -> Line | None:
+    """How the readings of a block become values of ``concept`` in ``unit``; None where they cannot."""
+    part = next((p for p, names in enumerate(held.heading.parts) if concept in names), 0)
+    written = held.heading.units[part]
+    zero, one = (number(Quantity(Decimal(v), written), concept, unit) for v in (0, 1))
+    if zero is None or one is None:
+        return None
+    return Line(held, part, one - zero, zero)
+
+
+def number(value: Value, concept: str, unit: str) -> float | None:
+    """A value of ``concept`` in ``unit``; None where it is no quantity, a bound, or cannot be converted."""
+    if not isinstance(value, Quantity) or value.comparator:
+        return None
+    if value.unit == unit:
+        return float(value.value)
+    try:
+        return float(units.convert(value, unit, concept).value)
+    except UnitError:
+        return None
