@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +15,7 @@ from hypothesis import settings
 
 from salus.app.config import at_folder
 from salus.app.house import House
+from salus.errors import StoreError
 from salus.fhir import json
 from salus.trust.identity import Actor, Identity
 
@@ -89,3 +92,29 @@ def creatinine(value: str, date: str, id: str, patient: str = "p1") -> dict[str,
 
 def bundle(*resources: dict[str, Any]) -> dict[str, Any]:
     return {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": r} for r in resources]}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _engine() -> Iterator[None]:
+    """With SALUS_TEST_POSTGRES (an address) every store that a test makes in this process lies in PostgreSQL."""
+    url = os.environ.get("SALUS_TEST_POSTGRES")
+    if not url:
+        yield
+        return
+    from salus.record import postgres, store
+
+    def connected(path: Path, _: str, *, create: bool) -> Any:
+        name = f"t_{hashlib.sha256(str(path).encode()).hexdigest()[:20]}"
+        if create:
+            path.touch()
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name}")
+        elif not path.is_file():
+            raise StoreError("there is no store", where=str(path), remedy="make one with: salus init")
+        return postgres.connect(f"{url}?options=-csearch_path%3D{name}", create=create)
+
+    import psycopg
+
+    before, store._connected = store._connected, connected
+    yield
+    store._connected = before

@@ -69,7 +69,6 @@ def test_of_a_list_only_what_is_shown_is_opened(front, monkeypatch):
     opened = []
     open_row = Store.open_row
 
-
     def noted(*row):
         if row[2] == "Observation":  # the gate of another thread's house may open the consent
             opened.append(row[3])

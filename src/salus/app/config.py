@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from salus.errors import ConfigurationError
 
@@ -28,6 +29,7 @@ SETTINGS = (
     Setting("keys", "SALUS_KEYS", "~/.config/salus/keys", "folder of the store's keys; never inside the store"),
     Setting("identities", "SALUS_IDENTITIES", "~/.config/salus/identities", "folder of your own private keys"),
     Setting("knowledge", "SALUS_KNOWLEDGE", "~/.config/salus/knowledge", "folder of knowledge files for methods"),
+    Setting("database", "SALUS_DATABASE", "", "address of a PostgreSQL database for the store, if not a file"),
 )
 
 
@@ -39,14 +41,39 @@ class Configuration:
     keys: Path
     identities: Path
     knowledge: Path
+    database: str = ""
+    """The address of a database of PostgreSQL; "" where the store is a file."""
+
+    @property
+    def made(self) -> bool:
+        """Whether there is a store. Of a database, only who opens it can tell."""
+        return bool(self.database) or self.store_file.is_file()
 
     @property
     def store_file(self) -> Path:
         """The store's SQLite file."""
         return self.store / STORE_FILE
 
+    def told(self) -> dict[str, str]:
+        """As another process is told of it."""
+        return {setting.name: str(getattr(self, setting.name)) for setting in SETTINGS}
+
+    @classmethod
+    def of(cls, told: Mapping[str, str]) -> Configuration:
+        """Inverse of :meth:`told`."""
+        places = {name: Path(told[name]) for name in ("store", "keys", "identities", "knowledge")}
+        return cls(**places, database=told["database"])
+
     def check(self) -> Configuration:
-        """Refuse keys that would lie inside the store's folder, where a copied store would take them along."""
+        """Refuse keys that would lie inside the store's folder, where a copied store would take them along.
+
+        And an address of a database that is none, or tells a password: it would stand in a file that is no secret.
+        """
+        if self.database:
+            parts = urlsplit(self.database)
+            if parts.scheme not in ("postgresql", "postgres") or parts.password or "password" in parts.query:
+                remedy = "postgresql://USER@HOST/NAME, and the password in a file: see PGPASSFILE"
+                raise ConfigurationError("not an address of PostgreSQL without a password", "database", remedy)
         for name in ("keys", "identities"):
             folder: Path = getattr(self, name).resolve()
             if folder == self.store.resolve() or self.store.resolve() in folder.parents:
@@ -77,9 +104,10 @@ def load(file: Path | None = None, environment: Mapping[str, str] = os.environ) 
     for setting in SETTINGS:
         value = environment.get(setting.variable) or written.get(setting.name, setting.default)
         if not isinstance(value, str):
-            raise ConfigurationError(f"{setting.name} must be a path", where=str(path))
-        values[setting.name] = Path(value).expanduser()
-    return Configuration(**values).check()
+            raise ConfigurationError(f"{setting.name} must be a text", where=str(path))
+        values[setting.name] = value
+    database = values.pop("database")
+    return Configuration(**{n: Path(v).expanduser() for n, v in values.items()}, database=database).check()
 
 
 def at_folder(folder: Path) -> Configuration:

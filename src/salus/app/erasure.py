@@ -17,6 +17,7 @@ from salus.app.house import House
 from salus.app.opened import Opened
 from salus.app.session import Session
 from salus.errors import AccessError, InputError
+from salus.record.database import File
 from salus.record.forgetting import rewritten
 from salus.trust.grants import Grant, not_released
 from salus.trust.proposals import Proposal
@@ -120,6 +121,6 @@ def forget_queued(house: Opened, patient: str) -> int:
     finally:
         queue.close()
     if found:
-        with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(path, timeout=30, isolation_level=None, factory=File)) as connection:
             rewritten(connection)
     return len(found)

@@ -160,7 +160,7 @@ class _Writing:
         key = self._house.vault.house.public_key().public_bytes_raw()
         add(README, [_TEXT.encode()])
         add(KEY, [key.hex().encode() + b"\n"])
-        self._connection.execute("BEGIN")  # what others write meanwhile is not in it
+        self._connection.begin_reading()  # what others write meanwhile is not in it
         try:
             (last,) = self._connection.execute("SELECT max(n) FROM log_leaf WHERE pid = ?", (self._pid,)).fetchone()
             kinds = [k for (k,) in self._rows("SELECT DISTINCT type FROM resource WHERE pid = ? ORDER BY type")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
@@ -48,11 +49,12 @@ class Opened:
         self.produced: frozenset[str] | None = None
         """Codes of the findings that the methods may give, once they were looked up (which methods may run is among
         what a house is opened with)."""
-        if not create and not configuration.store_file.is_file():
+        if not create and not configuration.made:
             raise StoreError("there is no store", where=str(configuration.store), remedy="make one with: salus init")
         self.vault = Vault(configuration.keys)
         self.log = Log(self.vault)
-        self.store = Store(configuration.store_file, self.vault, self.log, create=create)
+        place = configuration.store_file
+        self.store = Store(place, self.vault, self.log, create=create, url=configuration.database)
         with ExitStack() as undo:
             undo.callback(self.store.close)
             self._open(checked=checked)
@@ -95,7 +97,10 @@ class Opened:
 
         Who keeps a house open for long asks this before each piece of work, and opens it anew.
         """
-        return self.log.newest_of(self.store.connection, state.TOPIC) != self._heard or acts.due(self)
+        try:
+            return self.log.newest_of(self.store.connection, state.TOPIC) != self._heard or acts.due(self)
+        except sqlite3.DatabaseError:  # a database that was restarted: the connection is over
+            return True
 
     @property
     def heard(self) -> int:

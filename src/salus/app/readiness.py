@@ -11,7 +11,8 @@ from pathlib import Path
 
 from salus.app.config import Configuration
 from salus.errors import StoreError
-from salus.record import schema
+from salus.record import postgres, schema
+from salus.record.database import Database, File
 from salus.record.turn import Turn
 
 PATIENCE = 2.0
@@ -24,13 +25,13 @@ ROOM = 64 << 20
 
 def problems(configuration: Configuration) -> list[str]:
     """Why the store cannot serve now, in plain words; nothing where it can."""
-    if not configuration.store_file.is_file():
+    if not configuration.made:
         return ["there is no store"]
     found = []
     try:
-        with closing(_connected(configuration.store_file)) as connection:
+        with closing(_opened(configuration)) as connection:
             found += _of_schema(connection) or _of_reading(connection) or _of_writing(connection, configuration)
-    except sqlite3.Error:
+    except (sqlite3.Error, StoreError):
         found.append("the store cannot be opened")
     if not os.access(configuration.keys, os.R_OK | os.W_OK | os.X_OK):
         found.append("the folder of the keys cannot be read and written")
@@ -46,10 +47,10 @@ def sizes(configuration: Configuration) -> dict[str, float]:
     files = [configuration.store_file, Path(f"{configuration.store_file}-wal")]
     found["store_bytes"] = float(sum(file.stat().st_size for file in files if file.exists()))
     try:
-        with closing(_connected(configuration.store_file)) as connection:
+        with closing(_opened(configuration)) as connection:
             (newest,) = connection.execute("SELECT coalesce(max(n), -1) FROM log_leaf").fetchone()
             found["log_entries"] = float(newest + 1)
-    except sqlite3.Error:
+    except (sqlite3.Error, StoreError):
         pass  # readiness tells why
     for name, place in _places(configuration).items():
         if place.is_dir():
@@ -61,18 +62,28 @@ def _places(configuration: Configuration) -> dict[str, Path]:
     return {"store": configuration.store, "keys": configuration.keys}
 
 
-def _connected(file: Path) -> sqlite3.Connection:
-    """A connection that makes no file: where there is none it fails."""
-    return sqlite3.connect(f"{file.resolve().as_uri()}?mode=rw", uri=True, timeout=PATIENCE, isolation_level=None)
+def _opened(configuration: Configuration) -> Database:
+    """A connection that makes nothing: where there is no store it fails."""
+    if configuration.database:
+        return postgres.connect(configuration.database, create=False)
+    return _connected(configuration.store_file)
 
 
-def _of_schema(connection: sqlite3.Connection) -> list[str]:
+def _connected(file: Path) -> File:
+    return sqlite3.connect(
+        f"{file.resolve().as_uri()}?mode=rw", uri=True, timeout=PATIENCE, isolation_level=None, factory=File
+    )
+
+
+def _of_schema(connection: Database) -> list[str]:
+    if not isinstance(connection, File):
+        return []  # opening it looked
     (current,) = connection.execute("PRAGMA user_version").fetchone()
     newest = schema.migrations()[-1][0]
     return [] if current == newest else [f"the store has schema {current}, this salus works with {newest}"]
 
 
-def _of_reading(connection: sqlite3.Connection) -> list[str]:
+def _of_reading(connection: Database) -> list[str]:
     try:
         connection.execute("SELECT n, commitment FROM log_leaf ORDER BY n DESC LIMIT 1").fetchone()
         connection.execute("SELECT size, root FROM log_checkpoint ORDER BY size DESC LIMIT 1").fetchone()
@@ -81,12 +92,12 @@ def _of_reading(connection: sqlite3.Connection) -> list[str]:
     return []
 
 
-def _of_writing(connection: sqlite3.Connection, configuration: Configuration) -> list[str]:
+def _of_writing(connection: Database, configuration: Configuration) -> list[str]:
     """Take the turn to write and give it back: nothing is written."""
     turn = Turn(configuration.store_file)
     try:
         with turn.taken(PATIENCE):
-            connection.execute("BEGIN IMMEDIATE")
+            connection.begin(PATIENCE)
             connection.execute("ROLLBACK")
     except StoreError:
         return [] if _written_lately(configuration) else ["another process keeps the store from being written"]

@@ -91,14 +91,11 @@ def serve(
     from salus.server.serving import Serving
 
     settings = configuration(ctx)
-    if not settings.store_file.is_file():
+    if not settings.made:
         raise ConfigurationError("there is no store", where=str(settings.store), remedy="make one with: salus init")
     shown = f"[{host}]" if ":" in host else host
     serving = Serving(
-        store=str(settings.store),
-        keys=str(settings.keys),
-        identities=str(settings.identities),
-        knowledge=str(settings.knowledge),
+        places=settings.told(),
         base=base_url or f"{'https' if tls_certificate else 'http'}://{shown}:{port}",
         host=host,
         port=port,

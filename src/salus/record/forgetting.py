@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from salus.errors import AccessError
+from salus.record.database import Database, File
 from salus.record.protocols import Scope
 
 ERASED = "erased:"
@@ -32,7 +33,7 @@ class Forgotten:
     blobs: int
 
 
-def forget(connection: sqlite3.Connection, scope: Scope) -> Forgotten:
+def forget(connection: Database, scope: Scope) -> Forgotten:
     """Delete all rows of the scope's patient and put a number in the place of the id.
 
     To be called inside a transaction, after the patient's key was shredded. Raises AccessError for a scope over more
@@ -58,7 +59,7 @@ def forget(connection: sqlite3.Connection, scope: Scope) -> Forgotten:
     return Forgotten(int(pid), int(versions), int(blobs))
 
 
-def compact(connection: sqlite3.Connection, scope: Scope, *, patience: float = PATIENCE) -> bool:
+def compact(connection: Database, scope: Scope, *, patience: float = PATIENCE) -> bool:
     """Write the file anew without what was deleted, so that not even its sealed bytes remain. Raises AccessError.
 
     False where another program holds the file, after ``patience`` seconds: then pages of before, with sealed bytes that
@@ -69,8 +70,10 @@ def compact(connection: sqlite3.Connection, scope: Scope, *, patience: float = P
     return rewritten(connection, patience=patience)
 
 
-def rewritten(connection: sqlite3.Connection, *, patience: float = PATIENCE) -> bool:
+def rewritten(connection: Database, *, patience: float = PATIENCE) -> bool:
     """Write an SQLite file anew, of what it still holds, and cut its journal; False where others hold it too long."""
+    if not isinstance(connection, File):
+        return _rewritten_tables(connection, patience)
     (before,) = connection.execute("PRAGMA busy_timeout").fetchone()
     connection.execute(f"PRAGMA busy_timeout={round(1000 * patience)}")
     try:
@@ -81,6 +84,19 @@ def rewritten(connection: sqlite3.Connection, *, patience: float = PATIENCE) -> 
     finally:
         connection.execute(f"PRAGMA busy_timeout={before}")
     return not held
+
+
+def _rewritten_tables(connection: Database, patience: float) -> bool:
+    """The same in PostgreSQL: its tables written anew. Its own write-ahead log is kept as long as its settings say."""
+    connection.execute(f"SET lock_timeout = {round(1000 * patience)}")
+    try:
+        for table in (*INDEXES, "target", "history", "blob_chunk", "memo", "blob", "resource", "log_leaf"):
+            connection.execute(f"VACUUM FULL {table}")
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        connection.execute("SET lock_timeout = 0")
+    return True
 
 
 def strip(copy: Path) -> None:

@@ -8,7 +8,6 @@ something is read.
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.resources import files
@@ -16,6 +15,7 @@ from typing import Any
 
 from salus.fhir.categories import EVERY, categories_of, targets_of
 from salus.fhir.views import CATEGORIES, PERSON, Body
+from salus.record.database import Database
 
 MAX_RESOURCES = 10_000
 """How many resources that refer to one are worked out anew when it changes; of more, all are of every kind."""
@@ -61,7 +61,7 @@ def by_type(refs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return found
 
 
-def named(connection: sqlite3.Connection, refs: Iterable[tuple[str, str]], above: int) -> set[tuple[str, str]]:
+def named(connection: Database, refs: Iterable[tuple[str, str]], above: int) -> set[tuple[str, str]]:
     """Which of these resources a row beyond number ``above`` refers to for its content: they need :func:`spread`."""
     found: set[tuple[str, str]] = set()
     for kind, names in by_type(refs).items():
@@ -74,7 +74,7 @@ def named(connection: sqlite3.Connection, refs: Iterable[tuple[str, str]], above
     return found
 
 
-def spread(connection: sqlite3.Connection, pid: int, changed: Iterable[int], above: int) -> None:
+def spread(connection: Database, pid: int, changed: Iterable[int], above: int) -> None:
     """Work out the kinds of these rows and of all the patient's rows that lead to them, each once.
 
     ``above``: the patient's rows have greater numbers. What everybody's records name, an organization say, would else
@@ -97,14 +97,14 @@ def spread(connection: sqlite3.Connection, pid: int, changed: Iterable[int], abo
     _note(connection, _gathered(connection, pid, affected).items())
 
 
-def _note(connection: sqlite3.Connection, found: Iterable[tuple[int, int]]) -> None:
+def _note(connection: Database, found: Iterable[tuple[int, int]]) -> None:
     """Write down the kinds of rows, where they stand and in the index."""
     rows = [(value, rid) for rid, value in found]
     connection.executemany("UPDATE resource SET kinds = ?1 WHERE rid = ?2 AND kinds <> ?1", rows)
     connection.executemany("UPDATE token_index SET kinds = ?1 WHERE rid = ?2 AND kinds <> ?1", rows)
 
 
-def _gathered(connection: sqlite3.Connection, pid: int, affected: set[int]) -> dict[int, int]:
+def _gathered(connection: Database, pid: int, affected: set[int]) -> dict[int, int]:
     """The kinds of rows with those of what they lead to; of rows that are not among them, what stands there holds."""
     value: dict[int, int] = {}
     leading: dict[int, list[int]] = {}
@@ -131,13 +131,13 @@ def _gathered(connection: sqlite3.Connection, pid: int, affected: set[int]) -> d
     return value
 
 
-def reached(connection: sqlite3.Connection, pid: int, rid: int) -> int:
+def reached(connection: Database, pid: int, rid: int) -> int:
     """The kinds of a row with those of everything it leads to."""
     rows = connection.execute(
-        "WITH RECURSIVE reached(rid) AS (VALUES (?) UNION "
+        "WITH RECURSIVE reached(rid) AS (VALUES (CAST(? AS BIGINT)) UNION "
         "SELECT r.rid FROM reached JOIN target t ON t.rid = reached.rid "
-        "JOIN resource r ON r.pid = ? AND r.type = t.type AND r.id = t.id LIMIT ?) "
-        "SELECT own_kinds FROM resource WHERE rid IN (SELECT rid FROM reached)",
+        "JOIN resource r ON r.pid = ? AND r.type = t.type AND r.id = t.id) "
+        "SELECT own_kinds FROM resource WHERE rid IN (SELECT rid FROM reached LIMIT ?)",
         (rid, pid, MAX_RESOURCES),
     ).fetchall()
     found = 0
@@ -146,7 +146,7 @@ def reached(connection: sqlite3.Connection, pid: int, rid: int) -> int:
     return ALL if len(rows) >= MAX_RESOURCES else found
 
 
-def led_to(connection: sqlite3.Connection, pid: int, body: Body) -> frozenset[str]:
+def led_to(connection: Database, pid: int, body: Body) -> frozenset[str]:
     """The kinds of what a body, of now or of before, refers to for its content, as far as that is in the record."""
     found = 0
     for kind, name in targets_in(body):
@@ -157,13 +157,13 @@ def led_to(connection: sqlite3.Connection, pid: int, body: Body) -> frozenset[st
     return names(found)
 
 
-def told(connection: sqlite3.Connection) -> bool:
+def told(connection: Database) -> bool:
     """True when every row's kinds are those of the present tables."""
     row = connection.execute("SELECT value FROM setting WHERE name = ?", (_TABLES,)).fetchone()
     return bool(row) and row[0] == _digest()
 
 
-def tell(connection: sqlite3.Connection, open_body: Callable[[tuple[Any, ...]], Body | None]) -> None:
+def tell(connection: Database, open_body: Callable[[tuple[Any, ...]], Body | None]) -> None:
     """Work out the kinds of all rows: once, when a store of before or other tables are met. Inside a transaction.
 
     ``open_body`` opens (patient, type, id, version, updated, deleted, mac, body) of a current row; None where it
@@ -188,7 +188,10 @@ def tell(connection: sqlite3.Connection, open_body: Callable[[tuple[Any, ...]], 
     for pid, rid in leading:
         connection.execute("UPDATE resource SET kinds = ? WHERE rid = ?", (reached(connection, pid, rid), rid))
     connection.execute("UPDATE token_index SET kinds = (SELECT r.kinds FROM resource r WHERE r.rid = token_index.rid)")
-    connection.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (_TABLES, _digest()))
+    connection.execute(
+        "INSERT INTO setting VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (_TABLES, _digest()),
+    )
 
 
 def _digest() -> str:

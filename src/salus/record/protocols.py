@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
+
+from salus.record.database import Database
 
 
 class Content(Protocol):
@@ -74,11 +75,11 @@ class Sealer(Protocol):
 class Journal(Protocol):
     """The tamper-evident log. Entries are written in the caller's transaction: both are kept or neither."""
 
-    def append(self, connection: sqlite3.Connection, patient: str, topic: str, entry: Mapping[str, Any]) -> int:
+    def append(self, connection: Database, patient: str, topic: str, entry: Mapping[str, Any]) -> int:
         """Add one leaf; returns its index."""
         ...
 
-    def seal(self, connection: sqlite3.Connection) -> None:
+    def seal(self, connection: Database) -> None:
         """Finish what was added, durably, right before the commit. What it raises rolls the transaction back."""
         ...
 

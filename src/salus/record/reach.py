@@ -6,13 +6,13 @@ resources it counts. What is shown of a patient is decided by a grant of its own
 
 from __future__ import annotations
 
-import sqlite3
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from salus.record import planner
+from salus.record.database import Database
 from salus.record.search import Clause
 
 MAX_TABLES = 64
@@ -49,7 +49,7 @@ class Reach:
 class ReachTables:
     """The reaches of one connection as rows of a temporary table, which is nobody else's and never in the file."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Database) -> None:
         self._connection = connection
         self._held: OrderedDict[str, tuple[int, Reach]] = OrderedDict()
         self._next = 0
@@ -66,7 +66,7 @@ class ReachTables:
             first = bisect_right(reach.numbers, after)
             return list(reach.numbers[first : first + limit])
         rows = self._connection.execute(
-            f"SELECT x.pid FROM temp.shares x WHERE x.reader = ? AND x.pid > ? AND (x.singly OR (1{held})) "
+            f"SELECT x.pid FROM shares x WHERE x.reader = ? AND x.pid > ? AND (x.singly = 1 OR (1 = 1{held})) "
             "ORDER BY x.pid LIMIT ?",
             (self._number(reach), after, *values, limit),
         )
@@ -90,7 +90,7 @@ class ReachTables:
         number, after = self._number(reach), -1
         while True:
             rows = self._connection.execute(
-                f"SELECT x.pid, ({counted}) FROM temp.shares x WHERE x.reader = ? AND x.pid > ? AND NOT x.singly "
+                f"SELECT x.pid, ({counted}) FROM shares x WHERE x.reader = ? AND x.pid > ? AND x.singly = 0 "
                 "ORDER BY x.pid LIMIT ?",
                 (*values, number, after, COUNTED_AT_ONCE),
             ).fetchall()
@@ -115,22 +115,28 @@ class ReachTables:
 
     def _make_room(self) -> None:
         if not self._next:
-            self._connection.execute("PRAGMA temp_store = MEMORY")
             self._connection.execute(
                 "CREATE TEMP TABLE shares (reader INTEGER, pid INTEGER, withheld INTEGER, singly INTEGER, "
-                "PRIMARY KEY (reader, pid)) WITHOUT ROWID"
+                "PRIMARY KEY (reader, pid))"
             )
         while len(self._held) >= MAX_TABLES:
             _, (number, _) = self._held.popitem(last=False)
-            self._connection.execute("DELETE FROM temp.shares WHERE reader = ?", (number,))
+            self._connection.execute("DELETE FROM shares WHERE reader = ?", (number,))
 
     def _bring(self, number: int, before: Mapping[int, Share], now: Mapping[int, Share]) -> None:
         """Change the rows of one reach to what it is now."""
         gone = [(number, pid) for pid in before.keys() - now.keys()]
         changed = [(number, pid, s.withheld, s.singly) for pid, s in now.items() if before.get(pid) != s]
-        self._connection.execute("SAVEPOINT reach")
+        begun = not self._connection.in_transaction
+        if begun:
+            self._connection.begin_reading()
         try:
-            self._connection.executemany("DELETE FROM temp.shares WHERE reader = ? AND pid = ?", gone)
-            self._connection.executemany("INSERT OR REPLACE INTO temp.shares VALUES (?, ?, ?, ?)", changed)
+            self._connection.executemany("DELETE FROM shares WHERE reader = ? AND pid = ?", gone)
+            self._connection.executemany(
+                "INSERT INTO shares VALUES (?, ?, ?, ?) ON CONFLICT (reader, pid) DO UPDATE SET "
+                "withheld = excluded.withheld, singly = excluded.singly",
+                changed,
+            )
         finally:
-            self._connection.execute("RELEASE reach")
+            if begun:
+                self._connection.execute("COMMIT")

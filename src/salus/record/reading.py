@@ -6,7 +6,6 @@ What a row says of a body narrows what is opened; the opened body decides. Nothi
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from salus.fhir import json
 from salus.fhir.categories import categories_of, joined
 from salus.fhir.views import PERSON, Body, Source
 from salus.record import kinds, planner
+from salus.record.database import Database
 from salus.record.forgetting import ERASED
 from salus.record.protocols import Scope, Sealer
 from salus.record.reach import Reach, ReachTables
@@ -47,7 +47,7 @@ class Stored:
 class Reading:
     """What an open store answers. Every public call takes the scope that the gate gave."""
 
-    def __init__(self, connection: sqlite3.Connection, sealer: Sealer) -> None:
+    def __init__(self, connection: Database, sealer: Sealer) -> None:
         self._connection = connection
         self._sealer = sealer
         self._kinds = _KINDS
@@ -65,7 +65,7 @@ class Reading:
         if self._connection.in_transaction:  # which has its moment
             yield
             return
-        self._connection.execute("BEGIN")
+        self._connection.begin_reading()
         try:
             yield
         finally:
@@ -261,6 +261,8 @@ class Reading:
         if scope.patient != "*":
             raise AccessError("not allowed")
         found = self._reaches.having(reach, kind, clauses, self._sealer.blind, after, limit)
+        if not found:
+            return [], None
         marks = ", ".join("?" * len(found))
         rows = self._connection.execute(f"SELECT id FROM patient WHERE pid IN ({marks}) ORDER BY pid", found)
         names = [name for (name,) in rows if not name.startswith(ERASED)]
@@ -325,7 +327,7 @@ class Reading:
         return self._sealer.mac(patient, b"blob" + sha256).hex()
 
     @property
-    def connection(self) -> sqlite3.Connection:
+    def connection(self) -> Database:
         """The open connection, for the journal and for verification, which read tables as they lie."""
         return self._connection
 

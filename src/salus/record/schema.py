@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from salus.errors import StoreError
+from salus.record.database import File
 from salus.record.turn import PATIENCE
 
 APPLICATION_ID = 0x53414C55  # "SALU", so that no other SQLite file is taken for a store
@@ -19,7 +20,7 @@ def migrations() -> list[tuple[int, str]]:
     return sorted(found)
 
 
-def connect(path: Path, *, create: bool) -> sqlite3.Connection:
+def connect(path: Path, *, create: bool) -> File:
     """Open the store at ``path``, bringing its schema up to date.
 
     Raises :class:`StoreError` when it is missing (and ``create`` is false), is no store of salus, is newer than this
@@ -28,7 +29,7 @@ def connect(path: Path, *, create: bool) -> sqlite3.Connection:
     if not create and not path.is_file():
         raise StoreError("there is no store", where=str(path), remedy="make one with: salus init")
     try:
-        connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+        connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, factory=File)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
@@ -39,7 +40,7 @@ def connect(path: Path, *, create: bool) -> sqlite3.Connection:
     return connection
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def _migrate(connection: File, path: Path) -> None:
     steps = migrations()
     newest = steps[-1][0]
     (owner,) = connection.execute("PRAGMA application_id").fetchone()

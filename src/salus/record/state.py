@@ -6,11 +6,11 @@ with it: a row that was changed behind salus's back, or put in another's place, 
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from salus.errors import IntegrityError
+from salus.record.database import Database
 from salus.record.protocols import Sealer
 
 STEP = 100
@@ -47,7 +47,7 @@ class Kept:
 class State:
     """The table, as one open store sees it. What writes is to be called inside a transaction of that store."""
 
-    def __init__(self, connection: sqlite3.Connection, sealer: Sealer) -> None:
+    def __init__(self, connection: Database, sealer: Sealer) -> None:
         self._connection = connection
         self._sealer = sealer
 
@@ -139,7 +139,11 @@ class State:
     def _insert(self, kind: Kind, place: bytes, owner: bytes, used: int, expires: int, body: bytes, under: str) -> None:
         sealed = self._sealer.seal(under, body, _context(kind, place, owner, used, expires))
         row = (kind.name, place, owner, used, expires, sealed)
-        self._connection.execute("INSERT OR REPLACE INTO server_state VALUES (?, ?, ?, ?, ?, ?)", row)
+        self._connection.execute(
+            "INSERT INTO server_state VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (kind, name) DO UPDATE SET "
+            "owner = excluded.owner, used = excluded.used, expires = excluded.expires, body = excluded.body",
+            row,
+        )
 
     def _latest(self, kind: Kind, owner: bytes, now: datetime) -> int:
         """Now, or as little later as makes it the owner's last use, where the clock stood still."""

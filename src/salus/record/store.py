@@ -17,6 +17,7 @@ from typing import Any
 from salus.errors import AccessError, IntegrityError, StoreError
 from salus.fhir.views import Body
 from salus.record import index, kinds, schema
+from salus.record.database import Database, File
 from salus.record.protocols import Content, Journal, Scope, Sealer
 from salus.record.reading import Reading, one
 from salus.record.sealing import HOUSE, chunk_context, memo_context, pack, reach_context
@@ -50,8 +51,9 @@ class Store(Reading):
     ``sealer`` and ``journal`` come from ``trust``. Every public call takes the scope that the gate gave.
     """
 
-    def __init__(self, path: Path, sealer: Sealer, journal: Journal, *, create: bool = False) -> None:
-        super().__init__(schema.connect(path, create=create), sealer)
+    def __init__(self, path: Path, sealer: Sealer, journal: Journal, *, create: bool = False, url: str = "") -> None:
+        """``url`` names a database of PostgreSQL, in which the store is then, instead of the file at ``path``."""
+        super().__init__(_connected(path, url, create=create), sealer)
         self.path = path
         self._journal = journal
         self._turn = Turn(path)
@@ -61,7 +63,7 @@ class Store(Reading):
 
     def _tell_kinds(self) -> None:
         """Work out which kinds of data every row tells of: in a store of before, or when the tables are others."""
-        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.begin(PATIENCE)
         try:
             kinds.tell(self._connection, self._opened)
             self._connection.execute("COMMIT")
@@ -82,7 +84,7 @@ class Store(Reading):
         self._turn.close()
 
     @contextmanager
-    def transaction(self, scope: Scope, patience: float = PATIENCE) -> Iterator[sqlite3.Connection]:
+    def transaction(self, scope: Scope, patience: float = PATIENCE) -> Iterator[Database]:
         """A write transaction; rolled back whole on any exception. What it logged is sealed before it is committed.
 
         Raises StoreError where the store cannot be written, or others write for longer than ``patience`` seconds.
@@ -97,14 +99,8 @@ class Store(Reading):
                 f"the store cannot be written: {error}", where=str(self.path), remedy="nothing of this step was kept"
             ) from error
 
-    def _transaction(self, patience: float) -> Iterator[sqlite3.Connection]:
-        if patience != PATIENCE:
-            self._connection.execute(f"PRAGMA busy_timeout={round(1000 * patience)}")
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-        finally:
-            if patience != PATIENCE:
-                self._connection.execute(f"PRAGMA busy_timeout={round(1000 * PATIENCE)}")
+    def _transaction(self, patience: float) -> Iterator[Database]:
+        self._connection.begin(patience)
         sealed = False
         try:
             yield self._connection
@@ -184,7 +180,10 @@ class Store(Reading):
             pid, sealed = self._pid(patient), self._sealer.seal(patient, pack(data), place)
             connection.execute("DELETE FROM memo WHERE pid = ? AND kind = ?", (pid, ends))
             row = (pid, kind, self._sealer.blind(place.decode()), sealed)
-            connection.execute("INSERT OR REPLACE INTO memo VALUES (?, ?, ?, ?)", row)
+            connection.execute(
+                "INSERT INTO memo VALUES (?, ?, ?, ?) ON CONFLICT (pid, kind, name) DO UPDATE SET body = excluded.body",
+                row,
+            )
 
     def keep_reach(self, scope: Scope, name: str, data: bytes) -> None:
         """Keep a compiled reach, for a scope over the whole store. It leaves no entry in the log.
@@ -194,9 +193,11 @@ class Store(Reading):
         with self.transaction(scope, MEMO_PATIENCE) as connection:
             sealed = self._sealer.seal(HOUSE, pack(data), reach_context(name))
             row = (self._sealer.blind(reach_context(name).decode()), sealed)
-            connection.execute("INSERT OR REPLACE INTO reach VALUES (?, ?)", row)
+            connection.execute(
+                "INSERT INTO reach VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET body = excluded.body", row
+            )
 
-    def insert_index(self, connection: sqlite3.Connection, rid: int, body: Body) -> None:
+    def insert_index(self, connection: Database, rid: int, body: Body) -> None:
         """Add a current row's index rows, with the kinds of data that stand in it."""
         kind = str(body.get("resourceType"))
         tokens, spans = self.index_rows(body)
@@ -228,7 +229,8 @@ class Store(Reading):
     def _numbered(self, patient: str) -> int:
         if self._known(patient):
             return self._pid(patient)
-        return int(self._connection.execute("INSERT INTO patient (id) VALUES (?)", (patient,)).lastrowid or 0)
+        made = self._connection.execute("INSERT INTO patient (id) VALUES (?) RETURNING pid", (patient,))
+        return int(made.fetchone()[0])
 
     def _prepare(self, patient: str) -> None:
         """Make the key of a patient who is new. A known one whose key is gone must not get another."""
@@ -257,6 +259,10 @@ class Store(Reading):
         """A consistent copy of the whole file at ``target``."""
         if scope.patient != "*":
             raise AccessError("not allowed")
+        if not isinstance(self._connection, File):
+            raise StoreError(
+                "a store in PostgreSQL is copied with pg_dump", remedy="pg_dump -Fc, with the folder of keys"
+            )
         try:
             copy = sqlite3.connect(target)
             try:
@@ -265,3 +271,11 @@ class Store(Reading):
                 copy.close()
         except sqlite3.DatabaseError as error:
             raise StoreError(f"the backup failed: {error}", where=str(target)) from error
+
+
+def _connected(path: Path, url: str, *, create: bool) -> Database:
+    if not url:
+        return schema.connect(path, create=create)
+    from salus.record import postgres
+
+    return postgres.connect(url, create=create)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from salus.errors import InputError
 from salus.fhir import json
 from salus.fhir.views import Body
 from salus.record import index, kinds
+from salus.record.database import Database
 from salus.record.protocols import Sealer
 from salus.record.sealing import context, pack
 
@@ -69,7 +69,7 @@ class Writing:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connection: Database,
         sealer: Sealer,
         patient: str,
         pid: int,
@@ -159,7 +159,7 @@ class Writing:
             ("INSERT INTO history SELECT rid, version, updated, deleted, mac, body FROM resource WHERE rid = ?",
              rows.replaced),
             ("UPDATE resource SET version = ?1, updated = ?2, deleted = ?3, mac = ?4, body = ?5, "
-             "own_kinds = CASE WHEN ?3 THEN own_kinds ELSE ?6 END, kinds = CASE WHEN ?3 THEN kinds ELSE ?6 END "
+             "own_kinds = CASE WHEN ?3 = 1 THEN own_kinds ELSE ?6 END, kinds = CASE WHEN ?3 = 1 THEN kinds ELSE ?6 END "
              "WHERE rid = ?7", rows.updated),
             ("INSERT INTO resource (rid, pid, type, id, version, updated, deleted, mac, body, own_kinds, kinds) "
              "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)", rows.inserted),

@@ -23,7 +23,6 @@ from salus.fhir import json
 from salus.server.failures import described
 from salus.server.open_house import OpenHouse
 
-PLACES = ("store", "keys", "identities", "knowledge")
 """What the configuration names."""
 NICE = 10
 """By how much the server goes first where both want the processor."""
@@ -79,7 +78,7 @@ def main() -> None:
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is not an answer
     told = json.loads(requests.readline())
-    refresher = Refresher(Configuration(**{name: Path(told[name]) for name in PLACES}), told["threads"], answers)
+    refresher = Refresher(Configuration.of(told), told["threads"], answers)
     for line in requests:
         refresher.take(json.loads(line))
     late = threading.Timer(GRACE, os._exit, (1,))

@@ -19,7 +19,7 @@ from salus.app.config import Configuration
 from salus.app.refresh_turns import refreshing
 from salus.errors import SalusError, StoreError
 from salus.fhir import json
-from salus.server.refresher import GRACE, PLACES
+from salus.server.refresher import GRACE
 
 BESIDE = 2
 """Records that are brought up to date in the background, beside those for which somebody waits."""
@@ -130,7 +130,7 @@ class _Process:
         self._over = False
         self._listener = threading.Thread(target=self._listen, name="salus-refresher", daemon=True)
         self._listener.start()
-        self._send({**{name: str(getattr(configuration, name)) for name in PLACES}, "threads": threads})
+        self._send({**configuration.told(), "threads": threads})
 
     def patients(self) -> list[str]:
         """Whose records are being refreshed."""

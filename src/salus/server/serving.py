@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,12 @@ from salus.server.service import Limits
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What ``salus serve`` was told. ``base`` is the outside address; ``certificate`` and ``key`` name files."""
+    """What ``salus serve`` was told.
 
-    store: str
-    keys: str
-    identities: str
-    knowledge: str
+    ``places`` says where things are, ``base`` is the outside address; ``certificate`` and ``key`` name files.
+    """
+
+    places: Mapping[str, str]
     base: str
     host: str
     port: int
@@ -42,7 +42,7 @@ class Serving:
     @property
     def configuration(self) -> Configuration:
         """Where things are."""
-        return Configuration(Path(self.store), Path(self.keys), Path(self.identities), Path(self.knowledge))
+        return Configuration.of(self.places)
 
     def dump(self) -> bytes:
         """As one line."""

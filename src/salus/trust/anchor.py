@@ -9,7 +9,6 @@ patient's key gives (``contracts/consent.sol``). No health data go there. Needs 
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from salus.errors import ConfigurationError, InputError, IntegrityError, StoreError
 from salus.fhir import json
 from salus.fhir.views import Body
+from salus.record.database import Database
 from salus.trust.checkpoint import Checkpoint
 from salus.trust.consent_drafts import digest
 from salus.trust.vault import Vault
@@ -177,7 +177,7 @@ class Anchor:
             raise StoreError(NOT_OURS, where=f"point {n}")
         return Point(size, root, time)
 
-    def check(self, connection: sqlite3.Connection) -> tuple[Point, ...]:
+    def check(self, connection: Database) -> tuple[Point, ...]:
         """Hold the store's log to every anchored point. Returns them.
 
         Raises IntegrityError for a root that differs, and where the log is shorter than what was anchored.

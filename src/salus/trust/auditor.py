@@ -10,7 +10,6 @@ Each process seals under a key of its own, which it keeps in memory alone and le
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from salus.errors import ConfigurationError, InputError, IntegrityError
 from salus.fhir import dates, json
+from salus.record.database import Database
 from salus.trust.private import read_private
 from salus.trust.wrapping import write_durably
 
@@ -62,9 +62,7 @@ class Auditor:
     folder: Path
     _epoch: tuple[int, AESGCM] | None = field(default=None, repr=False)
 
-    def tell(
-        self, connection: sqlite3.Connection, n: int, pid: int, commitment: bytes, entry: Mapping[str, Any]
-    ) -> None:
+    def tell(self, connection: Database, n: int, pid: int, commitment: bytes, entry: Mapping[str, Any]) -> None:
         """Keep what entry ``n`` tells of an access, in the transaction that writes it."""
         epoch = self._epoch or self._begin(connection, str(entry.get("at", "")))
         if epoch is None:
@@ -80,7 +78,7 @@ class Auditor:
         """The transaction was not committed: an epoch that began in it never was."""
         self._epoch = None
 
-    def _begin(self, connection: sqlite3.Connection, at: str) -> tuple[int, AESGCM] | None:
+    def _begin(self, connection: Database, at: str) -> tuple[int, AESGCM] | None:
         try:
             public = X25519PublicKey.from_public_bytes((self.folder / PUBLIC).read_bytes())
         except FileNotFoundError:
@@ -96,7 +94,7 @@ class Auditor:
         return self._epoch
 
 
-def read(connection: sqlite3.Connection, private: Path) -> Iterator[Access]:
+def read(connection: Database, private: Path) -> Iterator[Access]:
     """Every access that is kept, opened with the auditor's private key and held to its leaf in the log.
 
     Raises ConfigurationError for a key file that is none or that others can read, IntegrityError for what was changed.
@@ -127,7 +125,7 @@ def read(connection: sqlite3.Connection, private: Path) -> Iterator[Access]:
         yield Access(n, content["record"], commitment, content["told"])
 
 
-def expire(connection: sqlite3.Connection, before: datetime) -> int:
+def expire(connection: Database, before: datetime) -> int:
     """Drop what was told, with the keys, of epochs that were over before a time. In the caller's transaction.
 
     An epoch is over when the next one begins. Returns how many accesses went. Raises InputError for a time without a

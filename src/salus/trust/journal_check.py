@@ -7,11 +7,11 @@ the count, and last what the log has by then. Nothing that happens in between lo
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from salus.errors import IntegrityError
+from salus.record.database import Database
 from salus.trust.journal import Count, Journal, Noted
 from salus.trust.log import Log
 
@@ -36,7 +36,7 @@ class Look:
     later: Count | None
 
 
-def merged(log: Log, connection: sqlite3.Connection) -> Count:
+def merged(log: Log, connection: Database) -> Count:
     """Up to which entry the log has the journal's."""
     entry = log.last(connection, TOPIC)
     return Count(entry.content["number"], entry.content["digest"]) if entry else Count()

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from typing import Any
 
 from salus.errors import IntegrityError, StoreError
 from salus.fhir import json
+from salus.record.database import Database
 from salus.record.forgetting import ERASED
 from salus.trust import auditor, log_tiles
 from salus.trust.checkpoint import LEGACY_ORIGIN, Checkpoint, checkpoint_text, verifier
@@ -67,7 +67,7 @@ class Log:
         self._key = vault.house.public_key()
         self._key_ids: dict[str, bytes] = {}
         self._mark = Mark(vault.checkpoint_path)
-        self._view: tuple[sqlite3.Connection, View] | None = None
+        self._view: tuple[Database, View] | None = None
 
     @property
     def origin(self) -> str:
@@ -87,7 +87,7 @@ class Log:
 
     # ---- writing, inside the store's transaction
 
-    def append(self, connection: sqlite3.Connection, patient: str, topic: str, entry: Mapping[str, Any]) -> int:
+    def append(self, connection: Database, patient: str, topic: str, entry: Mapping[str, Any]) -> int:
         """Add one leaf inside the caller's transaction; returns the leaf's index."""
         batch = self._batch = self._batch or self._begin(connection)
         n = batch.frontier.size
@@ -106,13 +106,13 @@ class Log:
         batch.frontier = batch.frontier.append(leaf_hash(commitment))
         return n
 
-    def _begin(self, connection: sqlite3.Connection) -> _Batch:
+    def _begin(self, connection: Database) -> _Batch:
         """Go on from where the store's log ends. Raises IntegrityError when the mark outside it says otherwise."""
         self.check_mark(connection)
         frontier = self._frontier(connection)
         return _Batch(frontier, frontier.size)
 
-    def seal(self, connection: sqlite3.Connection) -> None:
+    def seal(self, connection: Database) -> None:
         """Sign what was appended and make the mark of it durable. Called once, right before the commit.
 
         Raises StoreError where the folder of the keys cannot be written: then nothing of the transaction is kept.
@@ -167,7 +167,7 @@ class Log:
         """The checkpoint that was kept outside the store, if any. Raises IntegrityError where it cannot be read."""
         return self._mark.look().mark
 
-    def check_mark(self, connection: sqlite3.Connection) -> None:
+    def check_mark(self, connection: Database) -> None:
         """Raise IntegrityError when the mark is missing, or the store is older than it or another one.
 
         What was announced for what the store holds, by a writer who died before the mark took its place, is the mark.
@@ -182,7 +182,7 @@ class Log:
         if row is None or row[0] != mark.root:
             raise IntegrityError(ROLLED_BACK, remedy="salus verify tells more; salus restore puts a backup in place")
 
-    def finish(self, connection: sqlite3.Connection) -> None:
+    def finish(self, connection: Database) -> None:
         """Move the mark to what was announced by a writer who died after the commit."""
         announced = self._mark.look().announced
         if announced is None:
@@ -191,7 +191,7 @@ class Log:
         if row is not None and row[0] == announced.root:
             self._promote(announced.size)
 
-    def newest_consent(self, connection: sqlite3.Connection, patient: str) -> int | None:
+    def newest_consent(self, connection: Database, patient: str) -> int | None:
         """The entry that filed the patient's newest consent, as remembered outside the store."""
         announced = self._vault.announced_consent(patient)
         if announced is not None:
@@ -202,7 +202,7 @@ class Log:
                 self._vault.confirm_consent(patient, announced)
         return self._vault.newest_consent(patient)
 
-    def newest_filed(self, connection: sqlite3.Connection, patient: str) -> int:
+    def newest_filed(self, connection: Database, patient: str) -> int:
         """The entry that filed the patient's newest consent, -1 for none: as it stands in the store."""
         (n,) = connection.execute(
             "SELECT max(n) FROM log_leaf WHERE pid = (SELECT pid FROM patient WHERE id = ?) AND topic = ?",
@@ -210,7 +210,7 @@ class Log:
         ).fetchone()
         return -1 if n is None else int(n)
 
-    def nothing_filed(self, connection: sqlite3.Connection, patient: str) -> str:
+    def nothing_filed(self, connection: Database, patient: str) -> str:
         """What stands for the digest of a consent before the first: random to others, another after an erasure."""
         row = connection.execute("SELECT pid FROM patient WHERE id = ?", (patient,)).fetchone()
         return hashlib.sha256(self._vault.blind(f"no consent\0{patient}\0{row[0] if row else 0}")).hexdigest()
@@ -226,7 +226,7 @@ class Log:
         except (ValueError, IntegrityError):  # not a sealed digest: then it is no head either
             return None
 
-    def accept(self, connection: sqlite3.Connection) -> Checkpoint | None:
+    def accept(self, connection: Database) -> Checkpoint | None:
         """Take the store as it is: its newest checkpoint becomes the mark. Only on a person's word, who is logged.
 
         Returns the mark of before; None where there was none, or none that can be read.
@@ -254,7 +254,7 @@ class Log:
 
     # ---- reading
 
-    def newest(self, connection: sqlite3.Connection) -> Checkpoint | None:
+    def newest(self, connection: Database) -> Checkpoint | None:
         """The newest checkpoint in the store."""
         row = connection.execute(
             "SELECT size, root, signature FROM log_checkpoint ORDER BY size DESC LIMIT 1"
@@ -267,7 +267,7 @@ class Log:
             newest = Checkpoint(size, root, signature, LEGACY_ORIGIN)
         return replace(newest, key_id=self._key_id(newest.origin))
 
-    def vouched(self, connection: sqlite3.Connection, above: int = -1) -> Checkpoint:
+    def vouched(self, connection: Database, above: int = -1) -> Checkpoint:
         """The newest checkpoint, or the newest that witnesses cosigned where that covers entry ``above``.
 
         Raises IntegrityError for an empty log.
@@ -281,7 +281,7 @@ class Log:
             raise IntegrityError("the log is not the one that witnesses cosigned", remedy="run: salus verify")
         return cosigned
 
-    def view(self, connection: sqlite3.Connection, size: int) -> View:
+    def view(self, connection: Database, size: int) -> View:
         """The log as it was at ``size`` entries, for its root and proofs.
 
         The newest one asked for is kept, for many proofs to one checkpoint: it reads through ``connection``.
@@ -299,11 +299,9 @@ class Log:
         """Keep a checkpoint with the cosignatures of witnesses."""
         write_durably(self._vault.checkpoint_path.with_name("log.cosigned"), checkpoint.to_bytes())
 
-    def entries(
-        self, connection: sqlite3.Connection, *, topic: str = "", patient: str | None = None
-    ) -> Iterator[Entry]:
+    def entries(self, connection: Database, *, topic: str = "", patient: str | None = None) -> Iterator[Entry]:
         """Opened entries in order, of one topic or one patient where named. Raises IntegrityError on a changed one."""
-        clauses, values = ["1"], []
+        clauses, values = ["1 = 1"], []
         if topic:
             clauses.append("l.topic = ?")
             values.append(topic)
@@ -321,7 +319,7 @@ class Log:
         for row in rows.fetchall():
             yield self.open(*row)
 
-    def newest_first(self, connection: sqlite3.Connection, patient: str, before: int | None) -> Iterator[Entry]:
+    def newest_first(self, connection: Database, patient: str, before: int | None) -> Iterator[Entry]:
         """Opened entries of one patient, the newest first, read as they are asked for; ``before`` an entry, or all.
 
         Raises IntegrityError on a changed one.
@@ -336,7 +334,7 @@ class Log:
                 yield self.open(*row)
             below = rows[-1][0]
 
-    def opens(self, connection: sqlite3.Connection, patient: str) -> bool:
+    def opens(self, connection: Database, patient: str) -> bool:
         """True when the patient's first entry opens under the present key."""
         row = connection.execute(
             "SELECT l.n, p.id, l.topic, l.commitment, l.entry FROM log_leaf l JOIN patient p ON p.pid = l.pid "
@@ -348,7 +346,7 @@ class Log:
         except IntegrityError:
             return False
 
-    def written_since(self, connection: sqlite3.Connection, patient: str, n: int) -> int | None:
+    def written_since(self, connection: Database, patient: str, n: int) -> int | None:
         """The patient's newest entry after ``n`` that wrote something (a look writes nothing), if any."""
         row = connection.execute(
             "SELECT max(n) FROM log_leaf WHERE pid = (SELECT pid FROM patient WHERE id = ?) AND n > ? "
@@ -357,7 +355,7 @@ class Log:
         ).fetchone()
         return None if row[0] is None else int(row[0])
 
-    def wrote_between(self, connection: sqlite3.Connection, patient: str, n: int, m: int) -> bool:
+    def wrote_between(self, connection: Database, patient: str, n: int, m: int) -> bool:
         """Whether any of the patient's entries after ``n`` and before ``m`` wrote something."""
         row = connection.execute(
             "SELECT 1 FROM log_leaf WHERE pid = (SELECT pid FROM patient WHERE id = ?) AND n > ? AND n < ? "
@@ -366,9 +364,7 @@ class Log:
         ).fetchone()
         return row is not None
 
-    def written_after(
-        self, connection: sqlite3.Connection, n: int, span: int, most: int
-    ) -> tuple[list[tuple[int, str]], int]:
+    def written_after(self, connection: Database, n: int, span: int, most: int) -> tuple[list[tuple[int, str]], int]:
         """Who was written to by the ``span`` entries after ``n``, at most ``most`` of them that wrote something.
 
         Returns pairs of entry and patient, and how far this went: from there it goes on.
@@ -383,12 +379,12 @@ class Log:
         (last,) = connection.execute("SELECT coalesce(max(n), -1) FROM log_leaf").fetchone()
         return rows, max(n, min(n + span, int(last)))
 
-    def newest_of(self, connection: sqlite3.Connection, topic: str) -> int:
+    def newest_of(self, connection: Database, topic: str) -> int:
         """The newest entry of a topic; -1 where there is none."""
         (n,) = connection.execute("SELECT max(n) FROM log_leaf WHERE topic = ?", (topic,)).fetchone()
         return -1 if n is None else int(n)
 
-    def last(self, connection: sqlite3.Connection, topic: str) -> Entry | None:
+    def last(self, connection: Database, topic: str) -> Entry | None:
         """The newest of the house's own entries of a topic, opened. Raises IntegrityError for a changed one."""
         row = connection.execute(
             "SELECT n, '', topic, commitment, entry FROM log_leaf WHERE pid IS NULL AND topic = ? "
@@ -397,9 +393,9 @@ class Log:
         ).fetchone()
         return self.open(*row) if row else None
 
-    def blank(self, connection: sqlite3.Connection, pid: int) -> int:
+    def blank(self, connection: Database, pid: int) -> int:
         """Drop the sealed entries of an erased patient; their commitments stay, and with them every proof."""
-        return connection.execute("UPDATE log_leaf SET entry = x'' WHERE pid = ?", (pid,)).rowcount
+        return connection.execute("UPDATE log_leaf SET entry = ? WHERE pid = ?", (b"", pid)).rowcount
 
     def open(self, n: int, patient: str, topic: str, commitment: bytes, sealed: bytes) -> Entry:
         """Unseal one leaf and hold it against its commitment."""
@@ -408,7 +404,7 @@ class Log:
             raise IntegrityError("a log entry is not the one that was committed to", where=f"entry {n}")
         return Entry(n, patient, topic, json.loads(payload[SALT:]), commitment)
 
-    def _frontier(self, connection: sqlite3.Connection) -> Frontier:
+    def _frontier(self, connection: Database) -> Frontier:
         row = connection.execute("SELECT size, frontier FROM log_checkpoint ORDER BY size DESC LIMIT 1").fetchone()
         (leaves,) = connection.execute("SELECT coalesce(max(n) + 1, 0) FROM log_leaf").fetchone()
         frontier = Frontier.from_bytes(*row) if row else Frontier()
@@ -422,7 +418,7 @@ def leaf_context(n: int, patient: str, topic: str) -> bytes:
     return f"leaf\0{n}\0{patient}\0{topic}".encode()
 
 
-def _pid(connection: sqlite3.Connection, patient: str) -> int | None:
+def _pid(connection: Database, patient: str) -> int | None:
     if patient == SYSTEM:
         return None
     row = connection.execute("SELECT pid FROM patient WHERE id = ?", (patient,)).fetchone()
@@ -431,8 +427,10 @@ def _pid(connection: sqlite3.Connection, patient: str) -> int | None:
     return int(row[0])
 
 
-def _previous(connection: sqlite3.Connection, pid: int | None, topic: str = "") -> int | None:
+def _previous(connection: Database, pid: int | None, topic: str = "") -> int | None:
     """The patient's previous leaf: chained, so that one patient's list of entries can be shown to be complete."""
-    clause, values = (" AND topic = ?", (pid, topic)) if topic else ("", (pid,))
-    (n,) = connection.execute(f"SELECT max(n) FROM log_leaf WHERE pid IS ?{clause}", values).fetchone()
+    clauses, values = ["pid IS NULL" if pid is None else "pid = ?"], list[int | str]([] if pid is None else [pid])
+    if topic:
+        clauses, values = [*clauses, "topic = ?"], [*values, topic]
+    (n,) = connection.execute(f"SELECT max(n) FROM log_leaf WHERE {' AND '.join(clauses)}", values).fetchone()
     return None if n is None else int(n)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from salus.errors import IntegrityError
+from salus.record.database import Database
 from salus.trust.merkle import HASH, Tree, View, leaf_hash
 from salus.trust.tiles import WIDTH, Tile, TileNodes
 
 
-def view(connection: sqlite3.Connection, size: int) -> View:
+def view(connection: Database, size: int) -> View:
     """The log as it was at ``size`` entries, for its root and proofs: O(log size) nodes, a few tiles read."""
     return View(TileNodes(lambda tile: fetch(connection, tile), size), size)
 
 
-def fetch(connection: sqlite3.Connection, tile: Tile) -> bytes:
+def fetch(connection: Database, tile: Tile) -> bytes:
     """The hashes of one tile. Raises IntegrityError where one is missing."""
     if tile.level == 0:
         data = b"".join(_leaves(connection, tile.index)[: tile.width])
@@ -28,7 +27,7 @@ def fetch(connection: sqlite3.Connection, tile: Tile) -> bytes:
     return data
 
 
-def complete(connection: sqlite3.Connection, size: int) -> None:
+def complete(connection: Database, size: int) -> None:
     """Add the roots of the tiles that a log of ``size`` entries has full, and of those that these fill."""
     level = 1
     while size := size // WIDTH:
@@ -50,7 +49,7 @@ def expected(leaves: Tree) -> dict[tuple[int, int], bytes]:
     return found
 
 
-def _held(connection: sqlite3.Connection, level: int) -> int:
+def _held(connection: Database, level: int) -> int:
     """How many roots the rows of a level hold."""
     row = connection.execute(
         "SELECT tile, length(hashes) FROM log_tile WHERE level = ? ORDER BY tile DESC LIMIT 1", (level,)
@@ -58,7 +57,7 @@ def _held(connection: sqlite3.Connection, level: int) -> int:
     return int(row[0] * WIDTH + row[1] // HASH) if row else 0
 
 
-def _append(connection: sqlite3.Connection, level: int, index: int, root: bytes) -> None:
+def _append(connection: Database, level: int, index: int, root: bytes) -> None:
     connection.execute(
         "INSERT INTO log_tile VALUES (?, ?, ?) ON CONFLICT (level, tile) "
         "DO UPDATE SET hashes = CAST(hashes || excluded.hashes AS BLOB)",
@@ -66,11 +65,11 @@ def _append(connection: sqlite3.Connection, level: int, index: int, root: bytes)
     )
 
 
-def _full(connection: sqlite3.Connection, level: int, index: int) -> bytes:
+def _full(connection: Database, level: int, index: int) -> bytes:
     return fetch(connection, Tile(level, index))
 
 
-def _leaves(connection: sqlite3.Connection, tile: int) -> list[bytes]:
+def _leaves(connection: Database, tile: int) -> list[bytes]:
     rows = connection.execute(
         "SELECT commitment FROM log_leaf WHERE n >= ? AND n < ? ORDER BY n", (tile * WIDTH, (tile + 1) * WIDTH)
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from salus.errors import InputError, IntegrityError
 from salus.fhir import json
+from salus.record.database import Database
 from salus.trust import merkle
 from salus.trust.checkpoint import Checkpoint
 from salus.trust.log import SALT, Log, leaf_context
@@ -42,7 +42,7 @@ class Proved:
         return self.what, vouched
 
 
-def of_entry(connection: sqlite3.Connection, vault: Vault, log: Log, n: int, patient: str) -> bytes:
+def of_entry(connection: Database, vault: Vault, log: Log, n: int, patient: str) -> bytes:
     """A proof that entry ``n``, which must be ``patient``'s, stands in the log. It holds the entry itself.
 
     Raises InputError when the patient has no such entry.
@@ -62,7 +62,7 @@ def of_entry(connection: sqlite3.Connection, vault: Vault, log: Log, n: int, pat
     return "\n".join(lines).encode() + b"\n\n" + newest.to_bytes()
 
 
-def of_growth(connection: sqlite3.Connection, log: Log, since: Checkpoint) -> dict[str, Any]:
+def of_growth(connection: Database, log: Log, since: Checkpoint) -> dict[str, Any]:
     """A proof that the log as it is now begins with the log that ``since`` speaks of."""
     newest = log.newest(connection)
     if newest is None or not 0 < since.size <= newest.size:

@@ -111,7 +111,7 @@ def blank(store: Store, log: Log, scope: Grant, numbers: Sequence[int], why: str
         return
     with store.transaction(scope) as connection:
         for n in numbers:
-            connection.execute("UPDATE quarantine SET body = x'' WHERE n = ?", (n,))
+            connection.execute("UPDATE quarantine SET body = ? WHERE n = ?", (b"", n))
             entry = {"reason": DESTROYED, "n": n, "why": why, "by": scope.actor, "at": at}
             log.append(connection, SYSTEM, TOPIC, entry)
 

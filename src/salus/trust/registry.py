@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from salus.record.database import Database
 from salus.record.forgetting import ERASED
 from salus.trust.identity import Actor
 from salus.trust.log import Log
@@ -164,7 +164,7 @@ class Registry:
         )
 
 
-def decided_since(log: Log, connection: sqlite3.Connection, n: int) -> bool:
+def decided_since(log: Log, connection: Database, n: int) -> bool:
     """True where an entry after ``n`` makes the registry another."""
     if log.newest_of(connection, TOPIC) <= n:
         return False
@@ -183,7 +183,7 @@ def veiled(vault: Vault, registry: Registry, content: Mapping[str, Any]) -> dict
     return {**kept, "veil": veil}
 
 
-def load(log: Log, connection: sqlite3.Connection, vault: Vault) -> Registry:
+def load(log: Log, connection: Database, vault: Vault) -> Registry:
     """Replay the house entries of the log. Of an erased patient's nothing is known but that there were some."""
     registry = Registry()
     for entry in log.entries(connection, topic=TOPIC, patient=SYSTEM):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from salus.errors import SalusError
 from salus.record import schema
+from salus.record.database import Database, File
 from salus.record.store import Store
 from salus.trust import journal_check, verify_log
 from salus.trust.checkpoint import Checkpoint
@@ -69,7 +70,7 @@ def verify(
         log.finish(store.connection)
         known = verify_log.marks(log, held)  # before the snapshot, so that neither is ahead
         waiting = _waiting(store, vault, log)
-        store.connection.execute("BEGIN")
+        store.connection.begin_reading()
         problems.extend(_file(store.connection))
         problems.extend(verify_log.check(store.connection, log, vault.house.public_key(), known))
         place = store.path.with_name(f"{store.path.name}-verified")
@@ -140,7 +141,9 @@ class _Run:
         return True
 
 
-def _file(connection: sqlite3.Connection) -> Iterator[Problem]:
+def _file(connection: Database) -> Iterator[Problem]:
+    if not isinstance(connection, File):
+        return  # PostgreSQL keeps its files itself, and points from row to row hold there
     for (line,) in connection.execute("PRAGMA integrity_check"):
         if line != "ok":
             yield Problem("store", line)
@@ -150,13 +153,13 @@ def _file(connection: sqlite3.Connection) -> Iterator[Problem]:
         yield Problem("store", "the schema is not that of salus")
 
 
-def _schema(connection: sqlite3.Connection) -> list[tuple[str, ...]]:
+def _schema(connection: Database) -> list[tuple[str, ...]]:
     rows = connection.execute("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master ORDER BY type, name")
     return [tuple(row) for row in rows if not row[1].startswith("sqlite_stat")]
 
 
 def _pristine_schema() -> list[tuple[str, ...]]:
-    fresh = sqlite3.connect(":memory:")
+    fresh = sqlite3.connect(":memory:", factory=File)
     try:
         for _, script in schema.migrations():
             fresh.executescript(script)
@@ -165,7 +168,7 @@ def _pristine_schema() -> list[tuple[str, ...]]:
         fresh.close()
 
 
-def _erased_numbers(log: Log, connection: sqlite3.Connection) -> set[int]:
+def _erased_numbers(log: Log, connection: Database) -> set[int]:
     """The patients whom the house's own entries call erased. An entry that cannot be opened is told elsewhere."""
     rows = connection.execute(
         "SELECT n, topic, commitment, entry FROM log_leaf WHERE pid IS NULL AND topic = ?", (TOPIC,)
@@ -179,7 +182,7 @@ def _erased_numbers(log: Log, connection: sqlite3.Connection) -> set[int]:
     return found
 
 
-def _strays(connection: sqlite3.Connection) -> Iterator[Problem]:
+def _strays(connection: Database) -> Iterator[Problem]:
     """Rows that belong to nothing, which no look at what they should belong to meets."""
     for table, name, of in (
         ("resource", "pid", "patient"),

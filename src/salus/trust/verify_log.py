@@ -5,12 +5,12 @@ It reads commitments only: what an entry says is held against the record by :mod
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from salus.record.database import Database
 from salus.trust import log_tiles
 from salus.trust.checkpoint import Checkpoint
 from salus.trust.log import ROLLED_BACK, UNMARKED, Log
@@ -39,7 +39,7 @@ def marks(log: Log, held: Checkpoint | None) -> list[Mark]:
     return [(what, mark) for what, mark in seen if mark]
 
 
-def check(connection: sqlite3.Connection, log: Log, key: Ed25519PublicKey, known: Sequence[Mark]) -> Iterator[Problem]:
+def check(connection: Database, log: Log, key: Ed25519PublicKey, known: Sequence[Mark]) -> Iterator[Problem]:
     """Every problem of the log's form; ``key`` is the house's."""
     leaves, frontier, signed = Tree(), Frontier(), 0
     checkpoints = _Checkpoints(connection, log.origin, key)
@@ -78,7 +78,7 @@ def check(connection: sqlite3.Connection, log: Log, key: Ed25519PublicKey, known
 class _Checkpoints:
     """The store's checkpoints, read beside the entries."""
 
-    def __init__(self, connection: sqlite3.Connection, origin: str, key: Ed25519PublicKey) -> None:
+    def __init__(self, connection: Database, origin: str, key: Ed25519PublicKey) -> None:
         self._rows = connection.execute("SELECT size, root, frontier, signature FROM log_checkpoint ORDER BY size")
         self._origin, self._key = origin, key
         self._next = self._rows.fetchone()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ from salus.errors import IntegrityError, SalusError
 from salus.fhir import json
 from salus.fhir.views import Body
 from salus.record import kinds
+from salus.record.database import Database
 from salus.record.forgetting import ERASED
 from salus.record.sealing import context, unpack
 from salus.record.store import Store
@@ -193,7 +193,7 @@ class RecordCheck:
                 self._tell(where, error.what)
 
 
-def people(connection: sqlite3.Connection, erased: set[int]) -> Iterator[Whose]:
+def people(connection: Database, erased: set[int]) -> Iterator[Whose]:
     """The house itself, then every patient."""
     yield Whose(None, "")
     for pid, name in connection.execute("SELECT pid, id FROM patient ORDER BY pid"):

@@ -6,10 +6,11 @@ Equal digests mean equal rows: what was verified once need not be opened again t
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from salus.record.database import Database
 
 PART = 500
 """Resources that are read at once."""
@@ -43,7 +44,7 @@ class Whose:
 class Rows:
     """The rows of one patient, or of the house itself, which has entries only."""
 
-    def __init__(self, connection: sqlite3.Connection, whose: Whose) -> None:
+    def __init__(self, connection: Database, whose: Whose) -> None:
         self._connection = connection
         self.whose = whose
         self._pid = whose.pid
@@ -57,8 +58,8 @@ class Rows:
         """The log's entries in order: number, topic, commitment, sealed entry, whether a checkpoint ends before it."""
         rows = self._connection.execute(
             "SELECT l.n, l.topic, l.commitment, EXISTS (SELECT 1 FROM log_checkpoint c WHERE c.size = l.n), l.entry "
-            "FROM log_leaf l WHERE l.pid IS ? ORDER BY l.n",
-            (self._pid,),
+            f"FROM log_leaf l WHERE {'l.pid IS NULL' if self._pid is None else 'l.pid = ?'} ORDER BY l.n",
+            () if self._pid is None else (self._pid,),
         )
         return ((n, topic, commitment, entry, ends) for n, topic, commitment, ends, entry in self._noted(rows))
 
@@ -126,7 +127,7 @@ def _marks(values: list[int]) -> str:
     return ", ".join("?" * len(values))
 
 
-def digest_of(connection: sqlite3.Connection, whose: Whose, blobs: Iterable[str]) -> bytes:
+def digest_of(connection: Database, whose: Whose, blobs: Iterable[str]) -> bytes:
     """The digest of all rows of a patient and of these blobs, read as verification reads them."""
     rows = Rows(connection, whose)
     for _ in rows.entries():

@@ -6,6 +6,7 @@ import sqlite3
 
 from salus.cli.tour.slice import Slice, Stage
 from salus.errors import IntegrityError
+from salus.record.database import File
 
 
 def run(stage: Stage) -> str:
@@ -22,8 +23,10 @@ def run(stage: Stage) -> str:
         raise IntegrityError("the log is empty")
     receipt = line.write(newest)
     points = line.check(house.store.connection)
-    forged = sqlite3.connect(":memory:")
-    house.store.connection.backup(forged)
+    forged = sqlite3.connect(":memory:", factory=File)
+    own = house.store.connection
+    assert isinstance(own, File)
+    own.backup(forged)
     forged.execute("UPDATE log_checkpoint SET root = zeroblob(32) WHERE size = ?", (newest.size,))
     try:
         line.check(forged)
