@@ -280,12 +280,14 @@ class Unwritable:
 def test_where_nothing_can_be_written_one_process_alone_remembers_who_signed_in(ward, monkeypatch):
     """Else nobody could use a broken glass over the network, for which the journal takes what the log cannot."""
     tokens, text = Tokens(ward.house.vault, alone=True), assertion(ward.clinician, ADDRESS, AT)
-    tokens.look(ward.house, tokens.exchange(ward.house, assertion(ward.clinician, ADDRESS, AT), ADDRESS).value)
+    before = assertion(ward.clinician, ADDRESS, AT)
+    tokens.look(ward.house, tokens.exchange(ward.house, before, ADDRESS).value)
     with monkeypatch.context() as full:
         full.setattr(module.server_state, "writing", lambda house: Unwritable())
         value = tokens.exchange(ward.house, text, ADDRESS).value
-        with pytest.raises(NotSignedIn, match="used before"):
-            tokens.exchange(ward.house, text, ADDRESS)
+        for used in (text, before):
+            with pytest.raises(NotSignedIn, match="used before"):
+                tokens.exchange(ward.house, used, ADDRESS)
         with pytest.raises(StoreError):
             Tokens(ward.house.vault).exchange(ward.house, assertion(ward.clinician, ADDRESS, AT), ADDRESS)
     with pytest.raises(NotSignedIn, match="used before"):

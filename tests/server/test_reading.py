@@ -315,6 +315,9 @@ def test_a_single_reading_is_read_out_of_its_block(ward):
         found = records.read("Observation", one["id"])
         assert found.body["valueQuantity"]["value"] == 60 + n
         assert found.source.ref == f"Observation/{one['id']}"
+    other = Change("Observation", "lab.20260101", {**block, "id": "lab.20260101"})
+    ward.house.store.commit(scope, [other], at=ward.house.time())
+    assert records.read("Observation", "lab.20260101").source.ref == "Observation/lab.20260101"
     with pytest.raises(AccessError):
         records.read("Observation", block["id"] + ".01000000")
     with pytest.raises(AccessError):

@@ -60,6 +60,7 @@ class Records(Across):
         """
         begun = time.monotonic()
         block, stamp = series.split(name) if kind == "Observation" else ("", "")
+        stamp = stamp if series.BLOCK_ID.fullmatch(block) else ""
         held = block if stamp else name
         found = [s for grant in self._grants_for(kind, held) for s in self._current(grant, kind, [held])]
         return _only([one for s in found if (one := _reading(s, name))] if stamp else found, begun)

@@ -79,7 +79,7 @@ def _joined(
         try:
             both = series.merged(held[name].body, block)
         except InputError:
-            lost += len(series.Block(block))
+            lost += len(series.Block(block)) if _known(held[name], view) else 0
             continue
         if both == held[name].body and _known(held[name], view):
             unchanged += 1

@@ -139,6 +139,8 @@ class Tokens:
         except StoreError:
             if not self._alone:
                 raise
+            if server_state.reading(house).find(ASSERTION, proved.key, now) is not None:
+                raise _used_before() from None
             self._remember(proved, value, scope, now)
         return Granted(value, scope, self._life)
 
@@ -147,6 +149,8 @@ class Tokens:
         signed = Signed(proved.actor.id, proved.actor.public_key, scope)
         with self._lock:
             self._used = {name: ends for name, ends in self._used.items() if ends > now}
+            if proved.key in self._used:  # by another thread since it was looked at
+                raise _used_before()
             if len(self._used) >= MAX_KNOWN:
                 raise TooManySignIns("too many who signed in while nothing could be written", remedy="try again later")
             self._used[proved.key] = proved.expires

@@ -227,8 +227,8 @@ class Gate(Emergencies):
     def reach(self, actor: Actor, purpose: str) -> Reach:
         """The patients of whom anything is released to ``actor``, with what they withhold; it opens nothing."""
         scope = self.house("gate", may_write=True)
-        ground = reaching.Ground(self._store, scope, self._log, self._registry, self._weigh)
-        return reaching.of(self._store.path).of(ground, actor, purpose, self._clock())
+        ground = reaching.Ground(self._store, scope, self._log, self._registry, self._weigh, self._clock)
+        return reaching.of(self._store.path).of(ground, actor, purpose)
 
     def _weigh(self, actor: Actor, patient: str, purpose: str, at: datetime) -> Weighed:
         """What a patient releases as a whole, and until when that holds."""

@@ -12,7 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
@@ -21,6 +21,7 @@ from typing import Any
 
 from salus.errors import InputError, IntegrityError, StoreError
 from salus.fhir import json
+from salus.fhir.views import CATEGORIES
 from salus.record.forgetting import ERASED
 from salus.record.protocols import Scope
 from salus.record.reach import Reach, Share
@@ -36,7 +37,7 @@ WORTH_KEEPING = 100
 FAR = datetime.max.replace(tzinfo=UTC)
 _RULES = (
     *("consent.py", "provisions.py", "consent_forms.py", "consent_signatures.py", "resource_facts.py"),
-    *("policy.py", "gate.py", "deciding.py"),
+    *("labels.py", "datatypes.py", "registry.py", "identity.py", "policy.py", "gate.py", "deciding.py"),
 )
 """The code by which it is decided: a reach of other code is compiled anew."""
 
@@ -61,6 +62,7 @@ class Ground:
     log: Log
     registry: Registry
     weigh: Callable[[Actor, str, str, datetime], Weighed]
+    clock: Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,8 @@ class Reaches:
         self._lock = threading.Lock()
         self._readers: OrderedDict[str, _Reader] = OrderedDict()
 
-    def of(self, ground: Ground, actor: Actor, purpose: str, at: datetime) -> Reach:
-        """The reach of ``actor`` for ``purpose`` at ``at``, as the log stands now."""
+    def of(self, ground: Ground, actor: Actor, purpose: str) -> Reach:
+        """The reach of ``actor`` for ``purpose``, as the log stands now."""
         name = json.dumps([actor.id, purpose], canonical=True).decode()
         with self._lock:
             reader = self._readers.setdefault(name, _Reader())
@@ -111,6 +113,7 @@ class Reaches:
             while len(self._readers) > MAX_KEPT:
                 self._readers.popitem(last=False)
         with reader.lock:
+            at = ground.clock()  # here: a time from before another's turn would seem to go back
             held = reader.compiled or _kept(ground, name)
             compiled, decided = _brought(ground, name, actor, purpose, at, held)
             reader.compiled, reader.fresh = compiled, reader.fresh + decided
@@ -166,7 +169,7 @@ def _marks(ground: Ground) -> Marks:
 
 def _due(ground: Ground, held: Compiled, now: Marks, at: datetime) -> set[int] | None:
     """The patients on whom has to be decided anew; None where that may be everybody."""
-    if at < held.since or now.house < held.marks.house:
+    if at < held.since or any(new < old for new, old in zip(astuple(now), astuple(held.marks), strict=True)):
         return None
     due = {pid for pid, until in held.expires.items() if until <= at}
     if now == held.marks:
@@ -229,4 +232,5 @@ def _keep(ground: Ground, name: str, compiled: Compiled) -> None:
 @cache
 def _rules() -> str:
     folder = files("salus.trust")
-    return hashlib.sha256(b"".join(folder.joinpath(name).read_bytes() for name in _RULES)).hexdigest()
+    code = b"".join(folder.joinpath(name).read_bytes() for name in _RULES)
+    return hashlib.sha256(code + repr(CATEGORIES).encode()).hexdigest()
