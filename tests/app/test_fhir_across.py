@@ -313,8 +313,11 @@ def test_different_resources_of_one_id_are_never_shown_as_one(hospital):
         hospital.write(patient, {**creatinine(value, "2026-03-01", "same"), "subject": {"display": "x"}})
     for patient in ("q1", "q2"):
         hospital.give(patient)
-    for count in ("1", "3", "100"):
+    hospital.write("q0", {**creatinine("1.0", "2026-03-01", "same"), "subject": {"display": "x"}})
+    before = len(hospital.looks("q0"))
+    for count in ("1", "2", "3", "4", "5", "7", "100"):
         assert hospital.all("Observation", CREATININE, ("_count", count)).count("Observation/same") == 1
+    assert len(hospital.looks("q0")) == before, "who releases nothing is not asked"
     hospital.give("q3")
     for count in ("1", "100"):
         with pytest.raises(Ambiguous):

@@ -8,7 +8,7 @@ was found in a record stands in the result as of that moment, and the next page 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from salus.app.fhir_findings import is_own
@@ -108,14 +108,20 @@ class Across(Released):
     def _entries(self, hits: Sequence[tuple[Hit, Stored | None]], looked: Looked) -> list[Stored]:
         """The resources of hits, without those that a record before, which is not among these, has shown."""
         opened = self._opened(hits, looked.grants)
-        return [s for hit, s in opened if not (looked.across and self._stands_before(hit, s, looked))]
+        return self._once(opened, looked.grants) if looked.across else [stored for _, stored in opened]
 
-    def _stands_before(self, hit: Hit, stored: Stored, looked: Looked) -> bool:
+    def _once(self, opened: Sequence[tuple[Hit, Stored]], known: Collection[str] = ()) -> list[Stored]:
+        """The resources without those that a record before, which is not among the ``known`` ones, has shown."""
+        reach = self._reach()
+        return [stored for hit, stored in opened if not self._stands_before(hit, stored, reach, known)]
+
+    def _stands_before(self, hit: Hit, stored: Stored, reach: Reach, known: Collection[str]) -> bool:
         """Whether another record holds the resource and comes before. Raises Ambiguous where what it holds differs."""
         kind, _, name = hit.ref.partition("/")
-        holders = self._house.store.holders(self._house.gate.house(self._session.actor.id), kind, name, MAX_HITS)
-        others = [p for p in holders if p != hit.patient and p not in looked.grants]
-        if not others or is_own(hit.ref):
+        house = self._house.gate.house(self._session.actor.id)
+        holders = [] if is_own(hit.ref) else self._house.store.holders_within(house, reach, kind, name)
+        others = [p for p in holders if p != hit.patient and p not in known]
+        if not others or hit.patient not in holders:
             return False
         grants = {grant.patient: grant for grant in self._grants(others)}
         found = [(p, s) for p, grant in grants.items() for s in self._house.store.read(grant, (kind,), (name,))]

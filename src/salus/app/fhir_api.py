@@ -124,7 +124,9 @@ class Records(Across):
         for each in shown:
             by_patient.setdefault(each.patient, []).append(each)
         found = {hit: s for patient, hits in by_patient.items() for hit, s in self._reopen(patient, hits)}
-        entries, missing = [found[h] for h in shown if h in found], result.count - len(shown)
+        still = [(h, found[h]) for h in shown if h in found]
+        entries = self._once(still) if result.kind else [stored for _, stored in still]
+        missing = result.count - len(shown)
         result = replace(result, start=result.start + len(shown))
         if missing and result.onward is not None:
             looked = self._look(parse(result.kind, result.asked, lenient=True), result.onward, missing)
@@ -181,9 +183,8 @@ class Records(Across):
         hits = self._single(looked)
         entries = self._entries(hits[: query.count], looked)
         result = self._result(tuple(each for each, _ in hits), query.count)
-        return self._page(
-            replace(result, total=total, onward=looked.onward, kind=query.kind, asked=query.asked), entries
-        )
+        kind, asked = (query.kind, query.asked) if looked.across else ("", ())
+        return self._page(replace(result, total=total, onward=looked.onward, kind=kind, asked=asked), entries)
 
     def _result(self, hits: tuple[Hit, ...], count: int) -> Result:
         return Result(self._session.actor.id, self._purpose, hits, count, self._house.clock() + LIFE)

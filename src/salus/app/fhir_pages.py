@@ -42,9 +42,9 @@ class Hit:
 class Result:
     """A search result: the hits that were found, from where on they are still to be shown, ``count`` at a time.
 
-    Where the search goes on beyond them, ``onward`` is the number of the patient after whom, and ``kind`` and ``asked``
-    are its type and parameters. ``total`` is None where it was not asked for. ``name`` is what it is kept under, ""
-    before that.
+    Of a search over many records ``kind`` and ``asked`` are type and parameters, and ``onward`` is the number of the
+    patient after whom it goes on; None: it is over. ``total`` is None where it was not asked for. ``name`` is what it
+    is kept under, "" before that.
     """
 
     actor: str

@@ -164,6 +164,17 @@ class Reading:
         )
         return [row[0] for row in rows]
 
+    def holders_within(self, scope: Scope, reach: Reach, kind: str, name: str) -> list[str]:
+        """The patients of a reach, in the order of their numbers, whose records hold or held a resource of this id."""
+        if scope.patient != "*":
+            raise AccessError("not allowed")
+        rows = self._connection.execute(
+            "SELECT p.pid, p.id FROM resource r JOIN patient p ON p.pid = r.pid WHERE r.type = ? AND r.id = ? "
+            "ORDER BY p.pid",
+            (kind, name),
+        )
+        return [patient for pid, patient in rows if pid in reach.shares]
+
     def versions(self, scope: Scope, ref: str) -> list[Stored]:
         """Every version of one resource, oldest first."""
         patient = one(scope)
