@@ -17,8 +17,6 @@ from salus.fhir.categories import EVERY, categories_of, targets_of
 from salus.fhir.views import CATEGORIES, PERSON, Body
 from salus.record.database import Database
 
-MAX_RESOURCES = 10_000
-"""How many resources that refer to one are worked out anew when it changes; of more, all are of every kind."""
 _TABLES = "kinds-tables"
 _BITS = {name: 1 << place for place, name in enumerate(CATEGORIES)}
 ALL = sum(_BITS.values())
@@ -90,10 +88,6 @@ def spread(connection: Database, pid: int, changed: Iterable[int], above: int) -
         fresh = {rid for (rid,) in found} - affected
         affected |= fresh
         waiting += fresh
-        if len(affected) > MAX_RESOURCES:
-            every = connection.execute("SELECT rid FROM resource WHERE pid = ?", (pid,)).fetchall()
-            _note(connection, ((rid, ALL) for (rid,) in every))
-            return
     _note(connection, _gathered(connection, pid, affected).items())
 
 
@@ -132,18 +126,18 @@ def _gathered(connection: Database, pid: int, affected: set[int]) -> dict[int, i
 
 
 def reached(connection: Database, pid: int, rid: int) -> int:
-    """The kinds of a row with those of everything it leads to."""
+    """The kinds of a row with those of everything it leads to, which are at most the patient's rows."""
     rows = connection.execute(
         "WITH RECURSIVE reached(rid) AS (VALUES (CAST(? AS BIGINT)) UNION "
         "SELECT r.rid FROM reached JOIN target t ON t.rid = reached.rid "
         "JOIN resource r ON r.pid = ? AND r.type = t.type AND r.id = t.id) "
-        "SELECT own_kinds FROM resource WHERE rid IN (SELECT rid FROM reached LIMIT ?)",
-        (rid, pid, MAX_RESOURCES),
+        "SELECT own_kinds FROM resource WHERE rid IN (SELECT rid FROM reached)",
+        (rid, pid),
     ).fetchall()
     found = 0
     for (own,) in rows:
         found |= own if own >= 0 else ALL
-    return ALL if len(rows) >= MAX_RESOURCES else found
+    return found
 
 
 def led_to(connection: Database, pid: int, body: Body) -> frozenset[str]:
