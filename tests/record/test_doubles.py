@@ -118,15 +118,36 @@ READINGS = st.lists(
 
 
 @given(READINGS)
-def test_each_event_stays_and_each_that_stays_is_one(readings):
+def test_whatever_goes_is_told_by_another_source_and_as_many_stay_as_the_fullest_has(readings):
     kept = left(*readings)
-    for reading in readings:
-        near = [k for k in kept if abs(k.start - reading.start) < WINDOW and k.values == reading.values]
-        assert reading in near or any(k.by != reading.by for k in near)
-    for n, one in enumerate(kept):
-        for other in kept[n + 1 :]:
-            far = other.start - one.start >= WINDOW
-            assert far or one.values != other.values or one.by == other.by
+    for gone in (r for r in readings if r not in kept):
+        same = (k for k in kept if k.values == gone.values and k.by != gone.by)
+        assert any(abs(k.start - gone.start) < WINDOW for k in same)
+    for value in {r.values for r in readings}:
+        counts = [sum(r.values == value and r.by == by for r in readings) for by in ORDER]
+        assert sum(k.values == value for k in kept) >= max(counts)
+
+
+def test_a_copy_of_the_first_of_two_measurements_takes_the_second_with_it_from_nobody():
+    first, second, copy = told(0, "120", APP), told(50, "120", APP), told(0, "120", PHONE)
+    assert len(left(first, second, copy)) == 2
+    assert len(left(first, second, told(2, "120", PHONE))) == 2
+
+
+def test_a_sparse_copy_does_not_thin_out_a_dense_source():
+    dense = [told(5 * n, "61", PHONE) for n in range(120)]
+    sparse = [told(60 * n, "61", WATCH) for n in range(10)]
+    assert len(left(*dense, *sparse)) == 120
+
+
+@given(READINGS, st.integers(0, 400))
+def test_what_counts_does_not_depend_on_what_lies_far_away(readings, at):
+    """So that a question about one hour gives the readings that a question about the year gives."""
+    whole = left(*readings)
+    far = 3 * 2 * WINDOW // 1_000_000
+    near = [r for r in readings if abs(r.start - at * 1_000_000) <= far * 1_000_000]
+    window = [k for k in whole if abs(k.start - at * 1_000_000) < WINDOW]
+    assert window == [k for k in left(*near) if abs(k.start - at * 1_000_000) < WINDOW]
 
 
 @given(READINGS)

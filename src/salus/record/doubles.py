@@ -4,9 +4,10 @@ A second app copies what the first one wrote; a phone counts the steps that the 
 whoever reads gets one of them. Pure: no chart, no store.
 
 - *Measurements* (heart rate, blood pressure, weight): a reading is a double of one by another source that lies less
-  than :data:`WINDOW` away and has the same value, a blood pressure both. Never of one by the same source, however near:
-  a protocol asks for two measurements a minute apart. The same instant and value is one event whoever wrote it, so that
-  an export taken in by two releases of salus counts once.
+  than :data:`WINDOW` away and has the same value, a blood pressure both, where each of the two is the nearest such
+  reading of the other: one copy stands for one event, however many of the same value lie around. Never of one by the
+  same source: a protocol asks for two measurements a minute apart. The same instant and value is one event whoever
+  wrote it, so that an export taken in by two releases of salus counts once.
 - *Counts* (steps) overlap and differ. In each hour (UTC) the fuller source counts, and the others are its doubles.
 
 Which source stays does not depend on what was asked: it is the first in :attr:`Told.rank`.
@@ -54,7 +55,7 @@ class Told(NamedTuple):
 
 def reach(sources: int) -> int:
     """How far (microseconds) the readings lie that can decide on one, with so many sources."""
-    return WINDOW * max(0, sources - 1)
+    return 2 * WINDOW * max(0, sources - 1)
 
 
 def dropped(told: Sequence[Told], *, counts: bool) -> set[int]:
@@ -68,19 +69,27 @@ def _copies(told: Sequence[Told]) -> set[int]:
     """Source by source: each reading that one of an earlier source tells already."""
     out: set[int] = set()
     kept: list[int] = []  # places, in order of time
-    starts: list[int] = []
     for _, group in groupby(sorted(range(len(told)), key=lambda n: told[n].rank), key=lambda n: told[n].rank):
-        fresh = []
-        for n in group:
-            at = told[n].start
-            near = kept[bisect_right(starts, at - WINDOW) : bisect_left(starts, at + WINDOW)]
-            if any(_same(told[n], told[other]) for other in near):
-                out.add(n)
-            else:
-                fresh.append(n)
-        kept = sorted([*kept, *fresh])
-        starts = [told[n].start for n in kept]
+        own = list(group)
+        copied = _nearest(told, own, kept)
+        original = _nearest(told, sorted(set(copied.values())), own)
+        doubled = {n for n, other in copied.items() if original[other] == n}
+        out |= doubled
+        kept = sorted([*kept, *(n for n in own if n not in doubled)])
     return out
+
+
+def _nearest(told: Sequence[Told], places: Sequence[int], among: Sequence[int]) -> dict[int, int]:
+    """For each place the nearest reading among others that may be the same event, where there is any."""
+    starts = [told[n].start for n in among]
+    found: dict[int, int] = {}
+    for n in places:
+        at = told[n].start
+        near = among[bisect_right(starts, at - WINDOW) : bisect_left(starts, at + WINDOW)]
+        same = [other for other in near if _same(told[n], told[other])]
+        if same:
+            found[n] = min(same, key=lambda other: (abs(told[other].start - at), other))
+    return found
 
 
 def _same(one: Told, other: Told) -> bool:
