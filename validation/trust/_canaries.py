@@ -16,7 +16,15 @@ WINDOW = 8
 """Bytes: every spelling is at least as long."""
 BLOCK = 4 << 20
 UNPACKED = 64 << 20
-_STREAMS = (b"\x1f\x8b\x08", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+
+
+def _zlib_head(window: int, level: int) -> bytes:
+    """The two bytes with which a zlib stream of this window (8 to 15) and level (0 to 3) begins (RFC 1950, 2.2)."""
+    head = (window - 8) << 12 | 8 << 8 | level << 6
+    return (head + (31 - head % 31) % 31).to_bytes(2, "big")
+
+
+_STREAMS = (b"\x1f\x8b\x08", *(_zlib_head(window, level) for window in range(8, 16) for level in range(4)))
 _DAYS = [date(1905, 1, 1) + timedelta(days=n) for n in range(0, 40_000, 3)]
 """Not one after another: the day after somebody's day is where the index says that it ends."""
 
