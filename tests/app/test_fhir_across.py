@@ -94,6 +94,16 @@ class Hospital:
         return [e.content for e in entries if e.content["reason"] == "access" and e.content["actor"] == "dr-lee"]
 
 
+def weighing(hospital, monkeypatch):
+    """A list that from now on gets every patient who is decided on for a reach."""
+    weighed, gate = [], type(hospital.house.gate)
+    weigh = gate._weigh
+    monkeypatch.setattr(
+        gate, "_weigh", lambda own, actor, patient, *more: weighed.append(patient) or weigh(own, actor, patient, *more)
+    )
+    return weighed
+
+
 @pytest.fixture
 def hospital(ward):
     return Hospital(ward, 6)
@@ -133,13 +143,7 @@ def test_a_reach_ends_and_begins_with_the_periods_of_consents(hospital):
 def test_nothing_is_weighed_again_that_stands(hospital, monkeypatch):
     hospital.give("q1")
     hospital.patients()
-    weighed = []
-    weigh = type(hospital.house.gate)._weigh
-    monkeypatch.setattr(
-        type(hospital.house.gate),
-        "_weigh",
-        lambda gate, actor, patient, *more: weighed.append(patient) or weigh(gate, actor, patient, *more),
-    )
+    weighed = weighing(hospital, monkeypatch)
     hospital.patients()
     assert weighed == []
     hospital.give("q3")
@@ -152,13 +156,7 @@ def test_a_kept_reach_serves_another_process_and_is_brought_up_to_date(hospital,
     hospital.give("q1")
     assert hospital.patients() == {"q1"}
     reaching._REACHES.clear()
-    weighed = []
-    weigh = type(hospital.house.gate)._weigh
-    monkeypatch.setattr(
-        type(hospital.house.gate),
-        "_weigh",
-        lambda gate, actor, patient, *more: weighed.append(patient) or weigh(gate, actor, patient, *more),
-    )
+    weighed = weighing(hospital, monkeypatch)
     hospital.give("q2")
     assert hospital.patients() == {"q1", "q2"}
     assert weighed == ["q2"]
@@ -214,6 +212,35 @@ def test_consents_that_were_tampered_with_open_nothing_and_close_nobody_else(hos
     assert hospital.patients() == {"q2"}
     with pytest.raises(IntegrityError):
         Session(hospital.house, hospital.ward.clinician).open("q1", hospital.ward.time)
+
+
+def test_consents_that_are_tampered_with_later_close_nobody_elses_record(hospital):
+    hospital.give("q1")
+    hospital.give("q2")
+    assert hospital.patients() == {"q1", "q2"}
+    hospital.house.store.connection.execute(
+        "UPDATE resource SET version = version + 1 "
+        "WHERE type = 'Consent' AND pid = (SELECT pid FROM patient WHERE id = 'q1')"
+    )
+    hospital.house.gate._kept.clear()  # as in another thread, or a process that starts
+    assert hospital.patients() == {"q2"}
+    assert [grant.patient for grant in Session(hospital.house, hospital.ward.clinician).grants()] == ["q2"]
+    with pytest.raises(IntegrityError):
+        hospital.ask("Observation", ("patient", "q1"), CREATININE)
+
+
+def test_what_looks_into_all_records_is_bounded(hospital, monkeypatch):
+    deny = {"type": "deny", "code": [{"coding": [{"system": "http://loinc.org", "code": "2160-0"}]}]}
+    for n in range(3):
+        hospital.give(f"q{n}", exceptions=[deny])
+    for bound, fails in ((4, False), (2, True)):
+        monkeypatch.setattr(fhir_across, "EVERYWHERE", bound)
+        for asked in ((GENE, ("_sort", "date")), (GENE, ("_summary", "count"))):
+            if fails:
+                with pytest.raises(InputError, match="too many records"):
+                    hospital.ask("Observation", *asked)
+            else:
+                hospital.ask("Observation", *asked)
 
 
 def test_a_count_leaves_out_what_is_withheld_and_its_entry_names_whom_it_counted(hospital):

@@ -109,7 +109,8 @@ def test_what_once_lived_is_started_again_for_ever(kept, monkeypatch):
     made._look()
     monkeypatch.undo()
     made._ends = 1000
-    made._look()
+    made._look()  # which raises StoreError where no worker ever lived
+    assert made.problems() == []
 
 
 def test_who_does_not_end_in_time_is_ended(kept, monkeypatch, caplog):

@@ -24,6 +24,8 @@ from salus.trust.grants import Grant
 MAX_HITS = 10_000
 WORK = 200
 """Records that one page looks into at most."""
+EVERYWHERE = 2_000
+"""Records that one search looks into at most, where the order or number of all its hits is asked for."""
 REFRESH = 10
 """For how many of them a record counts whose findings have to be up to date first."""
 FIRST = 4
@@ -62,7 +64,7 @@ class Across(Released):
             batch, looked.onward = self._house.store.having(
                 house, reach, query.kind, clauses, after=looked.onward, limit=some
             )
-            for grant in self._grants(batch):
+            for grant in self._grants(batch, named=False):
                 looked.grants[grant.patient] = grant
                 looked.hits += self._hits(grant, query)
             left -= some
@@ -73,10 +75,10 @@ class Across(Released):
 
     def _look_everywhere(self, query: Query) -> Looked:
         """Everything there is, where the order or number of all hits is asked for. Raises InputError for too many."""
-        looked = self._look(query, -1, MAX_HITS + 1, work=len(self._reach().numbers) + WORK)
+        looked = self._look(query, -1, MAX_HITS + 1, work=EVERYWHERE)
         check_number(looked.hits)
         if looked.onward is not None:
-            raise InputError("the search looks into too many records", remedy="name a patient, or one code")
+            raise _too_many()
         return looked
 
     def _counted(self, query: Query) -> int | None:
@@ -88,10 +90,12 @@ class Across(Released):
         if not singular or not planner.exact(query.kind, query.clauses) or self._asks_for_findings(query):
             return None
         reach, house = self._reach(), self._house.gate.house(self._session.actor.id)
+        if len(reach.singly) > EVERYWHERE:
+            raise _too_many()
         found = self._house.store.counts(house, reach, query.kind, query.clauses)
         self._house.gate.note_counted(self._session.actor, self._purpose or "TREAT", found)
         singly = [self._house.store.patient_of(house, pid) for pid in reach.singly]
-        return sum(found.values()) + sum(len(self._hits(grant, query)) for grant in self._grants(singly))
+        return sum(found.values()) + sum(len(self._hits(grant, query)) for grant in self._grants(singly, named=False))
 
     def _single(self, looked: Looked) -> list[tuple[Hit, Stored | None]]:
         """The hits without those of a resource that another record, looked into before, holds as well.
@@ -123,7 +127,7 @@ class Across(Released):
         others = [p for p in holders if p != hit.patient and p not in known]
         if not others or hit.patient not in holders:
             return False
-        grants = {grant.patient: grant for grant in self._grants(others)}
+        grants = {grant.patient: grant for grant in self._grants(others, named=False)}
         found = [(p, s) for p, grant in grants.items() for s in self._house.store.read(grant, (kind,), (name,))]
         distinct([(hit, stored), *((Hit(p, hit.ref, s.source.version), s) for p, s in found)])
         return any(holders.index(p) < holders.index(hit.patient) for p, _ in found)
@@ -133,6 +137,10 @@ def check_number(found: Sequence[object]) -> None:
     """Raise InputError for more results than one search may have at once."""
     if len(found) > MAX_HITS:
         raise InputError(f"more than {MAX_HITS} results", remedy="narrow the search by patient, code or date")
+
+
+def _too_many() -> InputError:
+    return InputError("the search looks into too many records", remedy="name a patient, or one code")
 
 
 def _needed(missing: int, found: int, looked: int) -> int:

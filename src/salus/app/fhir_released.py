@@ -41,9 +41,10 @@ class Released:
     def _grant(self, patient: str) -> Grant:
         return self._house.gate.grant(self._session.actor, patient, self._purpose_for(patient))
 
-    def _grants(self, patients: Iterable[str]) -> list[Grant]:
+    def _grants(self, patients: Iterable[str], *, named: bool = True) -> list[Grant]:
         """Grants over those of the patients who release anything; all are decided on, in one transaction of the log."""
-        return self._house.gate.grants(self._session.actor, {p: self._purpose_for(p) for p in patients})
+        asked = {patient: self._purpose_for(patient) for patient in patients}
+        return self._house.gate.grants(self._session.actor, asked, named=named)
 
     def _purpose_for(self, patient: str) -> str:
         return self._purpose or ("PATRQT" if self._session.actor.patient == patient else "TREAT")

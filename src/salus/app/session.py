@@ -281,7 +281,7 @@ class Session(Findings):
     def _grants_of(self, reach: Reach, purpose: str | None) -> Iterator[Grant]:
         for patients in self._within(reach):
             asked = {patient: purpose or self._purpose(patient) for patient in patients}
-            yield from self.house.gate.grants(self.actor, asked)
+            yield from self.house.gate.grants(self.actor, asked, named=False)
 
     def reachable(self, purpose: str) -> Iterator[str]:
         """Everybody of whom anything is released for ``purpose``. Not logged: who goes on decides on each."""

@@ -25,6 +25,7 @@ from salus.record.search import Clause
 
 KINDS_KEPT = 1 << 16
 """Bodies of which a process remembers the kinds."""
+_ALL = (1 << 63) - 1
 _PLACE = "r.type, r.id, r.version, r.updated, r.deleted"
 _KINDS: dict[bytes, frozenset[str]] = {}
 """The kinds of bodies that were opened, by keyed hash, for all open stores of the process: each of a server's threads
@@ -155,25 +156,21 @@ class Reading:
 
     def holders(self, scope: Scope, kind: str, name: str, limit: int) -> list[str]:
         """The patients, at most ``limit``, whose records hold or held a resource of this type and id."""
-        if scope.patient != "*":
-            raise AccessError("not allowed")
-        rows = self._connection.execute(
-            "SELECT p.id FROM resource r JOIN patient p ON p.pid = r.pid WHERE r.type = ? AND r.id = ? "
-            "ORDER BY p.pid LIMIT ?",
-            (kind, name, limit),
-        )
-        return [row[0] for row in rows]
+        return [patient for _, patient in self._holding(scope, kind, name, limit)]
 
     def holders_within(self, scope: Scope, reach: Reach, kind: str, name: str) -> list[str]:
         """The patients of a reach, in the order of their numbers, whose records hold or held a resource of this id."""
+        return [patient for pid, patient in self._holding(scope, kind, name, _ALL) if pid in reach.shares]
+
+    def _holding(self, scope: Scope, kind: str, name: str, limit: int) -> Iterator[tuple[int, str]]:
         if scope.patient != "*":
             raise AccessError("not allowed")
         rows = self._connection.execute(
             "SELECT p.pid, p.id FROM resource r JOIN patient p ON p.pid = r.pid WHERE r.type = ? AND r.id = ? "
-            "ORDER BY p.pid",
-            (kind, name),
+            "ORDER BY p.pid LIMIT ?",
+            (kind, name, limit),
         )
-        return [patient for pid, patient in rows if pid in reach.shares]
+        return ((pid, patient) for pid, patient in rows.fetchall())
 
     def versions(self, scope: Scope, ref: str) -> list[Stored]:
         """Every version of one resource, oldest first."""

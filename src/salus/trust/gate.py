@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from salus.errors import AccessError
+from salus.errors import AccessError, IntegrityError
 from salus.fhir import dates
 from salus.fhir.views import CATEGORIES, Body
 from salus.record import kinds
@@ -122,16 +122,23 @@ class Gate(Emergencies):
             raise not_released()
         return grant
 
-    def grants(self, actor: Actor, asked: Mapping[str, str]) -> list[Grant]:
+    def grants(self, actor: Actor, asked: Mapping[str, str], *, named: bool = True) -> list[Grant]:
         """The grants over those of the ``asked`` patients, each for its purpose, of whom anything is released.
 
         Every decision leaves its entry, in one transaction, before any data leave. Raises what that transaction raises:
-        then nothing is granted. Nothing of the answer depends on the patients who release nothing.
+        then nothing is granted. Nothing of the answer depends on the patients who release nothing. Where nobody was
+        ``named``, a patient whose consents were tampered with releases nothing and keeps nobody from the others.
         """
         decided: list[tuple[str, str, Decision]] = []
         try:
             for patient, purpose in asked.items():
-                decided.append((patient, purpose, self._decide(actor, patient, purpose)))
+                try:
+                    decision = self._decide(actor, patient, purpose)
+                except IntegrityError:  # verification names it, and so does each look at this patient
+                    if named:
+                        raise
+                    decision = Decision(frozenset(), (), ())
+                decided.append((patient, purpose, decision))
         finally:  # also what was decided before an error leaves its entry
             leaves = self._keep_all([self._entry(actor.id, *each) for each in decided])
         found = [granted(actor.id, *each, leaf) for each, leaf in zip(decided, leaves, strict=True)]
