@@ -45,10 +45,10 @@ def reading(n: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def creatinine(name: str, at: datetime, value: float) -> dict[str, Any]:
+def creatinine(name: str, at: datetime, value: float, patient: str = "p1") -> dict[str, Any]:
     """A creatinine (mg/dL)."""
     return {
-        "resourceType": "Observation", "id": name, "status": "final", "subject": {"reference": "Patient/p1"},
+        "resourceType": "Observation", "id": name, "status": "final", "subject": {"reference": f"Patient/{patient}"},
         "code": {"coding": [{"system": "http://loinc.org", "code": "2160-0"}]},
         "effectiveDateTime": at.isoformat(),
         "valueQuantity": {"value": value, "unit": "mg/dL", "system": UCUM, "code": "mg/dL"},

@@ -26,6 +26,7 @@ from urllib.parse import urlencode
 
 import orjson
 
+from benchmarks.record.person import creatinine
 from salus.app.config import Configuration, at_folder
 from salus.app.house import House
 from salus.app.session import Session
@@ -83,15 +84,7 @@ def _file(house: House, patient: str) -> None:
 
 
 def _result(patient: str, n: int) -> dict[str, Any]:
-    return {
-        "resourceType": "Observation",
-        "id": f"{patient}-c{n}",
-        "status": "final",
-        "code": {"coding": [{"system": "http://loinc.org", "code": "2160-0"}]},
-        "subject": {"reference": f"Patient/{patient}"},
-        "effectiveDateTime": f"2026-01-{n + 1:02}",
-        "valueQuantity": {"value": 1, "unit": "mg/dL", "system": "http://unitsofmeasure.org", "code": "mg/dL"},
-    }
+    return creatinine(f"{patient}-c{n}", datetime(2026, 1, n + 1, tzinfo=UTC), 1, patient)
 
 
 def _measured(configuration: Configuration, reader: Identity, given: argparse.Namespace) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from typing import Any
 
 import orjson
 
+from benchmarks.record.person import creatinine
 from salus.app.config import at_folder
 from salus.app.house import House
 from salus.app.session import Session
@@ -110,15 +111,7 @@ def _file(house: House, patient: str, draw: random.Random) -> None:
 
 
 def _result(patient: str, n: int) -> dict[str, Any]:
-    return {
-        "resourceType": "Observation",
-        "id": f"c{n}",
-        "status": "final",
-        "code": {"coding": [{"system": "http://loinc.org", "code": "2160-0"}]},
-        "subject": {"reference": f"Patient/{patient}"},
-        "effectiveDateTime": f"2026-01-{n + 1:02}",
-        "valueQuantity": {"value": 1.1, "unit": "mg/dL", "system": "http://unitsofmeasure.org", "code": "mg/dL"},
-    }
+    return creatinine(f"c{n}", datetime(2026, 1, n + 1, tzinfo=UTC), 1.1, patient)
 
 
 def _stand(house: House, many: Sequence[str], draw: random.Random) -> None:
