@@ -29,9 +29,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from salus.app import mirror, mirror_jobs, population
 from salus.app.config import at_folder
 from salus.app.house import House
+from salus.app.research import mirror, mirror_jobs
+from salus.app.research import views as population
 from salus.app.session import Session
 from salus.fhir.views import CATEGORIES
 from salus.record.store import Change

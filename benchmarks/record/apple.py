@@ -112,7 +112,7 @@ def measured(records: int) -> dict[str, float]:
     """All figures for an export of one size."""
     from salus.app.config import at_folder
     from salus.app.house import House
-    from salus.app.intake import Intake
+    from salus.app.intake.intake import Intake
     from salus.app.session import Session
     from salus.record.store import Change
     from salus.trust.identity import Actor, Identity

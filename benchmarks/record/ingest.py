@@ -25,10 +25,10 @@ from unittest.mock import patch
 import orjson
 
 from benchmarks.record._synthea import bundle
-from salus.app import intake as app_intake
 from salus.app.config import at_folder
 from salus.app.house import House
-from salus.app.intake import Intake
+from salus.app.intake import intake as app_intake
+from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from salus.fhir import json as fhir_json
 from salus.intake import fhir_bundle

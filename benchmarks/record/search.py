@@ -94,10 +94,10 @@ def took(calls: Iterable[Callable[[], object]]) -> dict[str, float]:
 
 def measured(folder: Path, patients: int, each: int, times: int) -> dict[str, Any]:
     """All figures."""
-    from salus.app import fhir_query
     from salus.app.config import at_folder
     from salus.app.desk import Desk
-    from salus.app.fhir_api import Records
+    from salus.app.fhir import query as fhir_query
+    from salus.app.fhir.api import Records
     from salus.app.house import House
     from salus.app.session import Session
 

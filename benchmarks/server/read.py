@@ -29,8 +29,8 @@ import orjson
 from benchmarks.record.person import creatinine
 from salus.app.config import Configuration, at_folder
 from salus.app.house import House
+from salus.app.serving.tokens import assertion
 from salus.app.session import Session
-from salus.app.tokens import assertion
 from salus.fhir.views import CATEGORIES
 from salus.record.store import Change
 from salus.server.auth import ASSERTION_TYPE, FORM

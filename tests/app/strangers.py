@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from salus.app.cell import Limits, confined
+from salus.app.sandbox.process import Limits, confined
 from salus.findings import registry
 from salus.findings.pinned import Pin
 from salus.findings.registry import Listed

@@ -7,7 +7,7 @@ from datetime import timedelta
 import click
 import pytest
 
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from salus.cli.main import cli
 from salus.errors import AccessError, SalusError

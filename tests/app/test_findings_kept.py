@@ -3,7 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from salus.findings import fhir as findings_fhir
 from tests.conftest import bundle, creatinine, person

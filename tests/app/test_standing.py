@@ -8,7 +8,7 @@ import pytest
 
 from salus.app import standing
 from salus.app.house import House
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from salus.app.standing import part
 from salus.errors import StoreError

@@ -11,7 +11,7 @@ import pytest
 from salus.app import demo
 from salus.app.config import at_folder
 from salus.app.house import House
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from salus.fhir import json
 from salus.fhir.views import CATEGORIES, Source

@@ -67,7 +67,7 @@ def test_a_kind_of_data_is_withheld_and_what_is_told_of_it(town):
 
 
 def test_what_is_signed_elsewhere_is_said_in_one_line(town):
-    from salus.app import web_consents
+    from salus.app.web import consents as web_consents
     from salus.trust.consent_drafts import denial_resource
     from tests.conftest import AT
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rdkit import Chem
 
-from salus.app import discovery as wing
 from salus.app.demo import examples_root
+from salus.discovery import files as wing
 from salus.discovery import generate, measurements
 from salus.discovery.alerts import alerts, refusal
 from salus.discovery.endpoints import Model

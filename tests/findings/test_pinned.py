@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from salus.app.cell import confined
+from salus.app.sandbox.process import confined
 from salus.errors import MethodError
 from salus.findings import pinned, registry
 from tests.app.strangers import SHORT, failed, said, site  # noqa: F401

@@ -9,9 +9,10 @@ from decimal import Decimal
 
 import pytest
 
-from salus.app import explain, intake_series
+from salus.app import explain
 from salus.app.house import House
-from salus.app.intake import Intake
+from salus.app.intake import series as intake_series
+from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from salus.errors import StoreError
 from salus.fhir import json, series

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from salus.fhir import json
 from salus.intake.read import Options

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from salus.app.intake import Intake
-from salus.app.intake_shared import ELSEWHERE, HELD, SEVERAL
+from salus.app.intake.intake import Intake
+from salus.app.intake.shared import ELSEWHERE, HELD, SEVERAL
 from salus.app.session import Session
 from salus.fhir import json
 from salus.fhir.views import CATEGORIES, PERSON

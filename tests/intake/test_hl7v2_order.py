@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from salus.formats import hl7v2
 from salus.intake import hl7v2 as reader

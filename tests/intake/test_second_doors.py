@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from salus.errors import InputError
 from salus.trust import quarantine

@@ -2,8 +2,8 @@
 
 import pytest
 
-from salus.app import fhir_write
-from salus.app.intake import Intake
+from salus.app.fhir import write as fhir_write
+from salus.app.intake.intake import Intake
 from salus.app.refusals import Unprocessable
 from salus.app.session import Session
 from salus.errors import InputError

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from salus.errors import AccessError, InputError
 from salus.fhir import json

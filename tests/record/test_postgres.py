@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salus.app import fhir_query, readiness
 from salus.app.config import Configuration, load
 from salus.app.desk import Desk
-from salus.app.fhir_api import Records
+from salus.app.fhir import query as fhir_query
+from salus.app.fhir.api import Records
 from salus.app.house import House
+from salus.app.serving import readiness
 from salus.app.session import Session
 from salus.errors import AccessError, ConfigurationError, StoreError
 from salus.record import postgres

@@ -13,9 +13,9 @@ pytest.importorskip("jwt")
 
 from starlette.testclient import TestClient
 
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
+from salus.app.serving.tokens import assertion
 from salus.app.session import Session
-from salus.app.tokens import assertion
 from salus.server.application import create
 from salus.server.auth import ASSERTION_TYPE
 from salus.trust.identity import Actor, Identity

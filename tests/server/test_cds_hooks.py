@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from salus.app.serving.tokens import assertion
 from salus.app.session import Session
-from salus.app.tokens import assertion
 from salus.errors import InputError
 from salus.server.cds_messages import read_request, read_response, read_services
 from tests.server.conftest import BASE

@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from salus.app.serving.tokens import assertion
 from salus.app.session import Session
-from salus.app.tokens import assertion
 from salus.server.application import create
 from salus.server.auth import ASSERTION_TYPE
 from tests.conftest import bundle, person
@@ -55,7 +55,7 @@ def client(ward, base, identity):
 
 
 def take_in(ward):
-    from salus.app.intake import Intake
+    from salus.app.intake.intake import Intake
 
     ward.write("p1.json", bundle(person()))
     Intake(Session(ward.house, ward.operator)).run([ward.folder])

@@ -17,7 +17,7 @@ import pytest
 
 pytest.importorskip("uvicorn")
 
-from salus.app.tokens import assertion
+from salus.app.serving.tokens import assertion
 from salus.server import assistant, running
 from salus.server.application import create
 from salus.server.auth import ASSERTION_TYPE, FORM

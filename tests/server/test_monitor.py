@@ -13,7 +13,7 @@ pytest.importorskip("uvicorn")
 
 from starlette.testclient import TestClient
 
-from salus.app import readiness
+from salus.app.serving import readiness
 from salus.record.turn import Turn
 from salus.server.monitor import Monitor, listening
 

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from salus.app import answers, fhir_api
+from salus.app.fhir import api as fhir_api
+from salus.app.intake import answers
 from salus.app.session import Session
 from salus.errors import AccessError, InputError
 from salus.fhir import json

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from salus.app.desk import Desk
-from salus.app.fhir_api import Records
+from salus.app.fhir.api import Records
 from salus.app.session import Session
 from salus.errors import AccessError
 from salus.fhir import columns, series
@@ -181,7 +181,7 @@ def test_pages_are_one_snapshot(front):
     front.ward.write(
         "more/m.json", bundle(creatinine("9.99", "2026-01-01", "c4"), creatinine("8.88", "2026-01-09", "z"))
     )
-    from salus.app.intake import Intake
+    from salus.app.intake.intake import Intake
     from salus.app.session import Session
 
     Intake(Session(front.ward.house, front.ward.operator), patient="p1").run([front.ward.folder / "more"])
@@ -214,7 +214,7 @@ def test_versions_history_and_conditional_reads(front):
     first = front.get("/fhir/Observation/c4")
     assert front.get("/fhir/Observation/c4", **{"If-None-Match": first.headers["etag"]}).status_code == 304
     front.ward.write("more/m.json", bundle(creatinine("9.90", "2026-01-05", "c4")))
-    from salus.app.intake import Intake
+    from salus.app.intake.intake import Intake
     from salus.app.session import Session
 
     Intake(Session(front.ward.house, front.ward.operator), patient="p1").run([front.ward.folder / "more"])
@@ -250,7 +250,7 @@ def test_a_finding_that_no_longer_holds_is_not_served(front):
     values = {e["resource"]["id"]: e["resource"] for e in found.get("entry", [])}
     assert values
     front.ward.write("more/m.json", bundle(creatinine("3.00", "2026-05-30", "new")))
-    from salus.app.intake import Intake
+    from salus.app.intake.intake import Intake
     from salus.app.session import Session
 
     Intake(Session(front.ward.house, front.ward.operator), patient="p1").run([front.ward.folder / "more"])

@@ -23,9 +23,9 @@ from starlette.testclient import TestClient
 
 from salus.app.config import Configuration, at_folder
 from salus.app.house import House
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
+from salus.app.serving.tokens import assertion
 from salus.app.session import Session
-from salus.app.tokens import assertion
 from salus.errors import AccessError, ConfigurationError, InputError, StoreError
 from salus.fhir import json
 from salus.server import refreshing

@@ -12,7 +12,7 @@ pytest.importorskip("starlette")
 pytest.importorskip("jwt")
 
 from salus.app.house import House
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from salus.errors import AccessError, StoreError
 from salus.server.metrics import REFRESH_FAILING, REFRESH_WAITING, Metrics

@@ -26,9 +26,9 @@ pytest.importorskip("jwt")
 
 from salus.app.config import Configuration, at_folder
 from salus.app.house import House
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
+from salus.app.serving.tokens import assertion
 from salus.app.session import Session
-from salus.app.tokens import assertion
 from salus.fhir import json
 from salus.server.auth import ASSERTION_TYPE, FORM
 from salus.trust.identity import Actor, Identity

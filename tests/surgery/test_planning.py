@@ -6,9 +6,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from salus.app import surgery as wing
 from salus.errors import InputError
 from salus.formats.types import Volume
+from salus.surgery import files as wing
 from salus.surgery import motion
 from salus.surgery.arm import Unreachable, broken_limits, forward, frames, inverse, psm
 from salus.surgery.clearance import Obstacle

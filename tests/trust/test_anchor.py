@@ -12,7 +12,7 @@ from importlib.resources import files
 
 import pytest
 
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from salus.errors import ConfigurationError, InputError, IntegrityError, StoreError
 from salus.trust import anchor

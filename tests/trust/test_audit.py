@@ -7,7 +7,7 @@ import pytest
 
 from salus.app import acts
 from salus.app.erasure import ask
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from salus.errors import AccessError, InputError
 from salus.fhir import json

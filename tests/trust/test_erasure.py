@@ -9,8 +9,8 @@ import pytest
 from salus.app import erasure
 from salus.app.config import at_folder
 from salus.app.house import House
-from salus.app.intake import Intake
-from salus.app.live_readings import Monitor
+from salus.app.intake.intake import Intake
+from salus.app.live.readings import Monitor
 from salus.app.session import Session
 from salus.errors import AccessError, InputError, IntegrityError, SalusError, StoreError
 from salus.fhir import json

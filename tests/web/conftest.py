@@ -16,9 +16,9 @@ pytest.importorskip("multipart")
 from starlette.testclient import TestClient
 
 from salus import web
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
+from salus.app.serving.tokens import assertion
 from salus.app.session import Session
-from salus.app.tokens import assertion
 from salus.fhir.views import CATEGORIES
 from salus.server.application import create
 from salus.trust.identity import Actor, Identity

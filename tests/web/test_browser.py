@@ -28,9 +28,10 @@ from click.testing import CliRunner
 from playwright.sync_api import sync_playwright
 
 from salus import web
-from salus.app import demo, web_looks
+from salus.app import demo
+from salus.app.serving.tokens import assertion
 from salus.app.session import Session
-from salus.app.tokens import assertion
+from salus.app.web import accesses as web_looks
 from salus.cli.main import cli
 from salus.server.application import create
 from salus.trust.identity import demo_identity

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from salus.app import web_consents
 from salus.app.session import Session
+from salus.app.web import consents as web_consents
 from salus.errors import InputError
 from salus.trust import consent_drafts
 

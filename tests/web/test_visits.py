@@ -4,14 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from salus.app import server_state
-from salus.app import tokens as module
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
 from salus.app.refusals import NotSignedIn
-from salus.app.server_state import DRAFT, VISIT
+from salus.app.serving import state as server_state
+from salus.app.serving import tokens as module
+from salus.app.serving.state import DRAFT, VISIT
+from salus.app.serving.tokens import Tokens, assertion
 from salus.app.session import Session
-from salus.app.tokens import Tokens, assertion
-from salus.app.web_visits import IDLE, LIFE, SEEN, Idle, Visits
+from salus.app.web.sessions import IDLE, LIFE, SEEN, Idle, Visits
 from salus.errors import AccessError, InputError
 from salus.record.state import Kind
 from salus.trust.identity import Identity, demo_identity

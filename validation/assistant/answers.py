@@ -21,7 +21,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from salus.app import assistant, demo
+from salus.app import demo
+from salus.app.assistant import conversation as assistant
 from salus.app.session import Session
 from salus.assistant import citations, medquad
 from salus.errors import AccessError

@@ -25,7 +25,7 @@ from typing import Any
 from salus.app.config import at_folder
 from salus.app.demo import CLINICIAN, OPERATOR
 from salus.app.house import House
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from salus.careplan.text import render
 from salus.errors import SalusError

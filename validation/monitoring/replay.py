@@ -26,9 +26,9 @@ from typing import Any
 
 from salus.app.config import at_folder
 from salus.app.house import House
-from salus.app.intake import Intake
-from salus.app.live_person import rule_of
-from salus.app.live_readings import Drained, Monitor
+from salus.app.intake.intake import Intake
+from salus.app.live.person import rule_of
+from salus.app.live.readings import Drained, Monitor
 from salus.app.session import Session
 from salus.errors import InputError
 from salus.fhir import json

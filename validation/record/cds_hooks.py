@@ -24,9 +24,9 @@ from typing import Any
 
 from salus.app.config import at_folder
 from salus.app.house import House
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
+from salus.app.serving.tokens import assertion
 from salus.app.session import Session
-from salus.app.tokens import assertion
 from salus.errors import InputError
 from salus.fhir import json
 from salus.fhir.views import CATEGORIES

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from salus.app import erasure
 from salus.app.house import House
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from salus.errors import SalusError
 from salus.trust import proof

@@ -30,7 +30,7 @@ from typing import Any
 
 from salus.app.config import at_folder
 from salus.app.house import House
-from salus.app.live import Receiver
+from salus.app.live.receiver import Receiver
 from salus.app.session import Session
 from salus.errors import SalusError
 from salus.formats import hl7v2
@@ -51,7 +51,8 @@ MUTANTS = (
            "patients lose their sex"),
     Mutant("salus/intake/hl7v2_values.py", 'return ("valueQuantity", {"value": found}) if found',
            'return ("valueQuantity", {"value": found * 10}) if found', "numbers are ten times too high"),
-    Mutant("salus/app/live.py", 'Answer("AR", str(error), "type")', 'Answer("AA")', "what is refused is acknowledged"),
+    Mutant("salus/app/live/receiver.py", 'Answer("AR", str(error), "type")', 'Answer("AA")',
+           "what is refused is acknowledged"),
     Mutant("salus/intake/hl7v2.py", 'message.header.text(11) in ("D", "T")', 'message.header.text(11) != "T"',
            "messages for production are refused"),
     Mutant("salus/intake/hl7v2_map.py", "_LEVELS = ((4, \"si\"), ", "_LEVELS = (", "facilities are lost"),

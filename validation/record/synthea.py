@@ -25,7 +25,7 @@ from pathlib import Path
 
 from salus.app.config import at_folder
 from salus.app.house import House
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
 from salus.app.opened import now
 from salus.app.session import Session
 from salus.fhir.views import CATEGORIES

@@ -175,7 +175,7 @@ class Town:
 
     def fill(self) -> None:
         """Take everything in, in every way there is."""
-        from salus.app.live_readings import Monitor
+        from salus.app.live.readings import Monitor
 
         for person in self.people:
             self._take_in(person)
@@ -190,7 +190,7 @@ class Town:
             person.session.open(person.id, self.house.clock())
 
     def _take_in(self, person: Person) -> None:
-        from salus.app.intake import Intake
+        from salus.app.intake.intake import Intake
         from salus.fhir import json
         from salus.trust import quarantine
 
@@ -211,7 +211,7 @@ class Town:
 
     def mirror(self) -> int:
         """Ask a view over everybody, as a population's mirror would be made of."""
-        from salus.app.population import view
+        from salus.app.research.views import view
 
         for person in self.people:
             given = {"actors": ["researcher"], "categories": ["record", "signal"], "purposes": ["HRESCH"]}

@@ -130,7 +130,7 @@ class Server:
 
     def form(self, name: str) -> str:
         """A request for a token, with an assertion that is good once."""
-        from salus.app.tokens import assertion
+        from salus.app.serving.tokens import assertion
         from salus.server.auth import ASSERTION_TYPE
 
         signed = assertion(self.people[name], f"{self.base}/auth/token", datetime.now(UTC))
@@ -148,7 +148,7 @@ class Server:
 
 def _fill(configuration: Any, people: dict[str, Any], folder: Path) -> None:
     from salus.app.house import House
-    from salus.app.intake import Intake
+    from salus.app.intake.intake import Intake
     from salus.app.session import Session
     from salus.trust.identity import Actor
 

@@ -126,7 +126,7 @@ class Twin:
         return f"{answer.status_code} {answer.text}"
 
     def _signed_in(self, reader: str) -> dict[str, str]:
-        from salus.app.tokens import assertion
+        from salus.app.serving.tokens import assertion
         from salus.server.auth import ASSERTION_TYPE
 
         if not self._token or abs(self.clock.now - self._since) > timedelta(minutes=3):
@@ -141,7 +141,7 @@ class Twin:
 
     def pages(self, reader: str, each: int) -> str:
         """The list of people and the ``each``-th person's pages, as a browser gets them."""
-        from salus.app.tokens import assertion
+        from salus.app.serving.tokens import assertion
 
         word = re.search(r'name="word" value="([0-9a-f]+)"', self.browser.get("/sign-in").text)
         if word:
@@ -352,8 +352,8 @@ def _shown(stored: Any) -> list[tuple[Any, ...]]:
 
 def _of_the_record(case: Case, desks: dict[int, Any]) -> Iterator[tuple[str, Callable[[Twin], Any]]]:
     """Reads, versions, histories, searches, pages and $everything, as the server's layer asks for them."""
-    from salus.app.fhir_api import Records
-    from salus.app.fhir_query import parse
+    from salus.app.fhir.api import Records
+    from salus.app.fhir.query import parse
 
     def records(twin: Twin) -> Any:
         return Records(twin.session(case.reader), desks[id(twin)], case.purpose)
@@ -409,8 +409,9 @@ def _of_the_record(case: Case, desks: dict[int, Any]) -> Iterator[tuple[str, Cal
 
 def _of_the_plan(case: Case) -> Iterator[tuple[str, Callable[[Twin], Any]]]:
     """Chart, findings, refresh, plan, explanations, report, drafts and answers."""
-    from salus.app import assistant, explain
-    from salus.app.population import view
+    from salus.app import explain
+    from salus.app.assistant import conversation as assistant
+    from salus.app.research.views import view
     from salus.careplan import fhir
     from salus.careplan.report import render_html
     from salus.fhir import json
@@ -570,7 +571,7 @@ def auc(hidden: list[float], absent: list[float]) -> float:
 def timing(pairs: int) -> dict[str, float]:
     """For each path, how well the time of an answer tells what is hidden from what is not there."""
     from salus.app.desk import Desk
-    from salus.app.fhir_api import Records
+    from salus.app.fhir.api import Records
 
     figures, clock, dice = {}, Clock(), random.Random(4)
     with tempfile.TemporaryDirectory(dir=_memory()) as name, ExitStack() as stack:

@@ -12,7 +12,7 @@ from typing import Any
 
 from salus.app.config import at_folder
 from salus.app.house import House
-from salus.app.intake import Intake, Taken
+from salus.app.intake.intake import Intake, Taken
 from salus.app.session import Opened, Session
 from salus.careplan.model import Plan
 from salus.errors import AccessError, ConfigurationError, InputError

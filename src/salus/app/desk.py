@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from salus.app.fhir_findings import PartialFindings
-from salus.app.fhir_pages import Pages
+from salus.app.fhir.findings import PartialFindings
+from salus.app.fhir.pages import Pages
 from salus.app.house import House
-from salus.app.refresh_turns import refreshing
+from salus.app.serving.refresh_turns import refreshing
 from salus.app.session import Session
 from salus.app.session_consents import PRESENT
 

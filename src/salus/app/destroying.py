@@ -88,7 +88,7 @@ class Destroying(Opened):
     def erase(self, pid: int, by: str, act: Mapping[str, Any]) -> Mapping[str, Any]:
         """Erase the patient under a number of the store: the key first, then the rest. Returns the house's entry."""
         from salus.app.erasure import forget_queued  # which knows houses
-        from salus.app.server_state import end_all_of
+        from salus.app.serving.state import end_all_of
 
         self.gate.merge_journal()
         patient = self.store.patient_of(self.gate.house(by), pid)

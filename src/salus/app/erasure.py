@@ -97,8 +97,8 @@ def forget_queued(house: Opened, patient: str) -> int:
     To be called before the patient's key is destroyed: the record tells which devices are whose. What comes later is of
     a device that measures nobody, and goes into quarantine.
     """
-    from salus.app.live_person import assignment
-    from salus.app.live_readings import _CONTEXT, QUEUE_FILE
+    from salus.app.live.person import assignment
+    from salus.app.live.readings import _CONTEXT, QUEUE_FILE
     from salus.intake.live.queue import Guard, Queue
     from salus.intake.live.readings import Sent
 

@@ -73,7 +73,7 @@ class Session(Findings):
     def for_actor(cls, house: House, actor: Actor) -> Session:
         """A session of somebody who has proved otherwise who he is, without his private key: it can sign nothing.
 
-        Only :mod:`salus.app.tokens` and what it lets in may call this.
+        Only :mod:`salus.app.serving.tokens` and what it lets in may call this.
         """
         session = cls.__new__(cls)
         session._begin(house, actor, None)

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-from salus.app import cell, refresh_turns, standing
+from salus.app import standing
+from salus.app.sandbox import process as cell
+from salus.app.serving import refresh_turns
 from salus.app.session_consents import PRESENT, Consents
 from salus.app.standing import Ground
 from salus.app.terminology import packs

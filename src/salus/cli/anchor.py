@@ -206,7 +206,7 @@ def _hex(text: str, where: str) -> bytes:
 def _secret(path: Path | None) -> bytes | None:
     if path is None:
         return None
-    from salus.trust.private import read_private
+    from salus.private_files import read_private
 
     try:
         secret = bytes.fromhex(read_private(path).decode("ascii").strip().removeprefix("0x"))

@@ -33,7 +33,7 @@ def show(name: str) -> None:
 @click.pass_context
 def answer(ctx: click.Context, patient: str, answers: tuple[str, ...], actor: str) -> None:
     """File answers of PATIENT, as the patient or a proxy: salus questionnaire answer ID smoking="Never smoked" …"""
-    from salus.app import answers as wing
+    from salus.app.intake import answers as wing
 
     pairs = [text.partition("=") for text in answers]
     if any(not mark for _, mark, _ in pairs) or len({name for name, _, _ in pairs}) != len(pairs):
@@ -50,7 +50,7 @@ def answer(ctx: click.Context, patient: str, answers: tuple[str, ...], actor: st
 @click.pass_context
 def diary(ctx: click.Context, patient: str, text: str, actor: str) -> None:
     """Add TEXT to PATIENT's diary, as the patient or a proxy."""
-    from salus.app import answers as wing
+    from salus.app.intake import answers as wing
 
     with session(ctx, actor) as work:
         wing.keep_diary(work, work.resolve(patient), text)

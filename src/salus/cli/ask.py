@@ -54,7 +54,7 @@ def ask(
 
 def _alarm(question: str, as_json: bool) -> bool:
     """Answer a red flag before even the store is opened."""
-    from salus.app.assistant import alarm
+    from salus.app.assistant.conversation import alarm
 
     reply = alarm(question)
     if reply is not None:
@@ -69,7 +69,8 @@ def _act(
     wanted: tuple[str | None, str | None, str | None, str | None],
     as_json: bool,
 ) -> None:
-    from salus.app import assistant, assistant_diary
+    from salus.app.assistant import conversation as assistant
+    from salus.app.assistant import diary as assistant_diary
 
     question, draft, book, cancel = wanted
     if question is not None:
@@ -102,7 +103,7 @@ def _print(reply: Reply, as_json: bool) -> None:
 @click.pass_context
 def learn(ctx: click.Context, file: Path, actor: str) -> None:
     """Index FILE (questions and answers, .jsonl or .jsonl.gz, as MedQuAD has them) as the house's library."""
-    from salus.app import assistant
+    from salus.app.assistant import conversation as assistant
 
     with session(ctx, actor) as work:
         count = assistant.learn(work, file)
@@ -115,7 +116,7 @@ def learn(ctx: click.Context, file: Path, actor: str) -> None:
 @click.pass_context
 def slots(ctx: click.Context, file: Path, actor: str) -> None:
     """Offer the Slots of FILE (a Bundle of Schedules and Slots) for booking."""
-    from salus.app import assistant_diary
+    from salus.app.assistant import diary as assistant_diary
     from salus.fhir import json
 
     try:

@@ -74,7 +74,7 @@ def give(
 @click.pass_context
 def countersign(ctx: click.Context, file: Path, actor: str) -> None:
     """Vouch, as the second witness, for the paper in FILE, and put it in force. Read what it says."""
-    from salus.app import web_consents
+    from salus.app.web import consents as web_consents
     from salus.errors import InputError
     from salus.fhir import json
 
@@ -148,7 +148,7 @@ def withhold(
 @click.pass_context
 def list_(ctx: click.Context, patient: str, actor: str) -> None:
     """The patient's consents and whether each is in force."""
-    from salus.app import web_consents
+    from salus.app.web import consents as web_consents
 
     with session(ctx, actor) as work:
         for body, standing in work.consents(patient):
@@ -184,11 +184,11 @@ def sign(ctx: click.Context, file: Path, actor: str, out: Path | None) -> None:
     Needs no store. What is written is a FHIR transaction, to be filed on the page or posted to the server. What the
     consent says is told on standard error: read it.
     """
-    from salus.app import web_consents
     from salus.app.opened import now
+    from salus.app.web import consents as web_consents
     from salus.fhir import json
+    from salus.private_files import write_private
     from salus.trust.identity import Identity
-    from salus.trust.private import write_private
 
     draft = json.loads(file.read_bytes())
     signed = web_consents.sign_here(draft, Identity.load(configuration(ctx).identities, actor), now())

@@ -42,7 +42,7 @@ def _said(value: Any) -> None:
 @click.option("--out", type=NEW, required=True, help="Write the model here (it holds the training molecules).")
 def fit(train: Path, endpoint: str, unit: str | None, desired: Any, out: Path) -> None:
     """Fit a model of one endpoint to a table of measurements, rows in the order of time where known, and save it."""
-    from salus.app import discovery as wing
+    from salus.discovery import files as wing
 
     table = wing.measured(train, endpoint, unit, desired)
     _rejected(table.rejected, train)
@@ -76,7 +76,7 @@ def predict(
     """Predict an endpoint of the structures SMILES, with 90 % interval and nearest measured analogues."""
     from dataclasses import asdict
 
-    from salus.app import discovery as wing
+    from salus.discovery import files as wing
 
     found = wing.predicted(_model(train, endpoint, unit, desired, model), smiles)
     if as_json:
@@ -87,7 +87,7 @@ def predict(
 
 
 def _model(train: Path | None, endpoint: str | None, unit: str | None, desired: Any, model: Path | None) -> Model:
-    from salus.app import discovery as wing
+    from salus.discovery import files as wing
 
     if (train is None) == (model is None):
         raise click.UsageError("give either --train with --endpoint, or --model")
@@ -116,7 +116,7 @@ def similar(smiles: str, library: Path, k: int, threshold: float, as_json: bool)
     """Find the molecules of a library that are most similar to the structure SMILES (exact Tanimoto search)."""
     from dataclasses import asdict
 
-    from salus.app import discovery as wing
+    from salus.discovery import files as wing
 
     hits, unread, searched = wing.similar(smiles, library, k, threshold)
     if as_json:
@@ -134,7 +134,7 @@ def similar(smiles: str, library: Path, k: int, threshold: float, as_json: bool)
 @AS_JSON
 def signals(reports: Path, stratify: tuple[str, ...], every: bool, as_json: bool) -> None:
     """Screen REPORTS (CSV: id, var1 product, var2 event) for pairs that are reported more often than expected."""
-    from salus.app import discovery as wing
+    from salus.discovery import files as wing
 
     found = wing.screened(reports, stratify)
     shown = found.signals if every else found.flagged
@@ -179,8 +179,8 @@ def _row(signal: Signal) -> dict[str, Any]:
 @click.option("--out", type=NEW, required=True, help="Write the best molecules with lineage here (JSON).")
 def design(objective: Path, start: Path, budget: int, seed: int, out: Path) -> None:
     """Design molecules under an objective, for research; nothing that rewards toxicity is accepted."""
-    from salus.app import discovery as wing
     from salus.cli.record import write_private
+    from salus.discovery import files as wing
 
     found = wing.designed(objective, start, budget, seed)
     write_private(out, wing.document(found))

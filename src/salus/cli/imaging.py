@@ -21,7 +21,7 @@ def imaging() -> None:
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="A .npy or .png file.")
 def reconstruct(kspace: Path, mask: Path | None, name: str | None, out: Path) -> None:
     """Reconstruct the slice in KSPACE (.npy, complex, coils × ky × kx) and write its magnitude."""
-    from salus.app import imaging as wing
+    from salus.imaging import files as wing
 
     found = wing.reconstructed(kspace, mask, name)
     wing.write_image(found, out)

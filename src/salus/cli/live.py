@@ -15,8 +15,8 @@ from salus.cli.options import acting, session
 from salus.errors import InputError
 
 if TYPE_CHECKING:
-    from salus.app.live import Receiver
-    from salus.app.live_readings import Monitor
+    from salus.app.live.readings import Monitor
+    from salus.app.live.receiver import Receiver
     from salus.app.session import Session
     from salus.intake.live.mllp import Limits
 
@@ -56,7 +56,7 @@ def listen(ctx: click.Context, /, actor: str, **given: Any) -> None:
 
 
 def _messages(work: Session, given: dict[str, Any]) -> None:
-    from salus.app.live import Receiver
+    from salus.app.live.receiver import Receiver
     from salus.intake.live.mllp import Limits
 
     work.administer()
@@ -82,7 +82,7 @@ async def _serve(receiver: Receiver, host: str, port: int, limits: Limits) -> No
 
 
 def _broker(work: Session, given: dict[str, Any]) -> None:
-    from salus.app.live_readings import Monitor
+    from salus.app.live.readings import Monitor
     from salus.intake.live.mqtt import Broker, Subscriber
 
     host, port = _address(given["mqtt"], "--mqtt")
@@ -98,7 +98,7 @@ def _broker(work: Session, given: dict[str, Any]) -> None:
 
 
 def _lines(work: Session, stream: Any) -> None:
-    from salus.app.live_readings import Monitor
+    from salus.app.live.readings import Monitor
 
     new = duplicates = refused = 0
     with Monitor(work) as monitor:
@@ -130,7 +130,7 @@ def alerts() -> None:
 @click.pass_context
 def alerts_list(ctx: click.Context, patient: str, everything: bool, actor: str) -> None:
     """PATIENT's alerts with their history, as far as they are released to you."""
-    from salus.app.live_readings import alerts as found
+    from salus.app.live.readings import alerts as found
 
     with session(ctx, actor) as work:
         shown = [a for a in found(work, work.resolve(patient)) if everything or a.state != "resolved"]
@@ -153,7 +153,7 @@ def alerts_list(ctx: click.Context, patient: str, everything: bool, actor: str) 
 @click.pass_context
 def alerts_ack(ctx: click.Context, patient: str, alert: str, actor: str) -> None:
     """Say that you have seen ALERT of PATIENT."""
-    from salus.app.live_readings import acknowledge
+    from salus.app.live.readings import acknowledge
 
     with session(ctx, actor) as work:
         acknowledge(work, work.resolve(patient), alert)
@@ -171,7 +171,7 @@ def alerts_assign(
     ctx: click.Context, device: str, patient: str, setting: Any, silent_after: float | None, actor: str
 ) -> None:
     """From now on DEVICE measures PATIENT."""
-    from salus.app.live_readings import Monitor
+    from salus.app.live.readings import Monitor
 
     limit = timedelta(minutes=silent_after) if silent_after else None
     with session(ctx, actor) as work, Monitor(work) as monitor:
@@ -185,7 +185,7 @@ def alerts_assign(
 @click.pass_context
 def alerts_release(ctx: click.Context, device: str, actor: str) -> None:
     """DEVICE measures nobody any more."""
-    from salus.app.live_readings import Monitor
+    from salus.app.live.readings import Monitor
 
     with session(ctx, actor) as work, Monitor(work) as monitor:
         monitor.release(device)

@@ -54,7 +54,7 @@ def plan(
     as_json: bool,
 ) -> None:
     """Plan INSTANCE: no hard rule broken, as few unmet wishes as the time allows, and the reason for each."""
-    from salus.app import operations as wing
+    from salus.operations import files as wing
 
     problem = wing.instance(instance)
     outcome = wing.planned(problem, seconds, seed, steps)
@@ -83,7 +83,7 @@ def _no_plan(outcome: Outcome, as_json: bool) -> None:
 
 
 def _tell(problem: Instance, made: Plan, score: Score, every: bool) -> None:
-    from salus.app import operations as wing
+    from salus.operations import files as wing
 
     parts = ", ".join(f"{name} {cost}" for name, cost in score.costs.items())
     click.echo(f"Cost {score.cost} ({parts}); hard violations {score.violations}.")
@@ -100,7 +100,7 @@ def _tell(problem: Instance, made: Plan, score: Score, every: bool) -> None:
 def _json(problem: Instance, made: Plan, score: Score) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from salus.app import operations as wing
+    from salus.operations import files as wing
 
     unmet = [] if score.violations else [asdict(reason) for reason in wing.unmet(problem, made)]
     return {
@@ -120,7 +120,7 @@ def _json(problem: Instance, made: Plan, score: Score) -> dict[str, Any]:
 @click.pass_context
 def check(ctx: click.Context, instance: Path, solution: Path, every: bool, as_json: bool) -> None:
     """Count the hard violations and the cost of SOLUTION, a plan for INSTANCE; status 1 when a rule is broken."""
-    from salus.app import operations as wing
+    from salus.operations import files as wing
 
     problem = wing.instance(instance)
     made = wing.plan(solution, problem)
@@ -142,7 +142,7 @@ def forecast(ctx: click.Context, history: Path, days: int, seed: int, as_json: b
     """Forecast daily admissions from HISTORY (CSV: date, admissions, and columns that tell series apart)."""
     from dataclasses import asdict
 
-    from salus.app import operations as wing
+    from salus.operations import files as wing
 
     found, refused = wing.forecasts(history, days, seed)
     for error in refused:

@@ -14,7 +14,7 @@ from salus.cli.options import acting, moment, session, timed
 from salus.errors import InputError
 
 if TYPE_CHECKING:
-    from salus.app.mirror import Update
+    from salus.app.research.mirror import Update
     from salus.population.database import Answer
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -35,7 +35,7 @@ def population() -> None:
 @click.pass_context
 def view_command(ctx: click.Context, definition: Path, actor: str, at: str | None, sql: str, purpose: str) -> None:
     """Run the ViewDefinition in DEFINITION over the records opened for a purpose, and print its rows as CSV."""
-    from salus.app import population as wing
+    from salus.app.research import views as wing
 
     body = _definition(definition)
     with session(ctx, actor) as work:
@@ -63,7 +63,7 @@ def mirror_command(
     purpose: str | None,
 ) -> None:
     """Make a mirror of what was released to you for a purpose in FOLDER, or bring it up to date."""
-    from salus.app import mirror
+    from salus.app.research import mirror
 
     with session(ctx, actor) as work, Bar("shards") as bar:
         update = mirror.ensure(
@@ -86,7 +86,7 @@ def mirror_command(
 @click.pass_context
 def query_command(ctx: click.Context, folder: Path, actor: str, sql: str) -> None:
     """Bring the mirror in FOLDER up to date, and print the answer to a query as CSV."""
-    from salus.app import mirror
+    from salus.app.research import mirror
 
     with session(ctx, actor) as work, Bar("shards") as bar:
         answer, update = mirror.query(work, folder, sql, bar)
@@ -114,8 +114,8 @@ def run_command(
     scheduler: str,
 ) -> None:
     """Bring the mirror in FOLDER up to date, and print rows, findings or plans of its records as lines of JSON."""
-    from salus.app import mirror, mirror_jobs
-    from salus.app.shard_work import ROWS
+    from salus.app.research import mirror, mirror_jobs
+    from salus.app.research.shard_work import ROWS
 
     if (what == ROWS) != (definition is not None):
         raise InputError("rows take a ViewDefinition, and nothing else does", where="--view")
@@ -138,7 +138,7 @@ def run_command(
 @click.pass_context
 def drop_command(ctx: click.Context, folder: Path, actor: str) -> None:
     """Delete the mirror in FOLDER, its key first: yours, or as an operator anybody's."""
-    from salus.app import mirror
+    from salus.app.research import mirror
 
     with session(ctx, actor) as work:
         mirror.drop(work, folder)
@@ -172,7 +172,7 @@ def _told(update: Update) -> None:
 @click.pass_context
 def overdue_command(ctx: click.Context, actor: str, at: str | None) -> None:
     """List what the plans of all patients released to you ask to be measured or found out."""
-    from salus.app import population as wing
+    from salus.app.research import views as wing
 
     with session(ctx, actor) as work:
         for due in wing.overdue(work, moment(at)):

@@ -31,7 +31,7 @@ def privacy() -> None:
 @click.pass_context
 def deidentify(ctx: click.Context, patient: str, folder: Path, actor: str, at: str | None, purpose: str) -> None:
     """Write PATIENT's record and notes, without the identifiers of HIPAA's Safe Harbor, into FOLDER."""
-    from salus.app.privacy import deidentified
+    from salus.app.research.deidentified import deidentified
     from salus.cli.record import write_private
     from salus.fhir import json
 
@@ -120,7 +120,7 @@ def _number(text: str, option: str) -> float:
 @click.pass_context
 def export(ctx: click.Context, patient: str, actor: str, out: Path) -> None:
     """Write all of PATIENT's own record into one archive: entries, files, consents, who looked, with proofs."""
-    from salus.app import export as exporting
+    from salus.app.fhir import export as exporting
 
     with session(ctx, actor) as work:
         told = exporting.export(work, patient, out)
@@ -134,7 +134,7 @@ def export(ctx: click.Context, patient: str, actor: str, out: Path) -> None:
 @click.option("--key", help="The house's public key, as it was given to you (64 hex digits).")
 def check_export(file: Path, key: str | None) -> None:
     """Check an archive from `privacy export`: nothing changed, nothing left out. Needs neither store nor keys."""
-    from salus.app.export_check import check
+    from salus.app.fhir.export_check import check
 
     try:
         known = bytes.fromhex(key) if key else None

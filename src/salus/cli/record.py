@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from salus.app.explain import Shown
-    from salus.app.intake import Taken
+    from salus.app.intake.intake import Taken
     from salus.app.session_findings import Refresh
     from salus.careplan.model import Plan
     from salus.record.chart import Chart
@@ -66,7 +66,7 @@ def intake(
 
     What cannot be taken in is sealed in quarantine and the rest goes on; the exit status is then 1.
     """
-    from salus.app.intake import Intake
+    from salus.app.intake.intake import Intake
     from salus.intake.read import Options
 
     options = Options(sample, encoding, accept_apple_dtd)
@@ -182,7 +182,7 @@ def plan(
 
 def write_private(target: Path, data: bytes) -> None:
     """Write a file that only its owner may read, in the place of an earlier one. Raises InputError."""
-    from salus.trust import private
+    from salus import private_files as private
 
     private.write_private(target, data)
 

@@ -120,8 +120,8 @@ def serve(
 
 def _open_once(settings: Configuration) -> None:
     """Open the store before anybody else does: it is brought up to date, and what is wrong with it is told here."""
-    from salus.app import server_state
     from salus.app.house import House
+    from salus.app.serving import state as server_state
 
     with House(settings) as house:
         server_state.begun(house)
@@ -184,7 +184,7 @@ def token(ctx: click.Context, actor: str, audience: str) -> None:
     It is made here, where your private key is; the server never sees the key.
     """
     from salus.app.opened import now
-    from salus.app.tokens import assertion
+    from salus.app.serving.tokens import assertion
     from salus.trust.identity import Identity
 
     click.echo(assertion(Identity.load(configuration(ctx).identities, actor), audience, now()))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from salus.app.surgery import Planned
+    from salus.surgery.files import Planned
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 NEW = click.Path(dir_okay=False, path_type=Path)
@@ -27,7 +27,7 @@ def surgery() -> None:
 @click.option("--faces", type=click.IntRange(1, 5_000_000), default=100_000, show_default=True, help="Most triangles.")
 def mesh(labels: Path, out: Path, usdz: Path | None, names: Path | None, faces: int) -> None:
     """Turn the label volume LABELS (.nii, .nii.gz) into a model for augmented reality, with its measured error."""
-    from salus.app import surgery as wing
+    from salus.surgery import files as wing
 
     made = wing.meshed(labels, out, usdz, names, faces)
     for part in made.parts:
@@ -47,7 +47,7 @@ def mesh(labels: Path, out: Path, usdz: Path | None, names: Path | None, faces: 
 @click.pass_context
 def plan(ctx: click.Context, labels: Path, task: Path, most: int, as_json: bool) -> None:
     """Straight paths in LABELS for TASK (.toml) that keep all margins, or why there is none (exit status 3)."""
-    from salus.app import surgery as wing
+    from salus.surgery import files as wing
 
     found = wing.planned(labels, task, most)
     if as_json:

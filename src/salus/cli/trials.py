@@ -122,7 +122,7 @@ def match_command(
     ctx: click.Context, protocol: Path, patient: str | None, actor: str, at: str | None, purpose: str
 ) -> None:
     """Hold PROTOCOL's criteria against PATIENT's chart, or against all who opened theirs to research."""
-    from salus.app import trials as wing
+    from salus.app.research import trials as wing
     from salus.trials import criteria
 
     plan = criteria.read(protocol.read_bytes(), str(protocol))
@@ -154,7 +154,7 @@ def _print_match(found: Match) -> None:
 @click.pass_context
 def seal_command(ctx: click.Context, trial: str, document: str, path: Path, actor: str) -> None:
     """Seal a document of TRIAL, or the files of a folder (data lock), in the log."""
-    from salus.app import trials as wing
+    from salus.app.research import trials as wing
 
     data = wing.digest_of_folder(path) if path.is_dir() else path.read_bytes()
     with session(ctx, actor) as work:
@@ -169,7 +169,7 @@ def seal_command(ctx: click.Context, trial: str, document: str, path: Path, acto
 @click.pass_context
 def seals_command(ctx: click.Context, trial: str, path: Path | None, actor: str) -> None:
     """List what was sealed of TRIAL; with PATH, say whether that is what was sealed."""
-    from salus.app import trials as wing
+    from salus.app.research import trials as wing
 
     with session(ctx, actor) as work:
         if path is None:

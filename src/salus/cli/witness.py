@@ -91,7 +91,7 @@ def load_signers(folder: Path, name: str, *, post_quantum: bool) -> tuple[Signer
 
 def _secret(path: Path) -> bytes:
     """The 32 bytes of a private key, made where there is none."""
-    from salus.trust.private import read_private
+    from salus.private_files import read_private
     from salus.trust.tiles import write_file
 
     if not path.exists():

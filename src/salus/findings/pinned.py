@@ -2,7 +2,7 @@
 
 A pin covers the method's distribution (every package and module in it) and the distributions that it declares to need,
 as far as they are not salus's own. Compiled files (``__pycache__``) are left out: where such a method runs, nothing is
-loaded from them (see :mod:`salus.app.cell`), nor from any package that is not pinned.
+loaded from them (see :mod:`salus.app.sandbox.process`), nor from any package that is not pinned.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def pin(method: Listed) -> Pin:
 
 
 Confine = Callable[[Listed, Pin], Method]
-"""What makes of a stranger's method one that runs apart from salus: see :mod:`salus.app.cell`."""
+"""What makes of a stranger's method one that runs apart from salus: see :mod:`salus.app.sandbox.process`."""
 
 
 def _no_cell(method: Listed, found: Pin) -> Method:

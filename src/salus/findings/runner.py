@@ -114,8 +114,8 @@ def _compute(method: Method, context: Context, view: Chart) -> list[Finding]:
 def _reads(method: Method, view: Chart) -> tuple[Read, ...]:
     """What was read. A method that was handed whole kinds of data has read all of them, whatever it says itself.
 
-    Such a method (see :mod:`salus.app.cell`) names them in ``handed``. They stand with a read that never changes, so
-    that who may not see one of them does not see the finding.
+    Such a method (see :mod:`salus.app.sandbox.process`) names them in ``handed``. They stand with a read that never
+    changes, so that who may not see one of them does not see the finding.
     """
     handed: frozenset[str] = getattr(method, "handed", frozenset())
     if not handed:

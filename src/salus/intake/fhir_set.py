@@ -2,7 +2,7 @@
 
 Bulk exports write one file a type, and practitioners, places and medicines in files of their own (FHIR Bulk Data
 Access, "Export": references are resolved within the file set). Nothing of a patient waits here: only what is about
-nobody is held until the last file is read. Of what nothing in the run refers to, :mod:`salus.app.intake_shared` asks
+nobody is held until the last file is read. Of what nothing in the run refers to, :mod:`salus.app.intake.shared` asks
 the record.
 """
 

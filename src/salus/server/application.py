@@ -16,11 +16,11 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from salus import __version__
-from salus.app import server_state
 from salus.app.config import Configuration
 from salus.app.opened import now
-from salus.app.tokens import Tokens
-from salus.app.web_visits import Visits
+from salus.app.serving import state as server_state
+from salus.app.serving.tokens import Tokens
+from salus.app.web.sessions import Visits
 from salus.errors import ConfigurationError, SalusError
 from salus.server import auth, capability_statement, cds_hooks, reading, sampling, writing
 from salus.server.events import tell

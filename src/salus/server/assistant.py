@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from salus.app import assistant_voice
+from salus.app.assistant import voice as assistant_voice
 from salus.app.house import House
 from salus.app.refusals import NotSignedIn
 from salus.app.session import Session

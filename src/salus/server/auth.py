@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from salus.app.house import House
 from salus.app.refusals import NotSignedIn
-from salus.app.tokens import ALGORITHM, READ, WRITE, Granted, TooManySignIns
+from salus.app.serving.tokens import ALGORITHM, READ, WRITE, Granted, TooManySignIns
 from salus.errors import InputError
 from salus.server.errors import RETRY_AFTER
 from salus.server.service import body, origin, service, trust

@@ -9,9 +9,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from salus.app.fhir_api import Page
-from salus.app.fhir_audit import Events
-from salus.app.fhir_write import Created
+from salus.app.fhir.api import Page
+from salus.app.fhir.audit import Events
+from salus.app.fhir.write import Created
 from salus.careplan.model import WITHHELD
 from salus.fhir import dates, json
 from salus.record.reading import Stored

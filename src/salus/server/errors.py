@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from salus.app.refusals import Ambiguous, Expired, NotAllowed, NotSignedIn, Unprocessable, Unsupported
-from salus.app.tokens import TooManySignIns
+from salus.app.serving.tokens import TooManySignIns
 from salus.errors import AccessError, ConfigurationError, InputError, SalusError, StoreError
 from salus.fhir import json
 from salus.server.failures import described

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from salus.app import assistant, assistant_tools
+from salus.app.assistant import conversation as assistant
+from salus.app.assistant import tools as assistant_tools
 from salus.errors import ConfigurationError, SalusError
 
 if TYPE_CHECKING:

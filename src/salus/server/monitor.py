@@ -18,8 +18,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from salus import __version__
-from salus.app import readiness
 from salus.app.config import Configuration
+from salus.app.serving import readiness
 from salus.server.connections import Bounds
 from salus.server.metrics import exposition, labelled
 from salus.server.running import server

@@ -8,8 +8,9 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import Response
 
-from salus.app import fhir_audit, fhir_query
-from salus.app.fhir_api import Page, Records
+from salus.app.fhir import audit as fhir_audit
+from salus.app.fhir import query as fhir_query
+from salus.app.fhir.api import Page, Records
 from salus.app.refusals import Unsupported
 from salus.app.session import Session
 from salus.errors import AccessError, InputError

@@ -16,7 +16,7 @@ from typing import IO, Any, cast
 
 from salus import errors
 from salus.app.config import Configuration
-from salus.app.refresh_turns import refreshing
+from salus.app.serving.refresh_turns import refreshing
 from salus.errors import SalusError, StoreError
 from salus.fhir import json
 from salus.server.refresher import GRACE

@@ -17,9 +17,9 @@ from salus.app.desk import Desk
 from salus.app.house import House
 from salus.app.opened import now
 from salus.app.refusals import NotAllowed, NotSignedIn
+from salus.app.serving.tokens import WRITE, Signed, Tokens
 from salus.app.session import Session
-from salus.app.tokens import WRITE, Signed, Tokens
-from salus.app.web_visits import Visits
+from salus.app.web.sessions import Visits
 from salus.errors import InputError
 from salus.server.budget import Budget
 from salus.server.connections import Mark

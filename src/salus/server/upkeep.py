@@ -12,9 +12,9 @@ import time
 from concurrent.futures import Future
 from contextlib import suppress
 
-from salus.app import server_state
-from salus.app.backlog import Backlog
 from salus.app.house import House
+from salus.app.serving import state as server_state
+from salus.app.serving.backlog import Backlog
 from salus.errors import AccessError, SalusError
 from salus.server.events import Seldom, tell
 from salus.server.failures import described

@@ -5,12 +5,12 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from salus.app import fhir_write
-from salus.app.fhir_query import TYPE
-from salus.app.fhir_write import Accepted, Created
+from salus.app.fhir import write as fhir_write
+from salus.app.fhir.query import TYPE
+from salus.app.fhir.write import Accepted, Created
 from salus.app.refusals import NotAllowed, Unsupported
+from salus.app.serving.tokens import WRITE
 from salus.app.session import Session
-from salus.app.tokens import WRITE
 from salus.server import bundles, parsing
 from salus.server.service import body, service
 

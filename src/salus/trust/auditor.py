@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from salus.errors import ConfigurationError, InputError, IntegrityError
 from salus.fhir import dates, json
+from salus.private_files import read_private
 from salus.record.database import Database
-from salus.trust.private import read_private
 from salus.trust.wrapping import write_durably
 
 TOPICS = ("access", "glass", "consent")

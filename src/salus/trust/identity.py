@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from salus.errors import ConfigurationError, InputError
-from salus.trust.private import read_private
+from salus.private_files import read_private
 from salus.trust.vault import write_durably
 
 Kind = Literal["patient", "proxy", "practitioner", "operator", "organisation"]

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
 from salus.errors import ConfigurationError, InputError, IntegrityError
 from salus.fhir import json
-from salus.trust.private import sync_folder
+from salus.private_files import sync_folder
 from salus.trust.wrapping import (
     KEY,
     MASTER,

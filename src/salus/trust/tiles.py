@@ -15,9 +15,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from salus.errors import InputError, IntegrityError, StoreError
+from salus.private_files import put, sync_folder
 from salus.trust.merkle import HASH, Tree, View, check_size, leaf_hash
 from salus.trust.note import Checkpoint, Note, Verifier
-from salus.trust.private import put, sync_folder
 
 HEIGHT = 8
 WIDTH = 1 << HEIGHT

@@ -21,7 +21,7 @@ from typing import Any, Self
 
 from salus.errors import InputError, IntegrityError
 from salus.fhir import json
-from salus.trust.private import FILE
+from salus.private_files import FILE
 from salus.trust.vault import SYSTEM, Vault
 
 EVERY = 2.0

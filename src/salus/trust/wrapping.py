@@ -39,7 +39,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from salus.errors import ConfigurationError, InputError, IntegrityError
 from salus.fhir import json
-from salus.trust.private import put, sync_folder
+from salus.private_files import put, sync_folder
 
 KEY = 32
 NONCE = 12

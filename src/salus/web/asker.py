@@ -13,7 +13,7 @@ from starlette.responses import Response
 from salus.app.house import House
 from salus.app.refusals import NotAllowed, NotSignedIn
 from salus.app.session import Session
-from salus.app.web_visits import Visit
+from salus.app.web.sessions import Visit
 from salus.server.service import origin, service
 
 T = TypeVar("T")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from salus.app import assistant
+from salus.app.assistant import conversation as assistant
 from salus.app.session import Session
-from salus.app.web_consents import own_patient
-from salus.app.web_visits import Visit
+from salus.app.web.consents import own_patient
+from salus.app.web.sessions import Visit
 from salus.server.service import service
 from salus.web import forms
 from salus.web.asker import asker, inside

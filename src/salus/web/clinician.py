@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from salus.app.session import Session
-from salus.app.web_people import released
-from salus.app.web_visits import Visit
+from salus.app.web.people import released
+from salus.app.web.sessions import Visit
 from salus.careplan.report.page import make_page
 from salus.careplan.report.plain import patient_page
 from salus.web.asker import asker, inside

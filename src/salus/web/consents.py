@@ -8,9 +8,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from salus.app import web_consents
 from salus.app.session import Session
-from salus.app.web_visits import Visit, demo_actors
+from salus.app.web import consents as web_consents
+from salus.app.web.sessions import Visit, demo_actors
 from salus.errors import InputError
 from salus.fhir.views import CATEGORIES
 from salus.web import forms

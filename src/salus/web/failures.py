@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from salus.app.refusals import NotAllowed, NotSignedIn
-from salus.app.web_visits import Idle
+from salus.app.web.sessions import Idle
 from salus.errors import AccessError, InputError, SalusError, StoreError
 from salus.server.errors import explain as explain_as_json
 from salus.server.service import TooLarge, WrongMedia

@@ -5,10 +5,10 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from salus.app import web_looks
 from salus.app.session import Session
-from salus.app.web_consents import own_patient
-from salus.app.web_visits import Visit
+from salus.app.web import accesses as web_looks
+from salus.app.web.consents import own_patient
+from salus.app.web.sessions import Visit
 from salus.careplan.report.plain import patient_page
 from salus.errors import InputError
 from salus.web.asker import asker, inside

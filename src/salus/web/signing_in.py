@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from salus.app.house import House
 from salus.app.refusals import NotSignedIn
-from salus.app.tokens import TooManySignIns
-from salus.app.web_visits import Visit, demo_actors, demo_assertion
+from salus.app.serving.tokens import TooManySignIns
+from salus.app.web.sessions import Visit, demo_actors, demo_assertion
 from salus.server.service import origin, service
 from salus.trust.identity import Actor
 from salus.web import forms

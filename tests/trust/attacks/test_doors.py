@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from salus.errors import AccessError, SalusError, StoreError
 from salus.fhir import json
@@ -166,7 +166,7 @@ def test_a_token_in_an_address_is_none(front, place):
 
 
 def test_an_assertion_is_for_one_server_and_one_time(front):
-    from salus.app.tokens import assertion
+    from salus.app.serving.tokens import assertion
     from salus.server.auth import ASSERTION_TYPE
 
     def answer(signed):

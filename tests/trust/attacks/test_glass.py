@@ -136,8 +136,8 @@ def test_it_opens_no_search_and_no_export(front, path):
 
 
 def test_a_record_is_not_carried_away_through_it(ready, tmp_path):
-    from salus.app.export import export
-    from salus.app.population import view
+    from salus.app.fhir.export import export
+    from salus.app.research.views import view
 
     broke(ready)
     session = Session(ready.house, ready.clinician)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from salus.app import fhir_api
-from salus.app.intake import Intake
-from salus.app.intake_view import NotReleased
+from salus.app.fhir import api as fhir_api
+from salus.app.intake.intake import Intake
+from salus.app.intake.view import NotReleased
 from salus.app.session import Session
 from tests.conftest import bundle, creatinine, person
 from tests.trust.attacks.scene import GENE, leaves, put, stocked

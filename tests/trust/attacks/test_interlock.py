@@ -7,10 +7,11 @@ from itertools import product
 
 import pytest
 
-from salus.app import assistant, demo
+from salus.app import demo
+from salus.app.assistant import conversation as assistant
 from salus.app.desk import Desk
-from salus.app.fhir_api import Records
-from salus.app.fhir_query import parse
+from salus.app.fhir.api import Records
+from salus.app.fhir.query import parse
 from salus.app.session import Session
 from salus.careplan import fhir
 from salus.careplan.model import CONFLICT_WITHHELD

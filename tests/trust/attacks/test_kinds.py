@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from tests.conftest import bundle, creatinine, person
 from tests.trust.attacks.scene import ABOUT, GENE, file, put

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from salus.errors import AccessError
 from salus.findings.runner import Failure

@@ -7,7 +7,7 @@ import pytest
 
 from salus.app.config import at_folder
 from salus.app.house import House
-from salus.app.intake import Intake
+from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from salus.errors import AccessError, InputError, SalusError
 from salus.trust import consent_drafts, consent_signatures, proof

@@ -14,7 +14,7 @@ QUESTIONS = {
 
 def run(stage: Stage) -> str:
     """Ask as Maria; raise unless each answer holds what her record holds and every citation resolves."""
-    from salus.app import assistant
+    from salus.app.assistant import conversation as assistant
     from salus.app.demo import CLINICIAN
     from salus.assistant import citations
 

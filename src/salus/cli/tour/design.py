@@ -18,8 +18,8 @@ modifier = {{ kind = "max-gaussian", mu = 1.0, sigma = 1.0 }}
 
 def run(stage: Stage) -> str:
     """Design within the budget; raise when nothing better is found, or when toxicity could be asked for."""
-    from salus.app import discovery as wing
     from salus.app.demo import examples_root
+    from salus.discovery import files as wing
 
     folder = examples_root() / "tour" / "discovery"
     pool = [line for line in (folder / "drugs.smi").read_text("utf-8").splitlines() if not line.endswith(" celecoxib")]
@@ -40,7 +40,7 @@ def run(stage: Stage) -> str:
 
 
 def _refused(folder: Path, measured: Path) -> None:
-    from salus.app import discovery as wing
+    from salus.discovery import files as wing
     from salus.errors import InputError
 
     (folder / "values.csv").write_bytes(measured.read_bytes())

@@ -21,7 +21,7 @@ def run(stage: Stage) -> str:
 def _predicted(folder: Path) -> str:
     import numpy as np
 
-    from salus.app import discovery as wing
+    from salus.discovery import files as wing
     from salus.discovery.molecule import scaffold_fold
 
     table = wing.measured(folder / "made_up_binding.csv", "rppb")
@@ -47,7 +47,7 @@ def _predicted(folder: Path) -> str:
 
 
 def _searched(folder: Path) -> str:
-    from salus.app import discovery as wing
+    from salus.discovery import files as wing
 
     hits, _, searched = wing.similar("Cc1ccc(cc1)S(=O)(=O)NC(=O)NN1CCCCCC1", folder / "drugs.smi", 2, 0.0)
     if hits[0].similarity != 1.0 or hits[1].smiles != "CCCCNC(=O)NS(=O)(=O)c1ccc(C)cc1":
@@ -58,7 +58,7 @@ def _searched(folder: Path) -> str:
 def _screened(folder: Path) -> str:
     import csv
 
-    from salus.app import discovery as wing
+    from salus.discovery import files as wing
 
     found = wing.screened(folder / "reports.csv", ["sex"])
     flagged = {(signal.pair.product, signal.pair.event) for signal in found.flagged}

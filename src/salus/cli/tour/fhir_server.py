@@ -33,7 +33,7 @@ def _ask(address: str, token: str = "", data: bytes | None = None, kind: str = "
 def _sign_in(base: str, stage: Stage) -> str:
     from urllib.parse import urlencode
 
-    from salus.app.tokens import assertion
+    from salus.app.serving.tokens import assertion
     from salus.server.auth import ASSERTION_TYPE, FORM
     from salus.trust.identity import demo_identity
 

@@ -8,7 +8,7 @@ from salus.cli.tour.slice import Slice, Stage
 
 if TYPE_CHECKING:
     from salus.app.house import House
-    from salus.app.live import Receiver
+    from salus.app.live.receiver import Receiver
 
 
 def run(stage: Stage) -> str:
@@ -18,7 +18,7 @@ def run(stage: Stage) -> str:
     from salus.app.config import at_folder
     from salus.app.demo import OPERATOR, examples_root
     from salus.app.house import House
-    from salus.app.live import Receiver
+    from salus.app.live.receiver import Receiver
     from salus.app.session import Session
     from salus.trust.identity import Actor, demo_identity
 

@@ -10,7 +10,7 @@ from salus.cli.tour.slice import Slice, Stage
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from salus.app.live_readings import Alert
+    from salus.app.live.readings import Alert
 
 START = datetime(2026, 3, 1, 7, tzinfo=UTC)
 DEVICE, PATIENT = "belt-1", "tour-live"
@@ -49,8 +49,8 @@ def _through(folder: Path, lines: list[bytes]) -> tuple[int, list[Alert]]:
     from salus.app.config import at_folder
     from salus.app.demo import CLINICIAN, OPERATOR
     from salus.app.house import House
-    from salus.app.intake import Intake
-    from salus.app.live_readings import Monitor, acknowledge, alerts
+    from salus.app.intake.intake import Intake
+    from salus.app.live.readings import Monitor, acknowledge, alerts
     from salus.app.session import Session
     from salus.fhir import json
     from salus.trust.identity import Actor, demo_identity

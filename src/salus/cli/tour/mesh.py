@@ -15,7 +15,7 @@ NAMES = '[labels.1]\nname = "made-up organ"\n[labels.2]\nname = "made-up vessel"
 
 def run(stage: Stage) -> str:
     """Write, check and read back the model; raise when it is not sound or lies farther off than a voxel."""
-    from salus.app import surgery as wing
+    from salus.surgery import files as wing
 
     labels, names = stage.folder / "labels.nii", stage.folder / "names.toml"
     _phantom(labels)

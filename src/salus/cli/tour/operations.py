@@ -20,7 +20,7 @@ def run(stage: Stage) -> str:
 
 
 def _planned(folder: Path, scratch: Path) -> str:
-    from salus.app import operations as wing
+    from salus.operations import files as wing
 
     ward = wing.instance(folder / "ward.json")
     outcome = wing.planned(ward, SECONDS, steps=STEPS)
@@ -43,7 +43,7 @@ def _planned(folder: Path, scratch: Path) -> str:
 
 
 def _forecast(folder: Path) -> str:
-    from salus.app import operations as wing
+    from salus.operations import files as wing
 
     found, refused = wing.forecasts(folder / "history.csv", 7)
     if refused or len(found) != 2:

@@ -23,7 +23,7 @@ SQL = 'SELECT code, count(*) AS n, avg(value) AS mean FROM "view" WHERE value IS
 
 def run(stage: Stage) -> str:
     """Ask in SQL what the clinician may see, list who is overdue, train over three simulated hospitals."""
-    from salus.app import population as wing
+    from salus.app.research import views as wing
 
     clinician = stage.session("demo-clinician")
     at = max(example.at for example in stage.examples.values())

@@ -15,7 +15,7 @@ def run(stage: Stage) -> str:
 
 
 def _deidentify(stage: Stage) -> str:
-    from salus.app.privacy import deidentified
+    from salus.app.research.deidentified import deidentified
     from salus.fhir import json
 
     example = stage.examples["maria"]

@@ -20,7 +20,8 @@ FIRST = {
 
 def run(stage: Stage) -> str:
     """In a house of its own: answer, change one answer, write a diary, and hold the plans against each other."""
-    from salus.app import answers, demo
+    from salus.app import demo
+    from salus.app.intake import answers
     from salus.app.session import Session
     from salus.trust.identity import demo_identity
 

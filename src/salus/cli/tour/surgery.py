@@ -16,8 +16,8 @@ def run(stage: Stage) -> str:
     """Plan past a vessel and a nerve, walk the path, then close the way; raise when either comes out wrong."""
     import numpy as np
 
-    from salus.app import surgery as wing
     from salus.formats.types import Volume
+    from salus.surgery import files as wing
     from salus.surgery.labels import labels_of
     from salus.surgery.trajectory import Task
 

@@ -8,8 +8,8 @@ from salus.errors import InputError, IntegrityError
 
 def run(stage: Stage) -> str:
     """Design a trial, hold a made-up protocol against the example patients, seal and amend it, lock data."""
-    from salus.app import trials as wing
     from salus.app.demo import examples_root
+    from salus.app.research import trials as wing
     from salus.trials import criteria
     from salus.trials.design.groupsequential import design
     from salus.trials.design.samplesize import Survival, survival

@@ -16,7 +16,7 @@ def run(stage: Stage) -> str:
     from salus.app.config import at_folder
     from salus.app.demo import OPERATOR, examples_root
     from salus.app.house import House
-    from salus.app.intake import Intake
+    from salus.app.intake.intake import Intake
     from salus.app.session import Session
     from salus.trust.identity import Actor, demo_identity
 

@@ -1,0 +1,1 @@
+"""The virtual health assistant in an open house."""

@@ -1,0 +1,1 @@
+"""The FHIR API on an open house: reads, searches, writes, exports."""

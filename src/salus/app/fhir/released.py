@@ -1,0 +1,159 @@
+"""What a signed-in actor is released of records, as FHIR resources: the part that every way of asking shares.
+
+Findings are brought up to date before any is shown, so that one that no longer holds is never served; a finding is
+served only to a reader whose scope covers all that it was drawn from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import groupby
+
+from salus.app.desk import Desk
+from salus.app.fhir.findings import is_own
+from salus.app.fhir.pages import Hit
+from salus.app.fhir.query import Query
+from salus.app.refusals import Ambiguous
+from salus.app.session import Session
+from salus.errors import AccessError
+from salus.fhir.codes import SYSTEMS
+from salus.fhir.views import OWN_ID
+from salus.record import planner
+from salus.record.reading import Stored
+from salus.record.search import Clause, Token
+from salus.terminology.codes import concepts
+from salus.trust.grants import Grant
+
+FINDINGS_IN = frozenset({"Observation", "RiskAssessment", "Provenance"})
+
+
+class Released:
+    """The records of one session, for one purpose of use (None: the actor's usual one)."""
+
+    def __init__(self, session: Session, desk: Desk, purpose: str | None = None) -> None:
+        self._session = session
+        self._house = session.house
+        self._desk = desk
+        self._purpose = purpose
+        self._findings: dict[str, tuple[Stored, ...] | None] = {}
+
+    def _grant(self, patient: str) -> Grant:
+        return self._house.gate.grant(self._session.actor, patient, self._purpose_for(patient))
+
+    def _grants(self, patients: Iterable[str], *, named: bool = True) -> list[Grant]:
+        """Grants over those of the patients who release anything; all are decided on, in one transaction of the log."""
+        asked = {patient: self._purpose_for(patient) for patient in patients}
+        return self._house.gate.grants(self._session.actor, asked, named=named)
+
+    def _purpose_for(self, patient: str) -> str:
+        return self._purpose or ("PATRQT" if self._session.actor.patient == patient else "TREAT")
+
+    def _ask_for_nobody(self, what: str) -> None:
+        """Log a question that leads to no record: it costs and tells as much as one that was denied."""
+        try:
+            self._grant(what)
+        except AccessError:
+            return
+
+    # ---- one record
+
+    def _released(self, grant: Grant, kinds: Sequence[str], ids: Sequence[str] = ()) -> list[Stored]:
+        """What the store holds for a grant; of findings, those that follow from what is released to it."""
+        stored = self._house.store.read(grant, kinds, ids)
+        own = self._own_among(grant, kinds, ids)
+        return stored if own is None else [*(s for s in stored if not is_own(s.source.ref)), *own]
+
+    def _own_among(self, grant: Grant, kinds: Sequence[str], ids: Sequence[str]) -> list[Stored] | None:
+        """The findings among what is asked for, for a reader to whom the stored ones are not released as they are.
+
+        None where none is asked for, or the stored ones are his, too.
+        """
+        if (kinds and not FINDINGS_IN & set(kinds)) or not may_be_findings(ids):
+            return None
+        own = self._own_findings(grant)
+        if own is None:
+            return None
+        asked = [s for s in own if not kinds or s.source.ref.partition("/")[0] in kinds]
+        return [s for s in asked if not ids or s.source.ref.partition("/")[2] in ids]
+
+    def _own_findings(self, grant: Grant) -> tuple[Stored, ...] | None:
+        """Findings as FHIR for a reader to whom not all is released; None where the stored ones are his, too."""
+        if grant.patient not in self._findings:
+            self._findings[grant.patient] = self._desk.partial.of(self._session, grant)
+        return self._findings[grant.patient]
+
+    def _hits(self, grant: Grant, query: Query) -> list[tuple[Hit, Stored | None]]:
+        """What a search finds in one record; opened (not None) where it had to be looked into."""
+        store, ids = self._house.store, sorted(query.ids or ())
+        findings = self._asks_for_findings(query)
+        if findings:
+            self._desk.bring_up_to_date(self._session, grant.patient)
+        own = self._own_among(grant, (query.kind,), ids) if findings else None
+        found: list[tuple[Hit, Stored | None]] = []
+        if planner.exact(query.kind, query.clauses) and not query.sort:
+            listed = store.listed(grant, query.kind, query.clauses, ids)
+            found += [(Hit(grant.patient, ref, version), None) for ref, version in listed]
+        else:
+            found += [(hit(grant.patient, s), s) for s in store.search(grant, query.kind, query.clauses, ids)]
+        if findings and own is None:
+            return found
+        found = [pair for pair in found if not is_own(pair[0].ref)]  # of a method that is gone: nobody refreshes it
+        matching = (s for s in own or () if all(clause.matches(s.body) for clause in query.clauses))
+        return found + [(hit(grant.patient, s), s) for s in matching]
+
+    def _asks_for_findings(self, query: Query) -> bool:
+        """False where no finding can be among what is asked for: by its type, its ids or its codes."""
+        if query.kind not in FINDINGS_IN or not may_be_findings(sorted(query.ids or ())):
+            return False
+        known = finding_codes(self._session.produced())
+        return all(_names_one(c, known) for c in query.clauses if c.parameter.paths == (("code",),))
+
+    def _opened(
+        self, found: Sequence[tuple[Hit, Stored | None]], grants: Mapping[str, Grant]
+    ) -> list[tuple[Hit, Stored]]:
+        """Hits with their resources, those that were only listed opened now; what is gone meanwhile is left out."""
+        opened = {found_hit: stored for found_hit, stored in found if stored is not None}
+        closed = (found_hit for found_hit, stored in found if stored is None)
+        for patient, hits in groupby(closed, lambda each: each.patient):
+            refs = [each.ref.partition("/") for each in hits]
+            kinds, names = sorted({kind for kind, _, _ in refs}), [name for _, _, name in refs]
+            for stored in self._house.store.read(grants[patient], kinds, names):
+                opened[hit(patient, stored)] = stored
+        return [(found_hit, opened[found_hit]) for found_hit, _ in found if found_hit in opened]
+
+
+def may_be_findings(ids: Sequence[str]) -> bool:
+    """False where resources are asked for by ids that no finding has."""
+    return not ids or any(name.startswith(OWN_ID) for name in ids)
+
+
+def hit(patient: str, stored: Stored) -> Hit:
+    """The version of a resource that is shown."""
+    return Hit(patient, stored.source.ref, stored.source.version)
+
+
+def distinct(hits: Sequence[tuple[Hit, Stored]]) -> list[tuple[Hit, Stored]]:
+    """One entry a resource. Two people's different resources under one id are never shown as one: raises Ambiguous."""
+    kept: dict[str, tuple[Hit, Stored]] = {}
+    for found, stored in hits:
+        _, first = kept.setdefault(found.ref, (found, stored))
+        if first.source.digest != stored.source.digest:
+            raise Ambiguous("several records hold different resources of one id", remedy="search one patient at a time")
+    return list(kept.values())
+
+
+@lru_cache(maxsize=8)
+def finding_codes(given: frozenset[str]) -> frozenset[tuple[str, str]]:
+    """System and code of every coding that findings of some codes have."""
+    own = {(SYSTEMS["salus"], code) for code in given}
+    known = (concepts()[code] for code in given if code in concepts())
+    return frozenset(own | {(code.system, code.code) for concept in known for code in concept.codes})
+
+
+def _names_one(clause: Clause, codes: frozenset[tuple[str, str]]) -> bool:
+    """Whether a clause finds any of some codes."""
+    values = [value for value in clause.values if isinstance(value, Token)]
+    return any(
+        value.system in (None, system) and value.code in ("", code) for value in values for system, code in codes
+    )

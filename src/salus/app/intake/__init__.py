@@ -1,0 +1,1 @@
+"""Taking sources into the record."""

@@ -1,0 +1,1 @@
+"""What listens: messages and readings as they arrive."""

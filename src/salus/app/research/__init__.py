@@ -1,0 +1,1 @@
+"""Many patients, as far as they released their records for research."""

@@ -1,0 +1,51 @@
+"""Work over the shards of a mirror: on this machine or a cluster, of what the gate released and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from salus.app.research import shard_work
+from salus.app.research.mirror import Progress, silent
+from salus.app.research.shard_work import ROWS, Job
+from salus.app.session import Session
+from salus.app.terminology import packs
+from salus.population import views
+from salus.population.cluster import over_shards
+from salus.population.mirror import Mirror
+
+
+def lines(
+    session: Session,
+    mirror: Mirror,
+    what: str,
+    at: datetime,
+    definition: Mapping[str, Any] | None = None,
+    *,
+    workers: int = 0,
+    scheduler: str = "",
+    progress: Progress = silent,
+) -> Iterator[bytes]:
+    """What is worked out of a mirror's records: lines of JSON by shard and patient, whoever works on which shard.
+
+    ``what``: ROWS, those of the ViewDefinition ``definition``, a line each; FINDINGS, a line each, and one for each
+    method that failed; PLANS, a line for each patient: what the session gives the same reader for the same purpose,
+    but that no interlock is asked, which takes the house. Raises InputError for a definition that cannot be read, and
+    what :func:`salus.population.cluster.over_shards` raises, which tells of ``workers`` and ``scheduler``.
+    """
+    if what == ROWS:
+        views.read(definition or {})
+    job = _job(session, Job(what, at, definition or {}))
+    return over_shards(mirror, shard_work.work, job, workers=workers, scheduler=scheduler, progress=progress)
+
+
+def _job(session: Session, job: Job) -> Job:
+    """The job with what the house lets run and knows, and its digest."""
+    house = session.house
+    if job.kind != ROWS:
+        laid_over = tuple(path.resolve() for path in packs(house.configuration))
+        known: Any = session.contexts()
+        job = replace(job, allowed=dict(house.registry.methods), contexts=known, packs=laid_over)
+    return replace(job, digest=shard_work.digest(job))

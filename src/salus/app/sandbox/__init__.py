@@ -1,0 +1,1 @@
+"""Strangers' methods, each run in a process of its own that reaches nothing of salus."""

@@ -1,0 +1,1 @@
+"""What the processes of a server share and bring up to date."""
