@@ -47,16 +47,15 @@ def session_with(ward, *methods, house=None, who=None):
 
 
 def looks(ward, monkeypatch):
-    """How often a record's resources were read whole."""
+    """Who had a record's resources listed."""
     counted = []
-    read = type(ward.house.store).read
+    places = type(ward.house.store).places
 
-    def reads(store, scope, types=(), ids=(), **more):
-        if not types and not ids and not more:
-            counted.append(scope.actor)
-        return read(store, scope, types, ids, **more)
+    def listed(store, scope):
+        counted.append(scope.actor)
+        return places(store, scope)
 
-    monkeypatch.setattr(type(ward.house.store), "read", reads)
+    monkeypatch.setattr(type(ward.house.store), "places", listed)
     return counted
 
 

@@ -17,7 +17,7 @@ from salus.fhir import json
 from salus.fhir.views import CATEGORIES, Source
 from salus.findings import fhir as findings_fhir
 from salus.findings.runner import run
-from salus.record.chart import TAG_FINDING
+from salus.record.facts import TAG_FINDING
 from salus.record.store import Change
 from salus.trust.identity import Actor, Identity
 from tests.conftest import bundle

@@ -19,6 +19,7 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 KINDS = (
     "Patient", "Observation", "Condition", "MedicationRequest", "MedicationStatement", "Encounter", "Procedure",
     "AllergyIntolerance", "FamilyMemberHistory", "QuestionnaireResponse", "DocumentReference", "ImagingStudy",
+    "DiagnosticReport", "Claim", "Flag",
 )  # fmt: skip
 NAMES = (
     "meta", "tag", "system", "code", "coding", "display", "text", "name", "given", "family", "gender", "birthDate",
@@ -29,6 +30,8 @@ NAMES = (
     "reference", "dosage", "dosageInstruction", "authoredOn", "dateAsserted", "doNotPerform", "intent", "class",
     "type", "condition", "performedDateTime", "date", "authored", "content", "attachment", "url", "size", "title",
     "contentType", "extension", "valueString", "context", "description", "identifier",
+    "reasonCode", "conclusion", "conclusionCode", "diagnosis", "diagnosisCodeableConcept", "item", "answer",
+    "valueCoding", "contained", "modifierExtension",
 )  # fmt: skip
 WORDS = st.sampled_from(
     ["", "final", "active", "entered-in-error", "2026-05-01", "2026", "2023-02-30", "mg/dL", "<", "home", "note/text",
@@ -71,7 +74,16 @@ def test_a_chart_of_malformed_resources_answers_every_question(found):
     assert chart.latest("creatinine") is None or chart.observations("creatinine")
     for kind in ("Encounter", "Procedure", "AllergyIntolerance", "FamilyMemberHistory", "QuestionnaireResponse"):
         assert all(event.kind == kind for event in chart.events(kind))
-    found = (*chart.conditions(), *chart.medications(), *chart.notes(), *chart.genome(), *chart.images())
+    assert all(entry.kind == kind for kind in KINDS for entry in chart.modified(kind))
+    assert all(o.source.ref for o in (*chart.unread_observations(), *chart.recorded().values(), *chart.mentions()))
+    found = (
+        *chart.conditions(),
+        *chart.future(),
+        *chart.medications(),
+        *chart.notes(),
+        *chart.genome(),
+        *chart.images(),
+    )
     assert all(item.source.ref for item in found)
     assert all(chart.replay(read) for read in chart.reads)
 

@@ -14,7 +14,7 @@ from salus.fhir.views import categories_of
 from salus.findings import fhir
 from salus.findings.model import Finding, Interval
 from salus.findings.runner import _as_kept
-from salus.record.chart import TAG_FINDING
+from salus.record.facts import TAG_FINDING
 from tests.findings.made import FINDINGS, finding
 
 RECORDED = "2026-06-01T12:00:00Z"

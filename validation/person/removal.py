@@ -98,7 +98,7 @@ def trial(entries: tuple[Entry, ...], chart: Chart, findings: tuple[Any, ...], n
     change(changed)
     altered = type(source)(source.ref, source.version, f"{source.digest[:-1]}x", source.category)
     made = [*entries[:number], (altered, changed), *entries[number + 1 :]]
-    twin = Chart(made, now=chart.now, loader=chart._loader)
+    twin = Chart(made, now=chart.now, loader=chart.load)
     outcome = run(runnable({})[0], twin, previous=findings)
     return compose(twin, outcome.findings, looked_at=CATEGORIES)
 

@@ -109,7 +109,7 @@ class Findings(Consents):
         stored = {f.id: (s, f) for s, f in self._stored_findings(grant)}
         outcome = Outcome((), (), (), at)
         if chart.known:
-            previous = [f for _, f in stored.values()]
+            previous = standing.with_newest_reads(self.house, patient, [f for _, f in stored.values()])
             outcome = run(runnable, chart, contexts=contexts, previous=previous, progress=progress)
         refresh = Refresh(outcome.failures, tuple(refused), outcome.computed)
         if not present:

@@ -18,8 +18,10 @@ from typing import Any
 from salus.app.house import House
 from salus.errors import AccessError, InputError, StoreError
 from salus.fhir import json
+from salus.findings import fhir as findings_fhir
 from salus.findings import measured_code
 from salus.findings.method import Context, Method
+from salus.findings.model import Finding
 from salus.findings.runner import digest
 from salus.trust.grants import Grant
 
@@ -78,6 +80,21 @@ def kept(house: House, patient: str, kind: str, on: Ground, at: datetime, name: 
     if (found["written"], found["rest"]) != (on.written, on.rest) or not (at == since or since <= at < until):
         return None
     return Standing(since, until, found["told"])
+
+
+def with_newest_reads(house: House, patient: str, stored: Sequence[Finding]) -> list[Finding]:
+    """Stored findings as they were last drawn. One that says the same as before is not stored anew, though it may have
+    been read from more since: with its old read set it would be drawn again whenever anything is written."""
+    scope = house.gate.custody("service", patient)
+    data = house.store.memo(scope, FINDINGS) if house.store.exists(scope) else None
+    if data is None:
+        return list(stored)
+    try:
+        drawn = {f.id: f for f in map(findings_fhir.load, json.loads(data)["told"]["findings"])}
+    except InputError:  # too deep to be read back
+        return list(stored)
+    newest = ((f, drawn.get(f.id)) for f in stored)
+    return [f if twin is None or twin.version_hash != f.version_hash else twin for f, twin in newest]
 
 
 def keep(

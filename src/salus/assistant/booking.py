@@ -117,9 +117,9 @@ def appointment(id: str, patient: str, slot: Free, *, status: str, created: str)
 def told(view: View) -> Iterator[Sentence]:
     """The appointments to come, the next first."""
     coming = []
-    for source, body in view.chart.resources():
+    for source, body in view.chart.resources("Appointment"):
         span = span_of(body, "start")
-        stands = body.get("resourceType") == "Appointment" and body.get("status") in _STANDING
+        stands = body.get("status") in _STANDING
         if stands and span and span.start >= view.chart.now:
             coming.append((span.start, source, body))
     for _, source, body in sorted(coming, key=lambda c: (c[0], c[1].ref)):

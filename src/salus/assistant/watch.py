@@ -12,7 +12,7 @@ from salus.fhir.views import TAG_KIND, Body, Source, tags, text_of
 
 def told(view: View) -> Iterator[Sentence]:
     """Every alert that is released, the open ones first."""
-    found = [(source, body) for source, body in view.chart.resources() if _is_alert(body)]
+    found = [(source, body) for source, body in view.chart.resources("Flag") if _is_alert(body)]
     for source, body in sorted(found, key=lambda pair: (pair[1].get("status") != "active", _start(pair[1]))):
         state = "open" if body.get("status") == "active" else "over"
         text = f"Alert from your devices ({state}): {text_of(body.get('code'))}, since {view.day(_start(body))}."
@@ -20,7 +20,7 @@ def told(view: View) -> Iterator[Sentence]:
 
 
 def _is_alert(body: Body) -> bool:
-    return body.get("resourceType") == "Flag" and any(t.endswith("/alert") for t in tags(body, TAG_KIND))
+    return any(t.endswith("/alert") for t in tags(body, TAG_KIND))
 
 
 def _start(body: Body) -> str:

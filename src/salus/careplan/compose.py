@@ -108,8 +108,7 @@ def _marked(draft: Draft, method: str) -> Draft:
 
 def _held(chart: Chart, seen: Sequence[str]) -> tuple[str, ...]:
     """The kinds of data that are in the chart, of those in scope."""
-    there = {category for source, _ in chart.resources() for category in source.categories}
-    return tuple(category for category in seen if category in there)
+    return tuple(category for category in seen if category in chart.kinds)
 
 
 def _summary(person: Person) -> dict[str, Any]:

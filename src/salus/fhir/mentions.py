@@ -106,5 +106,6 @@ def _affirmed(body: Body) -> Iterator[str]:
 
 
 def _is_yes(answer: Mapping[str, Any]) -> bool:
-    words = answer.get("valueString") or answer.get("valueCoding", {}).get("display")
+    coding = answer.get("valueCoding")
+    words = answer.get("valueString") or (coding.get("display") if isinstance(coding, dict) else None)
     return answer.get("valueBoolean") is True or (isinstance(words, str) and _YES.fullmatch(words) is not None)

@@ -30,7 +30,8 @@ from salus.findings.model import (
     value_json,
 )
 from salus.findings.strength import Strength
-from salus.record.chart import TAG_FINDING, Read
+from salus.record.chart import Read
+from salus.record.facts import TAG_FINDING
 from salus.terminology.codes import concepts
 
 EXTENSION = "urn:salus:finding"

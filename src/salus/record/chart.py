@@ -1,46 +1,37 @@
 """The chart: a read-only snapshot of one patient, as far as a scope allows, that remembers what was read from it.
 
-Every accessor call is recorded with a digest of its result. These *reads* are a finding's read set: when replaying
-one on a later chart gives another digest, what the finding was drawn from has changed.
+Every accessor call is recorded with a digest of what its answer rests on. These *reads* are a finding's read set: when
+replaying one on a later chart gives another digest, what the finding was drawn from has changed. A resource is opened
+when somebody looks at it (see :mod:`salus.record.snapshot`); to replay a read, hardly any is.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from salus.errors import IntegrityError, MethodError
-from salus.fhir import blobs, dates, views
+from salus.fhir import dates
 from salus.fhir.blobs import Blob
 from salus.fhir.categories import categories_of, joined
-from salus.fhir.columns import micros, moment
-from salus.fhir.dates import Span
-from salus.fhir.medications import Medication, Unread, medication, modified, unread
-from salus.fhir.mentions import MENTIONING, Mention, mentions
-from salus.fhir.views import (
-    CATEGORIES,
-    PERSON,
-    Body,
-    Condition,
-    Event,
-    Observation,
-    Patient,
-    Source,
-)
-from salus.record.doubles import COUNTS
-from salus.record.moment import Horizon, Moment
-from salus.record.pages import Arrays, Pages, Readings, may_be_doubled
-from salus.record.results import Results, with_pressures
-from salus.record.series import Held, Shelf, opened
+from salus.fhir.medications import Medication, Unread
+from salus.fhir.mentions import Mention
+from salus.fhir.views import CATEGORIES, PERSON, Body, Condition, Event, Observation, Patient, Source
+from salus.record.contents import Contents, Entry, Row, opened
+from salus.record.facts import Reader
+from salus.record.moment import Moment
+from salus.record.pages import Arrays
+from salus.record.series import of_reference
+from salus.record.snapshot import OUTDATED, Snapshot
 from salus.record.summaries import By, Summaries
 from salus.terminology.naming import names_by
 from salus.terminology.reader import Terminology, shipped
 
-TAG_FINDING = "urn:salus:finding"
+__all__ = ["OUTDATED", "Chart", "Entry", "FindingView", "Read"]
 
 
 class FindingView(Protocol):
@@ -66,36 +57,7 @@ class Read:
     categories: frozenset[str]
 
 
-Entry = tuple[Source, Body]
 K = TypeVar("K")
-V = TypeVar("V", Patient, Observation, Condition, Medication, Event, Blob)
-
-_EVENTS = (
-    "Encounter", "Procedure", "Device", "DeviceUseStatement", "AllergyIntolerance", "FamilyMemberHistory",
-    "Immunization", "QuestionnaireResponse",
-)  # fmt: skip
-_MEDICATIONS = ("MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration")
-OUTDATED = ("MedicationPrescription",)
-"""Types of before FHIR DSTU2, which nobody reads: whatever stands in them is not understood."""
-_EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
-
-
-class _Entries:
-    """The resources of a snapshot by type, read once, when the first of them is asked for."""
-
-    def __init__(self, read: Callable[[], Iterable[Entry]]) -> None:
-        self._read = read
-
-    @cached_property
-    def by_type(self) -> dict[str, list[Entry]]:
-        found: dict[str, list[Entry]] = {}
-        for source, body in self._read():
-            if not views.tags(body, TAG_FINDING):
-                found.setdefault(str(body.get("resourceType")), []).append((source, body))
-        for source, body in found.get("DiagnosticReport", ()):
-            contained = [b for b in views.dicts(body.get("contained")) if b.get("resourceType") == "Observation"]
-            found.setdefault("Observation", []).extend((source, result) for result in contained)
-        return found
 
 
 def _no_blobs(address: str) -> bytes:
@@ -106,29 +68,29 @@ class Chart:
     """One patient's record as one reader may see it at one moment.
 
     Parameters: ``entries``, the current resources in scope with their sources, or what reads them once when the first
-    question is asked; ``now``; ``loader``, which fetches a blob's bytes by address; ``findings`` to show;
-    ``terminology``, which says what codes mean. Lists come oldest first; of equal times the lower reference first.
+    question is asked, or ``listed``, which lists their rows to be opened one by one; ``now``; ``loader``, which fetches
+    a blob's bytes by address; ``findings`` to show; ``terminology``, which says what codes mean. Lists come oldest
+    first; of equal times the lower reference first.
     """
 
     def __init__(
         self,
-        entries: Iterable[Entry] | Callable[[], Iterable[Entry]],
+        entries: Iterable[Entry] | Callable[[], Iterable[Entry]] = (),
         *,
         now: datetime,
+        listed: Callable[[Reader], Iterable[Row]] | None = None,
         loader: Callable[[str], bytes] = _no_blobs,
         findings: Sequence[FindingView] = (),
         terminology: Terminology | None = None,
         moving: bool = True,
     ) -> None:
-        self._entries = _Entries(entries if callable(entries) else partial(iter, list(entries)))
-        self._now = now.astimezone(UTC)
-        self._horizon = Horizon(self._now)
-        self._moving = moving
-        self._loader = loader
-        self._findings = tuple(findings)
         self._terminology = terminology or shipped()
-        self._parsed: dict[str, tuple[Any, ...]] = {}
-        self._answers: dict[tuple[str, tuple[str, ...]], tuple[Any, Read]] = {}
+        reader = Reader(names_by(self._terminology), self._terminology)
+        given = entries if callable(entries) else partial(iter, list(entries))
+        contents = Contents.given(given, reader) if listed is None else Contents(listed, reader)
+        self._snapshot = Snapshot(contents, now.astimezone(UTC), loader)
+        self._moving = moving
+        self._findings = tuple(findings)
         self._reads: dict[tuple[str, tuple[str, ...]], Read] = {}
         self._asked_now = False
 
@@ -170,13 +132,13 @@ class Chart:
         self._asked_now = True
         if not self._moving:
             self.momentary()
-            return self._now
-        return Moment.of(self._now, self._horizon)
+            return self._snapshot.now
+        return Moment.of(self._snapshot.now, self._snapshot.horizon)
 
     @property
     def written_at(self) -> str:
         """The moment as it is written on what is made of the chart (ISO, UTC): no answer may depend on it."""
-        return dates.write(self._now)
+        return dates.write(self._snapshot.now)
 
     @property
     def until(self) -> datetime:
@@ -184,13 +146,19 @@ class Chart:
 
         At most the next midnight: a date can be read of a moment in C code, of which nobody is told.
         """
-        midnight = self._now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-        return min(self._horizon.until, midnight)
+        midnight = self._snapshot.now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        return min(self._snapshot.horizon.until, midnight)
 
     @property
     def known(self) -> bool:
         """True when the chart tells whose it is (not part of a read set)."""
-        return bool(self._entries.by_type.get("Patient"))
+        return bool(self._snapshot.contents.of("Patient"))
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of data of which there are resources (not part of a read set)."""
+        rows = (row for rows in self._snapshot.contents.by_type.values() for row in rows)
+        return frozenset[str]().union(*{row.categories for row in rows})
 
     @property
     def patient(self) -> Patient:
@@ -202,7 +170,7 @@ class Chart:
 
     def momentary(self) -> None:
         """Something was read of which nobody knows until when it holds."""
-        self._horizon.at_once()
+        self._snapshot.horizon.at_once()
 
     def observations(self, concept: str, since: datetime | None = None) -> Sequence[Observation]:
         """Usable observations of ``concept`` (a name of codes.toml), dated ones only, oldest first.
@@ -285,27 +253,38 @@ class Chart:
 
     def recorded(self) -> dict[str, Observation]:
         """The newest usable observation of every concept (not part of a read set: for what no rule covers)."""
-        return self.kept("newest", self._find_newest)
+        return self._snapshot.kept("newest", self._snapshot.newest)
 
     def kept(self, name: str, make: Callable[[], K]) -> K:
         """What ``make`` gives, made once for the snapshot, whoever asks (not part of a read set: the caller reads what
         it rests on, each time)."""
-        key = f"kept {name}"
-        if key not in self._parsed:
-            self._parsed[key] = (make(),)
-        found: K = self._parsed[key][0]
-        return found
+        return self._snapshot.kept(f"asked {name}", make)
+
+    def shared(self, name: str, make: Callable[[Chart], K]) -> K:
+        """What ``make`` gives of the chart, made once for the snapshot. Whoever asks has read what it was made of.
+
+        What was made of findings is made each time: they grow while methods run.
+        """
+        held: dict[str, tuple[K, Chart]] = self._snapshot.kept("shared", dict)
+        made, reader = held.get(name, (None, None))
+        if reader is None:
+            reader = self.fresh()
+            made = make(reader)
+            if not any(accessor == "findings" for accessor, _ in reader._reads):
+                held[name] = made, reader
+        for asked, read in reader._reads.items():
+            self._reads.setdefault(asked, read)
+        self._asked_now |= reader._asked_now
+        return made  # type: ignore[return-value]
 
     # ---- the read set
 
     def fresh(self, findings: Sequence[FindingView] | None = None) -> Chart:
         """The same snapshot with an empty read set (and other findings, where given)."""
         twin = object.__new__(Chart)
-        twin._entries, twin._now, twin._loader = self._entries, self._now, self._loader
-        twin._horizon, twin._moving, twin._asked_now = self._horizon, self._moving, False
-        twin._parsed, twin._answers, twin._terminology = self._parsed, self._answers, self._terminology
+        twin._snapshot, twin._terminology, twin._moving = self._snapshot, self._terminology, self._moving
         twin._findings = self._findings if findings is None else tuple(findings)
-        twin._reads = {}
+        twin._reads, twin._asked_now = {}, False
         return twin
 
     @property
@@ -324,242 +303,42 @@ class Chart:
         """True when the same call on this chart still gives what it gave then. The time never does."""
         if read.accessor == "now":
             return False
-        return self._answer(read.accessor, read.arguments)[1].digest == read.digest
+        return self._read(read.accessor, read.arguments).digest == read.digest
 
-    def resources(self) -> tuple[Entry, ...]:
-        """Every resource in the snapshot with its source (not part of a read set: for reports and exports)."""
-        return tuple(entry for entries in self._entries.by_type.values() for entry in entries)
+    def resources(self, *kinds: str) -> tuple[Entry, ...]:
+        """Every resource in the snapshot with its source, or those of some types (not part of a read set)."""
+        contents = self._snapshot.contents
+        rows = contents.of(*(kinds or contents.by_type))
+        return tuple(row.entry for row in opened(rows))
+
+    def load(self, address: str) -> bytes:
+        """A blob's bytes by address (not part of a read set). Raises IntegrityError where there is none."""
+        return self._snapshot.load(address)
 
     def resource(self, ref: str) -> Entry | None:
         """One resource of the snapshot, or one reading in a block (not part of a read set: to open evidence)."""
-        return opened(ref, self._find)
+        return of_reference(ref, self._snapshot.find)
 
     def _recall(self, accessor: str, arguments: tuple[str, ...]) -> Any:
-        result, read = self._answer(accessor, arguments)
-        self._reads.setdefault((accessor, arguments), read)
-        return result
+        if (accessor, arguments) not in self._reads:
+            self._reads[accessor, arguments] = self._read(accessor, arguments)
+        if accessor == "findings":
+            return self._of_code(*arguments)
+        return self._snapshot.answer(accessor, arguments).result
 
-    def _answer(self, accessor: str, arguments: tuple[str, ...]) -> tuple[Any, Read]:
-        """What a question gives, and the read it is. All but findings is of the snapshot, and is worked out once."""
-        known = self._answers.get((accessor, arguments))
-        if known is not None:
-            return known
-        result = _ACCESSORS[accessor](self, *arguments)
-        if isinstance(result, Readings | Arrays | Summaries):
-            touched, digest = result.categories, result.digest
+    def _read(self, accessor: str, arguments: tuple[str, ...]) -> Read:
+        if accessor == "findings":
+            found = self._of_code(*arguments)
+            lines = "".join(f"{f.id} {f.version_hash}\n" for f in found)
+            digest = hashlib.sha256(lines.encode()).hexdigest()
+            touched = frozenset[str]().union(*(f.categories for f in found))
         else:
-            touched, digest = frozenset(c for item in result for c in _categories(item)), _digest(result)
-        answer = result, Read(accessor, arguments, digest, touched or frozenset({_DEFAULT_CATEGORY[accessor]}))
-        if accessor != "findings":
-            self._answers[accessor, arguments] = answer
-        return answer
+            answer = self._snapshot.answer(accessor, arguments)
+            digest, touched = answer.digest, answer.categories
+        return Read(accessor, arguments, digest, touched or frozenset({_DEFAULT_CATEGORY[accessor]}))
 
-    def _all(self, kind: str, view: Callable[[Source, Body], V]) -> tuple[V, ...]:
-        if kind not in self._parsed:
-            # a modifier that is not known may turn the meaning round: such an entry is kept, but not read
-            entries = self._shelf.rest if kind == "Observation" else self._entries.by_type.get(kind, ())
-            found = (e for e in entries if not modified(e[1], self._find))
-            self._parsed[kind] = tuple(view(source, body) for source, body in found)
-        return self._parsed[kind]
-
-    @property
-    def _shelf(self) -> Shelf:
-        """The blocks of readings, apart from the other observations."""
-        entries = self._entries.by_type.get("Observation", ())
-        return self.kept("shelf", lambda: Shelf(entries, names_by(self._terminology), self._is_modified))
-
-    def _is_modified(self, body: Body) -> bool:
-        return modified(body, self._find)
-
-    def _find(self, reference: str) -> Entry | None:
-        """The resource that a relative reference leads to. A reference with a server's address is never ours."""
-        kind, _, rest = reference.partition("/")
-        by_reference = self.kept(f"references {kind}", lambda: self._by_reference(kind))
-        return by_reference.get(f"{kind}/{rest.partition('/')[0]}")
-
-    def _by_reference(self, kind: str) -> dict[str, Entry]:
-        found: dict[str, Entry] = {}
-        for entry in self._entries.by_type.get(kind, ()):
-            found.setdefault(entry[0].ref, entry)
-        return found
-
-    def _observation(self, source: Source, body: Body) -> Observation:
-        return with_pressures(views.observation(source, body, names_by(self._terminology)))
-
-    def _event(self, source: Source, body: Body) -> Event:
-        return views.event(source, body, names_by(self._terminology))
-
-    def _medication(self, source: Source, body: Body) -> Medication:
-        return medication(source, body, self._find)
-
-    def _past(self, span: Span | None) -> bool:
-        if span is None or span.start <= self._now:
-            return True
-        self._horizon.limit(span.start - self._now)
-        return False
-
-    def _find_patient(self) -> tuple[Patient, ...]:
-        found = self._all("Patient", views.patient)[:1]
-        if found and found[0].deceased_at and not self._past(found[0].deceased_at):
-            return (replace(found[0], deceased=False),)  # the chart speaks of a moment before the death
-        return found
-
-    @property
-    def _results(self) -> Results:
-        read = self._all("Observation", self._observation)
-        return self.kept("results", lambda: Results(read, self._past, self._terminology))
-
-    def _find_observations(self, concept: str, since: str) -> Sequence[Observation]:
-        own = self._results.own.get(concept, ())
-        return self._found(concept, self._shelf.own(concept), own, since)
-
-    def _find_panels(self, concept: str) -> Sequence[Observation]:
-        parts = self._results.parts.get(concept, ())
-        return self._found(f"panels {concept}", self._shelf.parts(concept), parts, "")
-
-    def _found(
-        self, name: str, held: Sequence[Held], single: Sequence[Observation], since: str
-    ) -> Sequence[Observation]:
-        """What there is under a name since a time: as it came, where there are neither blocks nor doubles."""
-        earliest = datetime.fromisoformat(since) if since else None
-        if not held and not may_be_doubled(single):
-            return tuple(o for o in single if earliest is None or _start(o.effective) >= earliest)
-        return Readings(self._pages(name, held, single), micros(earliest) if earliest else None, micros(self._now) + 1)
-
-    def _pages(self, name: str, held: Sequence[Held], single: Sequence[Observation]) -> Pages:
-        def make() -> Pages:
-            found = Pages(held, single, counts=name.rpartition(" ")[2] in COUNTS)
-            coming = found.next_after(micros(self._now))
-            if coming is not None:
-                self._horizon.limit(moment(coming) - self._now)
-            return found
-
-        return self.kept(f"pages {name}", make)
-
-    def _find_readings(self, concept: str, unit: str, start: str, end: str) -> Arrays:
-        return Arrays.of(self._all_of(concept, start, end), concept, unit)
-
-    def _find_summaries(self, concept: str, unit: str, by: By, start: str, end: str) -> Summaries:
-        if by not in ("hour", "day"):
-            raise MethodError(f"no summaries by {by!r}", remedy='by "hour" or "day"')
-        return Summaries.of(self._all_of(concept, start, end), concept, unit, by)
-
-    def _all_of(self, concept: str, start: str, end: str) -> Readings:
-        """What is told of a concept, by its own name or as a part of a panel, within a time."""
-        held = (*self._shelf.own(concept), *self._shelf.parts(concept))
-        single = (*self._results.own.get(concept, ()), *self._results.parts.get(concept, ()))
-        until = min(micros(datetime.fromisoformat(end)), micros(self._now) + 1)
-        return Readings(self._pages(f"all {concept}", held, single), micros(datetime.fromisoformat(start)), until)
-
-    def _find_newest(self) -> dict[str, Observation]:
-        newest = dict(self._results.newest)
-        for name in self._shelf.names:
-            for last in (*self._find_observations(name, "")[-1:], *self._find_panels(name)[-1:]):
-                if name not in newest or _order(last) > _order(newest[name]):
-                    newest[name] = last
-        return newest
-
-    def _find_unread_observations(self) -> tuple[Observation, ...]:
-        return self._results.unread
-
-    def _find_modified(self, kind: str) -> tuple[Unread, ...]:
-        entries = self._entries.by_type.get(kind, ())
-
-        def make() -> tuple[Unread, ...]:
-            return tuple(unread(s, b) for s, b in entries if kind in OUTDATED or modified(b, self._find))
-
-        return self.kept(f"modified {kind}", make)
-
-    def _find_latest(self, concept: str) -> tuple[Observation, ...]:
-        return tuple(self._find_observations(concept, "")[-1:])
-
-    def _find_conditions(self) -> tuple[Condition, ...]:
-        found = self._all("Condition", views.condition)
-        return tuple(
-            sorted(
-                (c for c in found if c.verification != "entered-in-error" and self._past(c.onset or c.recorded)),
-                key=lambda c: (_start(c.onset or c.recorded), c.source.ref),
-            )
-        )
-
-    def _find_future(self) -> tuple[Condition, ...]:
-        found = [
-            c
-            for c in self._all("Condition", views.condition)
-            if c.verification != "entered-in-error" and not self._past(c.onset) and self._past(c.recorded)
-        ]
-        return tuple(sorted(found, key=lambda c: c.source.ref))
-
-    def _find_mentions(self) -> tuple[Mention, ...]:
-        entries = [e for kind in MENTIONING for e in self._entries.by_type.get(kind, ()) if _stands(e[1])]
-        found = self.kept("mentions", lambda: tuple(m for source, body in entries for m in mentions(source, body)))
-        return tuple(m for m in found if self._past(m.period))
-
-    def _find_medications(self) -> tuple[Medication, ...]:
-        found = [m for kind in _MEDICATIONS for m in self._all(kind, self._medication)]
-        return tuple(
-            sorted(
-                (m for m in found if m.status != "entered-in-error" and self._past(m.period)),
-                key=lambda m: (_start(m.period), m.source.ref),
-            )
-        )
-
-    def _find_events(self, kind: str) -> tuple[Event, ...]:
-        if kind not in _EVENTS:
-            raise MethodError(f"the chart has no events of kind {kind!r}", remedy=f"one of {', '.join(_EVENTS)}")
-        found = self._all(kind, self._event)
-        return tuple(
-            sorted(
-                (e for e in found if e.status != "entered-in-error" and self._past(e.period)),
-                key=lambda e: (_start(e.period), e.source.ref),
-            )
-        )
-
-    def _find_blobs(self, kind: str) -> tuple[Blob, ...]:
-        if "blobs" not in self._parsed:
-            documents = self._entries.by_type.get("DocumentReference", ())
-            found = (blobs.blob(source, body, self._loader) for source, body in documents)
-            self._parsed["blobs"] = tuple(b for b in found if b is not None)
-        return tuple(
-            sorted(
-                (b for b in self._parsed["blobs"] if b.kind == kind and self._past(b.effective)),
-                key=lambda b: (_start(b.effective), b.source.ref),
-            )
-        )
-
-    def _find_findings(self, code: str) -> tuple[FindingView, ...]:
+    def _of_code(self, code: str) -> tuple[FindingView, ...]:
         return tuple(sorted((f for f in self._findings if f.code == code), key=lambda f: f.id))
-
-
-def _stands(body: Body) -> bool:
-    return body.get("status") not in ("entered-in-error", "cancelled", "not-done") and not body.get("modifierExtension")
-
-
-def _start(span: Span | None) -> datetime:
-    return span.start if span else _EARLIEST
-
-
-def _order(observation: Observation) -> tuple[datetime, str]:
-    return _start(observation.effective), observation.source.ref
-
-
-def _categories(item: Any) -> frozenset[str]:
-    source = getattr(item, "source", None)
-    found: frozenset[str] = source.categories if source is not None else item.categories
-    return found
-
-
-def _digest(result: Iterable[Any]) -> str:
-    total = hashlib.sha256()
-    for item in result:
-        source = getattr(item, "source", None)
-        # the content's digest, not the version number: a version written again with the same content changes nothing
-        mark = f"{source.ref} {source.digest}" if source is not None else f"{item.id} {item.version_hash}"
-        named = getattr(item, "named", None)  # the Medication resource that says what a prescription is of
-        mark += f" {named.ref} {named.digest}" if named is not None else ""
-        # whether a person has died depends on the chart's moment, not only on the resource
-        total.update(f"{mark} {getattr(item, 'deceased', '')}\n".encode())
-    return total.hexdigest()
 
 
 _DEFAULT_CATEGORY = {
@@ -583,24 +362,3 @@ _DEFAULT_CATEGORY = {
     "findings": "record",
 }
 assert set(_DEFAULT_CATEGORY.values()) <= {*CATEGORIES, PERSON}
-
-_ACCESSORS: Mapping[str, Callable[..., Any]] = {
-    "patient": Chart._find_patient,
-    "observations": Chart._find_observations,
-    "latest": Chart._find_latest,
-    "panels": Chart._find_panels,
-    "readings": Chart._find_readings,
-    "summaries": Chart._find_summaries,
-    "unread_observations": Chart._find_unread_observations,
-    "modified": Chart._find_modified,
-    "conditions": Chart._find_conditions,
-    "future": Chart._find_future,
-    "mentions": Chart._find_mentions,
-    "medications": Chart._find_medications,
-    "events": Chart._find_events,
-    "notes": lambda chart: chart._find_blobs("note"),
-    "genome": lambda chart: chart._find_blobs("genome"),
-    "images": lambda chart: chart._find_blobs("image"),
-    "signals": lambda chart, kind: chart._find_blobs(kind),
-    "findings": Chart._find_findings,
-}

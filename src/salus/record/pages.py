@@ -7,25 +7,44 @@ Observations of a page are put in order, and doubles are settled, when a questio
 
 from __future__ import annotations
 
-import hashlib
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
-from typing import overload
+from typing import NamedTuple, overload
 
 from salus.errors import UnitError
-from salus.fhir.columns import date_of, micros
+from salus.fhir.columns import date_of
 from salus.fhir.quantity import Quantity
-from salus.fhir.views import Observation, Source, Value
+from salus.fhir.views import Body, Observation, Source, Value
 from salus.record import doubles
+from salus.record.contents import Row, opened
+from salus.record.facts import Is
 from salus.record.series import Held
 from salus.terminology import units
 
-Item = tuple[int, str, "Held | Observation", int]
+Item = tuple[int, str, "Held | Single", int]
 """A reading in a page: start, reference to put equal times in order, where it is, its number in its block."""
+
+
+class Single(NamedTuple):
+    """An Observation that came by itself. ``view`` is how it is seen once it is opened."""
+
+    row: Row
+    view: Callable[[Source, Body], Observation]
+
+    @property
+    def seen(self) -> Observation:
+        """It, opened."""
+        return self.row.seen(self.view)
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether it is a device's, so that it may be a double."""
+        return self.row.facts.has(Is.HOME) or self.row.facts.kind.device is not None
 
 
 @dataclass(slots=True)
@@ -33,24 +52,24 @@ class Page:
     """What lies in one stretch of time of one concept."""
 
     held: list[Held] = field(default_factory=list)
-    single: list[Observation] = field(default_factory=list)
+    single: list[Single] = field(default_factory=list)
 
     @property
     def end(self) -> int:
         """When the last of it ends, or begins (microseconds since 1970)."""
-        return max(*(h.block.end for h in self.held), *(_start(o) for o in self.single), -_FAR, -_FAR)
+        return max(*(h.end for h in self.held), *(o.row.start for o in self.single), -_FAR, -_FAR)
 
     def ranks(self) -> set[tuple[object, ...]]:
         """Who recorded it."""
-        return {h.heading.rank for h in self.held} | {_rank(o) for o in self.single}
+        return {h.rank for h in self.held} | {o.row.rank for o in self.single}
 
     def items(self, since: int, until: int) -> list[Item]:
         """Its readings from ``since`` on and before ``until``, doubles too, in order."""
         found: list[Item] = []
         for held in self.held:
-            columns, ref = held.columns, held.source.ref
+            columns, ref = held.columns, held.row.ref
             found += [(columns.starts[n], ref, held, n) for n in held.block.between(since, until)]
-        found += [(at, o.source.ref, o, 0) for o in self.single if since <= (at := _start(o)) < until]
+        found += [(o.row.start, o.row.ref, o, 0) for o in self.single if since <= o.row.start < until]
         if len(self.held) + len(self.single) > 1:
             found.sort(key=_order)
         return found
@@ -61,38 +80,23 @@ def _order(item: Item) -> tuple[int, str, int]:
     return item[0], item[1], item[3]
 
 
-def _start(observation: Observation) -> int:
-    assert observation.effective is not None
-    return micros(observation.effective.start)
-
-
-def _rank(observation: Observation) -> tuple[object, ...]:
-    """A single Observation comes before what the same event left in a block: it may say more."""
-    return (0, observation.device is None, observation.device or "", "")
-
-
-def _is_reading(observation: Observation) -> bool:
-    """Whether a single Observation is a device's, so that it may be a double."""
-    return observation.setting == "home" or observation.device is not None
-
-
-def may_be_doubled(single: Iterable[Observation]) -> bool:
+def may_be_doubled(rows: Iterable[Row]) -> bool:
     """Whether single Observations may tell of one event twice: several devices or apps at home recorded them."""
-    return len({_rank(o) for o in single if o.setting == "home"}) > 1
+    return len({row.facts.kind.device for row in rows if row.facts.has(Is.HOME)}) > 1
 
 
 class Pages:
     """Every reading of one concept, page by page. ``single`` are Observations that came one by one, oldest first."""
 
-    def __init__(self, held: Iterable[Held], single: Iterable[Observation], *, counts: bool) -> None:
-        told = [(h.block.start, h) for h in held]
+    def __init__(self, held: Iterable[Held], single: Iterable[Single], *, counts: bool) -> None:
+        told = list(held)
         self._counts = counts
-        self._digits = 6 if any(h.block.stretch == "month" for _, h in told) else 8
+        self._digits = 6 if any(h.stretch == "month" for h in told) else 8
         found: dict[str, Page] = {}
-        for start, each in told:
-            found.setdefault(self._key(start), Page()).held.append(each)
+        for each in told:
+            found.setdefault(self._key(each.start), Page()).held.append(each)
         for one in single:
-            found.setdefault(self._key(_start(one)), Page()).single.append(one)
+            found.setdefault(self._key(one.row.start), Page()).single.append(one)
         self._keys = sorted(found)
         self._pages = [found[key] for key in self._keys]
         self._settled: dict[int, list[Item]] = {}
@@ -122,11 +126,8 @@ class Pages:
 
     def next_after(self, now: int) -> int | None:
         """When the first reading after ``now`` begins; None where there is none."""
-        waiting = [h for page in self._pages for h in page.held if h.block.end > now]
-        starts = [
-            h.block.start if h.block.start > now else next((s for s in h.columns.starts if s > now), None)
-            for h in waiting
-        ]
+        waiting = [h for page in self._pages for h in page.held if h.end > now]
+        starts = [h.start if h.start > now else next((s for s in h.columns.starts if s > now), None) for h in waiting]
         return min((start for start in starts if start is not None), default=None)
 
     def _settle(self, n: int) -> list[Item]:
@@ -137,7 +138,7 @@ class Pages:
             return own
         reach = doubles.reach(len(ranks))
         since, until = own[0][0] - reach, own[-1][0] + reach + 1
-        about = [i for page in near for i in page.items(since, until) if isinstance(i[2], Held) or _is_reading(i[2])]
+        about = [i for page in near for i in page.items(since, until) if isinstance(i[2], Held) or i[2].is_reading]
         about.sort(key=_order)
         out = doubles.dropped([_told(item) for item in about], counts=self._counts)
         gone = {_order(about[place]) for place in out}
@@ -151,13 +152,20 @@ def _told(item: Item) -> doubles.Told:
     start, _, where, n = item
     if isinstance(where, Held):
         return where.told(n)
-    parts = [where.components[name] for name, _ in sorted(where.places.items(), key=lambda named: named[1])]
-    values = tuple((q.value, q.unit) for q in (where.value, *parts) if isinstance(q, Quantity))
-    return doubles.Told(start, values, doubles.By(where.device or "", None), _rank(where))
+    seen = where.seen
+    parts = [seen.components[name] for name, _ in sorted(seen.places.items(), key=lambda named: named[1])]
+    values = tuple((q.value, q.unit) for q in (seen.value, *parts) if isinstance(q, Quantity))
+    return doubles.Told(start, values, doubles.By(seen.device or "", None), where.row.rank)
 
 
-def _view(item: Item) -> Observation:
-    return item[2].view(item[3]) if isinstance(item[2], Held) else item[2]
+def view(item: Item) -> Observation:
+    """A reading as an Observation."""
+    return item[2].view(item[3]) if isinstance(item[2], Held) else item[2].seen
+
+
+def _views(items: Sequence[Item]) -> Iterator[Observation]:
+    deque(opened(item[2].row for item in items), 0)  # many together
+    return map(view, items)
 
 
 class Readings(Sequence[Observation]):
@@ -181,7 +189,7 @@ class Readings(Sequence[Observation]):
         ranks = set[tuple[object, ...]]().union(*(near.ranks() for near in self._pages.near(n)))
         if len(held) != 1 or len(ranks) > 1:
             return None
-        return held[0] if self._since <= held[0].block.start and held[0].block.end < self._until else None
+        return held[0] if self._since <= held[0].start and held[0].end < self._until else None
 
     def of_page(self, n: int) -> list[Item]:
         """The readings of page ``n`` that lie in the time asked for."""
@@ -196,33 +204,29 @@ class Readings(Sequence[Observation]):
             yield from self.of_page(n)
 
     @property
-    def sources(self) -> list[Source]:
+    def rows(self) -> list[Row]:
         """The rows of the record that it may rest on, doubles too."""
         near = self._pages.near(self._among[0], self._among[-1]) if self._among else []
-        held, single = ([h.source for p in near for h in p.held], [o.source for p in near for o in p.single])
-        return held + single
+        return [h.row for p in near for h in p.held] + [o.row for p in near for o in p.single]
 
     @property
-    def digest(self) -> str:
-        """SHA-256 over what it rests on: the content of the rows, and how much of the last page has come already."""
-        total = hashlib.sha256()
-        for source in self.sources:
-            total.update(f"{source.ref} {source.digest}\n".encode())
+    def come(self) -> int | None:
+        """How many readings of its last page have come already, where more of them lie ahead: for its digest."""
         if self._among and self._pages[self._among[-1]].end >= self._until:
-            total.update(f"{len(self.of_page(self._among[-1]))}\n".encode())
-        return total.hexdigest()
+            return len(self.of_page(self._among[-1]))
+        return None
 
-    @property
-    def categories(self) -> frozenset[str]:
-        """The kinds of data that it tells of."""
-        return frozenset[str]().union(*(source.categories for source in self.sources))
+    def last(self) -> Item | None:
+        """The newest of them."""
+        return next((found[-1] for n in reversed(self._among) if (found := self.of_page(n))), None)
 
     def __iter__(self) -> Iterator[Observation]:
-        return map(_view, self.items())
+        for n in self._among:
+            yield from _views(self.of_page(n))
 
     def __reversed__(self) -> Iterator[Observation]:
         for n in reversed(self._among):
-            yield from map(_view, reversed(self.of_page(n)))
+            yield from _views(self.of_page(n)[::-1])
 
     def __bool__(self) -> bool:
         return any(self.of_page(n) for n in self._among)
@@ -242,7 +246,7 @@ class Readings(Sequence[Observation]):
         if isinstance(place, slice):
             if place.stop is None and place.step is None and place.start is not None and place.start < 0:
                 return tuple(self._last(-place.start))
-            return tuple(_view(item) for item in list(self.items())[place])
+            return tuple(view(item) for item in list(self.items())[place])
         if place < 0:
             found = self._last(-place)
             if len(found) < -place:
@@ -250,7 +254,7 @@ class Readings(Sequence[Observation]):
             return found[0]
         for n, item in enumerate(self.items()):
             if n == place:
-                return _view(item)
+                return view(item)
         raise IndexError(place)
 
     def _last(self, count: int) -> list[Observation]:
@@ -267,15 +271,13 @@ class Arrays:
     """Readings as two columns of length n, for methods that want arrays; each event once, oldest first.
 
     ``times`` are microseconds since 1970 (UTC), ``values`` in ``unit``. ``unread`` counts readings that are no number,
-    only a bound, or in a unit that cannot be converted. ``digest`` and ``categories`` are for the read set.
+    only a bound, or in a unit that cannot be converted.
     """
 
     times: array[int]
     values: array[float]
     unit: str
     unread: int
-    digest: str
-    categories: frozenset[str]
 
     @classmethod
     def of(cls, told: Readings, concept: str, unit: str) -> Arrays:
@@ -296,14 +298,14 @@ class Arrays:
                     continue
                 times.append(item[0])
                 values.append(value)
-        return cls(times, values, unit, unread, told.digest, told.categories)
+        return cls(times, values, unit, unread)
 
 
 def value_of(item: Item, concept: str, unit: str, lines: dict[int, Line | None]) -> float | None:
     """The value of a reading in ``unit``; ``lines`` remembers how each block's become such."""
     _, _, where, n = item
-    if isinstance(where, Observation):
-        return number(where.components.get(concept, where.value), concept, unit)
+    if isinstance(where, Single):
+        return number(where.seen.components.get(concept, where.seen.value), concept, unit)
     if id(where) not in lines:
         lines[id(where)] = line(where, concept, unit)
     scale = lines[id(where)]

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from salus.errors import AccessError, IntegrityError
 from salus.fhir import json
@@ -43,6 +43,18 @@ class Stored:
     body: Any
     categories: frozenset[str]
     mac: bytes
+    own: frozenset[str]
+    """The kinds of data of the body alone."""
+
+
+class Place(NamedTuple):
+    """Where a current resource lies, and what its row tells: the keyed hash of its content, its kinds of data."""
+
+    rid: int
+    ref: str
+    version: int
+    mac: bytes
+    kinds: int
 
 
 class Reading:
@@ -117,7 +129,52 @@ class Reading:
         if not rows:
             self._pid(patient)
         found = (self.open_row(patient, *row) for row in rows if scope.shows(f"{row[0]}/{row[1]}", row[2]))
-        return [s for s in found if _covers(scope, s.categories)]
+        return [s for s in found if covers(scope, s.categories)]
+
+    def places(self, scope: Scope) -> list[Place]:
+        """Where the patient's current resources lie that the scope may cover, in their order. None is opened."""
+        patient = one(scope)
+        rows = self._connection.execute(
+            "SELECT rid, type, id, version, mac, kinds FROM resource "
+            "WHERE pid = (SELECT pid FROM patient WHERE id = ?) AND deleted = 0 AND kinds & ? = 0 ORDER BY rid",
+            (patient, _withheld(scope)),
+        ).fetchall()
+        if not rows:
+            self._pid(patient)
+        found = (Place(rid, f"{kind}/{name}", *rest) for rid, kind, name, *rest in rows)
+        return [place for place in found if scope.shows(place.ref, place.version)]
+
+    def open_places(self, scope: Scope, places: Sequence[Place]) -> list[Stored]:
+        """What lay at these places when they were listed under this scope, also where another version lies there now.
+
+        Raises IntegrityError where one cannot be opened, as of a record that was erased.
+        """
+        patient = one(scope)
+        marks = ", ".join("?" * len(places))
+        columns = "rid, version, updated, deleted, mac, body"
+        rows = self._connection.execute(
+            f"SELECT {columns} FROM resource WHERE rid IN ({marks})", [place.rid for place in places]
+        ).fetchall()
+        found = {row[:2]: row[2:] for row in map(tuple, rows)}
+        for place in places:
+            if (place.rid, place.version) not in found:
+                older = self._connection.execute(
+                    f"SELECT {columns} FROM history WHERE rid = ? AND version = ?", (place.rid, place.version)
+                ).fetchone()
+                if older is None:
+                    raise IntegrityError("a resource of the record is there no more", where=place.ref.partition("/")[0])
+                found[place.rid, place.version] = tuple(older)[2:]
+        told = ((place, found[place.rid, place.version]) for place in places)
+        return [self._open_place(patient, place, *row) for place, row in told]
+
+    def _open_place(self, patient: str, place: Place, updated: str, deleted: int, mac: bytes, sealed: bytes) -> Stored:
+        """Raises IntegrityError where another content lies there than was listed."""
+        kind, _, name = place.ref.partition("/")
+        if mac != place.mac:
+            raise IntegrityError(
+                "a stored body is not the one that was listed", where=f"{kind} version {place.version}"
+            )
+        return self.open_row(patient, kind, name, place.version, updated, deleted, mac, sealed, place.kinds)
 
     def search(
         self, scope: Scope, kind: str, clauses: Sequence[Clause] = (), ids: Sequence[str] = ()
@@ -125,7 +182,7 @@ class Reading:
         """The patient's current resources of one type in scope that match every clause. The opened body decides."""
         for row in self._rows(scope, kind, clauses, ids, f"{_PLACE}, r.mac, r.body, r.kinds"):
             found = self.open_row(scope.patient, *row)
-            if _covers(scope, found.categories) and all(c.matches(found.body) for c in clauses):
+            if covers(scope, found.categories) and all(c.matches(found.body) for c in clauses):
                 yield found
 
     def listed(
@@ -190,7 +247,7 @@ class Reading:
         past = [] if scope.partial else older.fetchall()  # of what it was once, nobody decided: it is not shown
         found = [self.open_row(patient, kind, name, *each, mask) for each in (*past, row[1:6])]  # type: ignore[call-arg]
         pid = self._pid(patient)
-        return [s for s in found if _covers(scope, s.categories | kinds.led_to(self._connection, pid, s.body))]
+        return [s for s in found if covers(scope, s.categories | kinds.led_to(self._connection, pid, s.body))]
 
     def open_row(
         self,
@@ -214,9 +271,10 @@ class Reading:
         if self._sealer.mac(patient, digest.digest()) != mac:
             raise IntegrityError("a stored body is not the one that was logged", where=f"{kind} version {version}")
         body = json.reread(data) if data else {}
-        found = self._kinds_of(mac, body) | (kinds.names(mask) if mask > 0 else frozenset())
+        own = self._kinds_of(mac, body)
+        found = own | (kinds.names(mask) if mask > 0 else frozenset())
         source = Source(ref, version, digest.hexdigest(), joined(found))
-        return Stored(source, updated, bool(deleted), data, body, found, mac)
+        return Stored(source, updated, bool(deleted), data, body, found, mac, own)
 
     def _kinds_of(self, mac: bytes, body: Body) -> frozenset[str]:
         """The kinds of a body, remembered by its keyed hash."""
@@ -293,7 +351,7 @@ class Reading:
         ).fetchone()
         if not row or row[0] != self._pid(patient):
             raise IntegrityError("a blob of the record is missing", where=address[:16])
-        if not _covers(scope, frozenset({row[3]})):
+        if not covers(scope, frozenset({row[3]})):
             raise AccessError("not allowed")
         pieces = self._connection.execute("SELECT n, body FROM blob_chunk WHERE address = ? ORDER BY n", (address,))
         plain = [self._sealer.unseal(patient, body, chunk_context(address, row[3], n, row[2])) for n, body in pieces]
@@ -352,6 +410,6 @@ def _withheld(scope: Scope) -> int:
     return kinds.ALL & ~kinds.bits(scope.categories)
 
 
-def _covers(scope: Scope, categories: frozenset[str]) -> bool:
+def covers(scope: Scope, categories: frozenset[str]) -> bool:
     """True when every kind of data is in scope. Whoever is released anything is told whose it is."""
     return bool(scope.categories) and categories - {PERSON} <= scope.categories

@@ -6,63 +6,58 @@ read when a question touches its stretch of time (see :mod:`salus.record.pages`)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 from salus.errors import InputError, IntegrityError
-from salus.fhir import series, views
-from salus.fhir.codes import Code
+from salus.fhir import series
 from salus.fhir.columns import Columns, moment
 from salus.fhir.dates import Span
-from salus.fhir.quantity import UCUM, Quantity
+from salus.fhir.quantity import Quantity
 from salus.fhir.series import Block
-from salus.fhir.views import Body, Names, Observation, Source, Value
+from salus.fhir.views import Observation, Source, Value
 from salus.record import doubles
-from salus.record.results import USABLE_STATUS
+from salus.record.contents import Entry, Row
+from salus.record.facts import Heading, Reader
 
-Entry = tuple[Source, Body]
 _SECOND = timedelta(seconds=1)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """What the readings of a series have in common, as methods see it."""
-
-    concepts: frozenset[str]
-    codes: tuple[Code, ...]
-    text: str
-    parts: tuple[frozenset[str], ...]
-    units: tuple[str, ...]
-    setting: str | None
-    device: str | None
-    app: str
-
-    @property
-    def panel(self) -> bool:
-        """Whether each reading has several parts."""
-        return bool(self.parts)
-
-    @property
-    def by(self) -> doubles.By:
-        """Who recorded them."""
-        return doubles.By(self.device or "", self.app or self.device or "")
-
-    @property
-    def rank(self) -> tuple[object, ...]:
-        """Where the source stands among others: a device that an app tells of comes before an app by itself."""
-        return (1, not self.app, self.device or "", self.app)
-
-
-@dataclass(frozen=True, slots=True)
 class Held:
-    """A block in the chart."""
+    """A block in the chart. When it begins and ends (microseconds since 1970) and who recorded it is known unopened.
 
-    source: Source
-    block: Block
-    heading: Heading
+    ``rank`` says where the source stands among others: a device that an app tells of comes before an app by itself.
+    """
+
+    __slots__ = ("__dict__", "_reader", "end", "rank", "row", "start", "stretch")
+
+    def __init__(self, row: Row, reader: Reader) -> None:
+        kind, end = row.facts.kind, row.facts.end
+        assert end is not None
+        self.row, self._reader = row, reader
+        self.start, self.end, self.stretch = row.start, end, kind.stretch
+        self.rank: tuple[object, ...] = (1, not kind.app, kind.device or "", kind.app)
+
+    @cached_property
+    def _opened(self) -> tuple[Block, Heading]:
+        found = self._reader.block(*self.row.entry)
+        if found is None:
+            raise IntegrityError("a block of readings that cannot be read", where=self.row.ref)
+        return found
+
+    @property
+    def block(self) -> Block:
+        """The block. Raises IntegrityError where it cannot be opened."""
+        return self._opened[0]
+
+    @property
+    def heading(self) -> Heading:
+        """What its readings have in common."""
+        return self._opened[1]
 
     @property
     def columns(self) -> Columns:
@@ -70,7 +65,7 @@ class Held:
         try:
             return self.block.columns
         except InputError as error:
-            raise IntegrityError(error.what, where=self.source.ref) from error
+            raise IntegrityError(error.what, where=self.row.ref) from error
 
     def view(self, n: int) -> Observation:
         """Reading ``n`` as an Observation."""
@@ -81,7 +76,7 @@ class Held:
         for place, names in enumerate(heading.parts):
             components |= dict.fromkeys(names, values[place])
             places |= dict.fromkeys(names, place)
-        source = self.source
+        source, _ = self.row.entry
         return Observation(
             source=Source(f"{source.ref}.{block.stamp(n)}", source.version, source.digest, source.category),
             concepts=heading.concepts,
@@ -101,10 +96,10 @@ class Held:
         """Reading ``n`` as doubles are settled."""
         columns = self.columns
         values = tuple((columns.value(n, p), unit) for p, unit in enumerate(self.heading.units))
-        return doubles.Told(columns.starts[n], values, self.heading.by, self.heading.rank)
+        return doubles.Told(columns.starts[n], values, self.heading.by, self.rank)
 
 
-def opened(ref: str, entry: Callable[[str], Entry | None]) -> Entry | None:
+def of_reference(ref: str, entry: Callable[[str], Entry | None]) -> Entry | None:
     """The resource of a reference, also the single reading in a block that it names; None where there is none.
 
     ``entry`` gives the resources of the chart by reference. A reading has digest and version of its block.
@@ -152,90 +147,3 @@ def _span(start: int, length: int, zone: int) -> Span:
     first, last = moment(start), moment(start + length)
     end = last + (_MICROSECOND if last.microsecond else _SECOND)
     return Span(first, end, moment(start, zone).isoformat())
-
-
-class Shelf:
-    """All blocks of a chart by concept, and the entries that are none."""
-
-    def __init__(self, entries: Iterable[Entry], names: Names, modified: Callable[[Body], bool]) -> None:
-        """``modified`` tells entries with a modifier that may turn their meaning round: such a block is not read."""
-        self.rest: list[Entry] = []
-        self._names = names
-        self._own: dict[str, list[Held]] = {}
-        self._parts: dict[str, list[Held]] = {}
-        self._headings: dict[str, list[tuple[Body, Heading]]] = {}
-        for entry in entries:
-            held = self._held(*entry) if series.is_block(entry[1]) and not modified(entry[1]) else None
-            if held is None:
-                self.rest.append(entry)
-                continue
-            for name in held.heading.concepts:
-                self._own.setdefault(name, []).append(held)
-            for name in frozenset[str]().union(*held.heading.parts) - held.heading.concepts:
-                self._parts.setdefault(name, []).append(held)
-
-    def own(self, name: str) -> Sequence[Held]:
-        """The blocks of a concept."""
-        return self._own.get(name, ())
-
-    def parts(self, name: str) -> Sequence[Held]:
-        """The blocks of panels that have a concept as a part."""
-        return self._parts.get(name, ())
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Every concept of which there are blocks, of its own or as a part of a panel."""
-        return frozenset({*self._own, *self._parts})
-
-    def _held(self, source: Source, body: Body) -> Held | None:
-        """The block, where it is one that can be read and says what it is of; any other is an Observation like all."""
-        own = source.ref == f"Observation/{body.get('id')}"
-        if not own or body.get("status") not in USABLE_STATUS or body.get("focus"):
-            return None
-        try:
-            block = Block(body)
-            heading = self._heading(block)
-        except InputError:
-            return None
-        return Held(source, block, heading) if heading.concepts and all(heading.units) else None
-
-    def _heading(self, block: Block) -> Heading:
-        """What the block's readings are. Most blocks are of one of a few series."""
-        known = self._headings.setdefault(str(block.body.get("id")).rpartition("-")[0], [])
-        for other, heading in known:
-            if _alike(other, block.body):
-                return heading
-        view = views.observation(Source("", 0, ""), _as_reading(block), self._names)
-        number = len(views.dicts(block.body.get("component")))
-        parts = tuple(frozenset(n for n, place in view.places.items() if place == p) for p in range(number))
-        named = view.concepts, view.codes, view.text, parts, block.units()
-        heading = Heading(*named, view.setting, view.device, series.source_of(block.body))
-        known.append((block.body, heading))
-        return heading
-
-
-def _as_reading(block: Block) -> dict[str, Any]:
-    """A block's body with a value in the place of each column, so that its names are told as those of a reading are."""
-    made = dict(block.body)
-    values = [{"value": 0, "unit": unit, "code": unit, "system": UCUM} for unit in block.units()]
-    if "component" in made:
-        parts = zip(views.dicts(made["component"]), values, strict=True)
-        return {**made, "component": [{"code": part.get("code"), "valueQuantity": value} for part, value in parts]}
-    return {**made, "valueQuantity": values[0]}
-
-
-def _alike(one: Body, other: Body) -> bool:
-    """Whether two blocks are of one series."""
-    plain = all(one.get(name) == other.get(name) for name in ("code", "device", "meta"))
-    return plain and [_about(p) for p in _columns(one)] == [_about(p) for p in _columns(other)] and (
-        series.source_of(one) == series.source_of(other)
-    )  # fmt: skip
-
-
-def _columns(body: Body) -> list[dict[str, Any]]:
-    return views.dicts(body.get("component")) or [dict(body)]
-
-
-def _about(part: Mapping[str, Any]) -> tuple[Any, Any]:
-    sampled = part.get("valueSampledData")
-    return part.get("code"), sampled.get("origin") if isinstance(sampled, dict) else None

@@ -45,18 +45,16 @@ class _Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Summaries:
-    """The summaries of a concept in ``unit``, oldest first; ``digest`` and ``categories`` are for the read set."""
+    """The summaries of a concept in ``unit``, oldest first."""
 
     rows: tuple[Summary, ...]
     unit: str
-    digest: str
-    categories: frozenset[str]
 
     @classmethod
     def of(cls, told: Readings, concept: str, unit: str, by: By) -> Summaries:
         """What ``told`` holds of ``concept``, by hour or day."""
         parts = (part for n in told.numbers for part in _parts(told, n, concept, unit))
-        return cls(tuple(_folded(parts, by)), unit, told.digest, told.categories)
+        return cls(tuple(_folded(parts, by)), unit)
 
 
 def _parts(told: Readings, n: int, concept: str, unit: str) -> Iterator[_Part]:
@@ -79,8 +77,9 @@ def _one(item: Item, concept: str, unit: str, lines: dict[int, Line | None]) -> 
     if isinstance(where, Held):
         zone = where.columns.zones[n]
     else:
-        assert where.effective is not None
-        away = datetime.fromisoformat(where.effective.text).utcoffset() if "T" in where.effective.text else None
+        effective = where.seen.effective
+        assert effective is not None
+        away = datetime.fromisoformat(effective.text).utcoffset() if "T" in effective.text else None
         zone = 0 if away is None else int(away.total_seconds() // 60)
     value = value_of(item, concept, unit, lines)
     return None if value is None else _Part(start, zone, 1, value, value, value, value)

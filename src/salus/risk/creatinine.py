@@ -65,6 +65,10 @@ class Series:
 
 def series(person: Person) -> Series:
     """All eGFR values that the record supports. Contradictory values of the same moment are all left out."""
+    return person.chart.shared("egfr", lambda chart: _series(Person(chart)))
+
+
+def _series(person: Person) -> Series:
     values: list[EgfrValue] = []
     rejected: list[tuple[str, Problem]] = []
     readings = person.readings("creatinine", "mg/dL")

@@ -13,8 +13,8 @@ from datetime import datetime
 from salus.errors import AccessError, IntegrityError
 from salus.fhir import dates
 from salus.fhir.views import CATEGORIES, Body
-from salus.record import kinds
-from salus.record.chart import Chart, Entry, FindingView
+from salus.record import kinds, outline
+from salus.record.chart import Chart, FindingView
 from salus.record.reach import Reach, Share
 from salus.trust import consent, glass, reaching
 from salus.trust.consent import Answers, Request, Standing
@@ -177,17 +177,14 @@ class Gate(Emergencies):
         *,
         unless: Callable[[], None] = lambda: None,
     ) -> Chart:
-        """The chart as of ``at`` that a grant covers. The store is read when the chart is first asked.
+        """The chart as of ``at`` that a grant covers. What there is, is listed when the chart is first asked; a
+        resource is opened when somebody looks at it, as it was then.
 
-        ``unless`` is called after that; what it raises keeps the chart shut.
+        ``unless`` is called after the listing; what it raises keeps the chart shut.
         """
 
-        def entries() -> list[Entry]:
-            found = [(s.source, s.body) for s in self._store.read(grant)]
-            unless()
-            return found
-
-        return self._charts(entries, now=at, loader=self._store.loader(grant), findings=findings)
+        listed = outline.listing(self._store, grant, self.custody("service", grant.patient), unless)
+        return self._charts(now=at, listed=listed, loader=self._store.loader(grant), findings=findings)
 
     # ----
 

@@ -96,4 +96,6 @@ def _shown(body: Body, at: str) -> Stored:
     data = json.dumps(body)
     found = categories_of(body)
     ref = f"{body['resourceType']}/{body['id']}"
-    return Stored(Source(ref, 1, hashlib.sha256(data).hexdigest(), joined(found)), at, False, data, body, found, b"")
+    return Stored(
+        Source(ref, 1, hashlib.sha256(data).hexdigest(), joined(found)), at, False, data, body, found, b"", found
+    )

@@ -53,7 +53,7 @@ def _released(session: Session, compiled: View, at: datetime, purpose: str) -> I
             chart = session.open(patient, at, purpose=purpose).chart
         except AccessError:
             continue
-        yield [body for _, body in chart.resources() if body["resourceType"] == compiled.resource]
+        yield [body for _, body in chart.resources(compiled.resource)]
 
 
 def overdue(session: Session, at: datetime) -> Iterator[Due]:

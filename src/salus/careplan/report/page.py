@@ -229,7 +229,7 @@ def _urgency(view: ItemView) -> tuple[int, int, int]:
 def _facts(plan: Plan, chart: Chart) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
     """Age and sex for the head of the page, and whatever else the plan's summary says of the person."""
     summary: dict[str, Any] = dict(plan.summary)
-    if any(body.get("resourceType") == "Patient" for _, body in chart.resources()):
+    if chart.known:
         person = chart.fresh().patient
         summary.setdefault("age", person.age(chart.fresh().now))
         summary.setdefault("sex", person.sex)
