@@ -45,8 +45,8 @@ MUTANTS = (
         "what lies ahead is passed a day later",
     ),
     Mutant(
-        "salus/record/chart.py",
-        "        self._horizon.limit(span.start - self._now)\n        return False",
+        "salus/record/snapshot.py",
+        "        self.horizon.limit(moment(start) - self.now)\n        return False",
         "        return False",
         "what is dated ahead never comes",
     ),

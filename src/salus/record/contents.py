@@ -19,7 +19,7 @@ AT_ONCE = 256
 class Row:
     """One resource of a snapshot.
 
-    ``mark`` is a digest of its content: of the same mark is the same content. ``open_all`` opens many rows at once; it
+    ``mark`` is the digest of its content. ``open_all`` opens many rows at once; it
     calls :meth:`opened` of each.
     """
 

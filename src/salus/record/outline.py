@@ -27,15 +27,17 @@ from salus.record.reading import Place, covers
 from salus.record.store import Store
 
 MEMO = "outline"
-_MARK = 16
+_KEYED = 16
 """Bytes of a keyed hash by which a content is known again."""
 _FEW, _SHARE = 32, 0.02
 """So many resources without facts, and such a share of all, are rather opened again than written down."""
 
 
 class Line(NamedTuple):
-    """What is kept of one resource: the beginning of its keyed hash, the kinds of data of its body, its facts."""
+    """What is kept of one resource: the beginning of its keyed hash, the digest of its content (which is sealed like
+    it), the kinds of data of its body, its facts."""
 
+    keyed: str
     mark: str
     categories: str
     facts: Facts
@@ -80,7 +82,7 @@ class _Listing:
 
     def _knows(self, place: Place) -> bool:
         line = self._known.get(place.ref)
-        return line is not None and line.mark == place.mac[:_MARK].hex()
+        return line is not None and line.keyed == place.mac[:_KEYED].hex()
 
     def _told(self, place: Place) -> Row | None:
         """A row that is not opened; None where a kind of data that it tells of is not in scope."""
@@ -89,16 +91,18 @@ class _Listing:
         if not covers(self._scope, found):
             return None
         seen = frozenset(joined(found).split("+"))
-        return Row(place.ref, place.mac.hex(), seen, self._reader, self._open, line.facts)
+        return Row(place.ref, line.mark, seen, self._reader, self._open, line.facts)
 
     def _met(self, places: Sequence[Place]) -> Iterator[Row]:
         """Rows of which nothing was known: they are opened, and their facts are read."""
         for start in range(0, len(places), AT_ONCE):
             part = places[start : start + AT_ONCE]
             for place, stored in zip(part, self._store.open_places(self._scope, part), strict=True):
-                row = Row(place.ref, place.mac.hex(), stored.source.categories, self._reader, self._open)
-                row.opened((stored.source, stored.body))
-                self._fresh[place.ref] = Line(place.mac[:_MARK].hex(), joined(stored.own), row.facts)
+                source = stored.source
+                row = Row(place.ref, source.digest, source.categories, self._reader, self._open)
+                row.opened((source, stored.body))
+                keyed = place.mac[:_KEYED].hex()
+                self._fresh[place.ref] = Line(keyed, source.digest, joined(stored.own), row.facts)
                 if covers(self._scope, stored.categories):
                     yield row
 
@@ -121,10 +125,10 @@ class _Listing:
 def _dump(lines: Lines, form: str) -> bytes:
     shapes: dict[tuple[str, Kind], int] = {}
     told: list[list[Any]] = []
-    for ref, (mark, categories, facts) in lines.items():
+    for ref, (keyed, mark, categories, facts) in lines.items():
         inside = [[_shape(shapes, "", each.kind), each.start, each.end, each.mentioned] for each in facts.contained]
         number = _shape(shapes, categories, facts.kind)
-        told.append([ref, mark, number, facts.start, facts.end, facts.mentioned, *([inside] if inside else [])])
+        told.append([ref, keyed, mark, number, facts.start, facts.end, facts.mentioned, *([inside] if inside else [])])
     return orjson.dumps({"form": form, "shapes": [[categories, *kind] for categories, kind in shapes], "lines": told})
 
 
@@ -142,10 +146,10 @@ def _load(data: bytes | None, form: str) -> Lines:
         for categories, flags, concepts, parts, *rest in told["shapes"]
     ]
     found: Lines = {}
-    for ref, mark, number, start, end, mentioned, *inside in told["lines"]:
+    for ref, keyed, mark, number, start, end, mentioned, *inside in told["lines"]:
         categories, kind = shapes[number]
         contained = tuple(Facts(shapes[n][1], *times) for n, *times in inside[0]) if inside else ()
-        found[ref] = Line(mark, categories, Facts(kind, start, end, mentioned, contained))
+        found[ref] = Line(keyed, mark, categories, Facts(kind, start, end, mentioned, contained))
     return found
 
 
