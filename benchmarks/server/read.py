@@ -1,10 +1,13 @@
 """CPU time of a read with a token, in a real server process on a temporary store.
 
-``python -m benchmarks.server.read [--reads N] [--workers N] [--patients N] [--json]``. Milliseconds of CPU time a read
-of one Observation (``GET /fhir/Observation/ID``: token, decision, log entry, one body opened), of the server and all
-the processes it started, by the system's own account (``/proc/PID/stat``). Requests come one after the other over one
-connection for each of the ``--connections``; the client's own time is not counted, nor what the server does after its
-start without being asked. Each read is answered by whichever process takes its connection.
+``python -m benchmarks.server.read [--reads N] [--rate R] [--workers N] [--patients N] [--url URL] [--json]``.
+Milliseconds of CPU time a read of one Observation (``GET /fhir/Observation/ID``: token, decision, log entry, one body
+opened), of the server and all the processes it started, by the system's own account (``/proc/PID/stat``), and with
+``--url`` (a PostgreSQL database on this machine) those of its server, apart and together. Requests come one after the
+other over one connection for each of the ``--connections``; with ``--rate``, so many a second whatever the answers
+take, each over a connection that is free: then a time is counted from the moment when the request was due. The client's
+own CPU time is not counted, nor what the server does after its start without being asked. Each read is answered by
+whichever process takes its connection.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,17 +30,18 @@ from urllib.parse import urlencode
 
 import orjson
 
+from benchmarks._engine import cpu_seconds, house_at, parent, tree
 from benchmarks.record.person import creatinine
-from salus.app.config import Configuration, at_folder
+from salus.app.config import Configuration
 from salus.app.house import House
 from salus.app.serving.tokens import assertion
 from salus.app.session import Session
 from salus.fhir.views import CATEGORIES
+from salus.record import postgres
 from salus.record.store import Change
 from salus.server.auth import ASSERTION_TYPE, FORM
 from salus.trust.identity import Actor, Identity
 
-TICK = os.sysconf("SC_CLK_TCK")
 RESULTS = 20
 IDLE = 0.05
 """CPU seconds in three of the clock that are nothing."""
@@ -51,19 +56,20 @@ def main() -> int:
     parser.add_argument("--patients", type=int, default=20)
     parser.add_argument("--connections", type=int, default=2)
     parser.add_argument("--workers", type=int, default=0, help="0: the option is not given to the server")
+    parser.add_argument("--rate", type=float, default=0, help="requests a second; 0: as soon as the last is answered")
+    parser.add_argument("--url", default="", help="a PostgreSQL database for the store; the file if not given")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        configuration, reader = _house(Path(name), given.patients)
+    with tempfile.TemporaryDirectory() as name, house_at(Path(name), given.url) as configuration:
+        reader = _house(configuration, given.patients)
         figures = _measured(configuration, reader, given)
     told = {"benchmark": "server.read", **vars(given), **figures}
     print(orjson.dumps(told, option=0 if given.json else orjson.OPT_INDENT_2).decode())
     return 0
 
 
-def _house(folder: Path, patients: int) -> tuple[Configuration, Identity]:
-    """A house in which one practitioner is released the results of all patients."""
-    configuration = at_folder(folder)
+def _house(configuration: Configuration, patients: int) -> Identity:
+    """A house in which one practitioner, who is returned, is released the results of all patients."""
     reader = Identity.generate("dr-lee")
     with House.create(configuration, alone=True) as house:
         operator = Identity.generate("operator")
@@ -71,7 +77,7 @@ def _house(folder: Path, patients: int) -> tuple[Configuration, Identity]:
         house.add_actor(Actor("dr-lee", "practitioner", reader.public_key), by="operator")
         for n in range(patients):
             _file(house, f"p{n}")
-    return configuration, reader
+    return reader
 
 
 def _file(house: House, patient: str) -> None:
@@ -92,15 +98,16 @@ def _measured(configuration: Configuration, reader: Identity, given: argparse.Na
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {**os.environ}
-    for name in ("store", "keys", "identities", "knowledge"):
-        environment[f"SALUS_{name.upper()}"] = str(getattr(configuration, name))
+    for name, value in configuration.told().items():
+        environment[f"SALUS_{name.upper()}"] = value
     more = ["--workers", str(given.workers)] if given.workers else []
     words = [sys.executable, "-c", "from salus.cli.main import main; main()", "serve", "--port", str(port), *more]
     server = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL)
     try:
         token = _token(reader, port)
         _settle(server.pid)
-        return _read_all(server.pid, port, token, given)
+        database = _database(configuration)
+        return _read_all([server.pid, *database], port, token, given)
     finally:
         server.terminate()
         server.wait(60)
@@ -128,41 +135,88 @@ def _token(reader: Identity, port: int) -> str:
             time.sleep(0.1)
 
 
-def _read_all(pid: int, port: int, token: str, given: argparse.Namespace) -> dict[str, Any]:
+def _database(configuration: Configuration) -> list[int]:
+    """The process of PostgreSQL's server that started all others, where the store is there."""
+    if not configuration.database:
+        return []
+    with closing(postgres.connect(configuration.database, create=False)) as connection:
+        return [parent(connection.backend)]
+
+
+class Reads:
+    """Reads that are due one after the other, and what became of them."""
+
+    def __init__(self, port: int, token: str, patients: int, rate: float) -> None:
+        self._port, self._token, self._patients, self._rate = port, token, patients, rate
+        self._guard, self._next, self._begun = threading.Lock(), 0, 0.0
+        self.seconds: list[float] = []
+        self.failed: list[int] = []
+
+    def begin(self) -> None:
+        """From now on the counted ones are due."""
+        self._next, self._begun, self.seconds = 0, time.perf_counter(), []
+
+    def read(self, connection: http.client.HTTPConnection, most: int) -> bool:
+        """Do the next of at most ``most`` reads when it is due; False when there are no more."""
+        with self._guard:
+            k, self._next = self._next, self._next + 1
+        if k >= most:
+            return False
+        due = self._begun + k / self._rate if self._rate else time.perf_counter()
+        time.sleep(max(0.0, due - time.perf_counter()))
+        place = f"/fhir/Observation/p{k % self._patients}-c{k // self._patients % RESULTS}"
+        connection.request("GET", place, headers={"Authorization": f"Bearer {self._token}"})
+        answer = connection.getresponse()
+        if not answer.read() or answer.status != 200:
+            self.failed.append(answer.status)
+        self.seconds.append(time.perf_counter() - due)
+        return True
+
+    def connect(self) -> http.client.HTTPConnection:
+        """One more connection."""
+        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+
+
+def _read_all(pids: Sequence[int], port: int, token: str, given: argparse.Namespace) -> dict[str, Any]:
     """Read over all connections at once, after each has warmed up what answers it."""
-    ready, counted = threading.Barrier(given.connections + 1), threading.Barrier(given.connections + 1)
-    failed: list[int] = []
-    answered: list[int] = []
+    warm, counted = threading.Barrier(given.connections + 1), threading.Barrier(given.connections + 1)
+    reads, warming = Reads(port, token, given.patients, given.rate), Reads(port, token, given.patients, 0)
+    ended: list[bool] = []
 
-    def read(number: int, times: int, connection: http.client.HTTPConnection) -> None:
-        for k in range(times):
-            patient, result = (number + k) % given.patients, k % RESULTS
-            headers = {"Authorization": f"Bearer {token}"}
-            connection.request("GET", f"/fhir/Observation/p{patient}-c{result}", headers=headers)
-            answer = connection.getresponse()
-            if not answer.read() or answer.status != 200:
-                failed.append(answer.status)
-
-    def one(number: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        read(number, WARM, connection)
-        ready.wait()
+    def one() -> None:
+        connection = reads.connect()
+        for _ in range(WARM):
+            warming.read(connection, WARM * given.connections)
+        warm.wait()
         counted.wait()
-        read(number, given.reads // given.connections, connection)
-        answered.append(given.reads // given.connections)
+        while reads.read(connection, given.reads):
+            pass
+        ended.append(True)
 
-    threads = [threading.Thread(target=one, args=(n,)) for n in range(given.connections)]
+    threads = [threading.Thread(target=one) for _ in range(given.connections)]
     for thread in threads:
         thread.start()
-    ready.wait()
-    before = cpu_seconds(pid)
+    warm.wait()
+    before = [cpu_seconds(pid) for pid in pids]
+    reads.begin()
     counted.wait()
     for thread in threads:
         thread.join()
-    used, done = cpu_seconds(pid) - before, sum(answered)
-    if failed or len(answered) != given.connections:
-        raise ArithmeticError(f"{len(failed)} reads failed: {failed[:3]}")
-    return {"done": done, "cpu_ms_a_read": round(1000 * used / done, 3), "processes": len(tree(pid))}
+    spent = [cpu_seconds(pid) - was for pid, was in zip(pids, before, strict=True)]
+    if reads.failed or warming.failed or len(ended) != given.connections:
+        raise ArithmeticError(f"{len(reads.failed)} reads failed: {reads.failed[:3]}")
+    done, waited = len(reads.seconds), sorted(reads.seconds)
+    return {
+        "done": done,
+        "errors": len(reads.failed),
+        "cpu_ms_a_read": round(1000 * sum(spent) / done, 3),
+        "server_cpu_ms": round(1000 * spent[0] / done, 3),
+        "database_cpu_ms": round(1000 * sum(spent[1:]) / done, 3),
+        "p50_ms": round(1000 * waited[done // 2], 2),
+        "p95_ms": round(1000 * waited[int(done * 0.95)], 2),
+        "p99_ms": round(1000 * waited[int(done * 0.99)], 2),
+        "processes": len(tree(pids[0])),
+    }
 
 
 def _settle(pid: int) -> None:
@@ -171,24 +225,6 @@ def _settle(pid: int) -> None:
     while now - before > IDLE:
         time.sleep(3)
         before, now = now, cpu_seconds(pid)
-
-
-def cpu_seconds(pid: int) -> float:
-    """CPU time of a process and of those that it started, with the ended ones that were waited for."""
-    ticks = 0
-    for each in tree(pid):
-        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
-        ticks += sum(map(int, fields[11:15]))
-    return ticks / TICK
-
-
-def tree(pid: int) -> Sequence[int]:
-    """A process and all that descend from it and are running."""
-    found = [pid]
-    for each in found:
-        for task in Path(f"/proc/{each}/task").glob("*/children"):
-            found += map(int, task.read_text().split())
-    return found
 
 
 if __name__ == "__main__":

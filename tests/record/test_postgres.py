@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import socket
-import subprocess
+import re
 import threading
-from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from salus.app.config import Configuration, load
+from salus.app.config import load
 from salus.app.desk import Desk
 from salus.app.fhir import query as fhir_query
 from salus.app.fhir.api import Records
-from salus.app.house import House
 from salus.app.serving import readiness
 from salus.app.session import Session
 from salus.errors import AccessError, ConfigurationError, StoreError
-from salus.record import postgres
-from salus.record.store import Change
+from salus.record import postgres, postgres_schema, postgres_wire
 from salus.trust.grants import Grant
-from salus.trust.identity import Actor, Identity
 from tests.conftest import creatinine, person
+from tests.record.conftest import NOW
 
-NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+TEXTS = st.text(st.characters(exclude_characters="\0", codec="utf-8"))
+ROWS = st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1) | st.none(), TEXTS | st.none(), st.binary() | st.none()))
 
 
 # ---- statements
@@ -39,29 +32,122 @@ NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
     ("sql", "text", "order"),
     [
         ("SELECT 1", "SELECT 1", ()),
-        ("SELECT ? + ?", "SELECT %s + %s", (0, 1)),
-        ("SELECT ?2, ?1, ?2", "SELECT %s, %s, %s", (1, 0, 1)),
-        ("SELECT :pid, :pid", "SELECT %s, %s", ("pid", "pid")),
-        ("SELECT '?', '%', 'it''s ?', ?", "SELECT '?', '%%', 'it''s ?', %s", (0,)),
-        ("SELECT '100%'", "SELECT '100%'", ()),
-        ("SELECT 7 % ?", "SELECT 7 %% %s", (0,)),
+        ("SELECT ? + ?", "SELECT $1 + $2", (0, 1)),
+        ("SELECT ?2, ?1, ?2", "SELECT $2, $1, $2", (0, 1)),
+        ("SELECT :pid, :name, :pid", "SELECT $1, $2, $1", ("pid", "name")),
+        ("SELECT '?', '%', 'it''s ?', ?", "SELECT '?', '%', 'it''s ?', $1", (0,)),
+        ("SELECT 'a:b', 7 % ?, '1'::text", "SELECT 'a:b', 7 % $1, '1'::text", (0,)),
     ],
 )
-def test_marks_become_psycopgs(sql, text, order):
-    assert postgres.translated(sql) == (text, order)
+def test_marks_become_postgresqls(sql, text, order):
+    assert postgres_wire.translated(sql) == (text, order)
 
 
-@given(st.lists(st.sampled_from(["?", "'?'", "'%'", "x", "%", "''''"]), max_size=8))
+@given(st.lists(st.sampled_from(["?", "'?'", "':a'", "x", "::b", "''''"]), max_size=8))
 def test_each_mark_outside_of_texts_has_a_value(parts):
-    text, order = postgres.translated(" ".join(parts))
+    text, order = postgres_wire.translated(" ".join(parts))
     marks = [part for part in parts if part == "?"]
     assert order == tuple(range(len(marks)))
-    assert text.replace("%%", "").count("%s") == len(marks)
+    assert re.findall(r"\$\d+", text) == [f"${n + 1}" for n in range(len(marks))]
+
+
+@pytest.fixture
+def plain(server):
+    """A connection with a table of every type that a store has."""
+    connection = postgres.made(f"{server.address}?options=-csearch_path%3D{server.schema()}")
+    connection.execute("CREATE TABLE t (place BIGINT, n BIGINT, name TEXT, body BYTEA)")
+    yield connection
+    connection.close()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ROWS)
+def test_values_come_back_as_they_were_one_by_one_and_in_bulk(plain, rows):
+    wanted = [(place, *row) for place, row in enumerate(rows)]
+    for way in ("one", "few", "many"):
+        plain.execute("DELETE FROM t")
+        if way == "one":
+            for row in wanted:
+                plain.execute("INSERT INTO t VALUES (?, ?, ?, ?)", row)
+        elif way == "few":  # no plain INSERT, for which COPY can stand
+            plain.executemany("INSERT INTO t VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", wanted)
+        else:
+            plain.executemany("INSERT INTO t (body, place, n, name) VALUES (?4, ?1, ?2, ?3)", wanted)
+        assert plain.execute("SELECT * FROM t ORDER BY place").fetchall() == wanted
+        assert list(plain.scan("SELECT * FROM t ORDER BY place", 5)) == wanted
+
+
+def test_a_text_that_the_database_cannot_hold_is_refused_and_not_cut_off(plain):
+    plain.execute("SAVEPOINT s")
+    with pytest.raises(postgres.PostgresError, match="22021"):
+        plain.execute("SELECT CAST(? AS TEXT)", ("a\0b",))
+    plain.execute("ROLLBACK TO s")
+    with pytest.raises(TypeError, match="a list"):
+        plain.execute("SELECT ?", ([1],))
+
+
+def test_rows_that_wait_are_there_when_they_are_looked_for_and_wrong_ones_are_told_of(plain):
+    insert = "INSERT INTO patient VALUES (?, ?)"
+    plain.script("COMMIT")
+    plain.script("CREATE TEMP TABLE u (n BIGINT UNIQUE)")
+    plain.script("BEGIN")
+    for n in (1, 2, 3):
+        plain.execute(insert, (n, f"p{n}"))
+    assert plain.execute("SELECT id FROM patient ORDER BY pid").fetchall() == [("p1",), ("p2",), ("p3",)]
+    plain.execute("SAVEPOINT s")
+    plain.execute(insert, (3, "p3"))
+    with pytest.raises(postgres.PostgresError, match="23505"):
+        plain.execute("SELECT 1")
+    plain.execute("ROLLBACK TO s")
+    plain.execute(insert, (3, "p3"))
+    with pytest.raises(postgres.PostgresError, match="23505"):
+        plain.execute("COMMIT")
+    plain.execute("ROLLBACK")
+    plain.execute("BEGIN")
+    for _ in range(3):
+        plain.execute("INSERT INTO u VALUES (?)", (1,))
+    plain.execute("ROLLBACK")  # what waits is of no interest any more, and not in the way
+
+
+def test_a_commit_that_the_server_made_a_rollback_is_none(plain):
+    with pytest.raises(postgres.PostgresError):
+        plain.execute("SELECT 1 / 0")
+    with pytest.raises(postgres.PostgresError, match="nothing was committed"):
+        plain.execute("COMMIT")
+
+
+def test_a_statement_of_many_that_fails_leaves_a_connection_that_works(plain):
+    with pytest.raises(postgres.PostgresError, match="23505"):
+        plain.executemany("INSERT INTO patient VALUES (?, ?)", [(1, "a"), (2, "b"), (1, "c")])
+    plain.execute("ROLLBACK")
+    assert plain.execute("SELECT ?", (7,)).fetchone() == (7,)
+
+
+def test_more_rows_than_are_read_at_once(plain):
+    rows = plain.execute("SELECT n FROM generate_series(1, ?) n", (2500,))
+    assert rows.rowcount == 2500
+    assert rows.fetchone() == (1,)
+    assert rows.fetchmany(1500) == [(n,) for n in range(2, 1502)]
+    assert rows.fetchall() == [(n,) for n in range(1502, 2501)]
+    assert rows.fetchone() is None
+    plain.executemany("INSERT INTO t (place) VALUES (?) ON CONFLICT DO NOTHING", [(n,) for n in range(600)])
+    changed = plain.execute("UPDATE t SET n = place WHERE place < ?", (590,))
+    assert changed.rowcount == 590
+
+
+def test_more_statements_than_are_remembered(plain, monkeypatch):
+    monkeypatch.setattr(postgres_wire, "KEPT", 3)
+    for _ in range(3):
+        for n in range(6):
+            assert plain.execute(f"SELECT {n} + ?", (n,)).fetchone() == (2 * n,)
+            assert plain.execute(f"SELECT {n} + ?", (n,)).fetchone() == (2 * n,)
+    (kept,) = plain.execute("SELECT count(*) FROM pg_prepared_statements").fetchone()
+    assert kept <= 4
 
 
 def test_a_migration_gets_postgresqls_types():
     script = "CREATE TABLE t (n INTEGER PRIMARY KEY, m INTEGER, name TEXT, body BLOB) WITHOUT ROWID;"
-    assert postgres.schema(script) == (
+    assert postgres_schema.translated(script) == (
         'CREATE TABLE t (n BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, m BIGINT, name TEXT COLLATE "C", '
         "body BYTEA);"
     )
@@ -71,99 +157,6 @@ def test_a_migration_gets_postgresqls_types():
 def test_an_address_with_a_password_or_of_something_else_is_refused(address, tmp_path):
     with pytest.raises(ConfigurationError, match="not an address"):
         load(environment={"SALUS_DATABASE": address, "SALUS_STORE": str(tmp_path)})
-
-
-# ---- a server
-
-
-def _binaries() -> Path | None:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    named = shutil.which("initdb")
-    return found[-1].parent if found else Path(named).parent if named else None
-
-
-class Server:
-    """A cluster of its own. PostgreSQL refuses to run as root: then it runs as its own user."""
-
-    def __init__(self, folder: Path, binaries: Path) -> None:
-        self.folder, self._binaries = folder, binaries
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        if os.geteuid() == 0:
-            shutil.chown(folder, "postgres")
-            for parent in folder.parents:
-                if parent == Path("/tmp"):
-                    break
-                parent.chmod(parent.stat().st_mode | 0o011)
-        self._run("initdb", "-D", f"{folder}/data", "-A", "trust", "-U", "salus", "-E", "UTF8", "--locale=C")
-        self.start()
-        self._run("createdb", "-h", "127.0.0.1", "-p", f"{self.port}", "-U", "salus", "salus")
-
-    @property
-    def address(self) -> str:
-        return f"postgresql://salus@127.0.0.1:{self.port}/salus"
-
-    def start(self) -> None:
-        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1"
-        self._control("-o", options, "-l", f"{self.folder}/log", "start")
-
-    def stop(self, mode: str) -> None:
-        self._control("-m", mode, "stop")
-
-    def _control(self, *words: str) -> None:
-        self._run("pg_ctl", "-w", "-D", f"{self.folder}/data", *words)
-
-    def _run(self, name: str, *words: str) -> None:
-        user = "postgres" if os.geteuid() == 0 else None
-        home = {"HOME": str(self.folder), "PATH": os.environ["PATH"]}
-        command = [str(self._binaries / name), *words]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, user=user, env=home, cwd=self.folder)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    pytest.importorskip("psycopg", reason="psycopg is not installed")
-    binaries = _binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
-    if os.geteuid() == 0 and "postgres" not in {user.pw_name for user in pwd.getpwall()}:
-        pytest.skip("PostgreSQL refuses to run as root, and there is no user postgres")
-    started = Server(tmp_path_factory.mktemp("postgres"), binaries)
-    yield started
-    started.stop("immediate")
-
-
-class Clinic:
-    """A house in a schema of its own, with an operator, a clinician and a patient."""
-
-    def __init__(self, server: Server, folder: Path) -> None:
-        import psycopg
-
-        with psycopg.connect(server.address, autocommit=True) as connection:
-            connection.execute("DROP SCHEMA IF EXISTS clinic CASCADE")
-            connection.execute("CREATE SCHEMA clinic")
-        address = f"{server.address}?options=-csearch_path%3Dclinic"
-        places = (folder / name for name in ("store", "keys", "identities", "knowledge"))
-        self.configuration = Configuration(*places, address)
-        self.people = {name: Identity.generate(name) for name in ("operator", "dr-lee", "pat")}
-        with House.create(self.configuration, alone=True, clock=lambda: NOW) as house:
-            kinds = {"operator": "operator", "dr-lee": "practitioner", "pat": "patient"}
-            for name, kind in kinds.items():
-                patient = "p1" if name == "pat" else ""
-                house.add_actor(Actor(name, kind, self.people[name].public_key, patient), by="operator")
-
-    def open(self) -> House:
-        return House(self.configuration, clock=lambda: NOW)
-
-    def write(self, house: House, *bodies) -> None:
-        scope = house.gate.custodian(house.registry.actors["operator"], "p1")
-        house.store.commit(scope, [Change(b["resourceType"], b["id"], b) for b in bodies], at=house.time())
-
-
-@pytest.fixture
-def clinic(server, tmp_path):
-    return Clinic(server, tmp_path)
 
 
 def test_records_consents_searches_and_findings_are_those_of_a_file(clinic):
@@ -195,6 +188,20 @@ def test_records_consents_searches_and_findings_are_those_of_a_file(clinic):
     with clinic.open() as again:
         assert again.store.patients(again.gate.house("operator")) == ["p1"]
         assert not again.verify().problems
+
+
+def test_a_log_of_several_tiles_is_whole(clinic):
+    with clinic.open() as house:
+        before = house.log.newest(house.store.connection).size
+        for _ in range(2):
+            with house.store.transaction(house.gate.house("operator", may_write=True)) as connection:
+                for n in range(400):
+                    entry = {"reason": "tried", "at": house.time(), "by": "operator", "n": n}
+                    house.log.append(connection, "", "house", entry)
+        newest = house.log.newest(house.store.connection)
+        assert newest.size == before + 800
+        assert house.log.view(house.store.connection, newest.size).root() == newest.root
+        assert not house.verify().problems
 
 
 def test_several_writers_and_a_server_that_is_killed_lose_nothing_acknowledged(clinic, server):

@@ -184,3 +184,30 @@ def append_one(ward):
     with House(ward.house.configuration, clock=lambda: AT) as house:
         scope = house.gate.house("t", may_write=True)
         batching.of(house.store.path).append(house.store, house.log, scope, [("p1", "access", {})])
+
+
+def test_who_is_told_to_lead_before_he_waits_takes_his_turn_once(ward):
+    """The one before passes the lead on between a caller's queueing and his waiting."""
+    batches = batching.Batches()
+    batches._committing = True  # somebody else commits
+    guard = batches._guard
+
+    class Passing:
+        """The guard; when the caller leaves it for the first time, the lead is passed on to him."""
+
+        left = 0
+
+        def __enter__(self):
+            guard.acquire()
+
+        def __exit__(self, *_):
+            self.left += 1
+            if self.left == 1:
+                batches._pass_on()
+            guard.release()
+
+    batches._guard = Passing()
+    entry = ("", "access", {"actor": "x"})
+    house = ward.house
+    assert batches.append(house.store, house.log, house.gate.house("x", may_write=True), [entry])
+    assert not batches._committing

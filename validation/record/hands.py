@@ -10,7 +10,10 @@ in a file of his own, with the machine's clock; who reads notes when he began an
 - the store verifies.
 
 A case is a write, or a read that was allowed. Needs no outside data. ``--seconds`` and ``--kills`` say how long and how
-often; ``--full`` lets the files grow no further at times, as on a full disk.
+often; ``--full`` lets the files grow no further at times, as on a full disk. With ``--url`` the store is in a new
+schema of that PostgreSQL database. Those who are killed are its clients; ``--restart COMMAND`` is run twice on the way
+and ends and starts the server (``pg_ctl -m immediate restart``), and ``--full`` fills the database's tablespace at
+times, which must be a small one.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import os
 import random
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -28,10 +32,13 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from salus.app.config import Configuration, at_folder
 from validation._report import Mutant, Outcome, Split, Tally, Truth, report
 
 SHORT = ("--seconds", "12", "--kills", "2")
@@ -48,16 +55,43 @@ PROCESSES, THREADS = 4, 5
 LOINC = "http://loinc.org"
 HEADROOM = 1 << 16
 """Bytes by which files may still grow on the full disk."""
+SMALL = 256 << 20
+"""Bytes that a tablespace which is to be filled may have free at most."""
+RESTARTS = 2
+ADDRESS = "address"
+"""The file that says where the store is, if in no file."""
+
+
+def settings(folder: Path) -> Configuration:
+    """Where the store of a run is."""
+    database = (folder / ADDRESS).read_text() if (folder / ADDRESS).exists() else ""
+    return replace(at_folder(folder / "house"), database=database)
+
+
+@contextmanager
+def placed(folder: Path, url: str) -> Iterator[None]:
+    """A schema of its own for one run, where the store is in a database."""
+    if not url:
+        yield
+        return
+    import psycopg
+
+    name = f"hands_{os.getpid()}_{time.time_ns()}"
+    (folder / ADDRESS).write_text(f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{name}")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {name}")
+    yield
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"DROP SCHEMA {name} CASCADE")
 
 
 def make(folder: Path) -> None:
     """The house, with patients who each have a key, and a reader."""
-    from salus.app.config import at_folder
     from salus.app.house import House
     from salus.record.store import Change
     from salus.trust.identity import Actor, Identity
 
-    configuration = at_folder(folder / "house")
+    configuration = settings(folder)
     (folder / "keys").mkdir()
     with House.create(configuration, alone=True) as house:
 
@@ -95,7 +129,6 @@ class Hand(threading.Thread):
 
     def run(self) -> None:
         """Work until the time is over. What the store refuses is noted, and tried again with something else."""
-        from salus.app.config import at_folder
         from salus.app.house import House
         from salus.app.session import Session
         from salus.errors import SalusError
@@ -109,7 +142,7 @@ class Hand(threading.Thread):
         while time.monotonic() < self._until:
             n += 1
             try:
-                house = house or House(at_folder(self._folder / "house"))
+                house = house or House(settings(self._folder))
                 choice = self._draw.random()
                 if choice < 0.5:
                     self._write(house, n)
@@ -118,8 +151,11 @@ class Hand(threading.Thread):
                 else:
                     patient = self._draw.choice(self._own)
                     self._decide(Session(house, keys[patient]), patient)
-            except SalusError as error:
+            except (SalusError, sqlite3.OperationalError) as error:
                 self._note("E", type(error).__name__)
+                if house is not None and house.outdated():  # as a server does; its connection may be over
+                    house.close()
+                    house = None
         if house is not None:
             house.close()
         self.done = True
@@ -171,7 +207,7 @@ def result(patient: str, name: str, n: int) -> dict[str, Any]:
 
 def work(folder: Path, label: str, own: list[str], seconds: float, full: bool) -> None:
     """A process of :data:`THREADS` hands; on a ``full`` disk no file grows much further."""
-    if full:
+    if full and not (folder / ADDRESS).exists():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         largest = max(f.stat().st_size for f in (folder / "house").rglob("*") if f.is_file())
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest + HEADROOM, largest + HEADROOM))
@@ -188,11 +224,14 @@ def work(folder: Path, label: str, own: list[str], seconds: float, full: bool) -
 # ---- the one who kills
 
 
-def disturb(folder: Path, seconds: float, kills: int, full: bool, draw: random.Random) -> Counter[str]:
+def disturb(folder: Path, given: argparse.Namespace, draw: random.Random) -> Counter[str]:
     """Keep :data:`PROCESSES` processes at work, and kill one of them again and again."""
     done: Counter[str] = Counter()
-    until = time.monotonic() + seconds
-    at = sorted(time.monotonic() + draw.random() * seconds * 0.9 for _ in range(kills))
+    begun, seconds, full = time.monotonic(), given.seconds, given.full
+    until = begun + seconds
+    at = [(begun + draw.random() * seconds * 0.9, "kill") for _ in range(given.kills)]
+    at += [(begun + seconds * (n + 1) / (RESTARTS + 1), "restart") for n in range(RESTARTS if given.restart else 0)]
+    at += [(begun + seconds * (n + 0.5) / 10, "fill") for n in range(10 if full and given.url else 0)]
     running: dict[int, subprocess.Popen[bytes]] = {}
 
     def start(place: int) -> None:
@@ -200,15 +239,22 @@ def disturb(folder: Path, seconds: float, kills: int, full: bool, draw: random.R
         left = max(0.5, until - time.monotonic())
         command = [sys.executable, "-m", "validation.record.hands", "--work", f"{folder}", "--own", own]
         command += ["--label", f"h{place}g{done['started']}", "--seconds", f"{left}"]
-        tight = full and draw.random() < 0.3
+        tight = full and not given.url and draw.random() < 0.3
         done["full disks"] += tight
         running[place] = subprocess.Popen([*command, *(["--full"] if tight else [])])
         done["started"] += 1
 
     for place in range(PROCESSES):
         start(place)
-    for moment in at:
+    for moment, what in sorted(at):
         time.sleep(max(0.0, moment - time.monotonic()))
+        if what == "restart":
+            subprocess.run(given.restart, shell=True, check=True, stdout=subprocess.DEVNULL)
+            done["restarts"] += 1
+            continue
+        if what == "fill":
+            done["full disks"] += fill(given.url)
+            continue
         place = draw.choice(sorted(running))
         if running[place].poll() is None:
             running[place].kill()
@@ -218,6 +264,27 @@ def disturb(folder: Path, seconds: float, kills: int, full: bool, draw: random.R
     for process in running.values():
         done["crashed"] += process.wait() != 0
     return done
+
+
+def fill(url: str) -> bool:
+    """Leave no room in the database's tablespace for a second. Raises ValueError for one that is not small."""
+    import psycopg
+
+    try:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("DROP TABLE IF EXISTS filler")
+            connection.execute("CREATE TABLE filler (body BYTEA)")
+            try:
+                for _ in range(SMALL >> 16):
+                    connection.execute("INSERT INTO filler VALUES (%s)", (os.urandom(1 << 16),))
+                raise ValueError(f"the tablespace has more than {SMALL >> 20} MiB free: it is not filled")
+            except psycopg.errors.DiskFull:
+                time.sleep(1)
+                return True
+            finally:
+                connection.execute("DROP TABLE filler")
+    except psycopg.OperationalError:  # the server is being restarted
+        return False
 
 
 # ---- afterwards
@@ -232,12 +299,11 @@ def notes(folder: Path) -> Iterator[list[str]]:
 
 def check_writes(folder: Path, said: list[list[str]], tally: Tally) -> None:
     """Every acknowledged write is there; of every write all is there or nothing."""
-    from salus.app.config import at_folder
     from salus.app.house import House
     from salus.errors import SalusError
 
     try:
-        with House(at_folder(folder / "house")) as house:
+        with House(settings(folder)) as house:
             _check_house(house, said, tally)
     except SalusError as error:
         tally.add("the store", Outcome.WRONG, str(error))
@@ -289,6 +355,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--full", action="store_true")
+    parser.add_argument("--url", default="", help="a PostgreSQL database for the store; the file if not given")
+    parser.add_argument("--restart", default="", metavar="COMMAND", help="ends and starts the server of --url")
     parser.add_argument("--seed", type=int, default=1)
     for name in ("--work", "--own", "--label"):
         parser.add_argument(name, help=argparse.SUPPRESS)
@@ -301,11 +369,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "notes").mkdir()
-        make(folder)
-        done = disturb(folder, given.seconds, given.kills, given.full, draw)
-        said = list(notes(folder))
-        check_writes(folder, said, tally)
-        done += check_reads(said, tally)
+        with placed(folder, given.url):
+            make(folder)
+            done = disturb(folder, given, draw)
+            said = list(notes(folder))
+            check_writes(folder, said, tally)
+            done += check_reads(said, tally)
     for word, name in (("W", "acknowledged writes"), ("E", "refused"), ("R", "consents ended")):
         done[name] = sum(line[0] == word for line in said)
     if done["crashed"]:

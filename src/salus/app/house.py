@@ -208,6 +208,21 @@ class House(Destroying):
             _remove_store(configuration)
             raise
 
+    @staticmethod
+    def restore_database(
+        configuration: Configuration, *, accept_loss: bool = False, erased: Path | None = None
+    ) -> Report:
+        """Complete what pg_restore put into a PostgreSQL database, as :meth:`restore` does a file.
+
+        Raises StoreError where it does not verify, or is older than the last checkpoint and not ``accept_loss``: then
+        the database is to be dropped.
+        """
+        if erased and not erased.is_file():
+            raise StoreError("no such file", where=str(erased))
+        configuration.store.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with House(configuration, checked=False) as house:
+            return house._check_restored(accept_loss, erased)
+
     def _check_restored(self, accept_loss: bool, erased: Path | None) -> Report:
         mark = self.log.remembered()
         scope = self.gate.house("house", may_write=True)

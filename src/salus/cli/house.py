@@ -279,13 +279,23 @@ def backup(ctx: click.Context, target: Path, actor: str) -> None:
 
 
 @click.command()
-@click.argument("source", type=FILE)
+@click.argument("source", type=FILE, required=False)
 @click.option("--accept-loss", is_flag=True, help="Accept that what came after the backup is lost (this is logged).")
 @click.option("--erased", type=FILE, help="A list of erasures that was kept elsewhere: they are done again.")
 @click.pass_context
-def restore(ctx: click.Context, source: Path, accept_loss: bool, erased: Path | None) -> None:
-    """Put the backup SOURCE in place of a missing store, after verifying it."""
+def restore(ctx: click.Context, source: Path | None, accept_loss: bool, erased: Path | None) -> None:
+    """Put the backup SOURCE in place of a missing store, after verifying it.
+
+    Without SOURCE: complete and verify what pg_restore put into the PostgreSQL database of the settings.
+    """
     from salus.app.house import House
 
-    report = House.restore(configuration(ctx), source, accept_loss=accept_loss, erased=erased)
+    settings = configuration(ctx)
+    if bool(source) == bool(settings.database):
+        remedy = "pg_restore first, then without SOURCE" if source else "name the backup"
+        raise InputError("a store in PostgreSQL is restored by pg_restore, a file from a backup", remedy=remedy)
+    if source:
+        report = House.restore(settings, source, accept_loss=accept_loss, erased=erased)
+    else:
+        report = House.restore_database(settings, accept_loss=accept_loss, erased=erased)
     click.echo(f"restored and verified: {report.entries} log entries, {report.versions} resource versions")

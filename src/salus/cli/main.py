@@ -52,6 +52,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "surgery": ("salus.cli.surgery:surgery", "Label volumes: models for AR, safe paths; simulation only."),
     "discovery": ("salus.cli.discovery:discovery", "Molecules and safety signals, for research."),
     "operations": ("salus.cli.operations:operations", "Plan rooms, theatres and nurses; forecast demand."),
+    "move": ("salus.cli.moving:move", "Move the store into a PostgreSQL database, or back into its file."),
     "restore": ("salus.cli.house:restore", "Put a backup in place of a missing store."),
 }
 

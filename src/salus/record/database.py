@@ -39,6 +39,10 @@ class Database(Protocol):
         """Run one statement for each row of values."""
         ...
 
+    def scan(self, sql: str, size: int, /) -> Iterator[Any]:
+        """The rows of a statement without values, of which about ``size`` are in memory at once. In a transaction."""
+        ...
+
     def begin(self, patience: float) -> None:
         """Begin to write, as the only one who does; who waits gives up after ``patience`` seconds."""
         ...
@@ -54,6 +58,10 @@ class Database(Protocol):
 
 class File(sqlite3.Connection):
     """A store's SQLite file."""
+
+    def scan(self, sql: str, _: int, /) -> Iterator[Any]:
+        """As :meth:`Database.scan`: SQLite reads a row when it is asked for."""
+        return iter(self.execute(sql))
 
     def begin(self, patience: float) -> None:
         """As :meth:`Database.begin`."""

@@ -87,8 +87,18 @@ def rewritten(connection: Database, *, patience: float = PATIENCE) -> bool:
 
 
 def _rewritten_tables(connection: Database, patience: float) -> bool:
-    """The same in PostgreSQL: its tables written anew. Its own write-ahead log is kept as long as its settings say."""
+    """The same in PostgreSQL: its tables written anew. Its own write-ahead log is kept as long as its settings say.
+
+    False as well where the role does not own them: PostgreSQL would pass them over without an error.
+    """
+    (owned,) = connection.execute(
+        "SELECT bool_and(pg_has_role(tableowner, 'USAGE')) FROM pg_tables WHERE schemaname = current_schema()"
+    ).fetchone()
+    if not owned:
+        return False
     connection.execute(f"SET lock_timeout = {round(1000 * patience)}")
+    (longest,) = connection.execute("SHOW statement_timeout").fetchone()
+    connection.execute("SET statement_timeout = 0")
     try:
         for table in (*INDEXES, "target", "history", "blob_chunk", "memo", "blob", "resource", "log_leaf"):
             connection.execute(f"VACUUM FULL {table}")
@@ -96,6 +106,7 @@ def _rewritten_tables(connection: Database, patience: float) -> bool:
         return False
     finally:
         connection.execute("SET lock_timeout = 0")
+        connection.execute(f"SET statement_timeout = '{longest}'")
     return True
 
 

@@ -70,7 +70,8 @@ def held(kind: str, clauses: Sequence[Clause], blind: Blind) -> Condition:
 def counted(kind: str, clauses: Sequence[Clause], blind: Blind) -> Condition:
     """SQL for the number of resources of a patient ``x`` of a reach that match one or more :func:`exact` clauses."""
     first, *others = (found for clause in clauses if (found := _rows(kind, clause, blind)) is not None)
-    sql, values = f"SELECT count(DISTINCT t.rid) {first[0]} AND t.pid = x.pid AND t.kinds & x.withheld = 0", [*first[1]]
+    what = "*" if len(first[1]) == 3 else "DISTINCT t.rid"  # type, name and one token: a resource has one row of it
+    sql, values = f"SELECT count({what}) {first[0]} AND t.pid = x.pid AND t.kinds & x.withheld = 0", [*first[1]]
     for other, given in others:
         sql += f" AND t.rid IN (SELECT t.rid {other} AND t.pid = x.pid)"
         values += given

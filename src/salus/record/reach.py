@@ -116,7 +116,7 @@ class ReachTables:
     def _make_room(self) -> None:
         if not self._next:
             self._connection.execute(
-                "CREATE TEMP TABLE shares (reader INTEGER, pid INTEGER, withheld INTEGER, singly INTEGER, "
+                "CREATE TEMP TABLE shares (reader BIGINT, pid BIGINT, withheld BIGINT, singly BIGINT, "
                 "PRIMARY KEY (reader, pid))"
             )
         while len(self._held) >= MAX_TABLES:

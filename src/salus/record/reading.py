@@ -6,7 +6,7 @@ What a row says of a body narrows what is opened; the opened body decides. Nothi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -215,9 +215,21 @@ class Reading:
         """The patients, at most ``limit``, whose records hold or held a resource of this type and id."""
         return [patient for _, patient in self._holding(scope, kind, name, limit)]
 
-    def holders_within(self, scope: Scope, reach: Reach, kind: str, name: str) -> list[str]:
-        """The patients of a reach, in the order of their numbers, whose records hold or held a resource of this id."""
-        return [patient for pid, patient in self._holding(scope, kind, name, _ALL) if pid in reach.shares]
+    def holders_within(self, scope: Scope, reach: Reach, refs: Iterable[str]) -> dict[str, list[str]]:
+        """By resource the patients of a reach, in order of number, whose records hold it or held it."""
+        if scope.patient != "*":
+            raise AccessError("not allowed")
+        found: dict[str, list[str]] = {ref: [] for ref in refs}
+        for kind, names in kinds.by_type(tuple(ref.split("/", 1)) for ref in found).items():  # type: ignore[misc]
+            rows = self._connection.execute(
+                "SELECT r.id, p.pid, p.id FROM resource r JOIN patient p ON p.pid = r.pid "
+                f"WHERE r.type = ? AND r.id IN ({', '.join('?' * len(names))}) ORDER BY p.pid",
+                (kind, *names),
+            )
+            for name, pid, patient in rows:
+                if pid in reach.shares:
+                    found[f"{kind}/{name}"].append(patient)
+        return found
 
     def _holding(self, scope: Scope, kind: str, name: str, limit: int) -> Iterator[tuple[int, str]]:
         if scope.patient != "*":

@@ -20,6 +20,14 @@ def migrations() -> list[tuple[int, str]]:
     return sorted(found)
 
 
+def pristine() -> File:
+    """An empty store in memory, with the schema as it is to be."""
+    fresh = sqlite3.connect(":memory:", isolation_level=None, factory=File)
+    for _, script in migrations():
+        fresh.executescript(script)
+    return fresh
+
+
 def connect(path: Path, *, create: bool) -> File:
     """Open the store at ``path``, bringing its schema up to date.
 

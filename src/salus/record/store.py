@@ -260,9 +260,7 @@ class Store(Reading):
         if scope.patient != "*":
             raise AccessError("not allowed")
         if not isinstance(self._connection, File):
-            raise StoreError(
-                "a store in PostgreSQL is copied with pg_dump", remedy="pg_dump -Fc, with the folder of keys"
-            )
+            raise StoreError("a store in PostgreSQL is copied with pg_dump", remedy="see docs/running.md")
         try:
             copy = sqlite3.connect(target)
             try:

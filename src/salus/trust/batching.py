@@ -58,7 +58,8 @@ class Batches:
         with self._guard:
             self._queue.append(own)
             own.leads, self._committing = not self._committing, True
-        if not own.leads:
+            waits = not own.leads  # asked later, it might lead already, and its turn would be given twice
+        if waits:
             self._wait(own)
         if own.leads:
             self._lead(store, log, scope)

@@ -27,6 +27,8 @@ from salus.trust.vault import SYSTEM, Vault, write_durably
 
 LIST = "erased"
 """Name of the list of erasures in the folder of the store."""
+AT_ONCE = 1000
+"""Bodies of which the indexes are made at once."""
 _HEADER = "salus.erasures/v1"
 
 
@@ -124,9 +126,10 @@ def reindex(store: Store, scope: Grant) -> None:
     with store.transaction(scope) as connection:
         for table in INDEXES:
             connection.execute(f"DELETE FROM {table}")
-        rows = connection.execute(
+        rows = connection.scan(
             "SELECT r.rid, p.id, r.type, r.id, r.version, r.updated, r.deleted, r.mac, r.body FROM resource r "
-            "JOIN patient p ON p.pid = r.pid WHERE r.deleted = 0"
+            "JOIN patient p ON p.pid = r.pid WHERE r.deleted = 0",
+            AT_ONCE,
         )
         for rid, *row in rows:
             try:

@@ -26,6 +26,7 @@ from salus.trust import auditor, log_tiles
 from salus.trust.checkpoint import LEGACY_ORIGIN, Checkpoint, checkpoint_text, verifier
 from salus.trust.mark import Mark
 from salus.trust.merkle import Frontier, View, leaf_hash
+from salus.trust.tiles import WIDTH
 from salus.trust.vault import SYSTEM, Vault, fingerprint, write_durably
 
 SALT = 32
@@ -35,6 +36,12 @@ COUNTED = "counted"
 """Topic of the house's entries that name many patients whose resources were counted together."""
 ROLLED_BACK = "entries at the end are missing: the store was rolled back"
 UNMARKED = "the checkpoint kept outside the store is missing"
+_END = (
+    "SELECT (SELECT root FROM log_checkpoint WHERE size = ?), (SELECT coalesce(max(n) + 1, 0) FROM log_leaf), "
+    "c.size, c.frontier FROM (SELECT max(size) AS newest FROM log_checkpoint) m "
+    "LEFT JOIN log_checkpoint c ON c.size = m.newest"
+)
+"""The root of the checkpoint of a size, how many entries there are, and the newest checkpoint; always one row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,8 @@ class Log:
         self._key_ids: dict[str, bytes] = {}
         self._mark = Mark(vault.checkpoint_path)
         self._view: tuple[Database, View] | None = None
+        self._tiled = False
+        """Whether the tiles were looked at since the log was opened: a store of before may lack some."""
 
     @property
     def origin(self) -> str:
@@ -91,11 +100,11 @@ class Log:
         """Add one leaf inside the caller's transaction; returns the leaf's index."""
         batch = self._batch = self._batch or self._begin(connection)
         n = batch.frontier.size
-        pid = _pid(connection, patient)
-        chained = {**entry, "previous": _previous(connection, pid), "batch": batch.begun}
+        pid, previous = _chain(connection, patient)
+        chained = {**entry, "previous": previous, "batch": batch.begun}
         if topic == CONSENT:
             self.newest_consent(connection, patient)  # a writer who died after the commit is not forgotten
-            chained["previous_consent"] = _previous(connection, pid, CONSENT)
+            chained["previous_consent"] = _last_consent(connection, pid)
             batch.consents[patient] = n
         payload = os.urandom(SALT) + json.dumps(chained, canonical=True)
         commitment = hashlib.sha256(payload).digest()
@@ -108,8 +117,7 @@ class Log:
 
     def _begin(self, connection: Database) -> _Batch:
         """Go on from where the store's log ends. Raises IntegrityError when the mark outside it says otherwise."""
-        self.check_mark(connection)
-        frontier = self._frontier(connection)
+        frontier = self._checked_frontier(connection)
         return _Batch(frontier, frontier.size)
 
     def seal(self, connection: Database) -> None:
@@ -121,7 +129,9 @@ class Log:
         if batch is None:
             return
         size, root, origin = batch.frontier.size, batch.frontier.root(), self.origin
-        log_tiles.complete(connection, size)
+        if not self._tiled or size // WIDTH != batch.begun // WIDTH:
+            log_tiles.complete(connection, size)
+            self._tiled = True
         signature = self._vault.house.sign(checkpoint_text(size, root, origin))
         row = (size, root, batch.frontier.to_bytes(), signature)
         connection.execute("INSERT INTO log_checkpoint VALUES (?, ?, ?, ?)", row)
@@ -138,6 +148,7 @@ class Log:
     def abandon(self) -> None:
         """The transaction is rolled back: nothing of it was announced."""
         batch, self._batch = self._batch, None
+        self._tiled = False
         self._auditor.rolled_back()
         if batch is None:
             return
@@ -172,15 +183,18 @@ class Log:
 
         What was announced for what the store holds, by a writer who died before the mark took its place, is the mark.
         """
+        self._look(connection)
+
+    def _look(self, connection: Database) -> tuple[Frontier, int]:
+        """The tree as the newest checkpoint holds it, and how many entries there are; as :meth:`check_mark`."""
         self.finish(connection)
         mark = self.remembered()
-        if mark is None:
-            if self.newest(connection) is not None:
-                raise IntegrityError(UNMARKED, remedy="restore the folder of the keys, or: salus log settle")
-            return
-        row = connection.execute("SELECT root FROM log_checkpoint WHERE size = ?", (mark.size,)).fetchone()
-        if row is None or row[0] != mark.root:
+        root, leaves, size, frontier = connection.execute(_END, (mark.size if mark else -1,)).fetchone()
+        if mark is None and size is not None:
+            raise IntegrityError(UNMARKED, remedy="restore the folder of the keys, or: salus log settle")
+        if mark is not None and root != mark.root:
             raise IntegrityError(ROLLED_BACK, remedy="salus verify tells more; salus restore puts a backup in place")
+        return Frontier() if size is None else Frontier.from_bytes(size, frontier), leaves
 
     def finish(self, connection: Database) -> None:
         """Move the mark to what was announced by a writer who died after the commit."""
@@ -404,10 +418,8 @@ class Log:
             raise IntegrityError("a log entry is not the one that was committed to", where=f"entry {n}")
         return Entry(n, patient, topic, json.loads(payload[SALT:]), commitment)
 
-    def _frontier(self, connection: Database) -> Frontier:
-        row = connection.execute("SELECT size, frontier FROM log_checkpoint ORDER BY size DESC LIMIT 1").fetchone()
-        (leaves,) = connection.execute("SELECT coalesce(max(n) + 1, 0) FROM log_leaf").fetchone()
-        frontier = Frontier.from_bytes(*row) if row else Frontier()
+    def _checked_frontier(self, connection: Database) -> Frontier:
+        frontier, leaves = self._look(connection)
         if frontier.size != leaves:
             raise IntegrityError("the log and its checkpoint disagree", remedy="run: salus verify")
         return frontier
@@ -418,19 +430,20 @@ def leaf_context(n: int, patient: str, topic: str) -> bytes:
     return f"leaf\0{n}\0{patient}\0{topic}".encode()
 
 
-def _pid(connection: Database, patient: str) -> int | None:
+def _chain(connection: Database, patient: str) -> tuple[int | None, int | None]:
+    """A patient's number and previous leaf: so chained, one patient's list of entries can be shown to be complete."""
     if patient == SYSTEM:
-        return None
-    row = connection.execute("SELECT pid FROM patient WHERE id = ?", (patient,)).fetchone()
+        (n,) = connection.execute("SELECT max(n) FROM log_leaf WHERE pid IS NULL").fetchone()
+        return None, n
+    row = connection.execute(
+        "SELECT p.pid, (SELECT max(l.n) FROM log_leaf l WHERE l.pid = p.pid) FROM patient p WHERE p.id = ?", (patient,)
+    ).fetchone()
     if not row:
         raise IntegrityError("a log entry for a patient who is not in the store")
-    return int(row[0])
+    return row[0], row[1]
 
 
-def _previous(connection: Database, pid: int | None, topic: str = "") -> int | None:
-    """The patient's previous leaf: chained, so that one patient's list of entries can be shown to be complete."""
-    clauses, values = ["pid IS NULL" if pid is None else "pid = ?"], list[int | str]([] if pid is None else [pid])
-    if topic:
-        clauses, values = [*clauses, "topic = ?"], [*values, topic]
-    (n,) = connection.execute(f"SELECT max(n) FROM log_leaf WHERE {' AND '.join(clauses)}", values).fetchone()
-    return None if n is None else int(n)
+def _last_consent(connection: Database, pid: int | None) -> int | None:
+    """The patient's last leaf that filed a consent."""
+    row = connection.execute("SELECT max(n) FROM log_leaf WHERE pid = ? AND topic = ?", (pid, CONSENT)).fetchone()
+    return None if row[0] is None else int(row[0])

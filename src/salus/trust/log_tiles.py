@@ -58,10 +58,11 @@ def _held(connection: Database, level: int) -> int:
 
 
 def _append(connection: Database, level: int, index: int, root: bytes) -> None:
+    place = level, index // WIDTH
+    row = connection.execute("SELECT hashes FROM log_tile WHERE level = ? AND tile = ?", place).fetchone()
     connection.execute(
-        "INSERT INTO log_tile VALUES (?, ?, ?) ON CONFLICT (level, tile) "
-        "DO UPDATE SET hashes = CAST(hashes || excluded.hashes AS BLOB)",
-        (level, index // WIDTH, root),
+        "INSERT INTO log_tile VALUES (?, ?, ?) ON CONFLICT (level, tile) DO UPDATE SET hashes = excluded.hashes",
+        (*place, (row[0] if row else b"") + root),
     )
 
 

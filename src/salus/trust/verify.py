@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from salus.errors import SalusError
-from salus.record import schema
+from salus.record import postgres_schema, schema
 from salus.record.database import Database, File
 from salus.record.store import Store
 from salus.trust import journal_check, verify_log
@@ -142,30 +142,23 @@ class _Run:
 
 
 def _file(connection: Database) -> Iterator[Problem]:
-    if not isinstance(connection, File):
-        return  # PostgreSQL keeps its files itself, and points from row to row hold there
+    if not isinstance(connection, File):  # PostgreSQL keeps its files itself, and points from row to row hold there
+        for table in postgres_schema.strange(connection):
+            yield Problem(table, "the schema is not that of salus")
+        return
     for (line,) in connection.execute("PRAGMA integrity_check"):
         if line != "ok":
             yield Problem("store", line)
     for row in connection.execute("PRAGMA foreign_key_check"):
         yield Problem(str(row[0]), "a row points to one that is missing")
-    if _schema(connection) != _pristine_schema():
-        yield Problem("store", "the schema is not that of salus")
+    with closing(schema.pristine()) as fresh:
+        if _schema(connection) != _schema(fresh):
+            yield Problem("store", "the schema is not that of salus")
 
 
 def _schema(connection: Database) -> list[tuple[str, ...]]:
     rows = connection.execute("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master ORDER BY type, name")
     return [tuple(row) for row in rows if not row[1].startswith("sqlite_stat")]
-
-
-def _pristine_schema() -> list[tuple[str, ...]]:
-    fresh = sqlite3.connect(":memory:", factory=File)
-    try:
-        for _, script in schema.migrations():
-            fresh.executescript(script)
-        return _schema(fresh)
-    finally:
-        fresh.close()
 
 
 def _erased_numbers(log: Log, connection: Database) -> set[int]:
@@ -193,7 +186,7 @@ def _strays(connection: Database) -> Iterator[Problem]:
         ("blob_chunk", "address", "blob"),
     ):
         (stray,) = connection.execute(
-            f"SELECT count(*) FROM {table} WHERE {name} NOT IN (SELECT {name} FROM {of})"
+            f"SELECT count(*) FROM {table} t WHERE NOT EXISTS (SELECT 1 FROM {of} o WHERE o.{name} = t.{name})"
         ).fetchone()
         if stray:
             yield Problem(table, f"rows of no {of}")

@@ -29,6 +29,8 @@ class Problem:
     what: str
 
 
+AT_ONCE = 5000
+"""Entries that are in memory at once."""
 Mark = tuple[str, Checkpoint]
 """A checkpoint that was kept elsewhere, and in words by whom."""
 
@@ -43,9 +45,10 @@ def check(connection: Database, log: Log, key: Ed25519PublicKey, known: Sequence
     """Every problem of the log's form; ``key`` is the house's."""
     leaves, frontier, signed = Tree(), Frontier(), 0
     checkpoints = _Checkpoints(connection, log.origin, key)
-    rows = connection.execute(
+    rows = connection.scan(
         "SELECT l.n, l.pid, p.id IS NULL, l.commitment FROM log_leaf l "
-        "LEFT JOIN patient p ON p.pid = l.pid ORDER BY l.n"
+        "LEFT JOIN patient p ON p.pid = l.pid ORDER BY l.n",
+        AT_ONCE,
     )
     for place, (n, pid, nameless, commitment) in enumerate(rows):
         if n != place or (pid is not None and nameless):
@@ -79,19 +82,20 @@ class _Checkpoints:
     """The store's checkpoints, read beside the entries."""
 
     def __init__(self, connection: Database, origin: str, key: Ed25519PublicKey) -> None:
-        self._rows = connection.execute("SELECT size, root, frontier, signature FROM log_checkpoint ORDER BY size")
+        rows = "SELECT size, root, frontier, signature FROM log_checkpoint ORDER BY size"
+        self._rows = connection.scan(rows, AT_ONCE)
         self._origin, self._key = origin, key
-        self._next = self._rows.fetchone()
+        self._next = next(self._rows, None)
         self._strays = False
 
     def at(self, size: int) -> tuple[bytes, bytes, bytes] | None:
         """Root, frontier and signature of the checkpoint of a size, if there is one. Sizes are asked for in order."""
         while self._next and self._next[0] < size:
-            self._strays, self._next = True, self._rows.fetchone()
+            self._strays, self._next = True, next(self._rows, None)
         if not self._next or self._next[0] != size:
             return None
         _, *row = self._next
-        self._next = self._rows.fetchone()
+        self._next = next(self._rows, None)
         return row[0], row[1], row[2]
 
     def left(self) -> bool:

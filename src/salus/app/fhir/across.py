@@ -116,14 +116,14 @@ class Across(Released):
 
     def _once(self, opened: Sequence[tuple[Hit, Stored]], known: Collection[str] = ()) -> list[Stored]:
         """The resources without those that a record before, which is not among the ``known`` ones, has shown."""
-        reach = self._reach()
-        return [stored for hit, stored in opened if not self._stands_before(hit, stored, reach, known)]
-
-    def _stands_before(self, hit: Hit, stored: Stored, reach: Reach, known: Collection[str]) -> bool:
-        """Whether another record holds the resource and comes before. Raises Ambiguous where what it holds differs."""
-        kind, _, name = hit.ref.partition("/")
         house = self._house.gate.house(self._session.actor.id)
-        holders = [] if is_own(hit.ref) else self._house.store.holders_within(house, reach, kind, name)
+        refs = [hit.ref for hit, _ in opened if not is_own(hit.ref)]
+        holders = self._house.store.holders_within(house, self._reach(), refs)
+        return [s for hit, s in opened if not self._stands_before(hit, s, holders.get(hit.ref, []), known)]
+
+    def _stands_before(self, hit: Hit, stored: Stored, holders: Sequence[str], known: Collection[str]) -> bool:
+        """Whether another of the record's holders comes before. Raises Ambiguous where what it holds differs."""
+        kind, _, name = hit.ref.partition("/")
         others = [p for p in holders if p != hit.patient and p not in known]
         if not others or hit.patient not in holders:
             return False

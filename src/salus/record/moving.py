@@ -1,0 +1,234 @@
+"""Moving a whole store from SQLite to PostgreSQL or back: every row of every table, compared before anything counts.
+
+While it is moved the store is nobody else's. The new one comes into being at once, with everything in it, when all rows
+were read back and found to be the same: in PostgreSQL by one transaction, as a file by its name. Until then there is
+none, whatever happens. The old one is left with all its rows, under a name that salus does not open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from salus.errors import IntegrityError, StoreError
+from salus.record import schema
+from salus.record.database import Database, File
+from salus.record.postgres_schema import VERSIONS
+from salus.record.turn import PATIENCE, Turn
+
+if TYPE_CHECKING:
+    from salus.record.postgres_wire import Connection
+
+MOVED = "moved"
+"""Ends the name of a store's file that was moved away, and of its table of versions in a database."""
+AT_ONCE, LARGE = 1000, 8
+"""Rows that are held in memory at once; of tables whose rows are large."""
+_LARGE = frozenset({"blob_chunk", "quarantine"})
+Progress = Callable[[int, int], None]
+"""Is told how many rows were written or compared, and how many there are of both together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the schema: its columns, and those of its key."""
+
+    name: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+
+    @property
+    def reading(self) -> str:
+        """The statement that reads all rows in the order of the key, which is the same in both engines."""
+        return f"SELECT {', '.join(self.columns)} FROM {self.name} ORDER BY {', '.join(self.key)}"
+
+    @property
+    def writing(self) -> str:
+        """The statement that writes one row."""
+        return f"INSERT INTO {self.name} ({', '.join(self.columns)}) VALUES ({', '.join('?' * len(self.columns))})"
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What was moved: rows by table, and the entries and the root of the log's newest checkpoint."""
+
+    rows: Mapping[str, int]
+    entries: int
+    root: bytes
+
+
+@cache
+def tables() -> tuple[Table, ...]:
+    """The tables of a store, each after those that it refers to."""
+    with closing(schema.pristine()) as fresh:
+        names = [name for (name,) in fresh.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+        needs = {name: {row[2] for row in fresh.execute(f"PRAGMA foreign_key_list({name})")} for name in names}
+        found: dict[str, Table] = {}
+        while len(found) < len(names):
+            for name in names:
+                if name not in found and needs[name] <= found.keys():
+                    found[name] = _table(fresh, name)
+    return tuple(found.values())
+
+
+def _table(fresh: File, name: str) -> Table:
+    columns = fresh.execute(f"PRAGMA table_info({name})").fetchall()
+    key = sorted((row[5], row[1]) for row in columns if row[5])
+    return Table(name, tuple(row[1] for row in columns), tuple(column for _, column in key))
+
+
+def move(source: Path | str, target: Path | str, progress: Progress = lambda done, total: None) -> Moved:
+    """Move a store between a file (a path) and a database (an address). Verified when it returns.
+
+    Raises StoreError where the source is in use or no store, or where there is a store at the target already;
+    IntegrityError where what was written is not what was read: then the target is as it was before.
+    """
+    with _source(source) as old:
+        with _target(target) as new:
+            moved = _copied(old, new, progress)
+        _retire(source, old)
+    return moved
+
+
+def _copied(old: Database, new: Database, progress: Progress) -> Moved:
+    count = {table: _one(old, f"SELECT count(*) FROM {table.name}") for table in tables()}
+    total, done = 2 * sum(count.values()), 0
+    for table in tables():
+        digests = []
+        for rows in (_written(old, new, table), _rows(new, table)):
+            digest = hashlib.sha256()
+            for part in rows:
+                for row in part:
+                    digest.update(repr(tuple(row)).encode())
+                done += len(part)
+                progress(done, total)
+            digests.append(digest.digest())
+        if digests[0] != digests[1] or _one(new, f"SELECT count(*) FROM {table.name}") != count[table]:
+            raise IntegrityError("what was written is not what was read", where=table.name)
+    row = new.execute("SELECT size, root FROM log_checkpoint ORDER BY size DESC LIMIT 1").fetchone()
+    return Moved({table.name: n for table, n in count.items()}, *(row or (0, b"")))
+
+
+def _rows(connection: Database, table: Table) -> Iterator[list[tuple[object, ...]]]:
+    """All rows of a table, part by part."""
+    size = LARGE if table.name in _LARGE else AT_ONCE
+    rows = connection.scan(table.reading, size)
+    while part := [row for _, row in zip(range(size), rows, strict=False)]:
+        yield part
+
+
+def _written(old: Database, new: Database, table: Table) -> Iterator[list[tuple[object, ...]]]:
+    for part in _rows(old, table):
+        new.executemany(table.writing, part)
+        yield part
+
+
+def _one(connection: Database, sql: str) -> int:
+    return int(connection.execute(sql).fetchone()[0])
+
+
+# ---- the old store, which is nobody else's meanwhile
+
+
+@contextmanager
+def _source(source: Path | str) -> Iterator[Database]:
+    if isinstance(source, str):
+        from salus.record import postgres
+
+        with closing(postgres.connect(source, create=False, alone=True)) as connection:
+            connection.begin(PATIENCE)
+            connection.execute("SET LOCAL statement_timeout = 0")
+            yield connection
+        return
+    schema.connect(source, create=False).close()  # brings it up to date, or tells why it cannot be
+    turn = Turn(source)
+    try:
+        with turn.taken(PATIENCE), closing(_alone(source)) as file:
+            yield file
+    finally:
+        turn.close()
+
+
+def _alone(path: Path) -> File:
+    """The file, opened so that nobody else has it open. Raises StoreError."""
+    file = sqlite3.connect(path, timeout=1.0, isolation_level=None, factory=File)
+    try:
+        file.execute("PRAGMA locking_mode=EXCLUSIVE")
+        file.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        file.close()
+        raise StoreError("the store is in use", where=str(path), remedy="stop the server, then try again") from error
+    return file
+
+
+def _retire(source: Path | str, old: Database) -> None:
+    """Keep salus from opening the old store again."""
+    if isinstance(source, str):
+        old.execute(f"ALTER TABLE {VERSIONS} RENAME TO {VERSIONS}_{MOVED}")
+        old.execute("COMMIT")
+        return
+    old.execute("ROLLBACK")
+    old.execute("PRAGMA journal_mode=DELETE")  # all of it in one file
+    source.rename(source.with_name(f"{source.name}.{MOVED}"))
+
+
+# ---- the new store, which is there at once or not at all
+
+
+@contextmanager
+def _target(target: Path | str) -> Iterator[Database]:
+    if isinstance(target, str):
+        from salus.record import postgres
+
+        with closing(postgres.made(target)) as connection:
+            yield connection
+            _count_on(connection)
+            connection.execute("COMMIT")
+            connection.execute("SET statement_timeout = 0")
+            for table in tables():  # as the server does by itself, some minutes later
+                connection.execute(f"VACUUM ANALYZE {table.name}")
+        return
+    for there in (target, target.with_name(f"{target.name}-wal")):
+        if there.exists():
+            raise StoreError("there is a store already", where=str(there), remedy="move it away first")
+    part = target.with_name(f".{target.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        part.touch(mode=0o600)
+        with closing(schema.connect(part, create=True)) as file:
+            file.execute("PRAGMA journal_mode=DELETE")
+            file.begin(PATIENCE)
+            yield file
+            file.execute("COMMIT")
+        part.rename(target)
+        _settle(target.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _count_on(connection: Connection) -> None:
+    """Let the numbers that PostgreSQL gives go on after those that were moved."""
+    rows = connection.execute(
+        "SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+        "WHERE a.attidentity <> '' AND c.relnamespace = to_regnamespace(current_schema()) AND c.relkind = 'r'"
+    ).fetchall()
+    for table, column in rows:
+        connection.execute(
+            f"SELECT setval(pg_get_serial_sequence('{table}', '{column}'), max({column})) FROM {table} "
+            f"HAVING max({column}) > 0"
+        )
+
+
+def _settle(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
