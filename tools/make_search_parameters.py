@@ -3,8 +3,8 @@
     python tools/make_search_parameters.py FOLDER
 
 FOLDER holds r4_search_parameters.tsv, r4_elements.tsv.gz and r4_patient_compartment.tsv (CC0). Kept are the parameters
-of kind token, date, string and reference whose expression is a plain path, for the types of the patient compartment and
-those that such resources usually refer to. What is not kept is refused by the server, not ignored.
+of kind token, date, string, quantity and reference whose expression is a plain path, for the types of the patient
+compartment and those that such resources usually refer to. What is not kept is refused by the server, not ignored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "src" / "salus" / "record" / "search_parameters.json"
 BESIDES = ("Device", "Location", "Medication", "Organization", "Practitioner", "PractitionerRole", "Provenance")
-KINDS = ("token", "date", "string", "reference")
+KINDS = ("token", "date", "string", "quantity", "reference")
+QUANTITIES = ("Quantity", "Age", "Duration")
 DATES = ("date", "dateTime", "instant", "Period", "datatype")
 UNTRUE = frozenset({"phonetic"})  # sound-alike matching is not what a prefix search does
 CODES = ("code", "string", "boolean", "id", "uri", "canonical")
@@ -72,6 +73,8 @@ def parameter(row: dict[str, str], base: str, elements: dict[str, str]) -> list[
             return None
         if row["type"] == "date":
             keys = [pair for pair in keys if pair[1] in DATES]
+        if row["type"] == "quantity":
+            keys = [pair for pair in keys if pair[1] in QUANTITIES]
         if row["type"] == "reference":
             keys = [pair for pair in keys if pair[1] in ("Reference", "canonical", "datatype")]
         paths += [key for key, _ in keys]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salus.errors import InputError
-from salus.fhir import json, series, views
+from salus.fhir import json, series, series_head, views
 from salus.fhir.categories import categories_of
 from salus.fhir.columns import DAY, Columns, exact, in_columns, least, micros, moment, whole
 
@@ -311,7 +311,7 @@ def test_nothing_and_too_much_make_no_block(monkeypatch):
     with pytest.raises(InputError, match="0 readings"):
         series.body(head(), Columns([], [], [], ([],), (0,)))
     three = changed()
-    monkeypatch.setattr(series, "MAX_READINGS", 2)
+    monkeypatch.setattr(series_head, "MAX_READINGS", 2)
     with pytest.raises(InputError, match="3 readings"):
         block(row(0, 1), row(1, 1), row(2, 1))
     with pytest.raises(InputError, match="too many"):
@@ -356,6 +356,93 @@ def test_a_clock_that_is_changed_within_a_day():
 
 
 def test_ids_of_readings_are_told_from_others():
-    assert series.split("Observation/series-a-202605.02050000-2") == ("Observation/series-a-202605", "02050000-2")
-    for other in ("Observation/a.b", "Observation/x", ".02050000", "Observation/1.2.840.10008"):
+    assert series.split(f"Observation/series-{'a' * 16}-202605.02050000-2") == (
+        f"Observation/series-{'a' * 16}-202605",
+        "02050000-2",
+    )
+    for other in ("Observation/a.b", "Observation/x", ".02050000", "lab.20260101", "Observation/1.2.840.10008"):
         assert series.split(other) == ("", "")
+
+
+MORE = {
+    "a note": {"note": [{"text": "x"}]},
+    "an extension": {"extension": [{"url": "urn:other", "valueString": "x"}]},
+    "another status": {"status": "amended"},
+    "a category more": {"category": [*series_head.CATEGORY, {"text": "x"}]},
+    "a profile": {"meta": {**block(row(0, 1))["meta"], "profile": ["x"]}},
+    "a tag": {"meta": {"tag": [*block(row(0, 1))["meta"]["tag"], {"system": "x", "code": "y"}]}},
+    "a device by reference": {"device": {"display": "Watch", "reference": "Device/1"}},
+    "a name of the subject": {"subject": {"reference": "Patient/p1", "display": "x"}},
+    "limits": {"valueSampledData": {**block(row(0, 1))["valueSampledData"], "upperLimit": 9}},
+    "an extension within": {
+        "valueSampledData": {
+            **block(row(0, 1))["valueSampledData"],
+            "extension": [*block(row(0, 1))["valueSampledData"]["extension"], {"url": "x", "valueString": "y"}],
+        }
+    },
+    "a modifier": {"modifierExtension": [{"url": "x"}]},
+}
+
+
+@pytest.mark.parametrize("more", MORE.values(), ids=MORE)
+def test_a_block_that_says_more_is_not_joined(more):
+    plain, other = again(block(row(0, 1))), block(row(1, 2))
+    assert not series.says_more(plain)
+    assert not series.says_more(again(block(row(0, 1, 2), of=PRESSURE)))
+    told = again({**block(row(0, 1)), **more})
+    assert series.says_more(told)
+    for pair in ((told, other), (other, told)):
+        with pytest.raises(InputError, match="not of one series"):
+            series.merged(*pair)
+
+
+def test_what_a_block_does_not_tell_is_the_rest():
+    held, told = block(row(0, 1), row(1, 2)), block(row(1, 2), row(1, 3), row(2, 4))
+    remaining = series.rest(told, held)
+    assert series.Block(remaining).columns.rows().__next__()[2] == ((3, 0),)
+    assert len(series.Block(remaining)) == 2
+    assert series.rest(held, series.merged(held, told)) is None
+
+
+def test_no_two_people_have_a_block_of_one_id_and_two_readings_of_one_moment_have_numbers():
+    columns = in_columns([row(0, 60, mark="#1"), row(0, 60, mark="late#2"), row(0, 60, mark="#1")])
+    one, other = (series.body(head(), columns, f"Patient/{p}") for p in ("a", "b"))
+    assert one["id"] != other["id"]
+    with pytest.raises(InputError, match="two people"):
+        series.merged(one, other)
+    assert [s["extension"] for s in series.expand(one)] == [
+        [{"url": series.NUMBER, "valueString": "1"}],
+        [{"url": series.MARK, "valueCode": "late"}, {"url": series.NUMBER, "valueString": "2"}],
+    ]
+    ids = series.ids_for(one, "Patient/a")
+    assert ids[:2] == [head().block_id(FIRST), one["id"]]
+    assert len(set(ids)) == len(ids)
+    former = series.renamed(one, ids[0])
+    assert series.merged(former, series.body(head(), in_columns([row(5, 61)]), "Patient/a"))["id"] == ids[0]
+
+
+@pytest.mark.parametrize("stretch", ["minute", "day", "month"])
+@given(at=st.integers(0, 4 * 10**15))
+def test_an_id_tells_the_stretch_of_its_readings(stretch, at):
+    body = series.body(head(stretch=stretch), in_columns([row(0, 1, at=at)]), "Patient/p")
+    since, until = series.stretch_in(body["id"])
+    assert since <= at < until
+    assert series.Block(body).columns.starts[0] == at
+    assert len(series.expand(body)[0]["id"]) <= 64
+
+
+def test_what_no_block_is_called_has_no_stretch():
+    for name in (
+        "c1",
+        "series-1",
+        f"series-{'0' * 16}-202613",
+        f"series-{'0' * 16}-20260230",
+        f"series-{'0' * 16}-2026",
+    ):
+        assert series.stretch_in(name) is None
+
+
+def test_a_reading_that_lasts_too_long_makes_no_block():
+    with pytest.raises(InputError, match="longer than 31 days"):
+        block(row(0, 1, length=31 * 86_400 + 1))
+    assert block(row(0, 1, length=31 * 86_400))

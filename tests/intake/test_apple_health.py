@@ -313,3 +313,46 @@ def test_a_cited_reading_stands_until_its_block_changes(ward, taken):
     taken(protocol(8))
     _, later = average(ward)
     assert all("another version" in s.problem for s in explain.show(found.evidence, later))
+
+
+def test_a_block_that_says_more_is_kept_and_what_is_new_stands_beside_it(ward, taken):
+    taken(beat(0, 60), beat(1, 61))
+    (block,) = blocks(ward.house).values()
+    scope = ward.house.gate.custodian(ward.house.registry.actors["operator"], "p1")
+    noted = {**block.body, "note": [{"text": "worn on the left"}]}
+    ward.house.store.commit(scope, [Change("Observation", noted["id"], noted)], at=ward.house.time())
+    found = taken(beat(1, 61), beat(2, 62))
+    assert found.losses == ()
+    held = {name: s.body for name, s in blocks(ward.house).items()}
+    assert held.pop(noted["id"])["note"] == noted["note"]
+    (beside,) = held.values()
+    assert [b["valueQuantity"]["value"] for b in series.expand(beside)] == [62]
+    assert values(ward) == [60, 61, 62]
+    taken(beat(0, 60), beat(1, 61), beat(2, 62), beat(3, 63), name="third.xml")
+    assert len(blocks(ward.house)) == 2
+    assert values(ward) == [60, 61, 62, 63]
+
+
+def test_a_block_of_an_earlier_release_keeps_its_id_and_grows(ward, taken):
+    taken(beat(0, 60))
+    (block,) = blocks(ward.house).values()
+    former = series.Block(block.body).head.block_id(series.Block(block.body).start)
+    assert former != block.body["id"]
+    scope = ward.house.gate.custodian(ward.house.registry.actors["operator"], "p1")
+    changes = [
+        Change("Observation", block.body["id"], None),
+        Change("Observation", former, series.renamed(block.body, former)),
+    ]
+    ward.house.store.commit(scope, changes, at=ward.house.time())
+    taken(beat(0, 60), beat(1, 61), name="second.xml")
+    assert list(blocks(ward.house)) == [former]
+    assert values(ward) == [60, 61]
+
+
+def test_a_reading_that_lasts_longer_than_a_month_is_named_and_left_in_the_file(ward, taken):
+    long = record("StepCount", 9, "count", START, end=START + timedelta(days=32))
+    found = taken(beat(0), long, record("StepCount", 8, "count", START, end=START + timedelta(minutes=5)))
+    assert [loss for loss in found.losses if "longer than 31 days" in loss] == [
+        "1 records of step-count longer than 31 days: kept in the file, not read"
+    ]
+    assert found.counts["reading"] == 2

@@ -1,6 +1,7 @@
 """What each kind of search value finds, and what is no value: tokens, dates with prefixes, strings, references."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
@@ -225,3 +226,49 @@ def test_a_backslash_makes_a_mark_part_of_the_value():
     assert not found("string", "t", "a\\,b", {"t": "a"})
     assert found("string", "t", "a\\\\", {"t": "a\\"})
     assert found("string", "t", "a\\|b", {"t": "a|b"})
+
+
+def amount(written):
+    return search.parse(search.types()["Observation"]["value-quantity"], "", written)
+
+
+@pytest.mark.parametrize(
+    ("written", "value", "found"),
+    [
+        ("5.4", "5.4", True),
+        ("5.4", "5.35", True),
+        ("5.4", "5.449", True),
+        ("5.4", "5.45", False),
+        ("5.40", "5.41", False),
+        ("1e2", "149", True),
+        ("1e2", "151", False),
+        ("100", "100.4", True),
+        ("ne100", "100.4", False),
+        ("gt100", "100.4", True),
+        ("ge100", "100", True),
+        ("lt-1", "-1.5", True),
+        ("le100", "100.4", False),
+        ("sa100", "101", True),
+        ("eb100", "101", False),
+        ("5|http://unitsofmeasure.org|mg/dL", "5", True),
+        ("5|http://unitsofmeasure.org|g/dL", "5", False),
+        ("5|urn:other|mg/dL", "5", False),
+        ("5||mg/dL", "5", True),
+        ("5||mg per dL", "5", True),
+        ("5||g/dL", "5", False),
+        ("7,5", "5", True),
+    ],
+)
+def test_quantities_are_found_within_the_digits_that_were_written(written, value, found):
+    quantity = {"value": Decimal(value), "unit": "mg per dL", "system": "http://unitsofmeasure.org", "code": "mg/dL"}
+    clause = amount(written)
+    assert clause.matches({"valueQuantity": quantity}) == found
+    assert not clause.matches({"valueQuantity": {**quantity, "comparator": "<"}})
+    assert not clause.matches({"valueQuantity": {**quantity, "value": None}})
+    assert not clause.matches({"valueString": value})
+
+
+@pytest.mark.parametrize("written", ["", "x", "gt", "5|mg", "5|a|b|c", "NaN", "1e999", "5,", "--1", "٣"])
+def test_what_is_no_quantity_is_refused(written):
+    with pytest.raises(InputError, match="value-quantity"):
+        amount(written)

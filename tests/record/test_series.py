@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -426,3 +427,16 @@ def test_a_cited_reading_is_opened():
     for ref in ("Observation/none", "Observation/none.01000000", f"Observation/{told[0]['id']}.01000000"):
         assert found.resource(ref) is None
     assert found.resource("Observation/plain.01000000") is None
+
+
+@pytest.mark.parametrize("by", ["hour", "day"])
+def test_blocks_of_a_minute_tell_what_blocks_of_a_day_tell(by):
+    chance = random.Random(1)
+    start = NOW - timedelta(days=2)
+    told = [(start + timedelta(seconds=200 * n + chance.random()), chance.randrange(50, 90)) for n in range(800)]
+    days, minutes = (chart(*blocks(*told, stretch=stretch)) for stretch in ("day", "minute"))
+    seen = [[(o.value, o.effective) for o in each.observations("heart-rate")] for each in (days, minutes)]
+    assert seen[0] == seen[1]
+    assert len(seen[0]) == 800
+    sums = [each.summaries("heart-rate", "/min", by, start, NOW).rows for each in (days, minutes)]
+    assert sums[0] == sums[1]

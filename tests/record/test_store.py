@@ -1,12 +1,14 @@
 """The store: bytes that stay what they are, versions, blobs, and no way in without a scope."""
 
 import hashlib
+import os
+import zlib
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from salus.errors import AccessError, StoreError
+from salus.errors import AccessError, IntegrityError, StoreError
 from salus.fhir import json
 from salus.formats.content import Bytes
 from salus.record import schema
@@ -56,6 +58,70 @@ def test_blobs_of_every_size_come_back_and_stay_one_patients_own(ward):
         with pytest.raises(AccessError):
             store.blob(replace(READ, categories=frozenset({"note"})), address)
     assert not ward.house.verify().problems
+
+
+TEXT = b"".join(b'<Record type="HeartRate" value="%d" at="%d"/>\n' % (60 + n % 50, n * 7919) for n in range(60_000))
+
+
+def kept(ward, content, address):
+    """What a store file holds of one blob, chunk by chunk."""
+    store = ward.house.store
+    store.commit(WRITE, [Change("Patient", "p1", person())], at=WHEN, blobs=[(address, "record", content)])
+    rows = store.connection.execute("SELECT body FROM blob_chunk WHERE address = ? ORDER BY n", (address,))
+    return [body for (body,) in rows.fetchall()]
+
+
+@pytest.mark.parametrize(
+    "data", [TEXT, TEXT[: CHUNK - 1], b"x" * 100, b"x" * 30, b"\0" + os.urandom(1 << 14) + TEXT], ids=len
+)
+def test_text_is_kept_compressed_and_what_does_not_shrink_as_it_is(ward, data):
+    content = Bytes(data)
+    address = ward.house.store.address(READ, content.sha256)
+    bodies = kept(ward, content, address)
+    pieces = list(content.chunks(CHUNK))
+    assert len(bodies) == len(pieces)
+    for body, piece in zip(bodies, pieces, strict=True):
+        if piece[:1] not in (b"<", b"x") and piece == pieces[0]:  # what begins at random is not tried
+            assert len(body) == len(piece) + 28
+        else:
+            assert len(body) < max(len(piece) / 2, 80)
+    assert ward.house.store.blob(READ, address) == data
+    assert not ward.house.verify().problems
+
+
+def test_blobs_of_earlier_releases_are_read_as_they_are(ward):
+    store, vault = ward.house.store, ward.house.vault
+    content = Bytes(TEXT)
+    address = store.address(READ, content.sha256)
+    kept(ward, content, address)
+    pieces = list(content.chunks(CHUNK))
+    with store.transaction(WRITE) as connection:
+        for n, piece in enumerate(pieces):
+            place = f"blob\0{address}\0record\0{n}\0{len(pieces)}".encode()
+            sealed = vault.seal("p1", piece, place)
+            connection.execute("UPDATE blob_chunk SET body = ? WHERE address = ? AND n = ?", (sealed, address, n))
+    assert store.blob(READ, address) == TEXT
+    assert not ward.house.verify().problems
+
+
+def test_that_a_chunk_is_compressed_is_authenticated(ward):
+    """Neither a compressed chunk in the place of a plain one opens, nor a plain one as if it were compressed."""
+    store, vault = ward.house.store, ward.house.vault
+    content = Bytes(TEXT)
+    address = store.address(READ, content.sha256)
+    (first, *others) = kept(ward, content, address)
+    chunks = 1 + len(others)
+    for forged in (
+        vault.seal("p1", zlib.compress(TEXT[:CHUNK], 1), f"blob\0{address}\0record\0{0}\0{chunks}".encode()),
+        vault.seal("p1", b"short", f"packed-blob\0{address}\0record\0{0}\0{chunks}".encode()),
+        vault.seal("p1", zlib.compress(TEXT[:CHUNK] * 2), f"packed-blob\0{address}\0record\0{0}\0{chunks}".encode()),
+        first[:-1],
+    ):
+        with store.transaction(WRITE) as connection:
+            connection.execute("UPDATE blob_chunk SET body = ? WHERE address = ? AND n = 0", (forged, address))
+        with pytest.raises(IntegrityError):
+            store.blob(READ, address)
+        assert ward.house.verify().problems
 
 
 def test_a_file_that_changes_while_it_is_read_leaves_nothing(ward):
@@ -131,7 +197,7 @@ def test_a_full_disk_leaves_the_store_as_it_was(ward):
     store.commit(WRITE, [Change("Patient", "p1", person())], at=WHEN)
     (pages,) = store.connection.execute("PRAGMA page_count").fetchone()
     store.connection.execute(f"PRAGMA max_page_count={pages + 2}")
-    content = Bytes(bytes(200_000))
+    content = Bytes(os.urandom(200_000))
     with pytest.raises(StoreError, match="nothing of this step was kept"):
         store.commit(WRITE, [], at=WHEN, blobs=[(store.address(READ, content.sha256), "record", content)])
     store.connection.execute("PRAGMA max_page_count=1000000")

@@ -265,7 +265,7 @@ def test_the_statement_says_what_works(front):
     front.consent()
     for kind in ("Patient", "Observation", "Condition", "MedicationRequest", "AllergyIntolerance", "Consent"):
         for parameter in resources[kind]["searchParam"]:
-            value = {"date": "ge2020", "reference": "Patient/p1"}.get(parameter["type"], "x")
+            value = {"date": "ge2020", "reference": "Patient/p1", "quantity": "5.4"}.get(parameter["type"], "x")
             value = "true" if parameter["name"] == "active" else value
             answer = front.get(f"/fhir/{kind}?{parameter['name']}={value}")
             assert answer.status_code in (200, 409), (kind, parameter, answer.text)
@@ -298,6 +298,27 @@ def test_a_search_says_what_the_patient_withholds_where_that_is_to_be_told(front
     for path in ("Observation", "Patient?_id=p1", "Observation?patient=p1,p2", "Observation?patient=p1&_summary=count"):
         assert outcomes(front.get(f"/fhir/{path}")) == []
     assert outcomes(front.get("/fhir/Observation?patient=p1", "operator")) == []
+
+
+def test_the_last_results_of_a_code_come_by_lastn(front):
+    front.consent()
+    answer = front.get("/fhir/Observation/$lastn?patient=p1&code=2160-0&max=2")
+    assert refs(answer) == ["Observation/c9", "Observation/c8"]
+    assert answer.json()["total"] == 2
+    assert len(refs(front.get("/fhir/Observation/$lastn?patient=Patient/p1&code=2160-0"))) == 1
+    statement = front.http.get("/fhir/metadata").json()["rest"][0]["resource"]
+    (observation,) = (r for r in statement if r["type"] == "Observation")
+    assert [o["name"] for o in observation["operation"]] == ["lastn"]
+    for wrong in (
+        "code=2160-0",
+        "patient=p1",
+        "patient=p1&code=x&max=x",
+        "patient=p1&code=x&max=1&max=2",
+        "patient=p1&code=x&y=1",
+    ):
+        assert front.get(f"/fhir/Observation/$lastn?{wrong}").status_code == 400
+    assert refs(front.get("/fhir/Observation/$lastn?patient=nobody&code=2160-0")) == []
+    assert front.http.get("/fhir/Observation/$lastn?patient=p1&code=2160-0").status_code == 401
 
 
 def test_a_single_reading_is_read_out_of_its_block(ward):

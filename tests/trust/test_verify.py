@@ -23,8 +23,8 @@ def filled(ward):
     house = ward.house
     store = house.store
     changes = [Change("Observation", f"c{n}", creatinine(f"1.{n}", f"2026-01-{n + 1:02d}", f"c{n}")) for n in range(9)]
-    content = Bytes(bytes(range(256)) * 800)
-    blobs = [(store.address(SCOPE, content.sha256), "record", content)]
+    contents = Bytes(random.Random(0).randbytes(204_800)), Bytes(bytes(range(256)) * 80)  # the latter is compressed
+    blobs = [(store.address(SCOPE, content.sha256), "record", content) for content in contents]
     store.commit(SCOPE, [Change("Patient", "p1", person()), *changes], at=WHEN, blobs=blobs)
     store.commit(SCOPE, [Change("Observation", "c1", creatinine("2.0", "2026-01-02", "c1"))], at=WHEN)
     store.commit(SCOPE, [Change("Observation", "c2", None)], at=WHEN)

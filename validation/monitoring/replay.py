@@ -31,7 +31,7 @@ from salus.app.live.person import rule_of
 from salus.app.live.readings import Drained, Monitor
 from salus.app.session import Session
 from salus.errors import InputError
-from salus.fhir import json
+from salus.fhir import json, series
 from salus.formats.wfdb import read_annotations
 from salus.trust.identity import Actor, Identity
 from validation._report import Mutant, Outcome, Split, Tally, Truth, argument_parser, report
@@ -113,9 +113,10 @@ def run(folder: Path, sent: list[dict[str, Any]], devices: list[str]) -> tuple[d
         held: dict[str, bytes] = {}
         for device in devices:
             chart, _ = house.gate.service_chart(device, NOW)
-            for source, body in chart.resources():
-                if body["resourceType"] in ("Observation", "Flag"):
-                    held[f"{device} {source.ref}"] = json.dumps(body, canonical=True)
+            for _, body in chart.resources():
+                singles = series.expand(body) if series.is_block(body) else [body]
+                for single in singles if body["resourceType"] in ("Observation", "Flag") else ():
+                    held[f"{device} {body['resourceType']}/{single['id']}"] = json.dumps(single, canonical=True)
         problems = house.verify().problems
     if problems:
         raise RuntimeError(f"the store does not verify: {problems[0]}")

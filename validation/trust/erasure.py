@@ -319,7 +319,7 @@ def _opened(
 
 def _place(connection: sqlite3.Connection, table: str, row: dict[str, Any], pids: dict[int, str]) -> tuple[bytes, str]:
     """What is authenticated with a sealed value, and the name of the key that it should be under."""
-    from salus.record.sealing import chunk_context, context
+    from salus.record.sealing import Chunk, context
     from salus.trust.log import leaf_context
     from salus.trust.quarantine import key_name
 
@@ -334,8 +334,10 @@ def _place(connection: sqlite3.Connection, table: str, row: dict[str, Any], pids
         pid, kind, name = owner("SELECT pid, type, id FROM resource WHERE rid = ?", row["rid"])
         return context(f"{kind}/{name}", row["version"], row["updated"], bool(row["deleted"])), pids[pid]
     if table == "blob_chunk":
-        pid, category, chunks = owner("SELECT pid, category, chunks FROM blob WHERE address = ?", row["address"])
-        return chunk_context(row["address"], category, row["n"], chunks), pids[pid]
+        asked = "SELECT pid, category, chunks, size FROM blob WHERE address = ?"
+        pid, category, chunks, size = owner(asked, row["address"])
+        chunk = Chunk(row["address"], category, row["n"], chunks, size)
+        return chunk.context(packed=len(row["body"]) < chunk.length), pids[pid]
     if table == "log_leaf":
         name = pids.get(row["pid"], "")
         return leaf_context(row["n"], name, row["topic"]), name

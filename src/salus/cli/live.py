@@ -82,6 +82,7 @@ async def _serve(receiver: Receiver, host: str, port: int, limits: Limits) -> No
 
 
 def _broker(work: Session, given: dict[str, Any]) -> None:
+    from salus.app.live.filing import WAIT
     from salus.app.live.readings import Monitor
     from salus.intake.live.mqtt import Broker, Subscriber
 
@@ -91,7 +92,7 @@ def _broker(work: Session, given: dict[str, Any]) -> None:
         ticked = 0.0
         while True:
             line.pump(monitor.receive, seconds=1.0)
-            monitor.drain()
+            monitor.drain(WAIT)
             if time.monotonic() - ticked > TICK:
                 ticked = time.monotonic()
                 monitor.advance()
@@ -130,7 +131,7 @@ def alerts() -> None:
 @click.pass_context
 def alerts_list(ctx: click.Context, patient: str, everything: bool, actor: str) -> None:
     """PATIENT's alerts with their history, as far as they are released to you."""
-    from salus.app.live.readings import alerts as found
+    from salus.app.live.alerts import alerts as found
 
     with session(ctx, actor) as work:
         shown = [a for a in found(work, work.resolve(patient)) if everything or a.state != "resolved"]
@@ -153,7 +154,7 @@ def alerts_list(ctx: click.Context, patient: str, everything: bool, actor: str) 
 @click.pass_context
 def alerts_ack(ctx: click.Context, patient: str, alert: str, actor: str) -> None:
     """Say that you have seen ALERT of PATIENT."""
-    from salus.app.live.readings import acknowledge
+    from salus.app.live.alerts import acknowledge
 
     with session(ctx, actor) as work:
         acknowledge(work, work.resolve(patient), alert)

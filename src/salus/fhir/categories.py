@@ -16,6 +16,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
+from salus.fhir.series_head import TAG_SERIES
 from salus.fhir.views import CATEGORIES, OWN_ID, PERSON, TAG_CATEGORY, TAG_KIND, TAG_SETTING, Body, codings, dicts, tags
 
 TAG_FINDING = "urn:salus:finding"
@@ -91,6 +92,8 @@ def _kinds(body: Body, *, own: bool = False, inside: bool = False) -> Kinds:
     base = _said_in("types").get(kind) if isinstance(kind, str) else None
     if base is None:
         return EVERY
+    if kind == "Observation" and tags(body, TAG_SERIES):
+        body = _as_readings(body)
     found, references = _walk(body, own)
     if kind == "DiagnosticReport":
         found.update(*(kinds for name, kinds in _said_in("report").items() if body.get(name)))
@@ -106,6 +109,14 @@ def _kinds(body: Body, *, own: bool = False, inside: bool = False) -> Kinds:
     if references > MAX_TARGETS:
         return EVERY
     return frozenset(found if inside and kind in _names("contained", "silent") else base | found)
+
+
+def _as_readings(body: Body) -> Body:
+    """A block of readings with its columns in the place of each reading's value: it is of the kinds of its readings."""
+    made = {"valueQuantity" if name == "valueSampledData" else name: value for name, value in body.items()}
+    if isinstance(parts := made.get("component"), list):
+        made["component"] = [_as_readings(part) if isinstance(part, dict) else part for part in parts]
+    return made
 
 
 def _is_decision(body: Body) -> bool:

@@ -35,7 +35,8 @@ class Columns:
 
     ``starts`` are microseconds since 1970 (UTC), ``lengths`` microseconds from start to end, ``zones`` the clock's
     offset from UTC in minutes, ``values`` one column a part: whole numbers, to be multiplied by ten to the power of
-    minus ``exponents``. ``marks`` are words of quality by row; rows without one are not in it.
+    minus ``exponents``. ``marks`` are words by row: one of quality, then, behind "#", what the sender numbered the
+    reading by, percent-encoded, where several of one moment are told apart so; rows without one are not in it.
     """
 
     starts: Ints
@@ -124,7 +125,12 @@ def in_columns(rows: Sequence[Row], parts: int = 1) -> Columns:
 def _distinct(rows: Sequence[Row]) -> Sequence[Row]:
     if all(one[0] < other[0] for one, other in pairwise(rows)):
         return rows
-    return list({row[:3]: row for row in sorted(rows)}.values())
+    return list({same(row): row for row in sorted(rows)}.values())
+
+
+def same(row: Row) -> tuple[int, int, tuple[tuple[int, int], ...], str]:
+    """What two readings of one series are the same one by: time, values, and what their sender numbered them."""
+    return (*row[:3], row[4].partition("#")[2])
 
 
 def packed(numbers: list[int]) -> Ints:
@@ -138,6 +144,12 @@ def packed(numbers: list[int]) -> Ints:
 def date_of(instant: int) -> str:
     """The day (UTC) of an instant, as YYYYMMDD."""
     return _date(instant // DAY)
+
+
+def time_of(instant: int) -> str:
+    """The minute (UTC) of an instant, as YYYYMMDDhhmm."""
+    minutes = instant // 60_000_000
+    return f"{date_of(instant)}{minutes // 60 % 24:02}{minutes % 60:02}"
 
 
 @lru_cache(maxsize=4096)

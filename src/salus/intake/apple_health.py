@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from salus.terminology import codes
 
 MAX_RECORDS = 1_000_000
 """Clinical records that one export may tell of."""
+_LONGEST = series.LONGEST // timedelta(microseconds=1)
 EDITION = "series"
 """The same export is taken in again where an earlier release of salus left most of its readings in the file."""
 KEPT = "kept in the file, not read"
@@ -31,8 +33,8 @@ def read(content: File, accept_plain_dtd: bool) -> Iterator[Batch]:
     with content.open() as stream:
         export = AppleHealthExport(stream, allow_plain_dtd=accept_plain_dtd)
         export.read()
-    blocks = [block for track in export.tracks for block in _blocks(track)]
     losses = [f"{count} records of {kind}: {_LEFT.get(kind, KEPT)}" for kind, count in export.losses.items()]
+    blocks = [block for track in export.tracks for block in _blocks(track, losses)]
     document = Document(
         kind="signal",
         format="apple-health",
@@ -53,14 +55,21 @@ def read(content: File, accept_plain_dtd: bool) -> Iterator[Batch]:
     )
 
 
-def _blocks(track: Track) -> Iterator[dict[str, Any]]:
-    """The readings of one device and app in blocks of a day or a month (UTC)."""
+def _blocks(track: Track, losses: list[str]) -> Iterator[dict[str, Any]]:
+    """The readings of one device and app in blocks of a day or a month (UTC); ``losses`` are told what is left out."""
     parts = tuple(series.Part(_coding(name), unit) for name, unit in track.units.items())
     code = {**_coding(track.concept), "text": codes.get(track.concept).display}
     stretch = "month" if monthly(track.concept) else "day"
     source = track.source if track.source != track.device else ""
     head = series.Head(code, parts, track.device, source, "home", stretch)
-    for _, rows in groupby(track.rows(), key=lambda row: head.stretch_of(row[0])):
+    found = track.rows()
+    if max(track.lengths, default=0) > _LONGEST:
+        kept = [row for row in found if row[1] <= _LONGEST]
+        losses.append(
+            f"{len(found) - len(kept)} records of {track.concept} longer than {series.LONGEST.days} days: {KEPT}"
+        )
+        found = kept
+    for _, rows in groupby(found, key=lambda row: head.stretch_of(row[0])):
         yield series.body(head, in_columns(list(rows), len(parts)))
 
 

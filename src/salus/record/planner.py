@@ -67,6 +67,13 @@ def held(kind: str, clauses: Sequence[Clause], blind: Blind) -> Condition:
     return sql, values
 
 
+def carried(kind: str, clause: Clause, blind: Blind) -> Condition:
+    """Where the index rows ``t`` of an :func:`exact` clause stand."""
+    found = _rows(kind, clause, blind)
+    assert found is not None
+    return found
+
+
 def counted(kind: str, clauses: Sequence[Clause], blind: Blind) -> Condition:
     """SQL for the number of resources of a patient ``x`` of a reach that match one or more :func:`exact` clauses."""
     first, *others = (found for clause in clauses if (found := _rows(kind, clause, blind)) is not None)

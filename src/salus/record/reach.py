@@ -72,6 +72,30 @@ class ReachTables:
         )
         return [pid for (pid,) in rows]
 
+    def beginning(
+        self, reach: Reach, kind: str, clauses: Sequence[Clause], prefix: str, blind: planner.Blind, limit: int
+    ) -> Iterator[int]:
+        """Patients of whom the index does not say that they have no match whose id begins with a prefix, without those
+        who decide on single resources.
+
+        Who has no such id at all, nearly everybody, is told by one look; only of others each clause's rows are read.
+        """
+        one = (
+            "SELECT 1 FROM resource r WHERE r.pid = x.pid AND r.type = ? AND r.id BETWEEN ? AND ? AND r.deleted = 0 "
+            "AND r.kinds & x.withheld = 0"
+        )
+        place = [kind, prefix, f"{prefix}\x7f"]
+        held, values = "", list[planner.Value]()
+        for clause in clauses:
+            rows, given = planner.carried(kind, clause, blind)
+            held += f" AND EXISTS (SELECT 1 {rows} AND t.pid = x.pid AND EXISTS ({one} AND r.rid = t.rid))"
+            values += [*given, *place]
+        found = self._connection.execute(
+            f"SELECT x.pid FROM shares x WHERE x.reader = ? AND x.singly = 0 AND EXISTS ({one}){held} LIMIT ?",
+            (self._number(reach), *place, *values, limit),
+        )
+        return (pid for (pid,) in found)
+
     def counts(
         self, reach: Reach, kind: str, clauses: Sequence[Clause], blind: planner.Blind
     ) -> Iterator[tuple[int, int]]:

@@ -20,7 +20,7 @@ from salus.record.database import Database
 from salus.record.forgetting import ERASED
 from salus.record.protocols import Scope, Sealer
 from salus.record.reach import Reach, ReachTables
-from salus.record.sealing import HOUSE, chunk_context, context, memo_context, reach_context, unpack
+from salus.record.sealing import HOUSE, Chunk, context, memo_context, open_chunk, reach_context, unpack
 from salus.record.search import Clause
 
 KINDS_KEPT = 1 << 16
@@ -177,33 +177,55 @@ class Reading:
         return self.open_row(patient, kind, name, place.version, updated, deleted, mac, sealed, place.kinds)
 
     def search(
-        self, scope: Scope, kind: str, clauses: Sequence[Clause] = (), ids: Sequence[str] = ()
+        self, scope: Scope, kind: str, clauses: Sequence[Clause] = (), ids: Sequence[str] = (), *, without: str = ""
     ) -> Iterator[Stored]:
-        """The patient's current resources of one type in scope that match every clause. The opened body decides."""
-        for row in self._rows(scope, kind, clauses, ids, f"{_PLACE}, r.mac, r.body, r.kinds"):
+        """The patient's current resources of one type in scope that match every clause. The opened body decides.
+
+        ``without``: not those whose ids begin with these ASCII characters.
+        """
+        for row in self._rows(scope, kind, clauses, ids, f"{_PLACE}, r.mac, r.body, r.kinds", without=without):
             found = self.open_row(scope.patient, *row)
             if covers(scope, found.categories) and all(c.matches(found.body) for c in clauses):
                 yield found
 
     def listed(
-        self, scope: Scope, kind: str, clauses: Sequence[Clause] = (), ids: Sequence[str] = ()
+        self,
+        scope: Scope,
+        kind: str,
+        clauses: Sequence[Clause] = (),
+        ids: Sequence[str] = (),
+        *,
+        prefix: str = "",
+        without: str = "",
     ) -> Iterator[tuple[str, int]]:
         """Reference and version of the patient's current resources of one type in scope that match clauses which the
-        index holds exactly (:func:`planner.exact`).
+        index holds exactly (:func:`planner.exact`), and may match others.
 
-        No body is opened: what is shown of the list is to be read.
+        No body is opened: what is shown of the list is to be read. ``prefix``, ``without``: only those, or not those,
+        whose ids begin with these ASCII characters.
         """
-        for row in self._rows(scope, kind, clauses, ids, _PLACE):
+        for row in self._rows(scope, kind, clauses, ids, _PLACE, prefix=prefix, without=without):
             yield f"{kind}/{row[1]}", row[2]
 
     def _rows(
-        self, scope: Scope, kind: str, clauses: Sequence[Clause], ids: Sequence[str], columns: str
+        self,
+        scope: Scope,
+        kind: str,
+        clauses: Sequence[Clause],
+        ids: Sequence[str],
+        columns: str,
+        *,
+        prefix: str = "",
+        without: str = "",
     ) -> Iterator[tuple[Any, ...]]:
         """The rows that a search has to look at."""
         pid = self._pid(one(scope))
         if not scope.categories:
             return iter(())
         clause, values = planner.narrow(kind, clauses, ids, pid, self._sealer.blind)
+        for how, begin in (("", prefix), ("NOT ", without)):
+            clause += f" AND r.id {how}BETWEEN ? AND ?" if begin else ""
+            values += [begin, f"{begin}\x7f"] if begin else []
         rows = self._connection.execute(
             f"SELECT {columns} FROM resource r "
             f"WHERE r.pid = ? AND r.type = ? AND r.deleted = 0 AND r.kinds & ? = 0{clause} ORDER BY r.rid",
@@ -346,6 +368,15 @@ class Reading:
         names = [name for (name,) in rows if not name.startswith(ERASED)]
         return names, found[-1] if len(found) == limit else None
 
+    def beginning(
+        self, scope: Scope, reach: Reach, kind: str, clauses: Sequence[Clause], prefix: str, limit: int
+    ) -> set[int]:
+        """The numbers of the patients of a reach, at most ``limit``, who may have a match of :func:`planner.exact`
+        clauses whose id begins with a prefix."""
+        if scope.patient != "*":
+            raise AccessError("not allowed")
+        return set(self._reaches.beginning(reach, kind, clauses, prefix, self._sealer.blind, limit))
+
     def counts(self, scope: Scope, reach: Reach, kind: str, clauses: Sequence[Clause]) -> dict[int, int]:
         """How many resources of one type match :func:`planner.exact` clauses, by patient, as far as a reach tells.
 
@@ -366,7 +397,8 @@ class Reading:
         if not covers(scope, frozenset({row[3]})):
             raise AccessError("not allowed")
         pieces = self._connection.execute("SELECT n, body FROM blob_chunk WHERE address = ? ORDER BY n", (address,))
-        plain = [self._sealer.unseal(patient, body, chunk_context(address, row[3], n, row[2])) for n, body in pieces]
+        places = ((Chunk(address, row[3], n, row[2], row[1]), body) for n, body in pieces)
+        plain = [open_chunk(self._sealer, patient, body, place) for place, body in places]
         data = b"".join(plain)
         if (
             len(plain) != row[2]

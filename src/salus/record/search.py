@@ -2,7 +2,7 @@
 
 Which parameters there are stands in ``search_parameters.json`` (made by ``tools/make_search_parameters.py``). The store
 narrows by its index what it can; whether a resource matches is decided here, on the body alone. How values match:
-FHIR R4, "Search", sections 3.1.1.4.5 to 3.1.1.4.10 (date, string, token, reference).
+FHIR R4, "Search", sections 3.1.1.4.5 to 3.1.1.4.12 (number's precision, date, string, token, quantity, reference).
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 from salus.errors import InputError
 from salus.fhir import dates, json
@@ -27,6 +28,7 @@ PREFIXES = ("eq", "ne", "lt", "le", "gt", "ge", "sa", "eb")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 _REFERENCE = re.compile(r"([A-Z][A-Za-z]{1,40})/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?\Z")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_NUMBER = re.compile(r"[+-]?\d{1,30}(?:\.\d{1,30})?(?:[eE][+-]?\d{1,2})?", re.ASCII)
 _FAR_PAST = datetime.min.replace(tzinfo=UTC)
 _FAR_FUTURE = datetime.max.replace(tzinfo=UTC)
 
@@ -35,7 +37,7 @@ _FAR_FUTURE = datetime.max.replace(tzinfo=UTC)
 class Parameter:
     """One search parameter of one type. ``paths`` are dotted JSON members; none for ``patient`` (whose record it is).
 
-    ``kind`` is token, code (a token without a system of its own), date, string, reference or patient.
+    ``kind`` is token, code (a token without a system of its own), date, string, quantity, reference or patient.
     """
 
     name: str
@@ -59,7 +61,24 @@ class Moment:
     span: Span
 
 
-Wanted = Token | Moment | str
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A quantity to compare with: a number, and half a unit of its last written digit, within which another is equal.
+
+    ``system`` None: any; ``unit`` "": any unit, else its code or, where no system is given, its name.
+    """
+
+    prefix: str
+    number: Decimal
+    half: Decimal
+    system: str | None
+    unit: str
+
+
+Wanted = Token | Moment | Limit | str
+_Time = TypeVar("_Time", datetime, int)
+Amount = tuple[Decimal, str, str, str]
+"""A quantity's number, system, code and unit as a person reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +203,29 @@ def _value(parameter: Parameter, text: str) -> Wanted:
         except InputError as error:
             raise error.at(parameter.name) from error
     parts = _split(text, "|")
+    if parameter.kind == "quantity":
+        return _limit(parts, parameter.name)
     if len(parts) > 2 or not any(parts):
         raise InputError("not a token", where=parameter.name, remedy="write CODE or SYSTEM|CODE")
     if parameter.kind == "code" and len(parts) == 2:
         raise InputError("this element has no system", where=parameter.name, remedy="write the code alone")
     return Token(None if len(parts) == 1 else _plain(parts[0]), _plain(parts[-1]))
+
+
+def _limit(parts: list[str], name: str) -> Limit:
+    remedy = f"[{'|'.join(PREFIXES)}]NUMBER or NUMBER|SYSTEM|CODE, as 5.4|http://unitsofmeasure.org|mg"
+    prefix = parts[0][:2] if parts[0][:2] in PREFIXES else "eq"
+    written = parts[0][2:] if parts[0][:2] in PREFIXES else parts[0]
+    match = _NUMBER.fullmatch(written)
+    if len(parts) not in (1, 3) or match is None:
+        raise InputError("not a quantity", where=name, remedy=remedy)
+    number = Decimal(written)
+    exponent = number.as_tuple().exponent
+    assert isinstance(exponent, int)
+    half = Decimal((0, (5,), exponent - 1))
+    if len(parts) == 1:
+        return Limit(prefix, number, half, None, "")
+    return Limit(prefix, number, half, _plain(parts[1]) or None, _plain(parts[2]))
 
 
 def _moment(text: str, name: str) -> Moment:
@@ -221,19 +258,51 @@ def _token_matches(element: Any, wanted: Token, _: str) -> bool:
 
 def _date_matches(element: Any, wanted: Moment, _: str) -> bool:
     found = span(element)
-    if found is None:
-        return False
-    start, end = wanted.span.start, wanted.span.end
-    inside = start <= found.start and found.end <= end
+    return found is not None and in_time(wanted.prefix, found.start, found.end, wanted.span.start, wanted.span.end)
+
+
+def in_time(prefix: str, start: _Time, end: _Time, since: _Time, until: _Time) -> bool:
+    """Whether the time [start, end) stands to [since, until) as a prefix of a date says."""
+    inside = since <= start and end <= until
     return {
         "eq": inside,
         "ne": not inside,
-        "gt": found.end > end,
-        "lt": found.start < start,
-        "ge": found.end > end or inside,
-        "le": found.start < start or inside,
-        "sa": found.start >= end,
-        "eb": found.end <= start,
+        "gt": end > until,
+        "lt": start < since,
+        "ge": end > until or inside,
+        "le": start < since or inside,
+        "sa": start >= until,
+        "eb": end <= since,
+    }[prefix]
+
+
+def _quantity_matches(element: Any, wanted: Limit, _: str) -> bool:
+    if not isinstance(element, Mapping) or element.get("comparator"):  # a bound is no value: it is not found by one
+        return False
+    value = element.get("value")
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return False
+    system, code, unit = (str(element.get(name) or "") for name in ("system", "code", "unit"))
+    return is_amount(Decimal(value), system, code, unit, wanted)
+
+
+def is_amount(number: Decimal, system: str, code: str, unit: str, wanted: Wanted) -> bool:
+    """Whether a quantity is what is asked for. Units are compared, never converted."""
+    assert isinstance(wanted, Limit)
+    if wanted.system is not None and (wanted.system, wanted.unit) != (system, code):
+        return False
+    if wanted.system is None and wanted.unit and wanted.unit not in (code, unit):
+        return False
+    equal = wanted.number - wanted.half <= number < wanted.number + wanted.half
+    return {
+        "eq": equal,
+        "ne": not equal,
+        "gt": number > wanted.number,
+        "lt": number < wanted.number,
+        "ge": number >= wanted.number,
+        "le": number <= wanted.number,
+        "sa": number > wanted.number,
+        "eb": number < wanted.number,
     }[wanted.prefix]
 
 
@@ -269,6 +338,7 @@ _TESTS: Mapping[str, Any] = {
     "token": _token_matches,
     "code": _token_matches,
     "date": _date_matches,
+    "quantity": _quantity_matches,
     "string": _string_matches,
     "reference": _reference_matches,
 }

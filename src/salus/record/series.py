@@ -78,7 +78,7 @@ class Held:
             places |= dict.fromkeys(names, place)
         source, _ = self.row.entry
         return Observation(
-            source=Source(f"{source.ref}.{block.stamp(n)}", source.version, source.digest, source.category),
+            source=Source(f"{source.ref}.{series.stamp(block, n)}", source.version, source.digest, source.category),
             concepts=heading.concepts,
             codes=heading.codes,
             text=heading.text,
@@ -129,7 +129,7 @@ class _ReadingBody(Mapping[str, Any]):
 
     def _body(self) -> dict[str, Any]:
         if self._made is None:
-            self._made = self._block.reading(self._n)
+            self._made = series.reading(self._block, self._n)
         return self._made
 
     def __getitem__(self, name: str) -> Any:

@@ -20,13 +20,12 @@ from salus.record import index, kinds, schema
 from salus.record.database import Database, File
 from salus.record.protocols import Content, Journal, Scope, Sealer
 from salus.record.reading import Reading, one
-from salus.record.sealing import HOUSE, chunk_context, memo_context, pack, reach_context
+from salus.record.sealing import CHUNK, HOUSE, Chunk, memo_context, pack, reach_context, seal_chunk
 from salus.record.turn import PATIENCE, Turn
 from salus.record.writing import Change, IndexRows, Writing
 
 __all__ = ["CHUNK", "Change", "Store", "Written"]
 
-CHUNK = 1 << 20
 CODES_KEPT = 1 << 15
 """Codes of which an open store remembers the keyed hash: the same ones come again and again."""
 MEMO_PATIENCE = 1.0
@@ -246,7 +245,7 @@ class Store(Reading):
         total, n = hashlib.sha256(), 0
         for piece in data.chunks(CHUNK):
             total.update(piece)
-            sealed = self._sealer.seal(patient, piece, chunk_context(address, category, n, chunks))
+            sealed = seal_chunk(self._sealer, patient, piece, Chunk(address, category, n, chunks, data.size))
             connection.execute("INSERT INTO blob_chunk VALUES (?, ?, ?)", (address, n, sealed))
             n += 1
         if n != chunks or self._address(patient, total.digest()) != address:

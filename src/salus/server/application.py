@@ -146,6 +146,7 @@ def _routes() -> list[BaseRoute]:
         Route("/fhir/", writing.transaction, methods=["POST"]),
         Route("/fhir/_page/{name}", reading.further),
         Route("/fhir/Patient/{id}/$everything", reading.everything),
+        Route("/fhir/Observation/$lastn", reading.last, methods=["GET"]),
         Route("/fhir/AuditEvent/_search", reading.audit_events, methods=["POST"]),
         Route("/fhir/AuditEvent", reading.audit_events, methods=["GET"]),
         Route("/fhir/AuditEvent/{id}", reading.audit_event, methods=["GET"]),

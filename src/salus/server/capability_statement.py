@@ -23,6 +23,11 @@ _AUDIT = {
     "versioning": "no-version",
     "searchParam": [{"name": "patient", "type": "reference"}, {"name": "date", "type": "date"}],
 }
+_OPERATIONS = {"Patient": ("everything", "Patient-everything"), "Observation": ("lastn", "Observation-lastn")}
+_READINGS = (
+    "Readings of devices are kept in blocks. A search gives each reading as an Observation; a block itself, as "
+    "SampledData, is read by its id and stands in $everything."
+)
 _KINDS = {"patient": "reference", "code": "token"}
 
 
@@ -77,10 +82,13 @@ def _resource(kind: str, parameters: Any) -> dict[str, Any]:
         "conditionalDelete": "not-supported",
         "searchParam": [
             {"name": "_id", "type": "token"},
+            {"name": "_lastUpdated", "type": "date"},
             *({"name": p.name, "type": _KINDS.get(p.kind, p.kind)} for p in parameters.values()),
         ],
     }
-    if kind == "Patient":
-        definition = "http://hl7.org/fhir/OperationDefinition/Patient-everything"
-        found["operation"] = [{"name": "everything", "definition": definition}]
+    if kind in _OPERATIONS:
+        name, which = _OPERATIONS[kind]
+        found["operation"] = [{"name": name, "definition": f"http://hl7.org/fhir/OperationDefinition/{which}"}]
+    if kind == "Observation":
+        found["documentation"] = _READINGS
     return found

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from salus.app.fhir import audit as fhir_audit
 from salus.app.fhir import query as fhir_query
 from salus.app.fhir.api import Page, Records
+from salus.app.fhir.lastn import Last
 from salus.app.refusals import Unsupported
 from salus.app.session import Session
 from salus.errors import AccessError, InputError
@@ -77,6 +78,23 @@ async def search(request: Request) -> Response:
     page = await service(request).work(request, find)
     base = service(request).base
     return bundles.answer(bundles.searchset(base, f"{base}/fhir/{kind}", page))
+
+
+async def last(request: Request) -> Response:
+    """GET /fhir/Observation/$lastn: the newest ``max`` Observations of each code."""
+    here, purpose = service(request), _purpose(request)
+    pairs = await _asked(request)
+    most = [value for name, value in pairs if name == "max"] or ["1"]
+    if len(most) > 1 or not (most[0].isascii() and most[0].isdigit() and len(most[0]) < 5):
+        raise InputError("not one whole number", where="max")
+    asked = [(name, value) for name, value in pairs if name != "max"]
+
+    def find(session: Session) -> Page:
+        query = fhir_query.parse("Observation", asked, own_base=f"{here.base}/fhir")
+        return Last(session, here.desk, purpose).last(query, int(most[0]))
+
+    page = await here.work(request, find)
+    return bundles.answer(bundles.searchset(here.base, f"{here.base}/fhir/Observation/$lastn", page))
 
 
 async def audit_events(request: Request) -> Response:

@@ -15,10 +15,12 @@ import pytest
 from salus.app.config import load
 from salus.app.house import House
 from salus.app.intake.intake import Intake
-from salus.app.live.readings import Monitor, acknowledge, alerts
+from salus.app.live.alerts import acknowledge, alerts
+from salus.app.live.readings import Monitor
 from salus.app.session import Session
 from salus.errors import AccessError, InputError, StoreError
-from salus.fhir import json
+from salus.fhir import json, series
+from salus.trust.grants import Grant
 from tests.conftest import AT, bundle, person
 
 
@@ -27,9 +29,17 @@ def heart(minutes, value, device="belt", **more):
     return json.dumps({"device": device, "code": "heart-rate", "at": at, "value": value, "unit": "/min", **more})
 
 
-def stored(house, kind="Observation"):
-    query = "SELECT count(*) FROM resource WHERE type = ? AND deleted = 0"
-    return house.store.connection.execute(query, (kind,)).fetchone()[0]
+ALL = frozenset({"record", "signal"})
+
+
+def held(house, kind="Observation", patient="p1"):
+    """The current resources of a type."""
+    return [s.body for s in house.store.read(Grant("t", patient, "", ALL, may_write=False, purpose="T"), (kind,))]
+
+
+def stored(house, kind="Observation", patient="p1"):
+    """How many there are, readings in blocks one by one."""
+    return sum(len(series.expand(body)) if series.is_block(body) else 1 for body in held(house, kind, patient))
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from salus.app.fhir.pages import Hit
 from salus.app.fhir.query import Query
 from salus.app.fhir.released import Released, distinct
 from salus.errors import InputError
-from salus.record import planner
 from salus.record.reach import Reach
 from salus.record.reading import Stored
 from salus.trust.grants import Grant
@@ -78,24 +77,8 @@ class Across(Released):
         looked = self._look(query, -1, MAX_HITS + 1, work=EVERYWHERE)
         check_number(looked.hits)
         if looked.onward is not None:
-            raise _too_many()
+            raise too_many()
         return looked
-
-    def _counted(self, query: Query) -> int | None:
-        """How many resources match, by the index alone; None where it does not tell.
-
-        One entry of the log names everybody of whom any is counted.
-        """
-        singular = query.kind in planner.ONE_CODE and not query.ids
-        if not singular or not planner.exact(query.kind, query.clauses) or self._asks_for_findings(query):
-            return None
-        reach, house = self._reach(), self._house.gate.house(self._session.actor.id)
-        if len(reach.singly) > EVERYWHERE:
-            raise _too_many()
-        found = self._house.store.counts(house, reach, query.kind, query.clauses)
-        self._house.gate.note_counted(self._session.actor, self._purpose or "TREAT", found)
-        singly = [self._house.store.patient_of(house, pid) for pid in reach.singly]
-        return sum(found.values()) + sum(len(self._hits(grant, query)) for grant in self._grants(singly, named=False))
 
     def _single(self, looked: Looked) -> list[tuple[Hit, Stored | None]]:
         """The hits without those of a resource that another record, looked into before, holds as well.
@@ -109,17 +92,17 @@ class Across(Released):
         kept = {hit for hit, _ in distinct(self._opened(doubled, looked.grants))}
         return [pair for pair in looked.hits if times[pair[0].ref] == 1 or pair[0] in kept]
 
-    def _entries(self, hits: Sequence[tuple[Hit, Stored | None]], looked: Looked) -> list[Stored]:
+    def _entries(self, hits: Sequence[tuple[Hit, Stored | None]], looked: Looked) -> list[tuple[Hit, Stored]]:
         """The resources of hits, without those that a record before, which is not among these, has shown."""
         opened = self._opened(hits, looked.grants)
-        return self._once(opened, looked.grants) if looked.across else [stored for _, stored in opened]
+        return self._once(opened, looked.grants) if looked.across else opened
 
-    def _once(self, opened: Sequence[tuple[Hit, Stored]], known: Collection[str] = ()) -> list[Stored]:
+    def _once(self, opened: Sequence[tuple[Hit, Stored]], known: Collection[str] = ()) -> list[tuple[Hit, Stored]]:
         """The resources without those that a record before, which is not among the ``known`` ones, has shown."""
         house = self._house.gate.house(self._session.actor.id)
         refs = [hit.ref for hit, _ in opened if not is_own(hit.ref)]
         holders = self._house.store.holders_within(house, self._reach(), refs)
-        return [s for hit, s in opened if not self._stands_before(hit, s, holders.get(hit.ref, []), known)]
+        return [(hit, s) for hit, s in opened if not self._stands_before(hit, s, holders.get(hit.ref, []), known)]
 
     def _stands_before(self, hit: Hit, stored: Stored, holders: Sequence[str], known: Collection[str]) -> bool:
         """Whether another of the record's holders comes before. Raises Ambiguous where what it holds differs."""
@@ -139,7 +122,8 @@ def check_number(found: Sequence[object]) -> None:
         raise InputError(f"more than {MAX_HITS} results", remedy="narrow the search by patient, code or date")
 
 
-def _too_many() -> InputError:
+def too_many() -> InputError:
+    """The refusal of a search that would look into too many records."""
     return InputError("the search looks into too many records", remedy="name a patient, or one code")
 
 

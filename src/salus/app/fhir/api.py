@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from salus.app.fhir.across import Across, Looked, check_number
-from salus.app.fhir.pages import LIFE, Hit, Result
-from salus.app.fhir.query import ID, TYPE, Query, parse
+from salus.app.fhir.across import Looked, check_number
+from salus.app.fhir.paging import Page, Paging
+from salus.app.fhir.query import ID, TYPE, Query
+from salus.app.fhir.readings import find
 from salus.app.fhir.released import FINDINGS_IN, hit, may_be_findings
 from salus.app.refusals import Ambiguous
-from salus.errors import AccessError, InputError
-from salus.fhir import json, series
+from salus.errors import InputError
+from salus.fhir import series
 from salus.findings import fhir as findings_fhir
-from salus.record import search
 from salus.record.reading import Stored
 from salus.trust import glass
 from salus.trust.grants import Grant, not_released
+
+__all__ = ["Page", "Records"]
 
 MAX_HOLDERS = 10_000
 """How many records that hold an id are decided on, as a bound of the work that one question makes: every one of them,
@@ -35,20 +35,7 @@ BLUR = 0.004
 """Seconds up to which it is answered later, at random: what work leaves in the processor's caches shows afterwards."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Part of a search result. ``next`` names the following page, "" where there is none.
-
-    ``withheld`` are the kinds of data that the patient withholds and lets the reader be told of; told on first pages.
-    """
-
-    entries: tuple[Stored, ...]
-    total: int | None
-    next: str = ""
-    withheld: tuple[str, ...] = ()
-
-
-class Records(Across):
+class Records(Paging):
     """FHIR reads of one session, for one purpose of use (None: the actor's usual one)."""
 
     # ---- one resource
@@ -59,24 +46,28 @@ class Records(Across):
         A single reading is read by the id under which its block holds it (:mod:`salus.fhir.series`).
         """
         begun = time.monotonic()
-        block, stamp = series.split(name) if kind == "Observation" else ("", "")
-        stamp = stamp if series.BLOCK_ID.fullmatch(block) else ""
-        held = block if stamp else name
+        held = series.block_of(name) if kind == "Observation" else name
         found = [s for grant in self._grants_for(kind, held) for s in self._current(grant, kind, [held])]
-        return _only([one for s in found if (one := _reading(s, name))] if stamp else found, begun)
+        return _only(found if held == name else _readings(found, name), begun)
 
     def version(self, kind: str, name: str, version: int) -> Stored:
         """One version of a resource. Of a finding only the current one is served."""
         return _only([s for s in self.history(kind, name) if s.source.version == version and not s.deleted])
 
     def history(self, kind: str, name: str) -> list[Stored]:
-        """Every version, newest first; no past is told of a finding or of what is deleted. Raises like :meth:`read`."""
+        """Every version, newest first; no past is told of a finding or of what is deleted. Raises like :meth:`read`.
+
+        A reading has the versions of its block in which it stands.
+        """
         begun = time.monotonic()
-        current = [(grant, s) for grant in self._grants_for(kind, name) for s in self._current(grant, kind, [name])]
-        last = _only([s for _, s in current], begun)
+        held = series.block_of(name) if kind == "Observation" else name
+        current = [(grant, s) for grant in self._grants_for(kind, held) for s in self._current(grant, kind, [held])]
+        found = [s for _, s in current]
+        last = _only(found if held == name else _readings(found, name), begun)
         if findings_fhir.is_finding(last.body):
             return [last]
-        return self._house.store.versions(current[0][0], f"{kind}/{name}")[::-1]
+        versions = self._house.store.versions(current[0][0], f"{kind}/{held}")[::-1]
+        return versions if held == name else _readings(versions, name)
 
     # ---- many resources
 
@@ -91,7 +82,7 @@ class Records(Across):
             looked.grants[grant.patient] = grant
             looked.hits += self._hits(grant, query)
             check_number(looked.hits)
-        page = self._first_page(query, looked, len(looked.hits) if query.total else None)
+        page = self._first_page(query, looked, None)
         return replace(page, withheld=_withheld(query, looked.grants.values()))
 
     def _page_across(self, query: Query) -> Page:
@@ -99,42 +90,23 @@ class Records(Across):
         total = self._counted(query) if query.total else None
         if query.sort or (query.total and total is None):
             looked = self._look_everywhere(query)
-            total = len(looked.hits) if query.total else None
         else:
             looked = self._look(query, -1, query.count) if query.count else Looked()
         return self._first_page(query, looked, total)
 
     def everything(self, patient: str, kinds: frozenset[str] | None, count: int) -> Page:
-        """All that is released of one patient, the Patient resource first. Raises AccessError."""
+        """All that is released of one patient, the Patient resource first, blocks of readings as they are.
+
+        Raises AccessError.
+        """
         glass.refuse(self._purpose)
         grant = self._grant(patient)
         self._desk.bring_up_to_date(self._session, patient)
         stored = self._released(grant, sorted(kinds) if kinds is not None else ())
         stored.sort(key=lambda s: not s.source.ref.startswith("Patient/"))
-        hits = tuple(hit(patient, s) for s in stored)
-        page = self._page(self._result(hits, count), stored[:count])
+        result = self._result(tuple(hit(patient, s) for s in stored), count)
+        page = self._told(replace(result, start=count, ended=count >= len(stored)), stored[:count])
         return replace(page, withheld=tuple(sorted(grant.flagged)))
-
-    def page(self, name: str) -> Page:
-        """A later page. Raises Expired; what is no longer released is left out."""
-        result = self._desk.pages.find(self._house, name, self._session.actor.id)
-        self._purpose = result.purpose
-        shown = result.hits[result.start : result.start + result.count]
-        by_patient: dict[str, list[Hit]] = {}
-        for each in shown:
-            by_patient.setdefault(each.patient, []).append(each)
-        found = {hit: s for patient, hits in by_patient.items() for hit, s in self._reopen(patient, hits)}
-        still = [(h, found[h]) for h in shown if h in found]
-        entries = self._once(still) if result.kind else [stored for _, stored in still]
-        missing = result.count - len(shown)
-        result = replace(result, start=result.start + len(shown))
-        if missing and result.onward is not None:
-            looked = self._look(parse(result.kind, result.asked, lenient=True), result.onward, missing)
-            more = self._single(looked)
-            entries += self._entries(more[:missing], looked)
-            left = tuple(each for each, _ in more)
-            result = replace(result, hits=left, start=min(missing, len(left)), onward=looked.onward, name="")
-        return self._next(result, entries)
 
     # ----
 
@@ -167,7 +139,8 @@ class Records(Across):
                 frozenset(p for t in query.identifiers for p in store.find_identifier(scope, t.system or "", t.code))
             )
         elif query.ids is not None and query.kind != "Patient" and not restricted:
-            restricted.append(frozenset(p for name in query.ids for p in self._holders(query.kind, name)))
+            held = {series.block_of(name) if query.kind == "Observation" else name for name in query.ids}
+            restricted.append(frozenset(p for name in held for p in self._holders(query.kind, name)))
         if not restricted:
             return None
         found = sorted(frozenset.intersection(*restricted))
@@ -177,53 +150,10 @@ class Records(Across):
             self._ask_for_nobody(f"{query.kind}?")
         return found
 
-    def _first_page(self, query: Query, looked: Looked, total: int | None) -> Page:
-        if query.sort:
-            looked.hits = [*_sorted(self._opened(looked.hits, looked.grants), query.kind, *query.sort)]
-        hits = self._single(looked)
-        entries = self._entries(hits[: query.count], looked)
-        result = self._result(tuple(each for each, _ in hits), query.count)
-        kind, asked = (query.kind, query.asked) if looked.across else ("", ())
-        return self._page(replace(result, total=total, onward=looked.onward, kind=kind, asked=asked), entries)
 
-    def _result(self, hits: tuple[Hit, ...], count: int) -> Result:
-        return Result(self._session.actor.id, self._purpose, hits, count, self._house.clock() + LIFE)
-
-    def _page(self, result: Result, entries: Sequence[Stored]) -> Page:
-        """The first page of a result."""
-        return self._next(replace(result, start=min(result.count, len(result.hits))), entries)
-
-    def _next(self, result: Result, entries: Sequence[Stored]) -> Page:
-        name = "" if result.over else self._desk.pages.keep(self._house, result)
-        return Page(tuple(entries), result.total, name)
-
-    def _reopen(self, patient: str, hits: Sequence[Hit]) -> Iterator[tuple[Hit, Stored]]:
-        """The listed versions of one patient's hits, as far as they are released now and were not withdrawn."""
-        try:
-            grant = self._grant(patient)
-        except AccessError:
-            return
-        kinds = sorted({each.ref.partition("/")[0] for each in hits})
-        if FINDINGS_IN & set(kinds):
-            self._desk.bring_up_to_date(self._session, patient)
-        store = self._house.store
-        names = [each.ref.partition("/")[2] for each in hits]
-        current = {s.source.ref: s for s in self._released(grant, kinds, names)}
-        for each in hits:
-            now = current.get(each.ref)
-            if now is not None and now.source.version != each.version and not findings_fhir.is_finding(now.body):
-                now = next((s for s in store.versions(grant, each.ref) if s.source.version == each.version), None)
-            if now is not None:
-                yield each, now
-
-
-def _reading(block: Stored, name: str) -> Stored | None:
-    """One reading of a block as a resource of its own; None where the block has none of that id."""
-    body = series.find(block.body, name) if series.is_block(block.body) else None
-    if body is None:
-        return None
-    source = replace(block.source, ref=f"Observation/{name}")
-    return replace(block, source=source, body=body, data=json.dumps(body))
+def _readings(blocks: Iterable[Stored], name: str) -> list[Stored]:
+    """The readings of this id in blocks, or in the versions of one."""
+    return [one for block in blocks if not block.deleted and (one := find(block, name)) is not None]
 
 
 def _only(found: Sequence[Stored], begun: float | None = None) -> Stored:
@@ -247,19 +177,3 @@ def _withheld(query: Query, grants: Iterable[Grant]) -> tuple[str, ...]:
     if query.kind == "Patient" or query.patients is None or len(query.patients) != 1 or query.count == 0:
         return ()
     return tuple(sorted(kind for grant in grants for kind in grant.flagged))
-
-
-def _sorted(hits: list[tuple[Hit, Stored]], kind: str, name: str, newest: bool) -> list[tuple[Hit, Stored]]:
-    """By date; what has none comes last either way."""
-
-    def moment(stored: Stored) -> datetime | None:
-        if name == "_lastUpdated":
-            found = search.span(stored.updated)
-            return found.start if found else None
-        paths = search.types()[kind][name].paths
-        spans = [search.span(e) for path in paths for e in search.elements(stored.body, path)]
-        return max((s.start for s in spans if s), default=None)
-
-    dated: list[tuple[Any, tuple[Hit, Stored]]] = [(moment(pair[1]), pair) for pair in hits]
-    known = sorted((d for d in dated if d[0] is not None), key=lambda d: d[0], reverse=newest)
-    return [pair for _, pair in known] + [pair for when, pair in dated if when is None]

@@ -27,7 +27,7 @@ from salus.fhir import json
 from salus.fhir.blobs import BLOB_SCHEME
 from salus.fhir.views import dicts
 from salus.record.reading import Stored
-from salus.record.sealing import chunk_context
+from salus.record.sealing import Chunk, open_chunk
 from salus.trust import proof, quarantine
 from salus.trust.consent_signatures import signature_id
 from salus.trust.grants import Grant
@@ -271,7 +271,7 @@ class _Writing:
             ).fetchone()
             if row is None:
                 raise IntegrityError("a blob of the record is missing", where=address[:16])
-            piece = vault.unseal(patient, row[0], chunk_context(address, category, n, chunks))
+            piece = open_chunk(vault, patient, row[0], Chunk(address, category, n, chunks, size))
             total.update(piece)
             seen += len(piece)
             yield piece

@@ -10,10 +10,11 @@ each of its pages is named by the result's own name and where the page begins.
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from salus.app.house import House
@@ -29,22 +30,33 @@ MAX_KEPT = 100
 """How many results one process has at hand; the oldest go first, and are read from the store again."""
 
 
+_PAGE = re.compile(r"(?P<name>[^.]*)\.(?P<start>\d{1,6})(?:-(?P<reading>\d{1,7}))?", re.ASCII)
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One version of one resource in one patient's record."""
+    """One version of one resource in one patient's record.
+
+    ``series``: it has the id of a block and is shown as the readings that it holds. ``at`` is where it stands in a
+    result that is sorted by date, in microseconds since 1970: its time, of a block the first (newest first: the last)
+    instant that one of its readings can have; None: it has no date, or they are not sorted.
+    """
 
     patient: str
     ref: str
     version: int
+    at: int | None = field(default=None, compare=False)
+    series: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """A search result: the hits that were found, from where on they are still to be shown, ``count`` at a time.
 
-    Of a search over many records ``kind`` and ``asked`` are type and parameters, and ``onward`` is the number of the
-    patient after whom it goes on; None: it is over. ``total`` is None where it was not asked for. ``name`` is what it
-    is kept under, "" before that.
+    ``kind`` and ``asked`` are type and parameters of a search, "" for what is none. Of one over many records
+    (``across``) ``onward`` is the number of the patient after whom it goes on; None: it is over. ``total`` is None
+    where it was not asked for. ``name`` is what it is kept under, "" before that. Where a page ended within a block,
+    ``start`` is that block and ``reading`` the last of its readings that was shown. ``ended``: all hits were shown.
     """
 
     actor: str
@@ -58,11 +70,21 @@ class Result:
     kind: str = ""
     asked: tuple[tuple[str, str], ...] = ()
     name: str = ""
+    across: bool = False
+    reading: int = -1
+    ended: bool = False
+
+    @property
+    def after(self) -> tuple[int, int] | None:
+        """The hit that was shown last and, where it is a block, the reading (else -1); None: the result begins."""
+        if self.reading >= 0:
+            return self.start, self.reading
+        return (self.start - 1, -1) if self.start else None
 
     @property
     def over(self) -> bool:
         """True where nothing is left to be shown."""
-        return self.count == 0 or (self.start >= len(self.hits) and self.onward is None)
+        return self.count == 0 or (self.ended and self.onward is None)
 
 
 class Pages:
@@ -83,11 +105,11 @@ class Pages:
             with server_state.writing(house) as state:
                 state.put(PAGE, result.actor, name, _dump(result), result.expires, now)
             self._hold(result)
-        return f"{name}.{result.start}"
+        return f"{name}.{result.start}" + (f"-{result.reading}" if result.reading >= 0 else "")
 
     def find(self, house: House, page: str, actor: str) -> Result:
         """The result under a page's name, from where that page begins. Raises Expired, also for another actor's."""
-        name, start = _parts(page)
+        name, start, reading = _parts(page)
         now = house.clock()
         with self._lock:
             found = self._kept.get(name)
@@ -96,7 +118,7 @@ class Pages:
             self._hold(found)
         if found is None or found.actor != actor or found.expires <= now:
             raise _expired()
-        return replace(found, start=start)
+        return replace(found, start=start, reading=reading)
 
     def _hold(self, result: Result) -> None:
         with self._lock:
@@ -105,12 +127,12 @@ class Pages:
                 self._kept.popitem(last=False)
 
 
-def _parts(page: str) -> tuple[str, int]:
-    """A result's name and where a page of it begins."""
-    name, _, start = page.partition(".")
-    if not (start.isascii() and start.isdigit() and len(start) < 7):
+def _parts(page: str) -> tuple[str, int, int]:
+    """A result's name, and the hit where a page of it begins, with the reading after which it does (-1: none)."""
+    match = _PAGE.fullmatch(page)
+    if match is None:
         raise _expired()
-    return name, int(start)
+    return match["name"], int(match["start"]), int(match["reading"] or -1)
 
 
 def _expired() -> Expired:
@@ -130,7 +152,9 @@ def _dump(result: Result) -> bytes:
         "onward": result.onward,
         "search": [result.kind, *result.asked],
         "patients": list(patients),
-        "hits": [[places[hit.patient], hit.ref, hit.version] for hit in result.hits],
+        "across": result.across,
+        "reading": result.reading,
+        "hits": [[places[hit.patient], hit.ref, hit.version, hit.at, int(hit.series)] for hit in result.hits],
     }
     return pack(json.dumps(told))
 
@@ -139,7 +163,7 @@ def _load(data: bytes, name: str, expires: datetime) -> Result:
     """Inverse of :func:`_dump`. Raises Expired for what an earlier release wrote otherwise."""
     try:
         told = json.loads(unpack(data))
-        hits = tuple(Hit(told["patients"][n], ref, version) for n, ref, version in told["hits"])
+        hits = tuple(Hit(told["patients"][n], ref, v, at, bool(block)) for n, ref, v, at, block in told["hits"])
         kind, *asked = told["search"]
         return Result(
             told["actor"],
@@ -153,6 +177,8 @@ def _load(data: bytes, name: str, expires: datetime) -> Result:
             kind,
             tuple((key, value) for key, value in asked),
             name,
+            told["across"],
+            told["reading"],
         )
     except (KeyError, ValueError, InputError):
         raise _expired() from None

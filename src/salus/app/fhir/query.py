@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from salus.app.refusals import Unsupported
 from salus.errors import InputError
 from salus.record import search
-from salus.record.search import Clause, Token
+from salus.record.search import Clause, Parameter, Token
 
 DEFAULT_COUNT, MAX_COUNT = 100, 1000
 MAX_PARAMETERS = 40
+UPDATED = Parameter("_lastUpdated", "date", (("_lastUpdated",),))
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}\Z")
 TYPE = re.compile(r"[A-Z][A-Za-z]{2,40}\Z")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_:\-]{0,60}\Z")
@@ -34,6 +35,8 @@ class Query:
     """A date parameter (or ``_lastUpdated``) and whether the newest come first."""
     asked: tuple[tuple[str, str], ...] = ()
     """The parameters as they were written, references to the server itself as relative ones."""
+    updated: tuple[Clause, ...] = ()
+    """When what is found was written, by ``_lastUpdated``."""
 
     @property
     def identifiers(self) -> list[Token]:
@@ -60,6 +63,7 @@ def parse(kind: str, pairs: Iterable[tuple[str, str]], *, lenient: bool = False,
     if len(pairs) > MAX_PARAMETERS:
         raise InputError(f"more than {MAX_PARAMETERS} parameters")
     clauses: list[Clause] = []
+    updated: list[Clause] = []
     people: list[frozenset[str]] = []
     ids: list[frozenset[str]] = []
     unknown: list[str] = []
@@ -76,6 +80,8 @@ def parse(kind: str, pairs: Iterable[tuple[str, str]], *, lenient: bool = False,
             shown[key] = value
         elif name == "_id" and not modifier:
             ids.append(_ids(value))
+        elif name == UPDATED.name:
+            updated.append(search.parse(UPDATED, modifier, value))
         elif name in known and name in ("patient", "subject") and _is_person(known[name].kind, value, modifier):
             people.append(frozenset(search.identity(v)[1] for v in value.split(",")))
         elif name in known:
@@ -94,6 +100,7 @@ def parse(kind: str, pairs: Iterable[tuple[str, str]], *, lenient: bool = False,
         _counting(shown),
         _sort(kind, shown.get("_sort")),
         tuple(asked),
+        tuple(updated),
     )
 
 

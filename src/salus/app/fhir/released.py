@@ -6,7 +6,7 @@ served only to a reader whose scope covers all that it was drawn from.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
 
@@ -14,9 +14,11 @@ from salus.app.desk import Desk
 from salus.app.fhir.findings import is_own
 from salus.app.fhir.pages import Hit
 from salus.app.fhir.query import Query
+from salus.app.fhir.readings import Wanted
 from salus.app.refusals import Ambiguous
 from salus.app.session import Session
 from salus.errors import AccessError
+from salus.fhir import series
 from salus.fhir.codes import SYSTEMS
 from salus.fhir.views import OWN_ID
 from salus.record import planner
@@ -84,23 +86,59 @@ class Released:
         return self._findings[grant.patient]
 
     def _hits(self, grant: Grant, query: Query) -> list[tuple[Hit, Stored | None]]:
-        """What a search finds in one record; opened (not None) where it had to be looked into."""
-        store, ids = self._house.store, sorted(query.ids or ())
+        """What a search finds in one record; opened (not None) where it had to be looked into.
+
+        What has the id of a block of readings is not opened here: it may match (see :mod:`salus.app.fhir.readings`).
+        """
         findings = self._asks_for_findings(query)
         if findings:
             self._desk.bring_up_to_date(self._session, grant.patient)
-        own = self._own_among(grant, (query.kind,), ids) if findings else None
-        found: list[tuple[Hit, Stored | None]] = []
-        if planner.exact(query.kind, query.clauses) and not query.sort:
-            listed = store.listed(grant, query.kind, query.clauses, ids)
-            found += [(Hit(grant.patient, ref, version), None) for ref, version in listed]
-        else:
-            found += [(hit(grant.patient, s), s) for s in store.search(grant, query.kind, query.clauses, ids)]
+        own = self._own_among(grant, (query.kind,), sorted(query.ids or ())) if findings else None
+        found = self._blocks(grant, query) if query.kind == "Observation" else self._plain(grant, query, query.ids)
         if findings and own is None:
             return found
         found = [pair for pair in found if not is_own(pair[0].ref)]  # of a method that is gone: nobody refreshes it
-        matching = (s for s in own or () if all(clause.matches(s.body) for clause in query.clauses))
+        wanted = Wanted.of(query)
+        matching = (s for s in own or () if all(c.matches(s.body) for c in query.clauses) and wanted.is_updated(s))
         return found + [(hit(grant.patient, s), s) for s in matching]
+
+    def _plain(
+        self, grant: Grant, query: Query, ids: Collection[str] | None, *, without: str = ""
+    ) -> list[tuple[Hit, Stored | None]]:
+        """What a search finds in one record among these ids (None: all), each resource as it is."""
+        store, names = self._house.store, sorted(ids or ())
+        if ids is not None and not names:
+            return []
+        if planner.exact(query.kind, query.clauses) and not query.sort and not query.updated:
+            listed = store.listed(grant, query.kind, query.clauses, names, without=without)
+            return [(Hit(grant.patient, ref, version), None) for ref, version in listed]
+        wanted, found = Wanted.of(query), store.search(grant, query.kind, query.clauses, names, without=without)
+        return [(hit(grant.patient, s), s) for s in found if wanted.is_updated(s)]
+
+    def _blocks(self, grant: Grant, query: Query) -> list[tuple[Hit, Stored | None]]:
+        """What a search of Observations finds in one record, blocks in which it may find readings last.
+
+        These stand in the order of their series and time. One that is named by its own id is shown as it is.
+        """
+        wanted = Wanted.of(query)
+        if wanted.stamps is not None and not wanted.stamps:
+            return self._plain(grant, query, query.ids)
+        of_blocks = sorted(wanted.stamps or ())
+        listed = self._house.store.listed(grant, query.kind, query.clauses, of_blocks, prefix=series.ID_PREFIX)
+        names = {ref.partition("/")[2]: version for ref, version in sorted(listed)}
+        hits = [
+            Hit(grant.patient, f"Observation/{name}", version, series=True)
+            for name, version in names.items()
+            if wanted.may_hold(name)
+        ]
+        if query.ids is not None:
+            found = self._plain(grant, query, query.ids)
+        else:
+            strays = [
+                name for name in names if series.stretch_in(name) is None
+            ]  # which look like a block's, and are not
+            found = self._plain(grant, query, None, without=series.ID_PREFIX) + self._plain(grant, query, strays)
+        return found + [(each, None) for each in hits]
 
     def _asks_for_findings(self, query: Query) -> bool:
         """False where no finding can be among what is asked for: by its type, its ids or its codes."""

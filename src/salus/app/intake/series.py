@@ -1,19 +1,21 @@
 """Blocks of readings that meet those in the record: both are kept as one, and nothing is in it twice.
 
 Whoever files needs no right to read: the house reads the block of the same series and day, joins the two and writes the
-result. What it found is told to nobody. Where somebody else writes such a block in between, it is done again.
+result. What it found is told to nobody. Where somebody else writes such a block in between, it is done again. A block
+that says more than its readings (a note) stays as it is: what comes to its stretch of time stands beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from salus.errors import InputError, StoreError
 from salus.fhir import series
 from salus.fhir.views import CATEGORIES, PERSON
 from salus.intake.batch import Batch
+from salus.record.facts import USABLE_STATUS
 from salus.record.reading import Stored
 from salus.record.store import Store, Written
 from salus.trust.grants import Grant
@@ -22,9 +24,19 @@ AT_ONCE = 500
 """How many blocks one look into the record asks for."""
 TRIES = 5
 _OTHER = "readings not taken: the record holds something else in the place of their block"
-_Blocks = Mapping[str, dict[str, Any]]
 Write = Callable[[Batch, Callable[[], None]], Written]
 """Writes a batch; what it is given besides is called in the transaction, and raises where the batch is outdated."""
+
+
+@dataclass(slots=True)
+class Joined:
+    """Blocks as they are to be written, how many stand in the record as they are, and how many readings are lost."""
+
+    made: list[dict[str, Any]] = field(default_factory=list)
+    unchanged: int = 0
+    lost: int = 0
+    refused: list[dict[str, Any]] = field(default_factory=list)
+    """Blocks for which there is no place, also those of which whoever files may not know."""
 
 
 class _Meanwhile(Exception):
@@ -45,47 +57,88 @@ def filed(
 
     ``view`` is what whoever files may know of the record (None: all). Raises StoreError where others keep writing.
     """
-    brought = {str(block["id"]): block for block in blocks}
+    brought = list(blocks)
     if not brought:
         return write(batch, lambda: None)
+
+    def write_with(joined: Joined, check: Callable[[], None]) -> Written:
+        losses = [f"{joined.lost} {_OTHER}"] if joined.lost else []
+        met = replace(batch, resources=(*batch.resources, *joined.made), losses=(*batch.losses, *losses))
+        return write(met, check)
+
+    written, joined = joining(store, patient, brought, view, write_with)
+    return replace(written, unchanged=written.unchanged + joined.unchanged)
+
+
+def joining(
+    store: Store,
+    patient: str,
+    brought: Sequence[dict[str, Any]],
+    view: Grant | None,
+    write: Callable[[Joined, Callable[[], None]], Written],
+) -> tuple[Written, Joined]:
+    """Join blocks to those of the record and write them; done again where somebody else writes them in between.
+
+    ``write`` calls what it is given besides in its transaction. Raises StoreError where others never stop.
+    """
     scope = Grant("intake", patient, "service", frozenset({*CATEGORIES, PERSON}), may_write=False, purpose="comparison")
+    places = [series.ids_for(block, f"Patient/{patient}") for block in brought]
+    names = [name for ids in places for name in ids]
     for _ in range(TRIES):
-        joined, unchanged, losses, versions = _joined(store, scope, brought, view)
-        met = replace(batch, resources=(*batch.resources, *joined), losses=(*batch.losses, *losses))
+        held = {str(stored.body["id"]): stored for stored in _held(store, scope, names)}
+        joined, versions = Joined(), {name: stored.source.version for name, stored in held.items()}
+        for block, ids in zip(brought, places, strict=True):
+            _join(block, ids, held, view, joined)
 
         def check(expected: Mapping[str, int] = versions) -> None:
-            if _versions(store, scope, brought) != expected:
+            if _versions(store, scope, names) != expected:
                 raise _Meanwhile
 
         try:
-            written = write(met, check)
+            return write(joined, check), joined
         except _Meanwhile:
             continue
-        return replace(written, unchanged=written.unchanged + unchanged)
     raise StoreError("others keep writing these readings", remedy="take the source in again")
 
 
-def _joined(
-    store: Store, scope: Grant, brought: _Blocks, view: Grant | None
-) -> tuple[list[dict[str, Any]], int, list[str], dict[str, int]]:
-    """The blocks to write, how many stand in the record as they are, what is lost, and the versions that were met."""
-    held = {str(stored.body["id"]): stored for stored in _held(store, scope, brought)}
-    made: list[dict[str, Any]] = []
-    unchanged = lost = 0
-    for name, block in brought.items():
+def _join(
+    block: dict[str, Any], ids: Sequence[str], held: Mapping[str, Stored], view: Grant | None, joined: Joined
+) -> None:
+    """Find the place of one block: joined to what is there, beside what says more, or in the first one that is free."""
+    former, *own = ids
+    for name in ids if former in held else own:
         if name not in held:
-            made.append(block)
-            continue
+            joined.made.append(series.renamed(block, name))
+            return
+        found = held[name]
         try:
-            both = series.merged(held[name].body, block)
+            if found.body.get("status") not in USABLE_STATUS or "modifierExtension" in found.body:
+                raise InputError("withdrawn")
+            if series.is_block(found.body) and (series.says_more(found.body) or series.says_more(block)):
+                remaining = series.rest(block, found.body)
+                if remaining is None:
+                    _stands(found, view, joined)
+                    return
+                block = block if series.says_more(block) else remaining
+                continue
+            both = series.merged(found.body, block)
         except InputError:
-            lost += len(series.Block(block)) if _known(held[name], view) else 0
-            continue
-        if both == held[name].body and _known(held[name], view):
-            unchanged += 1
+            break
+        if both == found.body:
+            _stands(found, view, joined)
         else:
-            made.append(both)
-    return made, unchanged, [f"{lost} {_OTHER}"] if lost else [], {n: s.source.version for n, s in held.items()}
+            joined.made.append(both)
+        return
+    joined.refused.append(block)
+    joined.lost += len(series.Block(block)) if all(_known(held[n], view) for n in ids if n in held) else 0
+
+
+def _stands(found: Stored, view: Grant | None, joined: Joined) -> None:
+    """Note a block that has it all."""
+    if _known(found, view):
+        joined.unchanged += 1
+    else:
+        joined.made.append(dict(found.body))
 
 
 def _known(held: Stored, view: Grant | None) -> bool:
@@ -95,19 +148,18 @@ def _known(held: Stored, view: Grant | None) -> bool:
     return held.categories - {PERSON} <= view.categories and view.shows(held.source.ref, held.source.version)
 
 
-def _held(store: Store, scope: Grant, brought: _Blocks) -> Iterator[Stored]:
+def _held(store: Store, scope: Grant, names: Sequence[str]) -> Iterator[Stored]:
     if not store.exists(scope):
         return
-    names = list(brought)
     for start in range(0, len(names), AT_ONCE):
         yield from store.read(scope, ("Observation",), names[start : start + AT_ONCE])
 
 
-def _versions(store: Store, scope: Grant, brought: _Blocks) -> dict[str, int]:
+def _versions(store: Store, scope: Grant, names: Sequence[str]) -> dict[str, int]:
     """The versions of the blocks that stand in the record, by id. Nothing is opened that was not opened before."""
     if not store.exists(scope):
         return {}
-    names, found = list(brought), dict[str, int]()
+    found = dict[str, int]()
     for start in range(0, len(names), AT_ONCE):
         listed = store.listed(scope, "Observation", (), names[start : start + AT_ONCE])
         found.update((ref.partition("/")[2], version) for ref, version in listed)

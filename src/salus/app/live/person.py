@@ -9,9 +9,10 @@ from typing import Any
 
 from salus.app.house import House
 from salus.fhir import dates, views
+from salus.fhir.columns import exact, whole
 from salus.fhir.quantity import Quantity
-from salus.fhir.views import OWN_ID, TAG_KIND, Body
-from salus.intake.live.readings import KEY_SYSTEM, TAG_LATE, Sent, identity, observation_id
+from salus.fhir.views import OWN_ID, TAG_KIND, TAG_SETTING, Body
+from salus.intake.live.readings import KEY_SYSTEM, TAG_LATE, Sent, sent_in
 from salus.monitoring._chart import pregnant
 from salus.monitoring.alerts import SILENT, Context, Transition, Watch
 from salus.monitoring.live import Acknowledgement, Event, Key, Reading, Setting, Stay, table
@@ -49,11 +50,15 @@ class Person:
     late: list[tuple[datetime, Key]] = field(default_factory=list)
     first: datetime | None = None
     written: dict[str, Body] = field(default_factory=dict)
+    refs: dict[Key, str] = field(default_factory=dict)
+    """References to the readings that alerts may name."""
 
 
 def reading(sent: Sent, setting: Setting) -> Reading:
-    """A reading as the machine takes it."""
-    return Reading(sent.device, sent.code, sent.moment, sent.seq, sent.values, setting)
+    """A reading as the machine takes it: the same whether it comes from the line or, without zeros at the end, from the
+    record."""
+    values = {name: exact(*whole(value)) for name, value in sent.values.items()}
+    return Reading(sent.device, sent.code, sent.moment, sent.seq, values, setting)
 
 
 def load(house: House, patient: str) -> Person:
@@ -66,7 +71,8 @@ def load(house: House, patient: str) -> Person:
     watch = Watch(Context(patient, silent, _stays(chart)), () if reason else None)
     stream = Stream(table().lateness, watch.apply, watch.tick)
     person = Person(patient, devices, watch, stream, reason, grant.leaf or 0)
-    for event, late in sorted(_events(bodies, devices), key=lambda pair: (pair[0].at, pair[0].key)):
+    for event, late, ref in sorted(_events(bodies), key=lambda found: (found[0].at, found[0].key)):
+        person.refs[event.key] = ref
         remember(person, event, late=late)
     person.written = {str(b["id"]): b for b in bodies if b["resourceType"] == "Flag" and _of(b, RULE)}
     return person
@@ -123,20 +129,21 @@ def _stays(chart: Chart) -> list[Stay]:
     return found
 
 
-def _events(bodies: list[Body], devices: Mapping[str, Assignment]) -> Iterator[tuple[Event, bool]]:
+def _events(bodies: list[Body]) -> Iterator[tuple[Event, bool, str]]:
+    """What happened, whether it was late when it came, and the reference to it."""
     for body in bodies:
         if body["resourceType"] == "Observation":
             found = _stored(body)
             if found is not None:
-                yield found, bool(views.tags(body, TAG_LATE))
+                yield found, bool(views.tags(body, TAG_LATE)), f"Observation/{body['id']}"
+            setting: Setting = "home" if "home" in views.tags(body, TAG_SETTING) else "ward"
+            yield from ((reading(sent, setting), late, ref) for sent, late, ref in sent_in(body))
         elif body["resourceType"] == "Task" and str(body["id"]).startswith(OWN_ID):
             focus = str(body.get("focus", {}).get("reference", ""))
             if focus.startswith(f"Flag/{OWN_ID}"):
                 by = str(body["owner"]["identifier"]["value"])
-                yield (
-                    Acknowledgement(focus.removeprefix(f"Flag/{OWN_ID}"), dates.instant(body["authoredOn"]), by),
-                    False,
-                )
+                alert, at = focus.removeprefix(f"Flag/{OWN_ID}"), dates.instant(body["authoredOn"])
+                yield Acknowledgement(alert, at, by), False, f"Task/{body['id']}"
 
 
 def _stored(body: Body) -> Reading | None:
@@ -151,7 +158,8 @@ def _stored(body: Body) -> Reading | None:
     values = {k: v.value for k, v in stated.items() if isinstance(v, Quantity)}
     assert view.effective is not None
     setting: Setting = "home" if view.setting == "home" else "ward"
-    return Reading(device, code, view.effective.start, seq, values, setting)
+    plain = {name: exact(*whole(value)) for name, value in values.items()}
+    return Reading(device, code, view.effective.start, seq, plain, setting)
 
 
 # ---- alerts as FHIR
@@ -190,8 +198,8 @@ def _flag(person: Person, alert: str, history: list[Transition]) -> dict[str, An
         "meta": {"tag": [{"system": TAG_KIND, "code": f"{kind}/alert"}]},
         "extension": [
             {"url": RULE, "valueCode": first.rule},
-            *(_step(step) for step in history),
-            *({"url": AMENDED, "valueReference": {"reference": _ref(key)}} for key in late),
+            *(_step(step, person.refs) for step in history),
+            *({"url": AMENDED, "valueReference": {"reference": person.refs[key]}} for key in late),
         ],
         "status": "inactive" if over else "active",
         "code": {"text": rule.title if rule else "Not monitored"},
@@ -200,21 +208,16 @@ def _flag(person: Person, alert: str, history: list[Transition]) -> dict[str, An
     }
 
 
-def _step(step: Transition) -> dict[str, Any]:
+def _step(step: Transition, refs: Mapping[Key, str]) -> dict[str, Any]:
     parts: list[dict[str, Any]] = [
         {"url": "at", "valueInstant": dates.write(step.at)},
         {"url": "to", "valueCode": step.to},
         {"url": "why", "valueString": step.why},
-        *({"url": "evidence", "valueReference": {"reference": _ref(key)}} for key in step.evidence),
+        *({"url": "evidence", "valueReference": {"reference": refs[key]}} for key in step.evidence),
     ]
     if step.by:
         parts.append({"url": "by", "valueString": step.by})
     return {"url": STEP, "extension": parts}
-
-
-def _ref(key: Key) -> str:
-    device, code, at, seq = key
-    return f"Observation/{observation_id(identity(device, code, datetime.fromisoformat(at), seq))}"
 
 
 def _of(body: Body, url: str) -> list[dict[str, Any]]:

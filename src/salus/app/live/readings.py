@@ -1,36 +1,36 @@
-"""Live readings: from the line into the queue, from the queue into the record exactly once, alerts beside them."""
+"""Live readings: from the line into the queue, from the queue into the record exactly once, alerts beside them.
+
+The rules see each reading as soon as it is drained. Into the record readings go in blocks, those of a short time in one
+write (:mod:`salus.app.live.filing`); until then they stay in the queue, from which a monitor that ended begins anew.
+"""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from salus.app.house import House
 from salus.app.live.desk import Desk
+from salus.app.live.filing import Pending, Queued, file_readings
 from salus.app.live.person import (
     ASSIGNED,
     Assignment,
     Person,
     assignment,
     changes,
-    history,
-    late_readings,
     load,
     reading,
-    remember,
-    rule_of,
 )
 from salus.app.session import Session
-from salus.errors import AccessError, InputError, SalusError
-from salus.fhir import dates
+from salus.errors import InputError, SalusError
 from salus.fhir.views import OWN_ID, TAG_KIND
 from salus.intake.live import readings
 from salus.intake.live.queue import Guard, Queue
 from salus.intake.live.readings import Sent
-from salus.monitoring.live import Acknowledgement, Setting, check_plausible, table
+from salus.monitoring.live import Setting, check_plausible, table
 from salus.record.store import Change
 from salus.trust import quarantine
 from salus.trust.grants import Grant
@@ -63,27 +63,6 @@ class Drained:
     alerts: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """An alert as its reader sees it. ``seen_by`` is filled from the acknowledgement at once."""
-
-    id: str
-    rule: str
-    title: str
-    state: str
-    since: str
-    steps: tuple[dict[str, Any], ...]
-    seen_by: str = ""
-    late: int = 0
-
-
-@dataclass(slots=True)
-class _Batch:
-    """What of one drain is for one patient."""
-
-    sent: list[tuple[Sent, Setting]] = field(default_factory=list)
-
-
 class Monitor:
     """Receives and watches, as an operator. Close it, or use it as a context manager."""
 
@@ -100,6 +79,9 @@ class Monitor:
         )
         self.queue = Queue(session.house.configuration.store / QUEUE_FILE, guard)
         self._people: dict[str, Person] = {}
+        self._pending: dict[str, Pending] = {}
+        self._taken = 0
+        """The last reading of the queue that the machines have seen."""
         self._begin()
 
     def __enter__(self) -> Monitor:
@@ -109,9 +91,13 @@ class Monitor:
         self.close()
 
     def close(self) -> None:
-        """Close the queue."""
-        self.queue.close()
-        self._desk.close()
+        """Write what waits, and close the queue. What cannot be written now is still in the queue."""
+        try:
+            for patient in list(self._pending):
+                self._keep(patient, [], Drained())
+        finally:
+            self.queue.close()
+            self._desk.close()
 
     def _begin(self) -> None:
         """A new piece of work begins: whoever was removed meanwhile is out."""
@@ -198,79 +184,114 @@ class Monitor:
 
     # ---- through
 
-    def drain(self) -> Drained:
-        """Bring everything that waits into the record. Raises StoreError; what is not done is then still waiting."""
+    def drain(self, wait: timedelta = timedelta()) -> Drained:
+        """Show everything that waits to the rules, and bring it into the record.
+
+        A patient's readings may wait ``wait`` for others, to be written with them; never where an alert changes. Until
+        then they stay in the queue. Raises StoreError; what is not done is then still waiting.
+        """
         self._begin()
         total = Drained()
-        while taken := self.queue.take(BATCH):
-            for patient, batch in self._by_patient(taken, total).items():
-                self._file(patient, batch, total)
-            self.queue.done([n for n, _ in taken])
+        try:
+            while taken := self.queue.take(BATCH, self._taken):
+                self._taken = taken[-1][0]
+                for patient, found in self._by_patient(taken, total).items():
+                    self._offer(patient, found, total)
+            now = self._house.clock()
+            for patient in [p for p, held in self._pending.items() if held.since + wait <= now or held.is_full]:
+                self._keep(patient, [], total)
+        except BaseException:
+            self._forget()
+            raise
         return total
 
-    def _by_patient(self, taken: Sequence[tuple[int, bytes]], total: Drained) -> dict[str, _Batch]:
+    def _forget(self) -> None:
+        """Everything that is not in the record is taken from the queue again, and shown to machines rebuilt from it."""
+        self._pending.clear()
+        self._people.clear()
+        self._taken = 0
+
+    def _by_patient(self, taken: Sequence[tuple[int, bytes]], total: Drained) -> dict[str, list[Queued]]:
         owners: dict[str, tuple[str, Assignment] | None] = {}
-        found: dict[str, _Batch] = {}
-        for _, body in taken:
+        found: dict[str, list[Queued]] = {}
+        for n, body in taken:
             sent = Sent.from_bytes(body)
             if sent.device not in owners:
                 owners[sent.device] = self._owner(sent.device)
             owner = owners[sent.device]
             if owner is None:
                 total.refused += 1
-                self._quarantine(body, InputError("the device is assigned to nobody"))
+                self._refuse(n, body)
                 continue
-            found.setdefault(owner[0], _Batch()).sent.append((sent, owner[1].setting))
+            found.setdefault(owner[0], []).append(Queued(n, sent, owner[1].setting))
         return found
+
+    def _refuse(self, n: int, body: bytes) -> None:
+        self._quarantine(body, InputError("the device is assigned to nobody"))
+        self.queue.done([n])
 
     def _is_here(self, patient: str) -> bool:
         """False for a patient who was erased since: nothing that is remembered of him may bring him back."""
         return self._house.store.exists(self._house.gate.custody("live", patient))
 
-    def _file(self, patient: str, batch: _Batch, total: Drained) -> None:
+    def _offer(self, patient: str, found: Sequence[Queued], total: Drained) -> None:
+        """Show readings to the patient's machine; what changes an alert is written with it at once."""
         if not self._is_here(patient):
             self._people.pop(patient, None)
-        person = self._person(patient)
-        new: list[Change] = []
-        late = 0
-        for sent, setting in batch.sent:
-            event = reading(sent, setting)
+        person = self._person(patient, total)
+        held = self._pending.setdefault(patient, Pending(self._house.clock()))
+        for queued in found:
+            event = reading(queued.sent, queued.setting)
             verdict = person.stream.offer(event)
             if verdict in ("duplicate", "conflict"):
                 total.duplicates += 1
+                held.doubles.append(queued.n)
                 continue
-            if verdict == "late":
-                late += 1
+            late = verdict == "late"
+            total.late += late
+            if late:
                 person.late.append((event.at, event.key))
             person.first = min(person.first or event.at, event.at)
-            body = readings.observation(sent, patient, setting, late=verdict == "late")
-            new.append(Change("Observation", body["id"], body))
-        flags = changes(person)
-        self._keep(person, [*new, *flags])
-        total.stored += len(new)
-        total.late += late
-        total.alerts += len(flags)
+            person.refs[event.key] = readings.reference(queued.sent, patient, queued.setting)
+            held.readings.append(replace(queued, late=late))
+        if flags := changes(person):
+            self._keep(patient, flags, total)
 
-    def _keep(self, person: Person, found: list[Change]) -> None:
-        """Write into the record; where that fails the machine is rebuilt from the record next time."""
-        if not found:
+    def _keep(self, patient: str, flags: list[Change], total: Drained) -> None:
+        """Write what waits of a patient, and changed alerts; where that fails all is rebuilt from record and queue."""
+        held = self._pending.pop(patient, Pending(self._house.clock()))
+        if not self._is_here(patient):
+            for queued in held.readings:
+                total.refused += 1
+                self._refuse(queued.n, queued.sent.to_bytes())
             return
-        try:
-            person.leaf = self._write(self._house.gate.custodian(self._actor, person.patient), found) or person.leaf
-        except BaseException:
-            self._people.pop(person.patient, None)
-            raise
+        if held.readings or flags:
+            try:
+                scope = self._house.gate.custodian(self._actor, patient)
+                written = file_readings(self._house, scope, held.readings, flags)
+            except BaseException:
+                self._forget()
+                raise
+            if written.leaf is not None and patient in self._people:
+                self._people[patient].leaf = written.leaf
+        total.stored += len(held.readings)
+        total.alerts += len(flags)
+        self.queue.done([*held.doubles, *(queued.n for queued in held.readings)])
 
-    def _write(self, scope: Grant, found: list[Change]) -> int | None:
+    def _write(self, scope: Grant, found: list[Change]) -> None:
         house = self._house
-        written = house.store.commit(scope, found, at=house.time(), reason="live", details={"resources": len(found)})
-        return written.leaf
+        house.store.commit(scope, found, at=house.time(), reason="live", details={"resources": len(found)})
 
-    def _person(self, patient: str) -> Person:
-        """The patient's machine; rebuilt when somebody else wrote into the record meanwhile."""
+    def _person(self, patient: str, total: Drained | None = None) -> Person:
+        """The patient's machine; rebuilt when somebody else wrote into the record meanwhile.
+
+        What waits is written before that, so that the record holds all that the machine has seen.
+        """
         known = self._people.get(patient)
         connection = self._house.store.connection
         if known is None or self._house.log.written_since(connection, patient, known.leaf) is not None:
+            if patient in self._pending:
+                self._keep(patient, [], total or Drained())
             known = self._people[patient] = load(self._house, patient)
         return known
 
@@ -295,83 +316,11 @@ class Monitor:
             person = self._person(patient)
             person.stream.advance(self._house.clock())
             flags = changes(person)
-            self._keep(person, flags)
+            if flags:
+                self._keep(patient, flags, Drained())
             changed += len(flags)
         return changed
 
 
 def _device_id(device: str) -> str:
     return OWN_ID + str(uuid.uuid5(_NAMESPACE, device))
-
-
-def alerts(session: Session, patient: str) -> list[Alert]:
-    """The alerts of a patient that are released to the actor, oldest first. Raises AccessError."""
-    grant = session.house.gate.grant(session.actor, patient, _purpose(session, patient))
-    stored = session.house.store.read(grant, ("Flag", "Task"))
-    seen = {str(t.body["focus"]["reference"]): t.body for t in stored if "focus" in t.body}
-    found = []
-    for body in (s.body for s in stored if rule_of(s.body)):
-        steps = history(body)
-        task = seen.get(f"Flag/{body['id']}")
-        state = str(steps[-1]["to"])
-        by = str(task["owner"]["identifier"]["value"]) if task else ""
-        found.append(
-            Alert(
-                id=str(body["id"]).removeprefix(OWN_ID),
-                rule=rule_of(body),
-                title=str(body["code"]["text"]),
-                state="acknowledged" if task and state in ("open", "escalated") and _later(task, steps) else state,
-                since=str(body["period"]["start"]),
-                steps=tuple(steps),
-                seen_by=by,
-                late=late_readings(body),
-            )
-        )
-    return sorted(found, key=lambda a: (a.since, a.id))
-
-
-def _later(task: dict[str, Any], steps: list[dict[str, Any]]) -> bool:
-    """True when the acknowledgement is newer than the last step: it takes effect when the watermark has passed."""
-    return dates.instant(str(task["authoredOn"])) >= dates.instant(str(steps[-1]["at"]))
-
-
-def acknowledge(session: Session, patient: str, alert: str) -> None:
-    """Say that the actor has seen an alert.
-
-    Raises AccessError for who may not see it, InputError where there is none.
-    """
-    house = session.house
-    if session.actor.kind not in ("practitioner", "operator"):
-        raise AccessError("alerts are acknowledged by staff", remedy="--as a practitioner")
-    known = {a.id: a for a in alerts(session, patient)}
-    if alert not in known:
-        raise InputError("no such alert", remedy="salus alerts list PATIENT")
-    if known[alert].state not in ("open", "escalated"):
-        raise InputError(f"the alert is {known[alert].state}", remedy="salus alerts list PATIENT")
-    person = load(house, patient)
-    at = max(house.clock(), person.stream.watermark)
-    event = Acknowledgement(alert, at, session.actor.id)
-    remember(person, event, late=False)
-    task = _task(patient, event)
-    scope = house.gate.custodian(session.actor, patient)
-    house.store.commit(scope, [Change("Task", task["id"], task), *changes(person)], at=house.time(), reason="live")
-
-
-def _task(patient: str, event: Acknowledgement) -> dict[str, Any]:
-    at = dates.write(event.at)
-    return {
-        "resourceType": "Task",
-        "id": OWN_ID + str(uuid.uuid5(_NAMESPACE, f"{event.alert} {event.by} {at}")),
-        "meta": {"tag": [{"system": TAG_KIND, "code": "signal/alert"}]},
-        "status": "completed",
-        "intent": "order",
-        "description": "Alert acknowledged",
-        "focus": {"reference": f"Flag/{OWN_ID}{event.alert}"},
-        "for": {"reference": f"Patient/{patient}"},
-        "authoredOn": at,
-        "owner": {"identifier": {"system": "urn:salus:actor", "value": event.by}},
-    }
-
-
-def _purpose(session: Session, patient: str) -> str:
-    return "PATRQT" if session.actor.patient == patient else "TREAT"

@@ -10,7 +10,7 @@ from salus.cli.tour.slice import Slice, Stage
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from salus.app.live.readings import Alert
+    from salus.app.live.alerts import Alert
 
 START = datetime(2026, 3, 1, 7, tzinfo=UTC)
 DEVICE, PATIENT = "belt-1", "tour-live"
@@ -50,7 +50,8 @@ def _through(folder: Path, lines: list[bytes]) -> tuple[int, list[Alert]]:
     from salus.app.demo import CLINICIAN, OPERATOR
     from salus.app.house import House
     from salus.app.intake.intake import Intake
-    from salus.app.live.readings import Monitor, acknowledge, alerts
+    from salus.app.live.alerts import acknowledge, alerts
+    from salus.app.live.readings import Monitor
     from salus.app.session import Session
     from salus.fhir import json
     from salus.trust.identity import Actor, demo_identity

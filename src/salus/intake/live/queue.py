@@ -83,10 +83,10 @@ class Queue:
         self._connection.execute("INSERT INTO reading (key, content, body) VALUES (?, ?, ?)", (key, content, sealed))
         return "new"
 
-    def take(self, most: int) -> list[tuple[int, bytes]]:
-        """The oldest that are not done, with their numbers. They stay until :meth:`done`."""
+    def take(self, most: int, after: int = 0) -> list[tuple[int, bytes]]:
+        """The oldest that are not done, with their numbers, of those after a number. They stay until :meth:`done`."""
         rows = self._connection.execute(
-            "SELECT n, body FROM reading WHERE body IS NOT NULL ORDER BY n LIMIT ?", (most,)
+            "SELECT n, body FROM reading WHERE body IS NOT NULL AND n > ? ORDER BY n LIMIT ?", (after, most)
         ).fetchall()
         return [(n, self._guard.unseal(body)) for n, body in rows]
 

@@ -11,21 +11,25 @@ One value, or the ``components`` of a panel, each a value with its unit::
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote, unquote
 
 from salus.errors import InputError
-from salus.fhir import dates, json, quantity
+from salus.fhir import dates, json, quantity, series
 from salus.fhir.codes import SYSTEMS, Code
+from salus.fhir.columns import Row, micros, moment, whole
 from salus.fhir.quantity import Quantity
 from salus.fhir.views import OWN_ID, TAG_KIND, TAG_SETTING
 from salus.terminology import codes
 
 KEY_SYSTEM = "urn:salus:reading"
 TAG_LATE = "urn:salus:late"
+LATE = "late"
+"""The mark of a reading that came after its moment was final."""
 UNITS: Mapping[str, str] = {
     "systolic-bp": "mm[Hg]",
     "diastolic-bp": "mm[Hg]",
@@ -137,6 +141,68 @@ def _value(name: str, value: Any, unit: Any, where: str) -> Decimal:
         return quantity.convert(Quantity(Decimal(value), unit), UNITS[name]).value
     except InputError as error:
         raise InputError(error.what, where=where, remedy=error.remedy) from error
+
+
+# ---- blocks
+
+
+STRETCH = "minute"
+"""What one block holds: a block that is filed is seldom written again, and a version of it is short."""
+
+
+def head(code: str, device: str, setting: str) -> series.Head:
+    """What the readings of one kind by one device have in common."""
+    names = PANELS.get(code, (code,))
+    parts = tuple(series.Part(_coding(name), UNITS[name]) for name in names)
+    return series.Head(_coding(code), parts, device, "", "home" if setting == "home" else "", STRETCH)
+
+
+def reference(sent: Sent, patient: str, setting: str) -> str:
+    """The reference to a reading in the block that holds it; of several of one moment, to the first."""
+    at = micros(sent.moment)
+    block = head(sent.code, sent.device, setting).block_id(at, f"Patient/{patient}")
+    return f"Observation/{block}.{series.stamp_of(at)}"
+
+
+def row(sent: Sent, *, late: bool) -> Row:
+    """A reading as a row of its block; ``late``: it came after its moment was final."""
+    values = tuple(whole(sent.values[name]) for name in PANELS.get(sent.code, (sent.code,)))
+    return micros(sent.moment), 0, values, _zone(sent.at), f"{LATE if late else ''}#{quote(sent.seq, safe='')}"
+
+
+def sent_in(body: Mapping[str, Any]) -> Iterator[tuple[Sent, bool, str]]:
+    """The readings of a block that devices sent, whether each was late, and its reference; of other blocks none.
+
+    Raises InputError for a block whose columns cannot be read.
+    """
+    if not series.is_block(body) or not series.numbered(body):
+        return
+    block = series.Block(body)
+    code = next((c for c in (*PANELS, *UNITS) if _same(_coding(c), block.head.code)), "")
+    if not code or block.stretch != STRETCH:
+        return
+    names = PANELS.get(code, (code,))
+    for n, start in enumerate(block.columns.starts):
+        values = {name: block.columns.value(n, p) for p, name in enumerate(names)}
+        quality, _, seq = block.columns.marks.get(n, "").partition("#")
+        at = moment(start, block.columns.zones[n]).isoformat()
+        told = Sent(block.head.device, code, at, unquote(seq), values)
+        yield told, quality == LATE, f"Observation/{body['id']}.{series.stamp(block, n)}"
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return bool(one.get("coding") == other.get("coding"))
+
+
+def _zone(at: str) -> int:
+    """Minutes that the clock of an instant with an offset is ahead of UTC."""
+    if at.endswith("Z"):
+        return 0
+    minutes = int(at[-5:-3]) * 60 + int(at[-2:])
+    return -minutes if at[-6] == "-" else minutes
+
+
+# ---- one Observation each, as earlier releases filed them
 
 
 def observation_id(named: bytes) -> str:
