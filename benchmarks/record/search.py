@@ -102,19 +102,19 @@ def took(clock: Clock, calls: Iterable[Callable[[], object]]) -> dict[str, float
 
 def measured(configuration: Configuration, patients: int, times: int) -> dict[str, Any]:
     """All figures."""
-    from salus.app.desk import Desk
     from salus.app.fhir import query as fhir_query
     from salus.app.fhir.api import Records
     from salus.app.house import House
+    from salus.app.serving.cache import Cache
     from salus.app.session import Session
 
     draw = random.Random(2)
     with House(configuration, clock=lambda: AT) as house:
         clock = Clock(house.store.connection, whole=False)
-        actor, desk = house.registry.actors["dr-a"], Desk()
+        actor, cache = house.registry.actors["dr-a"], Cache()
 
         def records() -> Records:
-            return Records(Session.for_actor(house, actor), desk)
+            return Records(Session.for_actor(house, actor), cache)
 
         def search(**asked: str) -> Callable[[], object]:
             query = fhir_query.parse("Observation", list(asked.items()))
@@ -122,7 +122,7 @@ def measured(configuration: Configuration, patients: int, times: int) -> dict[st
 
         some = [f"p{draw.randrange(patients // 2) * 2}" for _ in range(times)]
         for patient in dict.fromkeys(some):  # findings stand, as in a server that refreshes after intake
-            desk.bring_up_to_date(Session.for_actor(house, actor), patient)
+            cache.bring_up_to_date(Session.for_actor(house, actor), patient)
         began = clock.now()
         search(code=f"{LOINC}|{COMMON}")()
         found: dict[str, Any] = {"first_search_s": round((clock.now() - began).total, 2)}

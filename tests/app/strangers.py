@@ -1,4 +1,4 @@
-"""Packages of strangers, laid out as an installer leaves them, for tests of the cell."""
+"""Packages of strangers, laid out as an installer leaves them, for tests of the sandbox."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Strange:
     id = "stranger.probe"
     version = "1"
     title = "A stranger's method"
-    intended_use = "to be kept in a cell"
+    intended_use = "to be kept in a sandbox"
     inputs = {inputs!r}
     produces = ("probe",)
     consumes = {consumes!r}

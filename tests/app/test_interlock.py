@@ -153,3 +153,10 @@ def test_the_patients_own_plan_holds_it_openly(maria):
     made, _ = maria.mine.plan("maria", maria.at)
     assert GENE_CONFLICT in {item.key for item in made.items}
     assert made.notices == ()
+
+
+def test_what_a_reader_leaves_out_himself_is_no_conflict(maria):
+    maria.withhold("signal")
+    assert not maria.plan().conflict_withheld
+    for without in (["genome"], ["note"], ["record", "note"]):
+        assert not maria.plan(without=without).conflict_withheld

@@ -177,7 +177,7 @@ def test_a_hidden_block_that_has_it_all_is_told_of_as_an_ordinary_one(ward, take
     for view, count in ((None, 0), (hidden, 1), (whole(ward.house), 0)):
         written.clear()
         batch, brought = intake_series.split(_batch([json.loads(block.data)]))
-        intake_series.filed(ward.house.store, "p1", batch, brought, view, write)
+        intake_series.filed(ward.house.store, ward.house.gate.comparison("p1"), batch, brought, view, write)
         assert len(written) == count
 
 

@@ -165,6 +165,22 @@ def test_nothing_is_put_in_the_place_of_what_a_record_holds_without_the_word_of_
     assert held(ward)["Medication", "x1"]["code"] == {"text": "insulin"}
 
 
+def test_a_record_that_a_source_was_compared_with_and_that_got_nothing_of_it_tells_so(ward):
+    run(ward, ward.write("1.json", from_server(HOME, person(), ORDER, MEDICINE)))
+    run(ward, ward.write("2.json", from_server(HOME, person("p2"))))
+
+    def compared(patient):
+        entries = ward.house.log.entries(ward.house.store.connection, patient=patient)
+        return [e.content["actor"] for e in entries if e.content["reason"] == "compared"]
+
+    run(ward, ward.write("late/a.json", {**MEDICINE, "code": {"text": "insulin"}}))
+    assert (compared("p1"), compared("p2")) == (["operator"], [])
+    newer = {**MEDICINE, "code": {"text": "insulin"}, "meta": {"lastUpdated": "2026-03-01T10:00:00Z"}}
+    (taken,) = run(ward, ward.write("late/c.json", from_server(HOME, newer)))
+    assert taken.patient == "p1"
+    assert compared("p1") == ["operator"], "what is filed has an entry of its own"
+
+
 def test_a_medicine_of_another_server_does_not_fill_a_gap(ward):
     run(ward, ward.write("1.json", from_server(HOME, person(), ORDER)))
     (taken,) = run(ward, ward.write("late/b.json", from_server("https://two.example/fhir", MEDICINE)))

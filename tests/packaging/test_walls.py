@@ -15,6 +15,43 @@ ROOMS = (
 FORBIDDEN = {"conditions", "medications"}
 
 
+RIGHTS = {"basis", "categories", "may_write", "decided", "papers", "flagged", "interlocked"}
+"""What a Grant says that somebody may do."""
+
+SERVING = ("app/", "server/", "web/", "cli/")
+
+
+def calls(*rooms):
+    """Every call in these folders: where it stands, the name that is called, whose it is, and the keywords given."""
+    for path in sorted(p for room in rooms for p in (SOURCE / room).rglob("*.py")):
+        where = path.relative_to(SOURCE).as_posix()
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call):
+                whose, _, name = ast.unparse(node.func).rpartition(".")
+                yield f"{where}:{node.lineno}", whose, name, {k.arg for k in node.keywords}
+
+
+def test_rights_are_made_by_the_gate_and_nowhere_else():
+    """A Grant is made, or made wider, in ``trust/``: what makes one elsewhere decides without the gate."""
+    others = [p.name for p in SOURCE.iterdir() if p.is_dir() and p.name not in ("trust", "__pycache__")]
+    made = [where for where, _, name, _ in calls(*others) if name == "Grant"]
+    changed = [
+        where
+        for where, _, name, given in calls(*others)
+        if name == "replace" and given & RIGHTS and where.startswith(SERVING)
+    ]
+    assert not made + changed
+    assert any(name == "Grant" for _, _, name, _ in calls("trust"))
+
+
+def test_the_house_alone_writes_resources():
+    """One place has the store write into a record: what has to be done with every write is done there."""
+    found = [
+        where for where, whose, name, _ in calls("app", "server", "web", "cli") if name == "commit" and "store" in whose
+    ]
+    assert [where.partition(":")[0] for where in found] == ["app/opened.py"]
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_rooms_ask_the_person_and_never_the_list_itself(room):
     """What a problem list or a medicine list means is decided in ``person/`` and nowhere else."""

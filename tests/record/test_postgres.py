@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from salus.app.config import load
-from salus.app.desk import Desk
 from salus.app.fhir import query as fhir_query
 from salus.app.fhir.api import Records
 from salus.app.serving import readiness
+from salus.app.serving.cache import Cache
 from salus.app.session import Session
 from salus.errors import AccessError, ConfigurationError, StoreError
 from salus.record import postgres, postgres_schema, postgres_wire
@@ -167,7 +167,7 @@ def test_records_consents_searches_and_findings_are_those_of_a_file(clinic):
         code = ("code", "http://loinc.org|2160-0")
 
         def found(*more):
-            page = Records(reader, Desk()).search(fhir_query.parse("Observation", [code, *more]))
+            page = Records(reader, Cache()).search(fhir_query.parse("Observation", [code, *more]))
             return [s.source.ref for s in page.entries], page.total
 
         assert found(("_total", "accurate")) == ([], 0)
@@ -175,7 +175,7 @@ def test_records_consents_searches_and_findings_are_those_of_a_file(clinic):
         given = mine.give_consent("p1", NOW, actors=["dr-lee"], categories=["record"])
         assert found(("_total", "accurate")) == (["Observation/c1", "Observation/c2"], 2)
         assert found(("date", "ge2026-02"), ("_summary", "count"))[1] == 1
-        versions = Records(reader, Desk()).history("Observation", "c2")
+        versions = Records(reader, Cache()).history("Observation", "c2")
         assert [str(s.body["valueQuantity"]["value"]) for s in versions] == ["1.4", "1.3"]
         plan, opened = mine.plan("p1", NOW)
         assert plan.items

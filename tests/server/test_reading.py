@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from salus.app.desk import Desk
 from salus.app.fhir.api import Records
+from salus.app.serving.cache import Cache
 from salus.app.session import Session
 from salus.errors import AccessError
 from salus.fhir import columns, series
@@ -331,7 +331,7 @@ def test_a_single_reading_is_read_out_of_its_block(ward):
     scope = ward.house.gate.custodian(ward.house.authenticate(ward.operator), "p1")
     changes = [Change("Patient", "p1", person()), Change("Observation", block["id"], block)]
     ward.house.store.commit(scope, changes, at=ward.house.time())
-    records = Records(Session(ward.house, ward.patient), Desk())
+    records = Records(Session(ward.house, ward.patient), Cache())
     for n, one in enumerate(series.expand(block)):
         found = records.read("Observation", one["id"])
         assert found.body["valueQuantity"]["value"] == 60 + n
@@ -342,4 +342,4 @@ def test_a_single_reading_is_read_out_of_its_block(ward):
     with pytest.raises(AccessError):
         records.read("Observation", block["id"] + ".01000000")
     with pytest.raises(AccessError):
-        Records(Session(ward.house, ward.clinician), Desk()).read("Observation", series.expand(block)[0]["id"])
+        Records(Session(ward.house, ward.clinician), Cache()).read("Observation", series.expand(block)[0]["id"])

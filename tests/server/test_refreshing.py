@@ -121,9 +121,9 @@ def ask(refreshers: Refreshers, failed: list[StoreError]) -> None:
 
 def counted(front: Front, monkeypatch) -> list[str]:
     """The patients whose findings are asked of the process from now on."""
-    desk = front.http.app.state.salus.desk
-    asked, refresh = [], desk.elsewhere
-    monkeypatch.setattr(desk, "elsewhere", lambda patient: (asked.append(patient), refresh(patient))[1])
+    cache = front.http.app.state.salus.cache
+    asked, refresh = [], cache.elsewhere
+    monkeypatch.setattr(cache, "elsewhere", lambda patient: (asked.append(patient), refresh(patient))[1])
     return asked
 
 

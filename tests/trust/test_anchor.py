@@ -331,3 +331,15 @@ def test_the_commands_write_check_and_look_a_consent_up(town, chain, monkeypatch
     for wrong in ("xyz", "ab"):
         assert "hex digits" in town.fails("anchor", "consent", "look", wrong, salt, "--account", account, *there)
     assert "consent-registered" in town.salus("log", "patient", "p1", "--as", "pat")
+
+
+def test_a_consent_that_the_chain_alone_calls_revoked_is_told_as_a_contradiction(town, chain, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(anchor, "connect", lambda _: chain)
+    name = town.consent()
+    node = ("--chain", "http://node.example")
+    there = (*node, "--registry", town.salus("anchor", "consent", "deploy", *node).strip())
+    words = town.salus("anchor", "consent", "write", "p1", name, "--as", "pat", *there).split()
+    digest, salt = (bytes.fromhex(words[words.index(word) + 1]) for word in ("digest", "salt"))
+    anchor.ConsentRegistry(chain, there[-1]).revoke(anchor.Salted(digest, salt).hash)
+    told = town.fails("anchor", "consent", "check", "p1", name, "--as", "pat", *there)
+    assert "the record says in force, and the chain says revoked" in told

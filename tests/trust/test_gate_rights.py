@@ -4,6 +4,7 @@ import pytest
 
 from salus.app.session import Session
 from salus.errors import AccessError
+from salus.fhir.views import CATEGORIES, PERSON
 from salus.record.store import Change
 from salus.trust import consent_signatures
 from salus.trust.consent_drafts import digest
@@ -74,6 +75,73 @@ def test_who_may_file_a_consent(filled):
     for actor, patient in ((who(filled, "pat"), "p2"), (who(filled, "child"), "p2"), (clinic, "p1")):
         with pytest.raises(AccessError):
             gate.own_consent(actor, patient)
+
+
+def test_a_view_of_nothing_is_logged_and_covers_nothing(filled):
+    grant = filled.house.gate.view(who(filled, "dr-lee"), "p1", "TREAT")
+    entry = leaves(filled, "p1")[-1]
+    assert (grant.actor, grant.categories, grant.may_write, grant.leaf) == ("dr-lee", frozenset(), False, entry.n)
+    assert entry.content["decision"] == "deny"
+
+
+def test_the_own_record_is_read_and_written_by_its_patient_and_by_nobody_whom_it_is_released_to(filled):
+    agree(filled, permit=list(CATEGORIES), purposes=["PATRQT"])
+    gate = filled.house.gate
+    for name in ("pat", "child"):
+        grant = gate.own_record(who(filled, name), "p1")
+        assert (grant.basis, grant.may_write, grant.categories) == ("self", True, frozenset(CATEGORIES))
+        assert leaves(filled, "p1")[-1].n == grant.leaf
+    with pytest.raises(AccessError):
+        gate.own_record(who(filled, "dr-lee"), "p1")
+    with pytest.raises(AccessError):
+        gate.own_record(who(filled, "pat"), "p2")
+
+
+def test_earlier_consents_are_read_by_who_may_file_another_and_nothing_else_is(filled):
+    agree(filled)
+    gate, store = filled.house.gate, filled.house.store
+    scope = gate.earlier_consents(who(filled, "pat"), "p1")
+    assert scope.categories == {"record"}
+    assert [s.source.ref for s in store.read(scope, ("Consent",))] == ["Consent/k1"]
+    with pytest.raises(AccessError):
+        gate.earlier_consents(who(filled, "child"), "p2")
+
+
+def test_what_the_house_reads_for_itself_can_write_nothing_and_leaves_no_entry(filled):
+    gate, store, before = filled.house.gate, filled.house.store, leaves(filled, "p1")
+    for scope in (gate.attribution("p1"), gate.comparison("p1")):
+        assert {s.source.ref for s in store.read(scope)} == {"Patient/p1", "Observation/c1"}
+        assert scope.categories == {*CATEGORIES, PERSON}
+        with pytest.raises(AccessError):
+            store.commit(scope, [Change("Patient", "p1", None)], at=WHEN)
+    assert gate.attribution("p1", {"signal"}).categories == {"signal"}
+    assert leaves(filled, "p1") == before
+
+
+def test_stored_findings_of_every_kind_are_the_runners_to_replace(filled):
+    gate = filled.house.gate
+    own = gate.service_chart("p1", AT)[1].only(("record",))
+    scope = gate.stored_findings(own)
+    assert (scope.categories, scope.may_write, scope.leaf) == (frozenset(CATEGORIES), True, own.leaf)
+
+
+def test_a_grant_is_made_narrower_and_never_wider(filled):
+    grant = filled.house.gate.grant(who(filled, "pat"), "p1", "PATRQT").only(("record", "note"))
+    assert grant.categories == {"record", "note"}
+    assert grant.only(CATEGORIES).categories == {"record", "note"}
+    assert grant.with_person().categories == {"record", "note", PERSON}
+
+
+def test_comparisons_with_several_records_are_told_in_each_by_one_transaction(filled):
+    connection, actor = filled.house.store.connection, who(filled, "operator")
+    count = "SELECT count(*) FROM log_checkpoint"
+    (before,) = connection.execute(count).fetchone()
+    filled.house.gate.note_comparison(actor, "p1", "p2")
+    filled.house.gate.note_comparison(actor)
+    assert connection.execute(count).fetchone() == (before + 1,)
+    for patient in ("p1", "p2"):
+        entry = leaves(filled, patient)[-1].content
+        assert (entry["reason"], entry["actor"], entry["patient"]) == ("compared", "operator", patient)
 
 
 def test_that_a_source_was_compared_with_a_record_is_in_that_patients_log(filled):

@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salus.cli.witness import load_signers
 from salus.cli.witness import witness as command
 from salus.errors import ConfigurationError, InputError, IntegrityError, StoreError
 from salus.trust import witness as module
@@ -34,6 +33,7 @@ from salus.trust.witness import (
     cosign,
     submit,
 )
+from salus.trust.witness_keys import load_signers
 
 ORIGIN, NAME = "log.example/1", "w.example/1"
 LOG = Signer.note(ORIGIN, Ed25519PrivateKey.from_private_bytes(b"l" * 32))

@@ -25,7 +25,7 @@ from salus.trust.identity import Actor, Identity
 from tests.conftest import Ward, bundle, creatinine, person
 
 BASE = "http://testserver"
-_WORD = re.compile(r'name="word" value="([0-9a-f]+)"')
+_CSRF = re.compile(r'name="csrf" value="([0-9a-f]+)"')
 
 
 class Reader:
@@ -35,19 +35,19 @@ class Reader:
         self.ward = ward
         self.http = http
 
-    def word(self, address: str = "/sign-in") -> str:
-        found = _WORD.search(self.http.get(address).text)
+    def csrf_token(self, address: str = "/sign-in") -> str:
+        found = _CSRF.search(self.http.get(address).text)
         return found.group(1) if found else ""
 
     def sign_in(self, identity: Identity) -> Any:
         line = assertion(identity, f"{BASE}/auth/token", self.ward.time)
-        return self.http.post("/sign-in", data={"word": self.word(), "assertion": line})
+        return self.http.post("/sign-in", data={"csrf": self.csrf_token(), "assertion": line})
 
     def get(self, address: str, **more: Any) -> Any:
         return self.http.get(address, **more)
 
     def post(self, address: str, page: str = "/cards", **fields: Any) -> Any:
-        return self.http.post(address, data={"word": self.word(page), **fields})
+        return self.http.post(address, data={"csrf": self.csrf_token(page), **fields})
 
 
 @pytest.fixture

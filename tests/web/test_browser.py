@@ -289,7 +289,7 @@ def test_axe_finds_nothing_serious_and_nothing_is_cut_off(quiet: Place, scheme: 
         page.click("text=Sign out")
         come_in(quiet, page, PATIENT)
         look(page, "me")
-        for address in ("/me/looks", "/me/consents"):
+        for address in ("/me/accesses", "/me/consents"):
             quiet.go(page, address)
             look(page, address.strip("/").replace("/", "-"))
         choose(page, quiet)
@@ -300,7 +300,7 @@ def test_axe_finds_nothing_serious_and_nothing_is_cut_off(quiet: Place, scheme: 
 def test_the_first_key_leads_past_the_menu(quiet: Place) -> None:
     with quiet.person() as page:
         come_in(quiet, page, PATIENT)
-        quiet.go(page, "/me/looks")
+        quiet.go(page, "/me/accesses")
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
         page.keyboard.press("Enter")
@@ -319,12 +319,12 @@ def test_libraries_add_to_the_pages_within_the_same_policy(quiet: Place, monkeyp
         page.wait_for_selector(".curve canvas")
         page.click("text=Sign out")
         come_in(quiet, page, PATIENT)
-        quiet.go(page, "/me/looks")
+        quiet.go(page, "/me/accesses")
         for shown in (2, 4):
-            assert page.locator(".look").count() == shown
+            assert page.locator(".access").count() == shown
             page.click("text=Earlier")
-            page.wait_for_selector(f".look >> nth={shown + 1}")
-        assert page.url.endswith("/me/looks")
+            page.wait_for_selector(f".access >> nth={shown + 1}")
+        assert page.url.endswith("/me/accesses")
 
 
 def nifti(file: Path) -> Path:

@@ -114,7 +114,9 @@ def test_the_file_way_signs_the_same_text(readers, ward, salus_files):
     saved = patient.get(f"{page.url.path}/file")
     assert saved.content.decode() == document(page)
     signed = salus_files(saved.content)
-    answer = patient.http.post("/me/consents/upload", data={"word": patient.word("/cards")}, files={"signed": signed})
+    answer = patient.http.post(
+        "/me/consents/upload", data={"csrf": patient.csrf_token("/cards")}, files={"signed": signed}
+    )
     assert "filed and in force" in answer.text
     assert "Ada Example" in readers(ward.clinician).get("/patients").text
 
@@ -132,7 +134,7 @@ def salus_files(ward):
 def test_a_file_that_is_no_signed_consent_is_refused(readers, ward, data):
     patient = readers(ward.patient)
     sent = {"signed": ("signed.json", data, "application/json")}
-    answer = patient.http.post("/me/consents/upload", data={"word": patient.word("/cards")}, files=sent)
+    answer = patient.http.post("/me/consents/upload", data={"csrf": patient.csrf_token("/cards")}, files=sent)
     assert answer.status_code in (400, 501)
     assert Session(ward.house, ward.patient).consents("p1") == []
 
@@ -142,7 +144,7 @@ def test_a_consent_signed_for_another_record_is_refused(readers, ward, other):
     signed = web_consents.sign_here(forged, other, ward.time)
     stranger = readers(other)
     sent = {"signed": ("signed.json", json.dumps(signed).encode(), "application/json")}
-    answer = stranger.http.post("/me/consents/upload", data={"word": stranger.word("/cards")}, files=sent)
+    answer = stranger.http.post("/me/consents/upload", data={"csrf": stranger.csrf_token("/cards")}, files=sent)
     assert answer.status_code in (400, 404)
     assert Session(ward.house, ward.patient).consents("p1") == []
 
@@ -155,7 +157,7 @@ def test_what_is_signed_at_the_command_line_must_be_a_consent_in_full(ward):
             web_consents.sign_here(wrong, ward.patient, ward.time)
 
 
-def test_at_most_twenty_drafts_wait_in_a_visit(readers, ward):
+def test_at_most_twenty_drafts_wait_in_a_web_session(readers, ward):
     patient = readers(ward.patient)
     pages = [draft(patient) for _ in range(21)]
     assert patient.get(pages[0].url.path).status_code == 400
@@ -185,7 +187,7 @@ def test_a_patient_keeps_something_back_and_ends_that(readers, ward, consent, fi
     assert says in done.text
     told = clinician.get(address).text
     assert ("Withheld by the patient: genome." in told) == (fields["shown"] == "flagged")
-    looks = patient.get("/me/looks").text
+    looks = patient.get("/me/accesses").text
     assert ("was told that you keep back genes" in looks) == (fields["shown"] == "flagged")
     name = re.search(r'name="consent" value="([\w-]+)"', done.text.partition('"withheld-title">')[2]).group(1)
     sign(patient, ward.patient, draft(patient, "/me/consents/end", consent=name))

@@ -9,16 +9,16 @@ from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from salus.errors import AccessError
 from salus.trust.identity import Actor, Identity
-from salus.web.site import _routes
+from salus.web.mount import _routes
 from tests.conftest import bundle, person
 
-KEYLESS = ("/patients", "/me", "/me/ask", "/me/looks", "/me/consents")
+KEYLESS = ("/patients", "/me", "/me/ask", "/me/accesses", "/me/consents")
 ALL = [
     *KEYLESS,
     "/patients/key",
     "/patients/key/trends",
     "/patients/key/in-plain-words",
-    "/me/looks/1/proof",
+    "/me/accesses/1/proof",
     "/me/consents/sign/key",
     "/me/consents/sign/key/file",
 ]
@@ -57,11 +57,11 @@ def test_without_signing_in_every_page_leads_to_the_sign_in_page(readers, addres
 
 
 @pytest.mark.parametrize("address", POSTS)
-def test_a_form_without_the_word_of_a_page_does_nothing(readers, ward, address):
+def test_a_form_without_the_csrf_token_of_a_page_does_nothing(readers, ward, address):
     reader = readers(ward.patient)
     files = {"signed": ("signed.json", b"{}")} if address.endswith("upload") else None
-    for word in ({}, {"word": "0" * 64}, {"word": "é"}):
-        answer = reader.http.post(address, data={**word, "category": "genome"}, files=files)
+    for token in ({}, {"csrf": "0" * 64}, {"csrf": "é"}):
+        answer = reader.http.post(address, data={**token, "category": "genome"}, files=files)
         assert answer.status_code in (400, 403), answer.text
         assert "did not come from a page" in answer.text or "not a form" in answer.text
     assert reader.get("/me", follow_redirects=False).status_code == 200
@@ -70,7 +70,7 @@ def test_a_form_without_the_word_of_a_page_does_nothing(readers, ward, address):
 def test_a_form_sent_from_another_site_does_nothing(readers, ward):
     reader = readers(ward.patient)
     crossed = {"sec-fetch-site": "cross-site"}
-    answer = reader.http.post("/sign-out", data={"word": reader.word("/cards")}, headers=crossed)
+    answer = reader.http.post("/sign-out", data={"csrf": reader.csrf_token("/cards")}, headers=crossed)
     assert answer.status_code == 403
 
 
@@ -98,7 +98,7 @@ def test_no_address_holds_a_patients_id_and_no_answer_may_be_kept(readers, ward,
         assert answer.headers["referrer-policy"] == "no-referrer"
 
 
-def test_a_key_of_one_visit_means_nothing_in_another(readers, ward, consent):
+def test_a_key_of_one_web_session_means_nothing_in_another(readers, ward, consent):
     consent()
     first = readers(ward.clinician)
     address = person_page(first)
@@ -136,21 +136,21 @@ def test_who_looked_is_told_with_a_proof(readers, ward, consent):
     consent()
     readers(ward.clinician).get("/patients")
     reader = readers(ward.patient)
-    page = reader.get("/me/looks").text
+    page = reader.get("/me/accesses").text
     assert re.search(r"<bdi>dr-lee</bdi></strong> opened the record", page)
-    number = re.search(r"/me/looks/(\d+)/proof", page).group(1)
-    proof = reader.get(f"/me/looks/{number}/proof")
+    number = re.search(r"/me/accesses/(\d+)/proof", page).group(1)
+    proof = reader.get(f"/me/accesses/{number}/proof")
     assert proof.content.startswith(b"c2sp.org/tlog-proof@v1")
     assert proof.headers["content-disposition"].startswith("attachment")
-    assert readers(ward.clinician).get(f"/me/looks/{number}/proof").status_code == 404
-    assert "Nothing yet" in reader.get("/me/looks?whose=own&before=0").text
-    assert reader.get("/me/looks?whose=everybody").status_code == 400
+    assert readers(ward.clinician).get(f"/me/accesses/{number}/proof").status_code == 404
+    assert "Nothing yet" in reader.get("/me/accesses?whose=own&before=0").text
+    assert reader.get("/me/accesses?whose=everybody").status_code == 400
 
 
 def test_a_refused_look_is_told(readers, ward):
     with pytest.raises(AccessError):
         Session(ward.house, ward.clinician).open("p1", ward.time)
-    assert "asked to see the record and was refused" in readers(ward.patient).get("/me/looks").text
+    assert "asked to see the record and was refused" in readers(ward.patient).get("/me/accesses").text
 
 
 def test_cards_are_open_to_everybody(readers):
@@ -218,10 +218,10 @@ def test_libraries_are_named_only_where_they_were_packed_in(readers, ward, monke
 
     ours = {name: file for name, file in files.held().items() if not name.startswith("lib/")}
     monkeypatch.setattr(files, "held", lambda: ours)
-    assert "/static/lib/" not in readers(ward.patient).get("/me/looks").text
+    assert "/static/lib/" not in readers(ward.patient).get("/me/accesses").text
     packed = {**ours, "lib/htmx.min.js": files.File(b"", "text/javascript", "0")}
     monkeypatch.setattr(files, "held", lambda: packed)
-    assert "/static/lib/htmx.min.js?0" in readers(ward.patient).get("/me/looks").text
+    assert "/static/lib/htmx.min.js?0" in readers(ward.patient).get("/me/accesses").text
 
 
 def test_the_patient_is_told_of_papers_and_emergencies(readers, ward):
@@ -231,14 +231,14 @@ def test_the_patient_is_told_of_papers_and_emergencies(readers, ward):
     from salus.trust.identity import Actor, Identity
     from tests.trust.test_gate import rules
 
-    assert "You should know" not in readers(ward.patient).get("/me/looks").text
+    assert "You should know" not in readers(ward.patient).get("/me/accesses").text
     clinic = Identity.generate("clinic")
     ward.house.add_actor(Actor("clinic", "organisation", clinic.public_key), by="operator")
     rule = {"basis": "vital-interest", "purposes": ["BTG"], "overrides-denial": True}
     ward.house.add_policy(policy.sign(rules(**rule), clinic), by="operator")
     who = ward.house.authenticate(ward.clinician)
     ward.house.gate.break_glass(who, "p1", "found <unconscious> at home", timedelta(hours=1))
-    page = readers(ward.patient).get("/me/looks").text
+    page = readers(ward.patient).get("/me/accesses").text
     assert "You should know" in page
     assert "in an emergency" in page
     assert "found &lt;unconscious&gt; at home" in page

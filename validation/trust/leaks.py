@@ -313,15 +313,15 @@ def _difference(first: str, second: str) -> str:
 
 def compare(case: Case, twins: tuple[Twin, Twin], compared: Compared, dice: random.Random) -> None:
     """Every path of one case."""
-    from salus.app.desk import Desk
+    from salus.app.serving.cache import Cache
 
-    desks = {id(twin): Desk() for twin in twins}
+    caches = {id(twin): Cache() for twin in twins}
     told = _withheld.told_of(case, compared.clock.now)
 
     def ask(path: str, question: Callable[[Twin], Any]) -> None:
         compared.ask(path, f"{case.patient} for {case.purpose}", twins, question, bool(told["interlock"]))
 
-    for path, question in _of_the_record(case, desks):
+    for path, question in _of_the_record(case, caches):
         ask(path, question)
     for path, question in _of_the_plan(case):
         ask(path, question)
@@ -350,13 +350,13 @@ def _shown(stored: Any) -> list[tuple[Any, ...]]:
     return [*told, ("total", getattr(stored, "total", None), bool(getattr(stored, "next", "")))]
 
 
-def _of_the_record(case: Case, desks: dict[int, Any]) -> Iterator[tuple[str, Callable[[Twin], Any]]]:
+def _of_the_record(case: Case, caches: dict[int, Any]) -> Iterator[tuple[str, Callable[[Twin], Any]]]:
     """Reads, versions, histories, searches, pages and $everything, as the server's layer asks for them."""
     from salus.app.fhir.api import Records
     from salus.app.fhir.query import parse
 
     def records(twin: Twin) -> Any:
-        return Records(twin.session(case.reader), desks[id(twin)], case.purpose)
+        return Records(twin.session(case.reader), caches[id(twin)], case.purpose)
 
     def read(ref: str) -> Callable[[Twin], Any]:
         return lambda twin: _shown(records(twin).read(*ref.split("/")))
@@ -570,21 +570,21 @@ def auc(hidden: list[float], absent: list[float]) -> float:
 
 def timing(pairs: int) -> dict[str, float]:
     """For each path, how well the time of an answer tells what is hidden from what is not there."""
-    from salus.app.desk import Desk
     from salus.app.fhir.api import Records
+    from salus.app.serving.cache import Cache
 
     figures, clock, dice = {}, Clock(), random.Random(4)
     with tempfile.TemporaryDirectory(dir=_memory()) as name, ExitStack() as stack:
         folder = Path(name)
         cases, keys = make_houses(folder, dice, clock)
-        twin, reader, desk = Twin(folder / "a", clock, keys, stack), _world.READERS[0], Desk()
+        twin, reader, cache = Twin(folder / "a", clock, keys, stack), _world.READERS[0], Cache()
         _open_parts(twin, cases)
         for what, ref in _hidden_things(cases).items():
             kind, _, own = ref.partition("/")
             names = (own, own[:-8] + "0" * 8)
 
             def app(asked: str, kind: str = kind) -> None:
-                Records(twin.session(reader), desk).read(kind, asked)
+                Records(twin.session(reader), cache).read(kind, asked)
 
             def http(asked: str, kind: str = kind) -> None:
                 twin.get(f"/fhir/{kind}/{asked}", reader, "TREAT")

@@ -8,23 +8,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from salus.app.destroying import Destroying
 from salus.errors import AccessError, InputError
 from salus.trust import duties
 from salus.trust.identity import KINDS, Actor, check_enrolment, is_demo_key, valid_name
 from salus.trust.policy import parse as parse_policy
 from salus.trust.proposals import Proposal
 
-if TYPE_CHECKING:
-    from salus.app.house import House
-    from salus.app.opened import Opened
+Outcome = Proposal | Mapping[str, Any]
+"""What became of an act: the proposal that waits for a second person or for its time, or the entry of what was done."""
 
 
-def do(house: House, act: Mapping[str, Any], by: str) -> Proposal | Mapping[str, Any]:
-    """Do ``act`` and return what was done, or propose it where it takes two people: then the proposal is returned.
+def do(house: Destroying, act: Mapping[str, Any], by: str) -> Outcome:
+    """Do ``act``, or propose it where it takes two people.
 
-    Raises InputError for an act that cannot be, AccessError where ``by`` never may.
+    Returns the entry of what was done, or the proposal. Raises InputError for an act that is not possible, AccessError
+    where ``by`` may never do it.
     """
     _check(house, act)
     duty = duties.duty_of(house.registry, act, by)
@@ -42,8 +43,8 @@ def do(house: House, act: Mapping[str, Any], by: str) -> Proposal | Mapping[str,
     return proposal
 
 
-def confirm(house: House, n: int, second: Actor) -> Proposal | Mapping[str, Any]:
-    """Confirm a proposal as its second person. Returns it where it has to wait, else what was done."""
+def confirm(house: Destroying, n: int, second: Actor) -> Outcome:
+    """Confirm a proposal as its second person. Returns what was done, or the proposal where it waits for its time."""
     proposal = _open(house, n)
     if proposal.due is not None:
         raise InputError("this was confirmed, and waits for its time", remedy="salus proposals list")
@@ -59,7 +60,7 @@ def confirm(house: House, n: int, second: Actor) -> Proposal | Mapping[str, Any]
     return proposal if proposal.wait else _complete(house, proposal)
 
 
-def stop(house: House, n: int, actor: Actor) -> None:
+def stop(house: Destroying, n: int, actor: Actor) -> None:
     """End a proposal: an operator, or whoever speaks for the patient it concerns, can. Raises AccessError."""
     proposal = _open(house, n)
     if actor.kind != "operator" and not (actor.patient and actor.patient == proposal.patient):
@@ -68,7 +69,7 @@ def stop(house: House, n: int, actor: Actor) -> None:
     _tell(house, proposal, actor.id, "stopped")
 
 
-def settle(house: House) -> None:
+def settle(house: Destroying) -> None:
     """Carry out what was confirmed and whose time has come; what cannot be done any more is stopped, saying why."""
     for proposal in list(house.registry.proposals.values()):
         if proposal.due is None or proposal.due > house.clock():
@@ -83,16 +84,11 @@ def settle(house: House) -> None:
         _complete(house, proposal)
 
 
-def _complete(house: House, proposal: Proposal) -> Mapping[str, Any]:
+def _complete(house: Destroying, proposal: Proposal) -> Mapping[str, Any]:
     return _carry_out(house, {**proposal.act, "proposal": proposal.n, "second": proposal.second}, proposal.by)
 
 
-def due(house: Opened) -> bool:
-    """True when something waits to be carried out now."""
-    return any(p.due is not None and p.due <= house.clock() for p in house.registry.proposals.values())
-
-
-def vouch(house: House, name: str, second: Actor) -> None:
+def vouch(house: Destroying, name: str, second: Actor) -> None:
     """Let a practitioner whom somebody else enrolled count as one of two people."""
     actor = house.registry.actors.get(name)
     if actor is None:
@@ -101,14 +97,14 @@ def vouch(house: House, name: str, second: Actor) -> None:
     house.note(second.id, {"reason": "actor-vouched", "id": name})
 
 
-def _open(house: House, n: int) -> Proposal:
+def _open(house: Destroying, n: int) -> Proposal:
     found = house.registry.proposals.get(n)
     if found is None:
         raise InputError("there is no such proposal", remedy="salus proposals list")
     return found
 
 
-def _check(house: House, act: Mapping[str, Any]) -> None:
+def _check(house: Destroying, act: Mapping[str, Any]) -> None:
     """Raise InputError for an act that cannot be done as things stand."""
     match act["reason"]:
         case "actor-added":
@@ -125,7 +121,7 @@ def _check(house: House, act: Mapping[str, Any]) -> None:
                 raise InputError("the record is under a legal hold", remedy="salus privacy hold --end, when it is over")
 
 
-def _check_enrolled(house: House, act: Mapping[str, Any]) -> None:
+def _check_enrolled(house: Destroying, act: Mapping[str, Any]) -> None:
     registry, key = house.registry, bytes.fromhex(act["key"])
     if not valid_name(act["id"]) or act["kind"] not in KINDS:
         raise InputError("not an actor's name or kind", remedy=f"kinds are {', '.join(KINDS)}")
@@ -140,7 +136,7 @@ def _check_enrolled(house: House, act: Mapping[str, Any]) -> None:
         raise InputError("a demonstration key: everybody has it", remedy="make a key: salus actor add")
 
 
-def _carry_out(house: House, act: Mapping[str, Any], by: str) -> Mapping[str, Any]:
+def _carry_out(house: Destroying, act: Mapping[str, Any], by: str) -> Mapping[str, Any]:
     if act["reason"] == "erasure":
         return house.erase(act["pid"], by, act)
     patient = act.get("patient", "")
@@ -153,7 +149,7 @@ def _carry_out(house: House, act: Mapping[str, Any], by: str) -> Mapping[str, An
     return act
 
 
-def _tell(house: House, proposal: Proposal, by: str, what: str) -> None:
+def _tell(house: Destroying, proposal: Proposal, by: str, what: str) -> None:
     """Write into the patient's own chain what is about to happen, or was stopped."""
     if proposal.patient:
         told = {

@@ -18,7 +18,7 @@ from salus.careplan.model import Plan
 from salus.errors import AccessError, ConfigurationError, InputError
 from salus.fhir import dates, json
 from salus.fhir.views import CATEGORIES
-from salus.trust.identity import Actor, demo_identity
+from salus.trust.identity import Actor, Kind, demo_identity
 
 OPERATOR, CLINICIAN = "demo-operator", "demo-clinician"
 MARK = ".salus-demo"
@@ -94,12 +94,21 @@ def make_house(folder: Path, *chosen: Example, clock: Callable[[], datetime] | N
     Without ``clock`` its clock stands at the story's time.
     """
     house = House.create(at_folder(folder), demo=True, clock=clock or (lambda: max(e.at for e in chosen)))
-    house.add_actor(Actor(OPERATOR, "operator", demo_identity(OPERATOR).public_key), by=OPERATOR)
-    house.add_actor(Actor(CLINICIAN, "practitioner", demo_identity(CLINICIAN).public_key), by=OPERATOR)
+    enrol(house, OPERATOR, "operator")
+    enrol(house, CLINICIAN, "practitioner")
     for example in chosen:
-        name = patient_actor(example)
-        house.add_actor(Actor(name, "patient", demo_identity(name).public_key, patient=example.patient), by=OPERATOR)
+        enrol(house, patient_actor(example), "patient", example.patient)
     return house
+
+
+def enrol(house: House, name: str, kind: Kind, patient: str = "") -> None:
+    """Enrol a demonstration actor, whose key everybody can compute, in a house for demonstrations."""
+    house.add_actor(Actor(name, kind, demo_identity(name).public_key, patient=patient), by=OPERATOR)
+
+
+def session(house: House, name: str) -> Session:
+    """A session of a demonstration actor."""
+    return Session(house, demo_identity(name))
 
 
 def patient_actor(example: Example) -> str:
@@ -109,13 +118,12 @@ def patient_actor(example: Example) -> str:
 
 def take_in(house: House, example: Example) -> list[Taken]:
     """Take an example's files in as the operator, and let the patient's consent open all of it to the clinician."""
-    operator = Session(house, demo_identity(OPERATOR))
-    return Intake(operator).run([example.folder])
+    return Intake(session(house, OPERATOR)).run([example.folder])
 
 
 def give_consent(house: House, example: Example) -> None:
     """The patient's own signed consent for the clinician, for every kind of data."""
-    patient = Session(house, demo_identity(patient_actor(example)))
+    patient = session(house, patient_actor(example))
     patient.give_consent(example.patient, example.at, actors=[CLINICIAN], categories=CATEGORIES)
 
 
@@ -123,7 +131,7 @@ def run(house: House, example: Example, step: Callable[[str], None] = lambda _: 
     """The whole way: files in, refusal without consent, consent, findings, plan, and what each kind of data changed."""
     step("taking in")
     taken = take_in(house, example)
-    clinician = Session(house, demo_identity(CLINICIAN))
+    clinician = session(house, CLINICIAN)
     try:
         clinician.plan(example.patient, example.at)
         raise AssertionError("the gate opened without a basis")

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from salus.app.live import waiting
 from salus.app.opened import Opened
+from salus.app.serving import state as state_of_servers
 from salus.errors import InputError
 from salus.record.forgetting import PATIENCE, compact
 from salus.trust import erasure, quarantine
@@ -14,7 +16,7 @@ from salus.trust import registry as state
 
 
 class Destroying(Opened):
-    """The keys go first; what is left is then blanked, and the file written anew without it."""
+    """What a house destroys. The keys go first, then what they sealed is blanked; last, the file is written anew."""
 
     # ---- quarantine
 
@@ -87,13 +89,10 @@ class Destroying(Opened):
 
     def erase(self, pid: int, by: str, act: Mapping[str, Any]) -> Mapping[str, Any]:
         """Erase the patient under a number of the store: the key first, then the rest. Returns the house's entry."""
-        from salus.app.erasure import forget_queued  # which knows houses
-        from salus.app.serving.state import end_all_of
-
         self.gate.merge_journal()
         patient = self.store.patient_of(self.gate.house(by), pid)
-        forget_queued(self, patient)
-        end_all_of(self, *(a.id for a in self.registry.actors.values() if a.patient == patient))
+        waiting.forget(self, patient)
+        state_of_servers.end_all_of(self, *(a.id for a in self.registry.actors.values() if a.patient == patient))
         sources = quarantine.assigned(self.store, self.log, pid)
         veils = self.registry.veils.get(patient, ())
         self.vault.shred(patient, *veils, *map(quarantine.key_name, sources))
@@ -127,7 +126,7 @@ class Destroying(Opened):
             self._compact("house", patience=0)
 
     def _compact(self, by: str, patience: float = PATIENCE) -> bool:
-        """Write the store's file anew; where others hold it, leave word that it has to be done."""
+        """Write the store's file anew, without what was deleted. False where others hold it: then it is due later."""
         done = compact(self.store.connection, self.gate.house(by, may_write=True), patience=patience)
         if done:
             self._uncompacted.unlink(missing_ok=True)

@@ -6,22 +6,14 @@ looks for them everywhere.
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 
 from salus.app import acts
+from salus.app.acts import Outcome
 from salus.app.house import House
-from salus.app.opened import Opened
 from salus.app.session import Session
 from salus.errors import AccessError, InputError
-from salus.record.database import File
-from salus.record.forgetting import rewritten
-from salus.trust.grants import Grant, not_released
-from salus.trust.proposals import Proposal
-from salus.trust.vault import SYSTEM
+from salus.trust.grants import not_released
 
 GROUND_MAX = 200
 ERASURE = "erasure"
@@ -60,7 +52,7 @@ def asked(house: House) -> list[Asked]:
     return sorted(found.values(), key=lambda request: request.entry)
 
 
-def carry_out(session: Session, patient: str) -> Proposal | Mapping[str, Any]:
+def carry_out(session: Session, patient: str) -> Outcome:
     """Erase a patient who asked for it, or propose it where a second person has to confirm.
 
     Returns the proposal, or what the log says of what was erased. Raises AccessError for others than operators,
@@ -78,7 +70,7 @@ def carry_out(session: Session, patient: str) -> Proposal | Mapping[str, Any]:
 
 
 def hold(session: Session, patient: str, ground: str, *, end: bool = False) -> None:
-    """Keep a record from being erased while the law asks for it, or end that. Raises AccessError but for operators.
+    """Keep a record from being erased while the law requires it, or end that. Raises AccessError for all but operators.
 
     ``ground`` is the duty (a case number, a section of a law): it stands in the log and must not describe the patient.
     """
@@ -89,38 +81,3 @@ def hold(session: Session, patient: str, ground: str, *, end: bool = False) -> N
     reason = "hold-ended" if end else "hold"
     house.note(session.actor.id, {"reason": reason, "pid": house.store.number_of(scope), "ground": ground.strip()})
     house.tell(patient, session.actor.id, {"reason": reason, "ground": ground.strip(), "notice": reason})
-
-
-def forget_queued(house: Opened, patient: str) -> int:
-    """Take readings of a patient's devices out of the live queue, for good. Returns how many waited.
-
-    To be called before the patient's key is destroyed: the record tells which devices are whose. What comes later is of
-    a device that measures nobody, and goes into quarantine.
-    """
-    from salus.app.live.person import assignment
-    from salus.app.live.readings import _CONTEXT, QUEUE_FILE
-    from salus.intake.live.queue import Guard, Queue
-    from salus.intake.live.readings import Sent
-
-    path = house.configuration.store / QUEUE_FILE
-    if not path.exists():
-        return 0
-    scope = Grant("erasure", patient, "service", frozenset({"signal"}), may_write=False, purpose="erasure")
-    devices = {how.device for s in house.store.read(scope, ("Device",)) if (how := assignment(s.body))}
-    vault = house.vault
-    guard = Guard(
-        lambda data: vault.mac(SYSTEM, _CONTEXT + data)[:16],
-        lambda data: vault.seal(SYSTEM, data, _CONTEXT),
-        lambda data: vault.unseal(SYSTEM, data, _CONTEXT),
-    )
-    queue = Queue(path, guard)
-    try:
-        waiting = queue.take(queue.waiting())
-        found = [n for n, body in waiting if Sent.from_bytes(body).device in devices]
-        queue.done(found)
-    finally:
-        queue.close()
-    if found:
-        with closing(sqlite3.connect(path, timeout=30, isolation_level=None, factory=File)) as connection:
-            rewritten(connection)
-    return len(found)

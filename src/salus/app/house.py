@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from salus.app import acts
+from salus.app.acts import Outcome
 from salus.app.config import Configuration
 from salus.app.destroying import Destroying
 from salus.app.opened import now
@@ -19,9 +20,9 @@ from salus.fhir import dates
 from salus.findings import registry as methods
 from salus.record.forgetting import strip
 from salus.trust import auditor, erasure, quarantine
+from salus.trust.auditor import Access
 from salus.trust.checkpoint import Checkpoint
 from salus.trust.identity import Actor, Identity, verify_signature
-from salus.trust.proposals import Proposal
 from salus.trust.vault import Vault
 from salus.trust.verify import SHORTER, Report, verify
 
@@ -77,7 +78,7 @@ class House(Destroying):
             raise AccessError(f"{identity.id!r} is not an actor of this store", remedy="salus actor add")
         return actor
 
-    def add_actor(self, actor: Actor, by: str) -> Proposal | Mapping[str, Any]:
+    def add_actor(self, actor: Actor, by: str) -> Outcome:
         """Enrol an actor, or propose it where that takes two people: see :mod:`salus.trust.duties`.
 
         Raises InputError for a name or key that must not be enrolled.
@@ -92,7 +93,7 @@ class House(Destroying):
         }
         return acts.do(self, act, by)
 
-    def remove_actor(self, name: str, by: str) -> Proposal | Mapping[str, Any]:
+    def remove_actor(self, name: str, by: str) -> Outcome:
         """Take an actor out, or propose it where that takes two people; what it did stays in the log.
 
         Raises InputError where there is no such actor, AccessError where ``by`` may not.
@@ -103,7 +104,7 @@ class House(Destroying):
 
     # ---- policies and methods
 
-    def add_policy(self, document: Mapping[str, Any], by: str) -> Proposal | Mapping[str, Any]:
+    def add_policy(self, document: Mapping[str, Any], by: str) -> Outcome:
         """Take an organisation's signed policy into force, or propose it where that takes two people.
 
         Raises InputError when it is not valid.
@@ -149,6 +150,10 @@ class House(Destroying):
     ) -> Report:
         """Hold everything stored against the log; see :func:`salus.trust.verify.verify`."""
         return verify(self.store, self.vault, self.log, held, progress=progress, resume=resume)
+
+    def kept_accesses(self, key: Path) -> Iterator[Access]:
+        """Every access that is kept for the auditor, opened by the auditor's key; of erased records as well."""
+        return auditor.read(self.store.connection, key)
 
     def expire_audit(self, before: datetime, by: str) -> int:
         """Drop what is kept for the auditor of accesses before a time. Returns how many; logged."""

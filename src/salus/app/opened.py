@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Self
 
-from salus.app import acts
 from salus.app.config import Configuration
 from salus.app.terminology import terminology_of
 from salus.errors import StoreError
 from salus.fhir import dates
+from salus.fhir.views import Body
 from salus.record.chart import Chart
-from salus.record.store import Store
+from salus.record.protocols import Content
+from salus.record.store import Change, Store, Written
 from salus.terminology.naming import names_by
 from salus.trust import registry as state
 from salus.trust.gate import Gate
+from salus.trust.grants import Grant
 from salus.trust.journal import Journal
 from salus.trust.log import Log
 from salus.trust.vault import SYSTEM, Vault
@@ -98,9 +100,13 @@ class Opened:
         Who keeps a house open for long asks this before each piece of work, and opens it anew.
         """
         try:
-            return self.log.newest_of(self.store.connection, state.TOPIC) != self._heard or acts.due(self)
+            return self.log.newest_of(self.store.connection, state.TOPIC) != self._heard or self._acts_are_due()
         except sqlite3.DatabaseError:  # a database that was restarted: the connection is over
             return True
+
+    def _acts_are_due(self) -> bool:
+        """True when something that two people agreed on waits to be carried out now."""
+        return any(p.due is not None and p.due <= self.clock() for p in self.registry.proposals.values())
 
     @property
     def heard(self) -> int:
@@ -122,6 +128,34 @@ class Opened:
         self.registry.apply(n, written)
         self._heard = n
         return n
+
+    def commit(
+        self,
+        scope: Grant,
+        changes: Iterable[Change],
+        *,
+        reason: str,
+        at: str = "",
+        blobs: Iterable[tuple[str, str, Content]] = (),
+        topic: str = "write",
+        details: Body | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> Written:
+        """Write into the record of the scope's patient, with one entry in his log: both are kept, or neither is.
+
+        ``reason`` is what the entry says it was done for, ``at`` when ("": now). For the rest see
+        :meth:`salus.record.store.Store.commit`. No other call in ``app`` writes resources.
+        """
+        return self.store.commit(
+            scope,
+            changes,
+            at=at or self.time(),
+            blobs=blobs,
+            reason=reason,
+            topic=topic,
+            details=details,
+            check=check,
+        )
 
     def tell(self, patient: str, by: str, content: Mapping[str, Any]) -> None:
         """Write into a patient's own chain what concerns who may speak for him, where there is such a patient."""

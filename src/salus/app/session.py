@@ -30,6 +30,8 @@ from salus.trust.identity import Actor, Identity
 from salus.trust.log import COUNTED
 from salus.trust.vault import SYSTEM
 
+__all__ = ["Actor", "Opened", "Session"]
+
 AT_ONCE = 100
 """Records that are decided on in one transaction of the log."""
 
@@ -51,9 +53,10 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """A record that was released: the decision, the part of it that the reader asked for, and the house's findings.
+    """A record that was released to a reader.
 
-    ``whole``: they were drawn from nothing but what he may see.
+    ``grant`` is the decision, ``scope`` the part of it that the reader asked for, ``current`` the house's findings.
+    ``whole``: the reader may see everything that these were drawn from.
     """
 
     grant: Grant
@@ -68,6 +71,11 @@ class Session(Findings):
 
     def __init__(self, house: House, identity: Identity) -> None:
         self._begin(house, house.authenticate(identity), identity)
+
+    @classmethod
+    def named(cls, house: House, name: str) -> Session:
+        """A session of the actor whose private key lies in the identities folder under ``name``."""
+        return cls(house, Identity.load(house.configuration.identities, name))
 
     @classmethod
     def for_actor(cls, house: House, actor: Actor) -> Session:
@@ -128,7 +136,7 @@ class Session(Findings):
         if self.beforehand is not None and abs(at - self.house.clock()) <= PRESENT:
             self.beforehand(self, patient)  # so that what takes long stands already
         current = self._current(patient, at, progress)
-        scope = _narrow(grant, grant.categories - frozenset(without))
+        scope = grant.only(grant.categories - frozenset(without))
         whole = current.scope.categories <= scope.categories and not scope.partial
         if current.chart is not None and current.scope.covers_the_same(scope):  # it was read just now
             return _Look(grant, scope, current.chart.fresh(), current, whole)
@@ -143,7 +151,7 @@ class Session(Findings):
         return Opened(look.chart.fresh(found), look.scope, found, replace(refresh, failures=told), released)
 
     def narrower(self, grant: Grant) -> tuple[Finding, ...] | None:
-        """The findings for a reader to whom not all is released that they were drawn from; None where all is.
+        """The findings for a reader to whom some of their sources are not released; None where all are.
 
         They are worked out anew from what is released, as if the rest did not exist, and are not kept.
         """
@@ -154,7 +162,7 @@ class Session(Findings):
         return self._drawn_from(grant, self.house.clock(), stored).findings
 
     def _drawn_from(self, scope: Grant, at: datetime, previous: Sequence[Finding]) -> Outcome:
-        """What the methods draw from what is released and not closed to them, as if the rest did not exist."""
+        """What the methods draw from what is released and open to processing, as if the rest did not exist."""
         open_to = self.house.gate.processing(scope.patient)
         view = self.house.gate.chart(scope.within(open_to), at)
         if not view.known:
@@ -174,7 +182,7 @@ class Session(Findings):
         look = self._look(patient, at, purpose, without, progress)
         made, opened = self._standing_plan(look, at) or self._new_plan(look, at)
         grant = opened.grant
-        conflict = bool(grant.interlocked) and self._conflicts(opened, made, at)
+        conflict = bool(grant.interlocked) and self._conflicts(look, made, at)
         withheld = tuple(c for c in CATEGORIES if c in grant.flagged)
         return replace(made, withheld=withheld, conflict_withheld=conflict), opened
 
@@ -196,7 +204,7 @@ class Session(Findings):
         return made, self._opened(look, found, refresh)
 
     def _standing_plan(self, look: _Look, at: datetime) -> tuple[Plan, Opened] | None:
-        """The plan that was made for whoever is released the same; None where there is none, or it stands no more."""
+        """The plan that was kept for readers to whom the same is released; None where none still holds."""
         current = look.current
         if look.scope.partial or current.until <= at:
             return None
@@ -212,25 +220,24 @@ class Session(Findings):
         return made, self._opened(replace(look, chart=chart), found, refresh)
 
     def _check_unchanged(self, look: _Look) -> None:
-        """A chart that is read after its plan was shown must be of the same record, and released still.
+        """Raise StoreError where the record was written to since its plan was shown, be it by a consent.
 
-        Raises StoreError where something was written since, be it a consent.
+        A chart that is read later must be of the same record, and still be released.
         """
         house, patient = self.house, look.grant.patient
         if house.log.written_since(house.store.connection, patient, look.current.ground.written) is not None:
             raise StoreError("the record changed while it was looked at", remedy="try again")
 
-    def _conflicts(self, opened: Opened, made: Plan, at: datetime) -> bool:
-        """Whether what an interlock withholds makes a severe conflict that the reader's own plan does not hold.
+    def _conflicts(self, look: _Look, made: Plan, at: datetime) -> bool:
+        """Whether what an interlock withholds makes a severe conflict that the reader's own plan lacks.
 
-        It is answered of all that is released to the reader as it is now, whatever moment he speaks of and whatever he
-        leaves out: no way of asking tells him more than this one answer.
+        The answer is always about all that is released to the reader now, whatever moment he asks for and whatever he
+        leaves out: no way of asking tells him more.
         """
-        grant = replace(opened.grant, categories=opened.released)
-        whole = self.house.gate.interlock(self.actor, grant)
+        whole = self.house.gate.interlock(self.actor, look.grant)
         now = self.house.clock()
-        if abs(at - now) > PRESENT or opened.released != opened.grant.categories:
-            at, made = now, self._composed(grant, now)
+        if abs(at - now) > PRESENT or look.grant.categories != look.scope.categories:
+            at, made = now, self._composed(look.grant, now)
         return not severe(self._composed(whole, at)) <= {item.key for item in made.items}
 
     def _composed(self, scope: Grant, at: datetime) -> Plan:
@@ -284,7 +291,7 @@ class Session(Findings):
             yield from self.house.gate.grants(self.actor, asked, named=False)
 
     def reachable(self, purpose: str) -> Iterator[str]:
-        """Everybody of whom anything is released for ``purpose``. Not logged: who goes on decides on each."""
+        """Everybody of whom anything is released for ``purpose``. Not logged: each read is decided on by itself."""
         for patients in self._within(self.house.gate.reach(self.actor, purpose)):
             yield from patients
 
@@ -304,7 +311,10 @@ class Session(Findings):
         return self.house.gate.break_glass(self.actor, patient, why, timedelta(hours=hours))
 
     def notices(self, patient: str) -> list[Mapping[str, Any]]:
-        """The entries of the own log that the patient is told of: papers, who may speak, broken glasses, holds."""
+        """The entries of the own log that the patient must be told of.
+
+        They tell of consents on paper, of who may speak for the patient, of emergencies and of holds.
+        """
         return [entry for entry in self.accesses(patient) if "notice" in entry]
 
     def audit_events(self, patient: str, address: str = "") -> list[dict[str, Any]]:
@@ -356,7 +366,3 @@ class Session(Findings):
 def _of_a_part(look: _Look, drawn: Outcome) -> Refresh:
     """What is told of a run over a part of a record: not what failed or changed in the rest."""
     return Refresh(drawn.failures, look.current.refresh.refused, ())
-
-
-def _narrow(grant: Grant, categories: frozenset[str]) -> Grant:
-    return replace(grant, categories=categories)

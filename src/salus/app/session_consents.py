@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -31,6 +30,8 @@ from salus.trust.log import CONSENT
 from salus.trust.provisions import WithheldAs
 from salus.trust.vault import fingerprint
 
+Shown = WithheldAs
+"""What readers see of what is withheld from them: nothing ("hidden"), that something is, or a severe conflict only."""
 PRESENT = timedelta(minutes=10)
 """How far from the clock a moment still counts as now."""
 
@@ -75,13 +76,13 @@ class Consents:
 
         changes = [Change("Consent", str(body["id"]), body), Change("Provenance", str(provenance["id"]), provenance)]
         notice = {"notice": "consent"} if signers[0].kind not in OWN else {}
-        at = self.house.time()
-        self.house.store.commit(scope, changes, at=at, reason="consent", topic=CONSENT, details=notice, check=check)
+        self.house.commit(scope, changes, reason="consent", topic=CONSENT, details=notice, check=check)
 
     def _check_form(self, patient: str, body: Body, provenance: Body, signers: Sequence[Actor]) -> None:
-        """Hold a consent to the form in which it is kept, and a paper to what a witness may vouch for.
+        """Raise InputError unless a consent has the form that is kept.
 
-        The record is not looked at for this: the answer tells nothing of it.
+        A paper must say only what a witness may vouch for. The record is not looked at for this: the answer tells
+        nothing of it.
         """
         directive = _check_form(body, provenance, patient)
         known = {identifier(ACTOR_SYSTEM, actor.id) for actor in self.house.registry.ever}
@@ -94,7 +95,7 @@ class Consents:
             raise InputError(fault, remedy="let the patient sign, or a second witness: salus consent countersign")
 
     def _check_earlier(self, patient: str, body: Body, signers: Sequence[Actor]) -> None:
-        """That the version before is one that may be replaced, by these signers."""
+        """Raise InputError unless these signers may replace the version before."""
         witness = signers[0].kind not in OWN
         for earlier in self.house.store.versions(self._reading(patient), f"Consent/{body['id']}"):
             if earlier.body["status"] != "active":
@@ -107,7 +108,7 @@ class Consents:
                 raise InputError("a denial on paper is ended by two witnesses", remedy="salus consent countersign")
 
     def _check_chain(self, patient: str, body: Body, signers: Sequence[Actor]) -> None:
-        """That a consent was made for this store, this signer, and on the decision that is the newest."""
+        """Raise InputError unless a consent was made for this store, by this signer, and on the newest decision."""
         binding = binding_of(body)
         house = self.house
         keys = {fingerprint(a.public_key) for a in signers}
@@ -122,8 +123,8 @@ class Consents:
         return any(is_witnessed(s.body) for s in found)
 
     def _reading(self, patient: str) -> Grant:
-        """A scope in which the patient's consents are read, to hold another to them."""
-        return replace(self.house.gate.own_consent(self.actor, patient), categories=frozenset({"record"}))
+        """The scope in which the patient's earlier consents are read, to check another against them."""
+        return self.house.gate.earlier_consents(self.actor, patient)
 
     def bound(self, patient: str, body: Body) -> dict[str, Any]:
         """A consent bound to this store, the actor's key and the patient's newest decision: ready to be signed."""
@@ -146,7 +147,7 @@ class Consents:
         return self._sign_and_file(patient, body)
 
     def witness(self, body: Body) -> tuple[Body, Body]:
-        """A drafted consent with the actor's word that the patient signed it on paper, for a second witness."""
+        """A drafted consent that the actor witnessed on paper, signed by the actor. A second witness has to follow."""
         return body, sign(body, self.identity, self.house.clock(), witnessed=True)
 
     def countersign(self, patient: str, body: Body, provenance: Body) -> None:
@@ -199,7 +200,7 @@ class Consents:
         *,
         categories: Sequence[str],
         actors: Sequence[str] = (),
-        shown: WithheldAs = "hidden",
+        shown: Shown = "hidden",
         witnessed: bool = False,
     ) -> str:
         """Sign and file a consent that keeps ``actors`` (everybody) from reading ``categories``. Returns its id."""
@@ -213,7 +214,7 @@ class Consents:
         *,
         categories: Sequence[str],
         actors: Sequence[str] = (),
-        shown: WithheldAs = "hidden",
+        shown: Shown = "hidden",
     ) -> dict[str, Any]:
         """A consent that keeps ``actors``, or everybody, from reading ``categories``, to be signed.
 
@@ -270,7 +271,7 @@ def _check_form(body: Body, provenance: Body, patient: str) -> consent.Directive
 
 
 def _end_of_day(text: str) -> str:
-    """A last day as the last moment of it where this house stands: a date alone would end by UTC."""
+    """A last day as its last moment by this machine's clock; a date alone would end by UTC."""
     if len(dates.parse(text).text) != len("2026-06-30"):
         return text
     return datetime.combine(datetime.fromisoformat(text), time(23, 59, 59)).astimezone().isoformat()

@@ -9,12 +9,12 @@ from datetime import datetime
 from functools import partial
 
 from salus.app import standing
-from salus.app.sandbox import process as cell
+from salus.app.sandbox import process as sandbox
 from salus.app.serving import refresh_turns
 from salus.app.session_consents import PRESENT, Consents
 from salus.app.standing import Ground
 from salus.app.terminology import packs
-from salus.fhir.views import CATEGORIES, OWN_ID
+from salus.fhir.views import OWN_ID
 from salus.findings import fhir as findings_fhir
 from salus.findings import registry as methods
 from salus.findings.method import Context, Method
@@ -42,8 +42,8 @@ class Refresh:
 class Current:
     """All findings of a record as they hold, and what the run did.
 
-    ``scope`` is what is open to processing, ``chart`` what was read of it, if anything had to be; on ``ground`` the
-    findings stand until ``until``.
+    ``scope`` is what is open to processing. ``chart`` is what was read of it, None where nothing had to be read. The
+    findings hold until ``until``, as long as ``ground`` is the same.
     """
 
     findings: tuple[Finding, ...]
@@ -63,12 +63,12 @@ class Findings(Consents):
         """The methods that may run, and why the others may not."""
         if self._methods is None:
             laid_over = packs(self.house.configuration)
-            self._methods = methods.runnable(self.house.registry.methods, partial(cell.confined, packs=laid_over))
+            self._methods = methods.runnable(self.house.registry.methods, partial(sandbox.confined, packs=laid_over))
             self.house.produced = _codes(self._methods[0])
         return self._methods
 
     def produced(self) -> frozenset[str]:
-        """The codes of findings that there may be. Of what a house knows already no package is looked up again."""
+        """The codes of the findings that methods may give. Packages are looked up once for each house."""
         if self._methods is None and self.house.produced is not None:
             return self.house.produced
         return _codes(self.methods()[0])
@@ -117,7 +117,7 @@ class Findings(Consents):
         changes, counts = _difference(stored, {f.id: f for f in outcome.findings}, self.house.time())
         leaf = None
         if changes:
-            leaf = self.house.store.commit(grant, changes, at=self.house.time(), reason="findings").leaf
+            leaf = self.house.commit(grant, changes, reason="findings").leaf
         new, amended, superseded = (counts[k] for k in ("new", "amended", "superseded"))
         done = replace(refresh, new=new, amended=amended, superseded=superseded)
         if leaf is not None:  # our own entry vouches for the record only where nobody wrote before it
@@ -131,8 +131,9 @@ class Findings(Consents):
         return Current(outcome.findings, done, grant, ground, outcome.until, chart)
 
     def _stored_findings(self, grant: Grant) -> list[tuple[Stored, Finding]]:
-        scope = replace(grant, categories=frozenset(CATEGORIES))
-        stored = self.house.store.read(scope, ("Observation", "RiskAssessment"), prefix=OWN_ID)
+        stored = self.house.store.read(
+            self.house.gate.stored_findings(grant), ("Observation", "RiskAssessment"), prefix=OWN_ID
+        )
         return [
             (s, findings_fhir.from_fhir(s.body))
             for s in stored

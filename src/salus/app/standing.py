@@ -39,7 +39,7 @@ class Ground:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Something worked out for ``since`` that holds until ``until``, with what is to be told of it."""
+    """A result that was worked out for ``since`` and holds until ``until``; ``told`` is the result."""
 
     since: datetime
     until: datetime
@@ -67,7 +67,7 @@ def part(scope: Grant) -> str:
 
 
 def kept(house: House, patient: str, kind: str, on: Ground, at: datetime, name: str = "") -> Standing | None:
-    """What stands under a name on this ground at ``at``; None where nothing does."""
+    """The result that was kept under a name, where it still holds at ``at`` on this ground; else None."""
     scope = house.gate.custody("service", patient)
     data = house.store.memo(scope, kind, name) if house.store.exists(scope) else None
     if data is None:
@@ -106,10 +106,10 @@ def keep(
     told: Mapping[str, Any],
     name: str = "",
 ) -> None:
-    """Keep what was worked out for the first moment of ``span`` and holds until the second. New findings end the plans
-    that were made of earlier ones.
+    """Keep a result that holds from the first moment of ``span`` until the second.
 
-    Where the store cannot be written now nothing is kept, and it is worked out again: nothing depends on it.
+    New findings delete the plans that were made of earlier ones. Where the store cannot be written now, nothing is
+    kept, and the result is worked out again when it is asked for.
     """
     since, until = (moment.isoformat() for moment in span)
     data = json.dumps({"written": on.written, "rest": on.rest, "since": since, "until": until, "told": told})

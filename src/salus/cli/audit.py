@@ -24,10 +24,8 @@ def list_(ctx: click.Context, key: Path, actor: str) -> None:
 
     The key pair is made with the store: take audit.key out of the folder of the keys and give it to the auditor.
     """
-    from salus.trust import auditor
-
     with session(ctx, actor) as work:
-        for access in auditor.read(work.administer().store.connection, key):
+        for access in work.administer().kept_accesses(key):
             told = access.told
             what = told.get("decision", told.get("reason", ""))
             bases = ", ".join(told.get("bases", ()))

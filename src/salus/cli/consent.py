@@ -10,7 +10,7 @@ import click
 from salus.cli.options import acting, configuration, moment, session, timed
 
 if TYPE_CHECKING:
-    from salus.trust.provisions import WithheldAs
+    from salus.app.session_consents import Shown
 
 NEW_FILE = click.Path(exists=False, dir_okay=False, path_type=Path)
 CATEGORY = click.Choice(["record", "genome", "image", "signal", "note"])
@@ -131,7 +131,7 @@ def withhold(
     at: str | None,
     categories: tuple[str, ...],
     actors: tuple[str, ...],
-    shown: WithheldAs,
+    shown: Shown,
     witnessed: bool,
 ) -> None:
     """Keep somebody, or everybody, from reading kinds of data; a newer consent of the same signer can open them."""
@@ -184,14 +184,14 @@ def sign(ctx: click.Context, file: Path, actor: str, out: Path | None) -> None:
     Needs no store. What is written is a FHIR transaction, to be filed on the page or posted to the server. What the
     consent says is told on standard error: read it.
     """
+    from salus.app import keys
     from salus.app.opened import now
     from salus.app.web import consents as web_consents
     from salus.fhir import json
     from salus.private_files import write_private
-    from salus.trust.identity import Identity
 
     draft = json.loads(file.read_bytes())
-    signed = web_consents.sign_here(draft, Identity.load(configuration(ctx).identities, actor), now())
+    signed = web_consents.sign_here(draft, keys.identity(configuration(ctx), actor), now())
     click.echo(web_consents.in_one_line(draft), err=True)
     if out is None:
         click.echo(json.dumps(signed).decode())

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from salus.cli.options import acting, configuration, hex_bytes, session
-from salus.cli.proposals import carried_out
-from salus.errors import ConfigurationError, InputError
-
-if TYPE_CHECKING:
-    from salus.trust.identity import Identity
+from salus.cli.outcomes import carried_out
+from salus.errors import InputError
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -23,14 +19,14 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.pass_context
 def init(ctx: click.Context, operator: str, alone: bool) -> None:
     """Make a store and its keys, and a first operator who may take data in."""
+    from salus.app import keys
     from salus.app.house import House
-    from salus.trust.identity import Actor
 
     settings = configuration(ctx)
-    identity = _new_identity(settings.identities, operator)
+    identity = keys.new_identity(settings, operator)
     with House.create(settings, alone=alone) as house:
         path = identity.save(settings.identities)
-        house.add_actor(Actor(operator, "operator", identity.public_key), by=operator)
+        keys.enrol(house, operator, "operator", identity.public_key, by=operator)
     click.echo(f"store      {settings.store}")
     click.echo(f"keys       {settings.keys}   (without them the store cannot be read: back them up elsewhere)")
     click.echo(f"operator   {operator}, private key in {path}")
@@ -58,17 +54,17 @@ def actor() -> None:
 @click.pass_context
 def actor_add(ctx: click.Context, name: str, kind: str, patient: str, public_key: str | None, by: str) -> None:
     """Enrol an actor."""
-    from salus.trust.identity import Actor
+    from salus.app import keys
 
     with session(ctx, by) as work:
         own = bool(patient) and work.actor.patient == patient  # who speaks for a patient may let another do so
         house = work.house if own else work.administer()
         if public_key is None:
-            identity = _new_identity(house.configuration.identities, name)
+            identity = keys.new_identity(house.configuration, name)
             key = identity.public_key
         else:
             key = hex_bytes(public_key, "--public-key")
-        done = house.add_actor(Actor(name, kind, key, patient), by=by)  # type: ignore[arg-type]
+        done = keys.enrol(house, name, kind, key, patient, by=by)  # type: ignore[arg-type]
         if public_key is None:
             click.echo(f"private key in {identity.save(house.configuration.identities)}")
         if carried_out(done):
@@ -88,24 +84,12 @@ def actor_vouch(ctx: click.Context, name: str, actor: str) -> None:
     click.echo(f"{name} may witness papers and confirm proposals")
 
 
-def _new_identity(folder: Path, name: str) -> Identity:
-    """A fresh identity, after making sure that it can be kept: an actor without a key could never act."""
-    from salus.trust.identity import DEMO_PREFIX, Identity, identity_path
-
-    path = identity_path(folder, name)
-    if name.startswith(DEMO_PREFIX):
-        raise InputError(f"names that begin with {DEMO_PREFIX!r} are kept for demonstrations")
-    if path.exists():
-        raise ConfigurationError("an identity of this name is there already", where=str(path))
-    return Identity.generate(name)
-
-
 @actor.command("list")
 @acting
 @click.pass_context
 def actor_list(ctx: click.Context, actor: str) -> None:
     """Every actor, to an operator; to others themselves, and whom a patient can let in."""
-    from salus.trust.vault import fingerprint
+    from salus.app import keys
 
     with session(ctx, actor) as work:
         own = work.actor
@@ -113,7 +97,7 @@ def actor_list(ctx: click.Context, actor: str) -> None:
             speaks = bool(own.patient) and entry.patient == own.patient
             if own.kind != "operator" and entry.id != own.id and not speaks and entry.patient:
                 continue  # who is a patient here is nobody's business
-            click.echo(f"{entry.id}  {entry.kind}  key {fingerprint(entry.public_key)}")
+            click.echo(f"{entry.id}  {entry.kind}  key {keys.fingerprint(entry.public_key)}")
 
 
 @actor.command("remove")
@@ -143,13 +127,11 @@ def policy() -> None:
 @click.pass_context
 def policy_sign(ctx: click.Context, file: Path, actor: str) -> None:
     """Sign a policy document as the organisation and print it."""
+    from salus.app import keys
     from salus.fhir import json
-    from salus.trust import policy as policies
-    from salus.trust.identity import Identity
 
     document = json.loads(file.read_bytes())
-    identity = Identity.load(configuration(ctx).identities, actor)
-    click.echo(json.dumps(policies.sign({**document, "organisation": actor}, identity)).decode())
+    click.echo(json.dumps(keys.sign_policy(configuration(ctx), actor, document)).decode())
 
 
 @policy.command("add")
@@ -250,11 +232,11 @@ def methods_withdraw(ctx: click.Context, name: str, actor: str) -> None:
 @click.pass_context
 def verify(ctx: click.Context, checkpoint: Path | None, resume: bool) -> None:
     """Hold every body, blob, index row and log entry against the log. Exit status 1 when anything was changed."""
+    from salus.app import proving
     from salus.app.house import House
     from salus.cli.meter import Meter
-    from salus.trust.checkpoint import Checkpoint
 
-    held = Checkpoint.from_bytes(checkpoint.read_bytes()) if checkpoint else None
+    held = proving.checkpoint(checkpoint.read_bytes()) if checkpoint else None
     with House(configuration(ctx), checked=False) as house, Meter("verifying", "resource versions") as meter:
         report = house.verify(held, progress=meter, resume=resume)
     for problem in report.problems:

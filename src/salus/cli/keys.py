@@ -6,9 +6,7 @@ from pathlib import Path
 
 import click
 
-from salus.cli.options import acting, configuration, session
-from salus.errors import InputError
-from salus.trust.wrapping import FILE_VARIABLE, MASTER, PROGRAM_VARIABLE, FileProvider, KeyProvider, ProgramProvider
+from salus.cli.options import acting, session
 
 
 @click.group()
@@ -34,11 +32,12 @@ def show(ctx: click.Context, actor: str) -> None:
 @click.pass_context
 def copy(ctx: click.Context, target: Path, actor: str) -> None:
     """Copy the key folder to TARGET while nobody changes it. Destroy copies from before the last erasure."""
+    from salus.app import keys as app_keys
+
     with session(ctx, actor) as work:
-        vault = work.administer().vault
-        vault.copy(target)
-        inside = (target / MASTER).exists()
-    click.echo(f"{target} written, generation {vault.generation}")
+        house = work.administer()
+        inside = app_keys.copy(house, target)
+    click.echo(f"{target} written, generation {house.vault.generation}")
     click.echo(
         "the master key lies in it" if inside else "the master key is elsewhere: keep a copy of that, too, apart"
     )
@@ -51,26 +50,10 @@ def copy(ctx: click.Context, target: Path, actor: str) -> None:
 @click.pass_context
 def rotate(ctx: click.Context, actor: str, to_file: Path | None, to_program: Path | None) -> None:
     """Wrap all keys anew and destroy what wrapped them before. Copies of the key folder from before are dead then."""
-    if to_file and to_program:
-        raise InputError("one master key, not two", where="--to-file, --to-program")
-    settings = configuration(ctx)
-    if to_file and settings.store.resolve() in to_file.expanduser().resolve().parents:
-        raise InputError("the master key would lie inside the store", where="--to-file", remedy="name another folder")
-    provider: KeyProvider | None = None
-    if to_file:
-        provider = FileProvider(to_file.expanduser().absolute())
-        provider.create()
-    elif to_program:
-        provider = ProgramProvider(to_program.expanduser().absolute())
+    from salus.app import keys as app_keys
+
     with session(ctx, actor) as work:
-        house = work.administer()
-        house.vault.rotate(provider)
-        house.note(
-            actor, {"reason": "keys-rotated", "generation": house.vault.generation, "to": house.vault.provider.name}
-        )
-        click.echo(f"wrapped anew: generation {house.vault.generation}; copy the key folder and the master key anew")
-    if provider is not None:
-        variable, place = (FILE_VARIABLE, to_file) if to_file else (PROGRAM_VARIABLE, to_program)
-        click.echo(
-            f"set {variable}={place.expanduser().absolute() if place else ''} from now on: without it nothing opens"
-        )
+        done = app_keys.rotate(work.administer(), actor, to_file=to_file, to_program=to_program)
+    click.echo(f"wrapped anew: generation {done.generation}; copy the key folder and the master key anew")
+    if done.setting:
+        click.echo(f"set {done.setting} from now on: without it nothing opens")

@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from salus.cli.options import acting, configuration, hex_bytes, session
-from salus.errors import InputError
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -37,15 +36,13 @@ def log_patient(ctx: click.Context, patient: str, actor: str) -> None:
 @click.pass_context
 def log_checkpoint(ctx: click.Context, actor: str, since: Path | None) -> None:
     """Print the newest signed checkpoint: keep it, and `salus verify --checkpoint FILE` holds the log to it."""
+    from salus.app import proving
     from salus.fhir import json
-    from salus.trust import proof
-    from salus.trust.checkpoint import Checkpoint
 
     with session(ctx, actor) as work:
-        connection, log = work.house.store.connection, work.house.log
         if since:
-            click.echo(json.dumps(proof.of_growth(connection, log, Checkpoint.from_bytes(since.read_bytes()))))
-        elif newest := log.newest(connection):
+            click.echo(json.dumps(proving.growth(work.house, proving.checkpoint(since.read_bytes()))))
+        elif newest := proving.newest_checkpoint(work.house):
             click.echo(newest.to_bytes().decode(), nl=False)
 
 
@@ -71,11 +68,9 @@ def log_settle(ctx: click.Context, actor: str) -> None:
     """
     from salus.app.house import House
     from salus.app.session import Session
-    from salus.trust.identity import Identity
 
-    settings = configuration(ctx)
-    with House(settings, checked=False) as house:
-        Session(house, Identity.load(settings.identities, actor)).administer().settle(actor)
+    with House(configuration(ctx), checked=False) as house:
+        Session.named(house, actor).administer().settle(actor)
     click.echo("the log goes on from what is in the store")
 
 
@@ -84,8 +79,10 @@ def log_settle(ctx: click.Context, actor: str) -> None:
 @click.pass_context
 def log_key(ctx: click.Context, actor: str) -> None:
     """Print the public key with which the house signs checkpoints."""
+    from salus.app import proving
+
     with session(ctx, actor) as work:
-        click.echo(work.house.vault.house.public_key().public_bytes_raw().hex())
+        click.echo(proving.public_key(work.house).hex())
 
 
 @log.command("check")
@@ -97,16 +94,9 @@ def log_check(file: Path, key: str, witnesses: tuple[str, ...]) -> None:
 
     Without a witness's signature a proof says that it is self-attested: a house that rewrote its log could make it.
     """
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from salus.app import proving
 
-    from salus.trust import proof
-    from salus.trust.note import Verifier
-
-    raw = hex_bytes(key, "--key")
-    if len(raw) != 32:
-        raise InputError("not a public key", where="--key")
-    known = [Verifier.from_vkey(text) for text in witnesses]
-    for line in proof.check(file.read_bytes(), Ed25519PublicKey.from_public_bytes(raw), known).lines():
+    for line in proving.check(file.read_bytes(), hex_bytes(key, "--key"), witnesses).lines():
         click.echo(line)
 
 
@@ -142,7 +132,7 @@ def log_publish(ctx: click.Context, folder: Path, actor: str) -> None:
 @click.pass_context
 def log_vkey(ctx: click.Context, actor: str) -> None:
     """Print the verifier key of the log, as witnesses and readers of its tiles take it."""
-    from salus.trust.checkpoint import verifier
+    from salus.app import proving
 
     with session(ctx, actor) as work:
-        click.echo(verifier(work.house.log.origin, work.house.vault.house.public_key()).vkey)
+        click.echo(proving.verifier_key(work.house))

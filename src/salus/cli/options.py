@@ -59,11 +59,9 @@ def session(ctx: click.Context, actor: str) -> Iterator[Session]:
     """Open the house and authenticate ``actor`` with the private key in the identities folder."""
     from salus.app.house import House
     from salus.app.session import Session
-    from salus.trust.identity import Identity
 
-    settings = configuration(ctx)
-    with House(settings) as house:
-        yield Session(house, Identity.load(settings.identities, actor))
+    with House(configuration(ctx)) as house:
+        yield Session.named(house, actor)
 
 
 def hex_bytes(text: str, where: str) -> bytes:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
 from salus.cli.options import acting, moment, session, timed
-from salus.cli.proposals import carried_out
+from salus.cli.outcomes import carried_out, tell_erased
 from salus.errors import InputError
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -73,8 +71,7 @@ def anonymise(
     delimiter: str,
 ) -> None:
     """Write a k-anonymous form of TABLE, a CSV file with a heading, to TARGET, with the least loss there is."""
-    from salus.trust.anonymise import Hierarchy, release
-    from salus.trust.diversity import Condition, DistinctDiversity, EqualCloseness
+    from salus.app.research.anonymised import anonymised, read_levels
 
     if target.exists():
         raise InputError("there is a file already", where=str(target), remedy="name another")
@@ -88,12 +85,15 @@ def anonymise(
     if not rows:
         raise InputError("an empty table", where=str(table))
     pairs = [text.partition("=") for text in named]
-    hierarchies = [Hierarchy.read(column, Path(path), delimiter) for column, _, path in pairs]
-    conditions: list[Condition] = [
-        *(DistinctDiversity(column, round(_number(text, "--diverse"))) for column, text in map(_column, diverse)),
-        *(EqualCloseness(column, _number(text, "--close")) for column, text in map(_column, close)),
-    ]
-    told = release(rows[0], rows[1:], hierarchies, k=k, suppression=suppression, conditions=conditions)
+    told = anonymised(
+        rows[0],
+        rows[1:],
+        {column: read_levels(column, Path(path), delimiter) for column, _, path in pairs},
+        k=k,
+        suppression=suppression,
+        diverse={column: round(_number(text, "--diverse")) for column, text in map(_column, diverse)},
+        close={column: _number(text, "--close") for column, text in map(_column, close)},
+    )
     with target.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, delimiter=delimiter).writerows([told.columns, *told.rows])
     levels = ", ".join(f"{name} {level}" for name, level in told.levels.items())
@@ -189,15 +189,6 @@ def erase(ctx: click.Context, patient: str, actor: str) -> None:
         told = carried_out(erasure.carry_out(work, patient))
     if told:
         tell_erased(told)
-
-
-def tell_erased(told: Mapping[str, Any]) -> None:
-    """Say what was erased, and what is left to do."""
-    click.echo(f"erased: {told['versions']} resource versions, {told['blobs']} blobs, {told['entries']} log entries")
-    if not told["compacted"]:
-        click.echo("Other programs hold the store: its sealed bytes, which nobody can open, go with the next erasure.")
-    click.echo("Copy the key folder and the master key anew, and destroy their older copies: together these still open")
-    click.echo("what older backups hold of the erased. An older copy of the folder alone opens nothing any more.")
 
 
 @privacy.command("hold")

@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
 import click
 
 from salus.cli.options import acting, session
-
-if TYPE_CHECKING:
-    from salus.trust.proposals import Proposal
-
-
-def carried_out(done: Proposal | Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """What was done; None, after saying what has to happen next, for what was only proposed."""
-    if isinstance(done, Mapping):
-        return done
-    if done.due is None:
-        click.echo(f"proposed: it takes a second person. Another runs: salus proposals confirm {done.n} --as NAME")
-    else:
-        click.echo(f"confirmed: it holds from {done.due.isoformat()}; until then it can be stopped")
-    return None
+from salus.cli.outcomes import carried_out, tell_erased
 
 
 @click.group()
@@ -48,7 +32,6 @@ def list_(ctx: click.Context, actor: str) -> None:
 def confirm(ctx: click.Context, number: int, actor: str) -> None:
     """Confirm proposal NUMBER as the second person."""
     from salus.app import acts
-    from salus.cli.privacy import tell_erased
 
     with session(ctx, actor) as work:
         done = carried_out(acts.confirm(work.house, number, work.actor))

@@ -183,11 +183,11 @@ def token(ctx: click.Context, actor: str, audience: str) -> None:
 
     It is made here, where your private key is; the server never sees the key.
     """
+    from salus.app import keys
     from salus.app.opened import now
     from salus.app.serving.tokens import assertion
-    from salus.trust.identity import Identity
 
-    click.echo(assertion(Identity.load(configuration(ctx).identities, actor), audience, now()))
+    click.echo(assertion(keys.identity(configuration(ctx), actor), audience, now()))
 
 
 def every_route() -> list[BaseRoute]:

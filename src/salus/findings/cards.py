@@ -17,8 +17,9 @@ from salus.fhir import json
 from salus.findings.capability import Described
 from salus.findings.measured_code import digest
 from salus.findings.registry import capabilities, runnable
-from salus.findings.source_attributes import NOT_PROVIDED
 
+NOT_PROVIDED = "not provided"
+"""What is said of a thing that neither the method nor its validation states."""
 NOT_A_DEVICE = "salus is not a medical device; its findings and proposals are for a professional, who decides."
 
 

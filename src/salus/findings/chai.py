@@ -12,8 +12,8 @@ from decimal import Decimal
 from xml.etree import ElementTree as ET  # writing only: nothing is parsed
 
 from salus import __version__
-from salus.findings.cards import NOT_A_DEVICE, Card, Measured
-from salus.findings.source_attributes import NOT_PROVIDED, attributes
+from salus.findings.cards import NOT_A_DEVICE, NOT_PROVIDED, Card, Measured
+from salus.findings.source_attributes import attributes
 
 NAMESPACE = "https://mc.chai.org/v0.2/schema.xsd"
 

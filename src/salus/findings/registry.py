@@ -88,11 +88,11 @@ Confine = Callable[[Listed, Pin], Method]
 """What makes of a stranger's method one that runs apart from salus: see :mod:`salus.app.sandbox.process`."""
 
 
-def _no_cell(method: Listed, found: Pin) -> Method:
-    raise MethodError("a method that is not salus's own runs only in a cell, and none is offered here")
+def _no_sandbox(method: Listed, found: Pin) -> Method:
+    raise MethodError("a method that is not salus's own runs only in a sandbox, and none is offered here")
 
 
-def runnable(allowed: Mapping[str, str], confine: Confine = _no_cell) -> tuple[list[Method], list[tuple[str, str]]]:
+def runnable(allowed: Mapping[str, str], confine: Confine = _no_sandbox) -> tuple[list[Method], list[tuple[str, str]]]:
     """The methods that may run, in an order that has each after those it consumes; and for every other one why not.
 
     ``allowed`` maps distribution names to the package hash that was pinned. Ours are imported; a stranger's is what

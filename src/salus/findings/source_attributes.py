@@ -9,14 +9,9 @@ import tomllib
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 from salus.fhir import json
-
-if TYPE_CHECKING:
-    from salus.findings.cards import Card
-
-NOT_PROVIDED = "not provided"
+from salus.findings.cards import NOT_PROVIDED, Card
 
 
 @dataclass(frozen=True, slots=True)

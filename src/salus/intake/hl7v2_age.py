@@ -14,8 +14,9 @@ from typing import Any
 from salus.errors import InputError
 from salus.formats.hl7v2 import Message
 from salus.intake import hl7v2_types as types
+from salus.intake.hl7v2_state import SHARED
 
-_UNSTAMPED = types.SHARED | {"Provenance"}
+_UNSTAMPED = SHARED | {"Provenance"}
 """What is not about the person, or is about this message only."""
 _LOCAL = re.compile(r"\d{8,14}")
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from salus.formats.hl7v2 import Repetition
+from salus.intake.hl7v2_state import Mapping
 from salus.intake.hl7v2_tables import tables
-
-if TYPE_CHECKING:
-    from salus.intake.hl7v2_map import Mapping
 
 
 def losses(mapping: Mapping) -> Iterator[str]:

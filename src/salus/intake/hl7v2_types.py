@@ -7,32 +7,22 @@ import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone, tzinfo
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from salus.errors import InputError
 from salus.fhir import dates
 from salus.formats.hl7v2 import Message, Repetition, text
+from salus.intake.hl7v2_state import NAMESPACE, Cell, Mapping
 from salus.intake.hl7v2_tables import tables
 
-if TYPE_CHECKING:
-    from salus.intake.hl7v2_map import Cell, Mapping
-
-SHARED = frozenset({"MessageHeader", "Organization", "Practitioner", "PractitionerRole", "Location", "Device"})
-"""Resources whose identity does not depend on the patient."""
 _DTM = re.compile(
     r"(?P<y>\d{4})(?:(?P<mo>\d\d)(?:(?P<d>\d\d)(?:(?P<h>\d\d)(?:(?P<mi>\d\d)(?:(?P<s>\d\d)(?:\.(?P<f>\d{1,6}))?)?)?)?)?)?"
     r"(?P<z>[+-]\d{4})?\Z"
 )
 _NUMBER = re.compile(r"[+-]?\d{1,30}(?:\.\d{0,30})?\Z|[+-]?\.\d{1,30}\Z")
 _OID = re.compile(r"[0-2](?:\.\d{1,30}){1,40}\Z")
-Primitive = Callable[["Mapping", dict[str, Any], "Cell | None", int, str], Any]
-
-
-def check_count(found: int, most: int) -> None:
-    """Raise InputError when a message would give too many resources."""
-    if found >= most:
-        raise InputError(f"a message that gives more than {most:,} resources", remedy="split it")
+Primitive = Callable[[Mapping, dict[str, Any], Cell | None, int, str], Any]
 
 
 def offset_of(message: Message) -> tzinfo | None:
@@ -64,8 +54,6 @@ def patient_id(message: Message) -> str:
         for repetition in people[0][number]:
             if text(repetition, 1):
                 system = (authority(repetition[3]) if len(repetition) > 3 else "") or sender_system(message)
-                from salus.intake.hl7v2_map import NAMESPACE
-
                 return str(uuid.uuid5(NAMESPACE, f"Patient {system} {text(repetition, 1)}"))
     raise InputError("the person has no identifier", where="PID-3", remedy="send one")
 

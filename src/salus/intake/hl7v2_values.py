@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from salus.errors import InputError
 from salus.formats.hl7v2 import Repetition, text
+from salus.intake.hl7v2_state import Cell, Mapping
 from salus.intake.hl7v2_tables import tables
 from salus.intake.hl7v2_types import PRIMITIVES, date_time, number
-
-if TYPE_CHECKING:
-    from salus.intake.hl7v2_map import Cell, Mapping
 
 UCUM = "http://unitsofmeasure.org"
 
@@ -125,9 +123,7 @@ def _value_of(kind: str, value: Repetition, mapping: Mapping) -> tuple[str, Any]
     if kind == "SN":
         return _structured(value)
     if kind in ("CE", "CWE", "CNE", "CF", "IS", "ID"):
-        from salus.intake.hl7v2_map import Cell, _complex
-
-        concept = _complex(mapping, "CWE", Cell(-1, 0, 0, value), 0)
+        concept = mapping.build(mapping, "CWE", Cell(-1, 0, 0, value), 0)
         return ("valueCodeableConcept", concept) if concept else None
     if kind in ("DT", "DTM", "TS"):
         try:

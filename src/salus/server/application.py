@@ -20,7 +20,7 @@ from salus.app.config import Configuration
 from salus.app.opened import now
 from salus.app.serving import state as server_state
 from salus.app.serving.tokens import Tokens
-from salus.app.web.sessions import Visits
+from salus.app.web.sessions import WebSessions
 from salus.errors import ConfigurationError, SalusError
 from salus.server import auth, capability_statement, cds_hooks, reading, sampling, writing
 from salus.server.events import tell
@@ -63,7 +63,7 @@ def create(
     every = [*_routes(), *routes]
     metrics = Metrics(_templates(every), counted)
     tokens = Tokens(vault, alone=alone)
-    service = Service(base.rstrip("/"), bounds, workers, tokens, Visits(vault), metrics, clock, refreshers)
+    service = Service(base.rstrip("/"), bounds, workers, tokens, WebSessions(vault), metrics, clock, refreshers)
     tidying = Upkeep(OpenHouse(configuration, clock), refreshers, metrics) if upkeep else None
 
     @asynccontextmanager

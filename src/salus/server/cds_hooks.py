@@ -11,7 +11,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from salus.app.house import House
 from salus.app.session import Session
 from salus.careplan.model import NOT_A_DEVICE, Plan
 from salus.errors import InputError
@@ -19,7 +18,6 @@ from salus.server import cds_cards, parsing
 from salus.server.cds_messages import HookRequest, read_request
 from salus.server.errors import respond
 from salus.server.service import bearer, body, origin, service, trust
-from salus.trust.identity import Actor
 
 SERVICE = "salus-plan"
 VALUES = 100_000
@@ -49,11 +47,8 @@ async def call(request: Request) -> Response:
         return respond(404, "not-found", "no such service: see /cds-services")
     here, token = service(request), bearer(request)
     if token.count(".") == 2:  # a JWT; the tokens of this server hold no dot
-
-        def authenticate(house: House) -> Actor:
-            return here.tokens.authenticate(house, token, f"{here.base}/cds-services/{SERVICE}", origin(request))
-
-        actor = await here.workers.run(authenticate, origin(request))
+        audience, by = f"{here.base}/cds-services/{SERVICE}", origin(request)
+        actor = await here.workers.run(lambda house: here.tokens.authenticate(house, token, audience, by), by)
         trust(request)
         data = await _body(request, actor.id)
         asked, plan = await here.workers.run(lambda house: _advise(here.session(house, actor), data), actor.id)

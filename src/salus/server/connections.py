@@ -13,7 +13,7 @@ from typing import Protocol
 
 
 class Phase(IntEnum):
-    """What a connection is at; the smaller, the sooner it is given up."""
+    """What a connection is doing. The smaller the number, the sooner it is given up."""
 
     DISCARD = 0
     """The answer went out; what is left of the request's body is read and thrown away."""
@@ -53,7 +53,7 @@ class Bounds:
 
 @dataclass(slots=True)
 class Mark:
-    """What requests leave on the connection that they came by: ``trusted`` once somebody signed in used it."""
+    """What a request leaves on its connection. ``trusted``: somebody who is signed in used it."""
 
     trusted: bool = False
 

@@ -41,7 +41,7 @@ class _Parser(h11.Connection):
 
 
 def _spread(limit: float) -> float:
-    """A time at most a fifth shorter: those who came together are not all closed at one moment."""
+    """A time, shortened by up to a fifth: connections that came together are not all closed at one moment."""
     return limit * random.uniform(0.8, 1.0)  # noqa: S311  nothing is kept secret by it
 
 

@@ -33,7 +33,7 @@ async def read(request: Request) -> Response:
     purpose = _purpose(request)
 
     def find(session: Session) -> Stored:
-        return Records(session, service(request).desk, purpose).read(kind, name)
+        return Records(session, service(request).cache, purpose).read(kind, name)
 
     return bundles.one(request, await service(request).work(request, find))
 
@@ -47,7 +47,7 @@ async def vread(request: Request) -> Response:
         raise AccessError("no such version")
 
     def find(session: Session) -> Stored:
-        return Records(session, service(request).desk, purpose).version(kind, name, int(version))
+        return Records(session, service(request).cache, purpose).version(kind, name, int(version))
 
     return bundles.one(request, await service(request).work(request, find))
 
@@ -59,7 +59,7 @@ async def history(request: Request) -> Response:
     purpose = _purpose(request)
 
     def find(session: Session) -> list[Stored]:
-        return Records(session, service(request).desk, purpose).history(kind, name)
+        return Records(session, service(request).cache, purpose).history(kind, name)
 
     return bundles.answer(bundles.history(service(request).base, await service(request).work(request, find)))
 
@@ -73,7 +73,7 @@ async def search(request: Request) -> Response:
 
     def find(session: Session) -> Page:
         query = fhir_query.parse(kind, pairs, lenient=lenient, own_base=f"{here.base}/fhir")
-        return Records(session, here.desk, purpose).search(query)
+        return Records(session, here.cache, purpose).search(query)
 
     page = await service(request).work(request, find)
     base = service(request).base
@@ -91,7 +91,7 @@ async def last(request: Request) -> Response:
 
     def find(session: Session) -> Page:
         query = fhir_query.parse("Observation", asked, own_base=f"{here.base}/fhir")
-        return Last(session, here.desk, purpose).last(query, int(most[0]))
+        return Last(session, here.cache, purpose).last(query, int(most[0]))
 
     page = await here.work(request, find)
     return bundles.answer(bundles.searchset(here.base, f"{here.base}/fhir/Observation/$lastn", page))
@@ -118,7 +118,7 @@ async def further(request: Request) -> Response:
     _only(_pairs(request), ())
 
     def find(session: Session) -> Page:
-        return Records(session, here.desk).page(name)
+        return Records(session, here.cache).page(name)
 
     page = await service(request).work(request, find)
     base = service(request).base
@@ -142,7 +142,7 @@ async def everything(request: Request) -> Response:
     def find(session: Session) -> Page:
         if not fhir_query.ID.match(patient):
             raise AccessError("no such patient")
-        return Records(session, here.desk, purpose).everything(patient, kinds, count)
+        return Records(session, here.cache, purpose).everything(patient, kinds, count)
 
     page = await service(request).work(request, find)
     base = service(request).base

@@ -13,13 +13,13 @@ from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
-from salus.app.desk import Desk
 from salus.app.house import House
 from salus.app.opened import now
 from salus.app.refusals import NotAllowed, NotSignedIn
+from salus.app.serving.cache import Cache
 from salus.app.serving.tokens import WRITE, Signed, Tokens
-from salus.app.session import Session
-from salus.app.web.sessions import Visits
+from salus.app.session import Actor, Session
+from salus.app.web.sessions import WebSessions
 from salus.errors import InputError
 from salus.server.budget import Budget
 from salus.server.connections import Mark
@@ -28,7 +28,6 @@ from salus.server.metrics import Metrics
 from salus.server.pace import Pace
 from salus.server.refreshing import Refreshers
 from salus.server.workers import Workers
-from salus.trust.identity import Actor
 
 T = TypeVar("T")
 CLEANUP = "salus.cleanup"
@@ -103,11 +102,11 @@ class Service:
     limits: Limits
     workers: Workers
     tokens: Tokens
-    visits: Visits
+    web_sessions: WebSessions
     metrics: Metrics
     clock: Callable[[], datetime] = now
     refreshers: Refreshers | None = None
-    desk: Desk = field(init=False)
+    cache: Cache = field(init=False)
     budget: Budget = field(init=False)
     questions: Pace = field(init=False)
 
@@ -115,7 +114,7 @@ class Service:
         """Make what the limits bound."""
         limits = self.limits
         elsewhere = self.refreshers.refresh if self.refreshers else None
-        self.desk = Desk(waiting=max(1, limits.threads // 2), patience=limits.patience, elsewhere=elsewhere)
+        self.cache = Cache(waiting=max(1, limits.threads // 2), patience=limits.patience, elsewhere=elsewhere)
         self.questions = Pace(10, limits.questions)
         self.budget = Budget(limits.memory, limits.memory_each, limits.each, limits.patience)
 
@@ -168,7 +167,7 @@ class Service:
         """A session of somebody who has proved who he is."""
         session = Session.for_actor(house, actor)
         if self.refreshers is not None:
-            session.beforehand = self.desk.bring_up_to_date
+            session.beforehand = self.cache.bring_up_to_date
         return session
 
 

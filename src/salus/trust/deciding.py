@@ -104,7 +104,7 @@ class Deciding:
         return granted(actor, patient, purpose, decision, leaf, may_write=may_write)
 
     def _entry(self, actor: str, patient: str, purpose: str, decision: Decision) -> tuple[str, dict[str, Any]]:
-        """Whose entry it is that tells of a decision, and what it says."""
+        """The patient in whose log the entry of a decision stands, and what it says."""
         known = self._known(patient)
         entry: dict[str, Any] = {
             "reason": "access",
@@ -128,7 +128,7 @@ class Deciding:
         return self._append(owner, "access", entry)
 
     def _known(self, patient: str) -> bool:
-        """True for a patient who is here; nobody is everybody, and nobody has no name."""
+        """True for a patient who is in the store; "" and "*" are no patients."""
         return patient not in ("", "*") and self._store.exists(about(patient))
 
     def _append(self, patient: str, topic: str, entry: Mapping[str, Any]) -> int:
@@ -154,10 +154,11 @@ class Deciding:
         allowed: Callable[[str, str | None], bool],
         interlocked: Collection[str] = (),
     ) -> frozenset[Version]:
-        """The resources that are allowed one by one; those that lead to one that is not, are not.
+        """The resources that are allowed, each decided on by itself.
 
-        ``allowed`` says by kind of data and answer. What an interlock alone withholds of the kinds ``interlocked`` is
-        among them. Every resource is opened: to be asked only where a part of some consent speaks of single ones.
+        What refers to one that is not allowed is not allowed either. ``allowed`` decides by the kind of data and what
+        the consents say of it. Resources of the kinds ``interlocked`` that an interlock alone withholds are among them.
+        Every resource is opened for this: it is for consents that speak of single ones.
         """
         directives = standing.directives
         found = self._store.read(replace(about(patient), categories=frozenset(CATEGORIES)))
@@ -200,9 +201,9 @@ class Deciding:
         return replace(found, refs=frozenset(stored))
 
     def _filed(self, patient: str, *, lost: bool = False) -> _Filed:
-        """The patient's consents with their signatures, held to the log: exactly what was filed last, all of it.
+        """The patient's consents with their signatures, held to the log: each as it was filed last, and none missing.
 
-        ``lost`` shows them also where a later decision is known to be lost: to look at, never to decide by. Raises
+        ``lost``: give them also where a newer decision is known to be lost, to look at and never to decide by. Raises
         IntegrityError when one was changed, removed, added or put back behind salus's back.
         """
         # what is remembered outside is read first: what the store shows then is no older
@@ -256,12 +257,12 @@ def granted(
 
 
 def holding(rules: Sequence[Rule], answer: str | None, opaque: bool) -> list[Rule]:
-    """The rules that hold against what the patient says: a denial, or what may be one, takes one that overrides it."""
+    """The rules that hold beside what the patient says. What may be a denial needs one that overrides it."""
     return [rule for rule in rules if (answer != "deny" and not opaque) or rule.overrides_denial]
 
 
 def shown_as(how: WithheldAs, said: Answers, allowed: Collection[str], opaque: bool) -> frozenset[str]:
-    """The kinds of data that are denied, not ``allowed`` on another basis, and withheld so that it shows in this way.
+    """The kinds of data that the patient denies, that no other basis allows, and that are withheld in the way ``how``.
 
     A reader to whom nothing is released is told nothing, and so is everybody while a consent cannot be understood: it
     may be the one that says that nothing is to show.

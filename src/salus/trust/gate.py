@@ -7,12 +7,12 @@ are taken at the clock's time, whatever moment the chart is asked to speak of: n
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from salus.errors import AccessError, IntegrityError
 from salus.fhir import dates
-from salus.fhir.views import CATEGORIES, Body
+from salus.fhir.views import CATEGORIES, PERSON, Body
 from salus.record import kinds, outline
 from salus.record.chart import Chart, FindingView
 from salus.record.reach import Reach, Share
@@ -27,6 +27,9 @@ from salus.trust.log import COUNTED
 from salus.trust.policy import Rule
 from salus.trust.reaching import Weighed
 from salus.trust.vault import SYSTEM
+
+EVERYTHING = frozenset({*CATEGORIES, PERSON})
+"""All kinds of data, with what tells who somebody is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class Gate(Emergencies):
         return frozenset(c for c, (answer, _) in said.by_category.items() if answer != "deny")
 
     def processing(self, patient: str) -> Grant:
-        """The scope of the house's own runner where what it reads goes to nobody who has not his own grant."""
+        """The scope of the house's own runner. What it reads goes only to people who have a grant of their own."""
         return Grant(
             "service",
             patient,
@@ -80,10 +83,10 @@ class Gate(Emergencies):
         )
 
     def interlock(self, actor: Actor, grant: Grant) -> Grant:
-        """The house's own scope in which it looks for conflicts with what an interlock withholds from ``actor``.
+        """The scope in which the house looks for conflicts with what an interlock withholds from ``actor``.
 
-        It covers what ``grant`` releases to him and the interlocked kinds, of both only what is open to processing and
-        no resource that is withheld in any other way. Logged as processing: it releases nothing.
+        It covers the kinds of data that ``grant`` releases to him and the interlocked ones, as far as they are open to
+        processing, and no resource that is withheld in another way. It is logged as processing: it releases nothing.
         """
         own = self.processing(grant.patient)
         kinds = (grant.categories | grant.interlocked) & own.categories
@@ -107,7 +110,7 @@ class Gate(Emergencies):
         return self._record("service", grant.patient, "processing", decision, may_write=False)
 
     def _open_to_processing(self, patient: str) -> frozenset[Version] | None:
-        """The resources that are open to processing; None where none was decided on by itself."""
+        """The resources that are open to processing; None where no consent speaks of single resources."""
         standing = self._standing(patient)
         request = Request("service", "", "", "process", self._clock())
         if not consent.decide_each(standing.directives, request, CATEGORIES).partial:
@@ -116,18 +119,22 @@ class Gate(Emergencies):
 
     def grant(self, actor: Actor, patient: str, purpose: str) -> Grant:
         """Decide whether ``actor`` may read, log it, and raise AccessError or return the grant."""
-        decision = self._decide(actor, patient, purpose)
-        grant = self._record(actor.id, patient, purpose, decision, may_write=False)
+        grant = self.view(actor, patient, purpose)
         if not grant.categories:
             raise not_released()
         return grant
 
-    def grants(self, actor: Actor, asked: Mapping[str, str], *, named: bool = True) -> list[Grant]:
-        """The grants over those of the ``asked`` patients, each for its purpose, of whom anything is released.
+    def view(self, actor: Actor, patient: str, purpose: str) -> Grant:
+        """Decide what ``actor`` may read, and log it. Where nothing is released, the grant covers nothing."""
+        decision = self._decide(actor, patient, purpose)
+        return self._record(actor.id, patient, purpose, decision, may_write=False)
 
-        Every decision leaves its entry, in one transaction, before any data leave. Raises what that transaction raises:
-        then nothing is granted. Nothing of the answer depends on the patients who release nothing. Where nobody was
-        ``named``, a patient whose consents were tampered with releases nothing and keeps nobody from the others.
+    def grants(self, actor: Actor, asked: Mapping[str, str], *, named: bool = True) -> list[Grant]:
+        """The grants over those of the ``asked`` patients who release anything, each for its purpose.
+
+        Every decision leaves its entry before any data leave, all in one transaction; where that fails, its error is
+        raised and nothing is granted. The answer does not depend on patients who release nothing. Where nobody was
+        ``named``, a patient whose consents were tampered with releases nothing, and the others are still answered for.
         """
         decided: list[tuple[str, str, Decision]] = []
         try:
@@ -152,10 +159,21 @@ class Gate(Emergencies):
         return self.custody(actor.id, patient)
 
     def own_consent(self, actor: Actor, patient: str) -> Grant:
-        """The right to file a consent: the patient, a proxy, or witnessing staff; the signature is checked besides."""
+        """The right of the patient, a proxy, or staff to file a consent; its signature is checked besides."""
         if actor.kind == "organisation" or (actor.kind in ("patient", "proxy") and actor.patient != patient):
             raise self.refuse(actor, patient, "consent")
         return Grant(actor.id, patient, "self", frozenset(), may_write=True, purpose="consent")
+
+    def earlier_consents(self, actor: Actor, patient: str) -> Grant:
+        """The scope in which the house reads the earlier consents of whoever may file another. Raises AccessError."""
+        return replace(self.own_consent(actor, patient), categories=frozenset({"record"}))
+
+    def own_record(self, actor: Actor, patient: str) -> Grant:
+        """The right of a patient or proxy to read and write the own record, logged. Raises AccessError."""
+        grant = self.grant(actor, patient, "PATRQT")
+        if grant.basis != "self":
+            raise not_released()
+        return replace(grant, may_write=True)
 
     def own_data(self, actor: Actor, patient: str) -> Grant:
         """The right of a patient or proxy to add answers and notes to the own record. Raises AccessError."""
@@ -163,11 +181,29 @@ class Gate(Emergencies):
             raise self.refuse(actor, patient, "own data")
         return Grant(actor.id, patient, "self", frozenset(), may_write=True, purpose="own data")
 
-    def note_comparison(self, actor: Actor, patient: str) -> None:
-        """Log that an operator had a source compared with a record without filing it: the answer tells something."""
-        entry = {"reason": "compared", "actor": actor.id, "patient": patient, "at": dates.write(self._clock())}
-        with self._store.transaction(self.house(actor.id, may_write=True)) as connection:
-            self._log.append(connection, patient, "access", entry)
+    # ---- what the house reads for itself: nobody is released anything, so that no entry of its own is written. The
+    # entry of the write that follows tells who filed, and how it was attributed; without a write: note_comparison.
+
+    def attribution(self, patient: str, kinds: Collection[str] = EVERYTHING) -> Grant:
+        """The scope in which the house reads a record to find out whose a source, a reading or a device is."""
+        return Grant("intake", patient, "service", frozenset(kinds), may_write=False, purpose="attribution")
+
+    def comparison(self, patient: str) -> Grant:
+        """The scope in which the house holds what is about to be filed against what the record has already."""
+        return Grant("intake", patient, "service", EVERYTHING, may_write=False, purpose="comparison")
+
+    def stored_findings(self, own: Grant) -> Grant:
+        """The scope of the house's own runner over the findings that it stored, whatever they were drawn from."""
+        return replace(own, categories=frozenset(CATEGORIES))
+
+    def note_comparison(self, actor: Actor, *patients: str) -> None:
+        """Log that an operator had a source compared with records without filing it there: the answer tells something.
+
+        The entries are one transaction.
+        """
+        at = dates.write(self._clock())
+        entries = [(p, "access", {"reason": "compared", "actor": actor.id, "patient": p, "at": at}) for p in patients]
+        self._append_all(entries)
 
     def chart(
         self,
@@ -180,7 +216,7 @@ class Gate(Emergencies):
         """The chart as of ``at`` that a grant covers. What there is, is listed when the chart is first asked; a
         resource is opened when somebody looks at it, as it was then.
 
-        ``unless`` is called after the listing; what it raises keeps the chart shut.
+        ``unless`` is called after the listing; where it raises, the chart stays shut.
         """
 
         listed = outline.listing(self._store, grant, self.custody("service", grant.patient), unless)
@@ -229,13 +265,13 @@ class Gate(Emergencies):
     # ---- many records
 
     def reach(self, actor: Actor, purpose: str) -> Reach:
-        """The patients of whom anything is released to ``actor``, with what they withhold; it opens nothing."""
+        """The patients of whom anything is released to ``actor``, and what they withhold. It opens no record."""
         scope = self.house("gate", may_write=True)
         ground = reaching.Ground(self._store, scope, self._log, self._registry, self._weigh, self._clock)
         return reaching.of(self._store.path).of(ground, actor, purpose)
 
     def _weigh(self, actor: Actor, patient: str, purpose: str, at: datetime) -> Weighed:
-        """What a patient releases as a whole, and until when that holds."""
+        """What a patient releases as a whole, and the instant until which that holds."""
         if actor.kind in ("patient", "proxy") and actor.patient == patient:
             return Weighed(Share(0))
         said = self._said(actor, patient, purpose, at)
@@ -267,9 +303,10 @@ class Gate(Emergencies):
         return [(s.body, ignored.get(s.source.ref, "in force")) for s in shown if s.source.ref.startswith("Consent/")]
 
     def consent_head(self, patient: str, *, sealed: bool = False) -> str:
-        """The digest of the patient's newest consent, which the next one names; of none, one that tells nothing.
+        """The digest of the patient's newest consent, which the next one has to name.
 
-        ``sealed``, for staff, it is another text each time, by which nobody sees whether somebody decided anew.
+        Without a consent it is a text that tells nothing. ``sealed``, for staff, it is another text each time, so that
+        nobody sees whether the patient decided anew.
         """
         head = self._head(patient)
         return self._log.sealed_head(patient, head) if sealed else head

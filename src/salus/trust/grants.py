@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from salus.errors import AccessError
+from salus.fhir.views import PERSON
 from salus.trust.consent_signatures import is_paper
 
 T = TypeVar("T")
@@ -26,7 +28,7 @@ def not_released() -> AccessError:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One decision's outcome. Implements :class:`salus.record.protocols.Scope`; only the gate makes it."""
+    """One decision's outcome. Implements :class:`salus.record.protocols.Scope`. Only ``trust`` makes it."""
 
     actor: str
     patient: str
@@ -59,6 +61,14 @@ class Grant:
         """Whether both release just the same of one patient's record."""
         mine, others = ((g.patient, g.categories, g.decided, g.papers) for g in (self, other))
         return mine == others
+
+    def only(self, categories: Collection[str]) -> Grant:
+        """This grant, of these kinds of data only."""
+        return replace(self, categories=self.categories & frozenset(categories))
+
+    def with_person(self) -> Grant:
+        """This grant, with what tells who the patient is: whoever files for somebody names him."""
+        return replace(self, categories=self.categories | {PERSON})
 
     def within(self, other: Grant) -> Grant:
         """This grant, as far as ``other`` covers the same."""

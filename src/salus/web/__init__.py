@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def routes() -> list[BaseRoute]:
-    """The routes of all pages, for :func:`salus.server.application.create`. Each call makes a site of its own."""
-    from salus.web.site import mount
+    """The routes of all pages, for :func:`salus.server.application.create`. Each call makes new ones."""
+    from salus.web.mount import mount
 
     return [mount()]

@@ -12,7 +12,7 @@ from salus.careplan.report.words import department
 from salus.errors import AccessError, InputError
 from salus.findings import card_page
 from salus.findings.cards import Card, card, described, find
-from salus.web.asker import asker
+from salus.web.browser import browser
 from salus.web.pages import page
 
 
@@ -23,7 +23,7 @@ async def every(request: Request) -> Response:
         found = sorted((card(entry) for entry in described()), key=lambda c: (department(c.id), c.title))
         return [(title, list(of)) for title, of in groupby(found, key=lambda c: department(c.id))]
 
-    return page("cards.html.j2", asker(request), groups=await run_in_threadpool(load))
+    return page("cards.html.j2", browser(request), groups=await run_in_threadpool(load))
 
 
 async def one(request: Request) -> Response:
@@ -32,4 +32,4 @@ async def one(request: Request) -> Response:
         found = await run_in_threadpool(find, request.path_params["name"])
     except InputError:
         raise AccessError("no such card") from None
-    return page("card.html.j2", asker(request), card=found, content=card_page.body(found))
+    return page("card.html.j2", browser(request), card=found, content=card_page.body(found))

@@ -10,11 +10,11 @@ from starlette.responses import Response
 
 from salus.app.session import Session
 from salus.app.web import consents as web_consents
-from salus.app.web.sessions import Visit, demo_actors
+from salus.app.web.sessions import WebSession, demo_actors
 from salus.errors import InputError
 from salus.fhir.views import CATEGORIES
 from salus.web import forms
-from salus.web.asker import asker, inside
+from salus.web.browser import browser, inside
 from salus.web.forms import Form
 from salus.web.pages import HEADERS, go, respond, text
 
@@ -23,9 +23,9 @@ HERE = "/me/consents"
 
 async def show(request: Request) -> Response:
     """GET /me/consents: what is allowed whom, what is withheld, and what may be computed."""
-    who = asker(request)
+    who = browser(request)
 
-    def make(session: Session, _: Visit) -> str:
+    def make(session: Session, _: WebSession) -> str:
         found = web_consents.told(session)
         closed = {
             category: told for told in reversed(found) if told.closes and told.in_force for category in told.categories
@@ -80,16 +80,16 @@ async def end(request: Request) -> Response:
 
 async def _draft(request: Request, make: Callable[[Session, Form], dict[str, Any]]) -> Response:
     form = await forms.read(request)
-    key = await inside(request, lambda session, visit: visit.keep(session.house, make(session, form)))
+    key = await inside(request, lambda session, web_session: web_session.keep(session.house, make(session, form)))
     return go(f"{HERE}/sign/{key}")
 
 
 async def to_sign(request: Request) -> Response:
     """GET /me/consents/sign/KEY: what is to be signed, to the letter, and the ways to sign it."""
-    who, key = asker(request), request.path_params["key"]
+    who, key = browser(request), request.path_params["key"]
 
-    def make(session: Session, visit: Visit) -> str:
-        draft = visit.draft(session.house, key)
+    def make(session: Session, web_session: WebSession) -> str:
+        draft = web_session.draft(session.house, key)
         names = {a.id: a.name or a.id for a in session.house.registry.ever}
         return text(
             "sign.html.j2",
@@ -108,13 +108,13 @@ async def sign(request: Request) -> Response:
     """POST /me/consents/sign/KEY with a signature made in the browser; in a demo house also without."""
     form, key = await forms.read(request), request.path_params["key"]
 
-    def take(session: Session, visit: Visit) -> None:
-        draft = visit.draft(session.house, key)
+    def take(session: Session, web_session: WebSession) -> None:
+        draft = web_session.draft(session.house, key)
         if form.one("demo"):
             web_consents.file_with_demo_key(session, draft)
         else:
             web_consents.file(session, draft, form.one("signature"))
-        visit.drop(session.house, key)
+        web_session.drop(session.house, key)
 
     await inside(request, take)
     return go(f"{HERE}?done")
@@ -123,7 +123,11 @@ async def sign(request: Request) -> Response:
 async def as_file(request: Request) -> Response:
     """GET /me/consents/sign/KEY/file: the document alone, for ``salus consent sign``."""
     key = request.path_params["key"]
-    document = await inside(request, lambda session, visit: web_consents.to_sign(visit.draft(session.house, key)))
+
+    def make(session: Session, web_session: WebSession) -> str:
+        return web_consents.to_sign(web_session.draft(session.house, key))
+
+    document = await inside(request, make)
     named = {"Content-Disposition": 'attachment; filename="consent-to-sign.json"'}
     return Response(document, media_type="application/fhir+json", headers={**HEADERS, **named})
 
@@ -132,7 +136,7 @@ async def upload(request: Request) -> Response:
     """POST /me/consents/upload: a consent that was signed elsewhere."""
     data = await forms.read_file(request, "signed")
 
-    def take(session: Session, _: Visit) -> None:
+    def take(session: Session, _: WebSession) -> None:
         web_consents.own_patient(session)
         web_consents.file_signed(session, data)
 

@@ -10,7 +10,7 @@ from salus.app.web.sessions import Idle
 from salus.errors import AccessError, InputError, SalusError, StoreError
 from salus.server.errors import explain as explain_as_json
 from salus.server.service import TooLarge, WrongMedia
-from salus.web.asker import Asker
+from salus.web.browser import Browser
 from salus.web.pages import go, page
 
 
@@ -30,7 +30,7 @@ _TITLES: tuple[tuple[type[SalusError], int, str], ...] = (
 _ABSENT = "There is no such page, or it is not released to you. Whose record it is can release it: under “Consents”."
 
 
-def explain(error: Exception, who: Asker) -> Response:
+def explain(error: Exception, who: Browser) -> Response:
     """The page for a request that failed."""
     if isinstance(error, NotSignedIn):
         return go("/sign-in?again" if isinstance(error, Idle) else "/sign-in")

@@ -16,7 +16,7 @@ from salus.app.refusals import NotSignedIn
 from salus.errors import InputError
 from salus.server.auth import FORM
 from salus.server.service import body, origin, service, trust
-from salus.web.asker import asker, check_word
+from salus.web.browser import browser, check_csrf
 
 UPLOAD = "multipart/form-data"
 MAX_FIELDS = 40
@@ -46,7 +46,7 @@ class Form:
 async def read(request: Request) -> Form:
     """A posted form. Raises NotAllowed where it does not come from a page of this server.
 
-    Of who is not signed in only what signing in needs is read: a short form.
+    Of somebody who is not signed in only a short form is read, as signing in needs.
     """
     here, by = service(request), _sender(request)
     data = await body(request, FORM, limit=MAX_FORM if by else here.limits.unknown, by=by)
@@ -59,7 +59,7 @@ async def read(request: Request) -> Form:
         return Form(tuple(pairs))
 
     form = await here.workers.run(parse, by or origin(request))
-    check_word(request, form.one("word"))
+    check_csrf(request, form.one("csrf"))
     return form
 
 
@@ -74,8 +74,8 @@ async def read_file(request: Request, name: str) -> bytes:
     def parse(_: House) -> tuple[str, bytes | None]:
         return asyncio.run(_parts(headers, data, name))  # a thread of its own: nothing of it waits for another
 
-    word, content = await here.workers.run(parse, by)
-    check_word(request, word)
+    token, content = await here.workers.run(parse, by)
+    check_csrf(request, token)
     if content is None:
         raise InputError("choose a file")
     if not content or len(content) > MAX_FILE:
@@ -84,16 +84,17 @@ async def read_file(request: Request, name: str) -> bytes:
 
 
 def _sender(request: Request) -> str:
-    """The actor whose visit the cookie belongs to; "" where nobody is signed in."""
-    visit = asker(request).visit
-    if visit is None:
+    """The actor whose web session the cookie belongs to; "" where nobody is signed in."""
+    web_session = browser(request).web_session
+    if web_session is None:
         return ""
     trust(request)
-    return visit.actor.id
+    return web_session.actor.id
 
 
 async def _parts(headers: Headers, data: bytes, name: str) -> tuple[str, bytes | None]:
-    """The word of a posted form, and the bytes of its file: None without one, one too many where it is too long."""
+    """The CSRF token of a posted form, and the bytes of its file: None without a file, one byte more than may be read
+    where it is too long."""
 
     async def pieces() -> AsyncIterator[bytes]:
         yield data
@@ -105,8 +106,8 @@ async def _parts(headers: Headers, data: bytes, name: str) -> tuple[str, bytes |
     except (MultiPartException, KeyError, ValueError):
         raise InputError("not a form of this page") from None
     try:
-        word, file = fields.get("word"), fields.get(name)
+        token, file = fields.get("csrf"), fields.get(name)
         content = await file.read(MAX_FILE + 1) if isinstance(file, UploadFile) else None
-        return word if isinstance(word, str) else "", content
+        return token if isinstance(token, str) else "", content
     finally:
         await fields.close()

@@ -12,7 +12,7 @@ from salus import __version__
 from salus.careplan.model import NOT_A_DEVICE
 from salus.careplan.report import environment, plain
 from salus.web import curves, files, words
-from salus.web.asker import Asker
+from salus.web.browser import Browser
 
 POLICY = "; ".join(
     (
@@ -35,12 +35,12 @@ HEADERS = {
 }
 
 
-def text(template: str, who: Asker, **values: Any) -> str:
+def text(template: str, who: Browser, **values: Any) -> str:
     """A page as text. Made in a worker's thread where it takes long."""
     return _environment().get_template(template).render(values, who=who)
 
 
-def page(template: str, who: Asker, status: int = 200, **values: Any) -> Response:
+def page(template: str, who: Browser, status: int = 200, **values: Any) -> Response:
     """A page as a response."""
     return respond(text(template, who, **values), status)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from salus.web.asker import asker
+from salus.web.browser import browser
 from salus.web.pages import POLICY, page
 
 _POLICY = (
@@ -21,6 +21,6 @@ nothing goes out."""
 
 async def show(request: Request) -> Response:
     """GET /viewer."""
-    shown = page("viewer.html.j2", asker(request))
+    shown = page("viewer.html.j2", browser(request))
     shown.headers["Content-Security-Policy"] = _POLICY
     return shown

@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from salus.app.desk import Desk
 from salus.app.fhir import across as fhir_across
 from salus.app.fhir import query as fhir_query
 from salus.app.fhir.api import Records
 from salus.app.refusals import Ambiguous
+from salus.app.serving.cache import Cache
 from salus.app.session import Session
 from salus.errors import InputError, IntegrityError
 from salus.fhir.views import CATEGORIES, OWN_ID
@@ -41,7 +41,7 @@ class Hospital:
     """Patients q0, q1, … of a ward's house, each with results of their own."""
 
     def __init__(self, ward, count):
-        self.ward, self.house, self.desk = ward, ward.house, Desk()
+        self.ward, self.house, self.cache = ward, ward.house, Cache()
         self.keys = {}
         for n in range(count):
             patient = f"q{n}"
@@ -74,7 +74,7 @@ class Hospital:
         session.file_consent(patient, body, consent_signatures.sign(body, session.identity, self.house.clock()))
 
     def records(self, purpose=None):
-        return Records(Session(self.house, self.ward.clinician), self.desk, purpose)
+        return Records(Session(self.house, self.ward.clinician), self.cache, purpose)
 
     def ask(self, kind, *pairs, purpose=None):
         return self.records(purpose).search(fhir_query.parse(kind, pairs))

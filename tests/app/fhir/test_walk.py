@@ -47,8 +47,9 @@ def single(name, second, value):
 def stored(body):
     data = json.dumps(body)
     source = Source(f"Observation/{body['id']}", 1, sha256(data).hexdigest(), "signal")
-    kinds = frozenset({"signal"})
-    return Stored(source, "2026-06-01T00:00:00Z", False, data, json.loads(data), kinds, b"", kinds)
+    return Stored(
+        source, "2026-06-01T00:00:00Z", False, data, json.loads(data), frozenset({"signal"}), b"", frozenset()
+    )
 
 
 class Shelf:

@@ -1,4 +1,4 @@
-"""What crosses into a cell and out of it: only what was declared goes in, and nothing that comes out is believed."""
+"""What crosses into a sandbox and out of it: only what was declared goes in, and nothing that comes out is believed."""
 
 # ruff: noqa: F401, F811 - fixtures are imported
 
@@ -320,7 +320,7 @@ def test_a_record_too_large_to_be_handed_over_is_said(site, monkeypatch):
     assert failed(site) == "the record is too large to be handed over"
 
 
-def test_cells_that_are_too_many_wait_and_then_say_so(site, monkeypatch):
+def test_sandboxes_that_are_too_many_wait_and_then_say_so(site, monkeypatch):
     none = threading.BoundedSemaphore(1)
     none.acquire()
     site.method("yield")

@@ -1,4 +1,4 @@
-"""The cell: what a hostile method tries comes to nothing, and the rest of the run goes on."""
+"""The sandbox: what a hostile method tries comes to nothing, and the rest of the run goes on."""
 
 # ruff: noqa: F401, F811 - fixtures are imported
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from salus.app.sandbox import process as cell
+from salus.app.sandbox import process as sandbox
 from salus.app.sandbox.process import Limits, confined
 from salus.errors import MethodError
 from salus.findings.runner import run
@@ -20,7 +20,7 @@ from tests.conftest import creatinine
 # ---- it works at all
 
 
-def test_a_method_in_a_cell_gives_findings_as_if_it_ran_here(site):
+def test_a_method_in_a_sandbox_gives_findings_as_if_it_ran_here(site):
     site.method(
         """
 seen = chart.latest("creatinine")
@@ -161,7 +161,7 @@ NO_NAMESPACES = "import salus.app.sandbox.walls as walls; walls.unshare = lambda
 @pytest.mark.parametrize("namespaces", [True, False], ids=["with namespaces", "without namespaces"])
 def test_nothing_outside_is_reached(site, outside, monkeypatch, namespaces):
     if not namespaces:
-        monkeypatch.setattr(cell, "_BOOT", cell._BOOT.replace("from salus.app.sandbox.inside", NO_NAMESPACES))
+        monkeypatch.setattr(sandbox, "_BOOT", sandbox._BOOT.replace("from salus.app.sandbox.inside", NO_NAMESPACES))
     body = ""
     for number, (name, code) in enumerate(REACHES.items()):
         text = probe(name, code.format(**outside)).replace(
@@ -255,7 +255,7 @@ def test_what_takes_too_much_is_stopped_and_the_rest_goes_on(site, name, body, w
     assert why in failed(site, bounds=bounds)
 
 
-def test_nothing_of_a_cell_is_left_behind(site, tmp_path, monkeypatch):
+def test_nothing_of_a_sandbox_is_left_behind(site, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     groups = []
 
@@ -264,15 +264,15 @@ def test_nothing_of_a_cell_is_left_behind(site, tmp_path, monkeypatch):
         groups.append(process.pid)
         return process
 
-    begin = cell._started
-    monkeypatch.setattr(cell, "_started", started)
+    begin = sandbox._started
+    monkeypatch.setattr(sandbox, "_started", started)
     site.method("import time; time.sleep(3600)")
     failed(site, bounds=Limits(seconds=1.5))
     assert groups
     for group in groups:
         with pytest.raises(ProcessLookupError):
             os.killpg(group, 0)
-    assert not list(tmp_path.glob("salus-cell-*"))
+    assert not list(tmp_path.glob("salus-sandbox-*"))
 
 
 def test_the_time_of_a_method_that_hides_before_its_answer_is_bounded_too(site):
@@ -323,7 +323,9 @@ FALLEN = {
 def test_a_wall_that_does_not_hold_is_noticed_before_anything_of_the_stranger_runs(site, monkeypatch, wall, what):
     fallen = f"import salus.app.sandbox.walls as walls; walls.{wall} = lambda *_: None; walls.unshare = lambda: []"
     monkeypatch.setattr(
-        cell, "_BOOT", cell._BOOT.replace("from salus.app.sandbox.inside", f"{fallen}; from salus.app.sandbox.inside")
+        sandbox,
+        "_BOOT",
+        sandbox._BOOT.replace("from salus.app.sandbox.inside", f"{fallen}; from salus.app.sandbox.inside"),
     )
     site.method("yield", before="while True: pass\n")
     with pytest.raises(MethodError, match=f"cannot be isolated on this system: the walls do not hold: {what}"):
@@ -338,7 +340,7 @@ def test_a_system_that_cannot_isolate_is_named_and_nothing_runs(site, monkeypatc
         f"import sys; sys.path.append(sys.argv[1])\nimport salus.app.sandbox.walls as walls\ndef lacks(*_): {lacking}\n"
     )
     boot += "walls.close_files = lacks\nfrom salus.app.sandbox.inside import main; main()"
-    monkeypatch.setattr(cell, "_BOOT", boot)
+    monkeypatch.setattr(sandbox, "_BOOT", boot)
     site.method("yield", before="while True: pass\n")
     with pytest.raises(MethodError, match="cannot be isolated on this system"):
         confined(site.listed, site.pin, (), SHORT)
@@ -346,6 +348,6 @@ def test_a_system_that_cannot_isolate_is_named_and_nothing_runs(site, monkeypatc
 
 def test_another_system_than_linux_is_refused(site, monkeypatch):
     site.method("yield")
-    monkeypatch.setattr(cell.sys, "platform", "darwin")
+    monkeypatch.setattr(sandbox.sys, "platform", "darwin")
     with pytest.raises(MethodError, match="cannot be isolated on this system"):
         confined(site.listed, site.pin, (), SHORT)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from salus.app.sandbox import answers as cell_answers
+from salus.app.sandbox import answers as sandbox_answers
 from salus.app.sandbox.handed import Handed
 from salus.errors import MethodError
 from salus.fhir import series
@@ -40,8 +40,8 @@ def test_its_reads_are_done_again(told):
     found = chart(*told)
     start, end = (NOW - timedelta(days=1)).isoformat(), NOW.isoformat()
     reads = [["readings", ["heart-rate", "/min", start, end]], ["summaries", ["heart-rate", "/min", "day", start, end]]]
-    cell_answers._read_again(reads, found, frozenset())
+    sandbox_answers._read_again(reads, found, frozenset())
     assert [r.accessor for r in found.reads] == ["readings", "summaries"]
     for wrong in ("", "2026-06-01T00:00:00", "yesterday"):
         with pytest.raises(MethodError, match="said of a read"):
-            cell_answers._read_again([["readings", ["heart-rate", "/min", wrong, end]]], found, frozenset())
+            sandbox_answers._read_again([["readings", ["heart-rate", "/min", wrong, end]]], found, frozenset())

@@ -4,10 +4,10 @@ import errno
 
 import pytest
 
-from salus.app.sandbox import walls as cell_walls
+from salus.app.sandbox import walls as sandbox_walls
 from salus.app.sandbox.walls import NotIsolatedError, program, syscalls
 
-ARCHITECTURES = cell_walls._ARCHITECTURES
+ARCHITECTURES = sandbox_walls._ARCHITECTURES
 X86, ARM = ARCHITECTURES["x86_64"], ARCHITECTURES["aarch64"]
 KILL, ALLOW = 0x80000000, 0x7FFF0000
 FOREIGN = {

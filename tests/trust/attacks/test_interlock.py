@@ -9,9 +9,9 @@ import pytest
 
 from salus.app import demo
 from salus.app.assistant import conversation as assistant
-from salus.app.desk import Desk
 from salus.app.fhir.api import Records
 from salus.app.fhir.query import parse
+from salus.app.serving.cache import Cache
 from salus.app.session import Session
 from salus.careplan import fhir
 from salus.careplan.model import CONFLICT_WITHHELD
@@ -92,7 +92,7 @@ def test_asking_again_and_again_gives_the_same_answer(asked):
 
 
 def records(session):
-    return Records(session, Desk())
+    return Records(session, Cache())
 
 
 def entries(page):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from salus.app.assistant import diary
 from salus.app.session import Opened, Session
-from salus.app.web.accesses import looks
+from salus.app.web import accesses
 from salus.assistant import answer, citations, drafts, education, emergency, intents, medquad, reword
 from salus.assistant.citations import Places
 from salus.assistant.drafts import Draft, Kind
@@ -183,7 +183,7 @@ def _places(view: View) -> Places:
 
 def _looked(session: Session) -> tuple[Looked, ...]:
     """Who looked at the actor's own record, the newest first. Raises AccessError for all but patient and proxy."""
-    found = looks(session, "others").shown
+    found = accesses.page(session, "others").shown
     return tuple(Looked(look.n, look.at, look.who, look.what) for look in found)
 
 

@@ -18,7 +18,7 @@ from salus.assistant.booking import Diary, Free
 from salus.errors import AccessError, InputError
 from salus.fhir import dates
 from salus.record.store import Change
-from salus.trust.grants import Grant, not_released
+from salus.trust.grants import Grant
 from salus.trust.vault import SYSTEM
 
 TOPIC = "diary"
@@ -65,13 +65,13 @@ def book(session: Session, patient: str, slot: str) -> str:
     chosen = _hold(session, slot, name, now)
     body = booking.appointment(name, patient, chosen, status="booked", created=house.time())
     try:
-        house.store.commit(scope, [Change("Appointment", name, body)], at=house.time(), reason="booking")
+        house.commit(scope, [Change("Appointment", name, body)], reason="booking")
     except BaseException:
         _note(session, {"reason": "released", "slot": slot, "appointment": name})
         raise
     if not _confirm(session, slot, name):
         ended = booking.appointment(name, patient, chosen, status="cancelled", created=house.time())
-        house.store.commit(scope, [Change("Appointment", name, ended)], at=house.time(), reason="booking")
+        house.commit(scope, [Change("Appointment", name, ended)], reason="booking")
         raise _taken()
     return name
 
@@ -85,22 +85,15 @@ def cancel(session: Session, patient: str, appointment: str) -> None:
     ]
     if not found:
         raise InputError("no such appointment")
-    house.store.commit(
-        scope,
-        [Change("Appointment", appointment, {**found[0], "status": "cancelled"})],
-        at=house.time(),
-        reason="booking",
-    )
+    ended = Change("Appointment", appointment, {**found[0], "status": "cancelled"})
+    house.commit(scope, [ended], reason="booking")
     slot = str(found[0]["slot"][0]["reference"]).removeprefix("Slot/")
     _note(session, {"reason": "released", "slot": slot, "appointment": appointment})
 
 
 def _own(session: Session, patient: str) -> Grant:
     """The right to write into one's own record, decided and logged by the gate."""
-    grant = session.house.gate.grant(session.actor, patient, "PATRQT")
-    if grant.basis != "self":
-        raise not_released()
-    return Grant(grant.actor, patient, grant.basis, grant.categories, may_write=True, purpose=grant.purpose)
+    return session.house.gate.own_record(session.actor, patient)
 
 
 def _hold(session: Session, slot: str, appointment: str, now: datetime) -> Free:

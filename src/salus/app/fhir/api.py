@@ -101,7 +101,7 @@ class Records(Paging):
         """
         glass.refuse(self._purpose)
         grant = self._grant(patient)
-        self._desk.bring_up_to_date(self._session, patient)
+        self._cache.bring_up_to_date(self._session, patient)
         stored = self._released(grant, sorted(kinds) if kinds is not None else ())
         stored.sort(key=lambda s: not s.source.ref.startswith("Patient/"))
         result = self._result(tuple(hit(patient, s) for s in stored), count)
@@ -126,7 +126,7 @@ class Records(Paging):
 
     def _current(self, grant: Grant, kind: str, ids: Sequence[str]) -> list[Stored]:
         if kind in FINDINGS_IN and may_be_findings(ids):
-            self._desk.bring_up_to_date(self._session, grant.patient)
+            self._cache.bring_up_to_date(self._session, grant.patient)
         return self._released(grant, (kind,), ids)
 
     def _candidates(self, query: Query) -> list[str] | None:

@@ -49,7 +49,7 @@ class Paging(Across):
 
     def page(self, name: str) -> Page:
         """A later page. Raises Expired; what is no longer released is left out."""
-        result = self._desk.pages.find(self._house, name, self._session.actor.id)
+        result = self._cache.pages.find(self._house, name, self._session.actor.id)
         self._purpose = result.purpose
         query = parse(result.kind, result.asked, lenient=True) if result.kind else Query("")
         grant_of = cache(self._decided)
@@ -85,7 +85,7 @@ class Paging(Across):
 
     def _told(self, left: Result, entries: Sequence[Stored]) -> Page:
         """A page, and the name of the next one where anything is left."""
-        name = "" if left.over else self._desk.pages.keep(self._house, left)
+        name = "" if left.over else self._cache.pages.keep(self._house, left)
         return Page(tuple(entries), left.total, name)
 
     # ---- counts
@@ -164,7 +164,7 @@ class Paging(Across):
         kinds = sorted({each.ref.partition("/")[0] for each in hits})
         names = [each.ref.partition("/")[2] for each in hits]
         if FINDINGS_IN & set(kinds) and not all(each.series for each in hits):
-            self._desk.bring_up_to_date(self._session, grant.patient)
+            self._cache.bring_up_to_date(self._session, grant.patient)
         store = self._house.store
         current = {s.source.ref: s for s in self._released(grant, kinds, names)}
         for each in hits:

@@ -10,12 +10,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
 
-from salus.app.desk import Desk
 from salus.app.fhir.findings import is_own
 from salus.app.fhir.pages import Hit
 from salus.app.fhir.query import Query
 from salus.app.fhir.readings import Wanted
 from salus.app.refusals import Ambiguous
+from salus.app.serving.cache import Cache
 from salus.app.session import Session
 from salus.errors import AccessError
 from salus.fhir import series
@@ -33,10 +33,10 @@ FINDINGS_IN = frozenset({"Observation", "RiskAssessment", "Provenance"})
 class Released:
     """The records of one session, for one purpose of use (None: the actor's usual one)."""
 
-    def __init__(self, session: Session, desk: Desk, purpose: str | None = None) -> None:
+    def __init__(self, session: Session, cache: Cache, purpose: str | None = None) -> None:
         self._session = session
         self._house = session.house
-        self._desk = desk
+        self._cache = cache
         self._purpose = purpose
         self._findings: dict[str, tuple[Stored, ...] | None] = {}
 
@@ -82,7 +82,7 @@ class Released:
     def _own_findings(self, grant: Grant) -> tuple[Stored, ...] | None:
         """Findings as FHIR for a reader to whom not all is released; None where the stored ones are his, too."""
         if grant.patient not in self._findings:
-            self._findings[grant.patient] = self._desk.partial.of(self._session, grant)
+            self._findings[grant.patient] = self._cache.partial.of(self._session, grant)
         return self._findings[grant.patient]
 
     def _hits(self, grant: Grant, query: Query) -> list[tuple[Hit, Stored | None]]:
@@ -92,7 +92,7 @@ class Released:
         """
         findings = self._asks_for_findings(query)
         if findings:
-            self._desk.bring_up_to_date(self._session, grant.patient)
+            self._cache.bring_up_to_date(self._session, grant.patient)
         own = self._own_among(grant, (query.kind,), sorted(query.ids or ())) if findings else None
         found = self._blocks(grant, query) if query.kind == "Observation" else self._plain(grant, query, query.ids)
         if findings and own is None:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from salus.fhir.views import CATEGORIES, PERSON
 from salus.intake import age, attribute, servers
 from salus.intake.batch import Batch
 from salus.intake.fhir_json import KIND
@@ -28,14 +27,12 @@ class Newer:
     unchanged: int = 0
 
 
-def newer(store: Store, batch: Batch, owner: str, view: Grant | None = None) -> Newer:
-    """``batch`` without what the record holds in the same or a newer version; what was left out or replaced is said.
+def newer(store: Store, batch: Batch, scope: Grant) -> Newer:
+    """``batch`` without what the record holds in the same or a newer version.
 
-    The record is looked into by the house: whoever files learns that there is a newer version, not which. Where
-    ``view`` says what may be known to him, all else counts as absent.
+    Its losses say what was left out or replaced. Whoever files learns that there is a newer version, not which.
+    ``scope`` is the house's own, or what whoever files may know: then everything else counts as absent.
     """
-    kinds = frozenset({*CATEGORIES, PERSON})
-    scope = view or Grant("intake", owner, "service", kinds, may_write=False, purpose="comparison")
     if not store.exists(scope):
         return Newer(batch)
     batch, stored = _placed(store, scope, batch)
@@ -69,13 +66,13 @@ def _placed(store: Store, scope: Grant, batch: Batch) -> tuple[Batch, dict[Key, 
 
 
 def _servers(patient: Mapping[str, Any], batch: Batch) -> set[str]:
-    """The servers that know the person, and those that the batch is from; of one alone nothing can be mistaken."""
+    """The servers that know the person, and those that the batch is from. With one alone, no id can be mistaken."""
     homes = filter(None, map(servers.home, batch.resources))
     return {servers.base_of(address) for address in (*_addresses(patient), *homes)}
 
 
 def _order(held: Mapping[str, Any], resource: dict[str, Any]) -> age.Order:
-    """How a resource stands to the one that the record holds under its id; a server's address that is new is kept."""
+    """How a resource stands to the one that the record holds under its id. A new server's address makes it newer."""
     person = resource["resourceType"] == "Patient"
     if not person and servers.relation(held, resource) == "another":
         return "same"  # only what says the same is placed under another server's id

@@ -40,7 +40,7 @@ def answer(session: Session, patient: str, answers: Mapping[str, str], *, name: 
     response = questionnaires.respond(questionnaire, answers, id=number, patient=patient, authored=at)
     bodies = [response, *questionnaires.observations(questionnaire, response)]
     changes = [Change(str(b["resourceType"]), str(b["id"]), b) for b in bodies]
-    written = session.house.store.commit(scope, changes, at=at, reason="answers")
+    written = session.house.commit(scope, changes, at=at, reason="answers")
     return Answered(str(response["id"]), len(bodies) - 1, written)
 
 
@@ -65,4 +65,4 @@ def keep_diary(session: Session, patient: str, text: str) -> Written:
     address = session.house.store.address(scope, content.sha256)
     body = document_reference(document, patient, [address], at)
     changes = [Change("DocumentReference", str(body["id"]), body)]
-    return session.house.store.commit(scope, changes, at=at, blobs=[(address, "note", content)], reason="diary")
+    return session.house.commit(scope, changes, at=at, blobs=[(address, "note", content)], reason="diary")

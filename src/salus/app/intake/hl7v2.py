@@ -8,13 +8,11 @@ from typing import Any
 
 from salus.app.house import House
 from salus.errors import InputError
-from salus.fhir.views import CATEGORIES
 from salus.intake import age, documents
 from salus.intake.attribute import Known, identifiers, same_person
 from salus.intake.batch import Batch, Clues
 from salus.intake.hl7v2 import KIND
 from salus.intake.relabel import relabelled
-from salus.trust.grants import Grant
 
 OLDER = "PID: what the record knows of the person is newer than the message"
 KEPT = "PID: results do not change what the record knows of the person"
@@ -75,7 +73,7 @@ def _check_control_id(house: House, batch: Batch, owner: str) -> None:
 
 
 def _stored(house: House, owner: str) -> dict[str, Any] | None:
-    scope = Grant("intake", owner, "service", frozenset(CATEGORIES), may_write=False, purpose="attribution")
+    scope = house.gate.attribution(owner)
     if not house.store.exists(scope):
         return None
     found = house.store.read(scope, ("Patient",))

@@ -16,9 +16,8 @@ from salus.app.intake.age import newer
 from salus.app.intake.shared import divided
 from salus.app.intake.view import NotReleased, check_targets, set_apart
 from salus.app.session import Session
-from salus.errors import AccessError, InputError, SalusError
+from salus.errors import InputError, SalusError
 from salus.fhir.categories import category_of
-from salus.fhir.views import CATEGORIES, PERSON
 from salus.formats.content import Content, File
 from salus.formats.opening import Closed
 from salus.intake import documents, fhir_json
@@ -66,9 +65,9 @@ class Taken:
 
 
 class Intake:
-    """One run of intake by one operator or practitioner. ``patient`` serves sources that name nobody.
+    """One run of intake by one operator or practitioner. ``patient`` is whom sources are about that name nobody.
 
-    ``new_ids``: whoever calls has just made the ids of what it files.
+    ``new_ids``: the caller has just made the ids of what it files, so that nobody else has them.
     """
 
     def __init__(
@@ -122,25 +121,22 @@ class Intake:
             self._take(item, taken)
         shared = [b for b in waiting if b.shared]
         if not self._patient and self._is_told:
-            shared = divided(self._house, shared, self._sole())
+            shared = divided(self._house, self._session.actor, shared, self._sole())
         for item in shared:
             self._take(item, taken)
         self._take_later(taken)
         return taken
 
     def view(self, owner: str) -> Grant | None:
-        """What whoever files may read of a record, asked once a run and logged; None for operators, who are told all.
+        """What the actor may read of a record, decided once a run and logged; None for an operator.
 
-        They keep the record and its quarantine. To anybody else no answer may tell of what is not released.
+        Operators are told everything: they keep the record and its quarantine. To anybody else no answer may tell of
+        what is not released.
         """
         if self._is_told:
             return None
         if owner not in self._views:
-            actor = self._session.actor
-            try:
-                self._views[owner] = self._house.gate.grant(actor, owner, _PURPOSE)
-            except AccessError:
-                self._views[owner] = Grant(actor.id, owner, "", frozenset(), may_write=False, purpose=_PURPOSE)
+            self._views[owner] = self._house.gate.view(self._session.actor, owner, _PURPOSE)
         return self._views[owner]
 
     @property
@@ -148,7 +144,7 @@ class Intake:
         return self._session.actor.kind == "operator"
 
     def _take_later(self, taken: list[Taken]) -> None:
-        """What had to wait for another file of the run, as long as one lets another in; what is left is refused."""
+        """Take in what waited for another file, as long as one source lets another in. What is left is refused."""
         lets_in = True
         for n in range(ROUNDS):
             waiting, self._later = self._later, []
@@ -157,7 +153,7 @@ class Intake:
             lets_in = len(self._later) < len(waiting)
 
     def _must_wait(self, batch: Batch) -> bool:
-        """True for what names nobody, and for what is of a patient who may still come: files stand in any order."""
+        """True for a source that names nobody, and for one of a patient who may still come with another file."""
         if hl7v2.is_message(batch) or (batch.patient is not None and not self._joins(batch)):
             return False
         owner = self._known_as(batch) if batch.clues.reference else self._patient
@@ -200,7 +196,7 @@ class Intake:
             return False
 
     def _nobody(self) -> InputError:
-        """Why it is not known whose a source is that names nobody."""
+        """The error for a source that names nobody: it says why it is not known whose the source is."""
         why = ""
         if len(self._people) > 1:
             why = ", and what came with it is about several people"
@@ -209,7 +205,7 @@ class Intake:
         return InputError(f"the source names nobody{why}", remedy="say whose it is: --patient ID")
 
     def _known_as(self, batch: Batch) -> str:
-        """The id that the named patient has here: another than on the own server where that id was taken."""
+        """The id under which the named patient is kept here. It is not the own server's id where that was taken."""
         if self._patient and self._joins(batch):
             return self._patient
         clues = batch.clues
@@ -219,8 +215,8 @@ class Intake:
     def _joins(self, batch: Batch) -> bool:
         """True where the operator says that the patient of another server is the one of ``--patient``.
 
-        The word is that patient's address, given now or at an earlier time; or ``--patient`` for the export of that
-        person's own device, which lists the file.
+        He says so by that patient's address, now or earlier, or by naming ``--patient`` for the export of a person's
+        own device, which lists the file.
         """
         address = origin_of(batch.clues)
         if not self._patient or not batch.clues.reference or not address or batch.clues.reference == self._patient:
@@ -229,7 +225,7 @@ class Intake:
         return batch.listed is not None or address in self._accepted or address in known
 
     def _take(self, item: Read, taken: list[Taken], *, last: bool = False) -> None:
-        """Take in one source; unless it is the ``last`` time, what refers to something not yet there may wait."""
+        """Take in one source. Unless it is the ``last`` time, one may wait that refers to what is not there yet."""
         name = _name(item)
         if isinstance(item, Unreadable):
             self._doubt = self._doubt or _may_name_somebody(item)
@@ -280,7 +276,7 @@ class Intake:
         return taken
 
     def _fitting(self, batch: Batch, view: Grant) -> Batch:
-        """The batch as somebody may file it who sees ``view`` of the record. Raises NotReleased."""
+        """The batch, changed so that somebody may file it who sees only ``view`` of the record. Raises NotReleased."""
         filed = self._filed.get(view.patient, set())
         if batch.kind == fhir_json.KIND and not batch.shared and not self._new_ids:
             batch = set_apart(self._house.store, view, batch, filed)
@@ -288,7 +284,7 @@ class Intake:
         return batch
 
     def _placed(self, batch: Batch, owner: str) -> Batch:
-        """The batch under the id that its patient has here, what is known of the person's servers with it."""
+        """The batch under the id that its patient has here, with the addresses under which servers know the person."""
         stored = self._stored_patient(owner)
         if stored is None:
             return relabelled(batch, owner) if batch.clues.reference else batch
@@ -329,7 +325,7 @@ class Intake:
         """The Patient resource as stored (or, in a dry run, as about to be); read by the house, not by the operator."""
         if owner in self._incoming:
             return self._incoming[owner]
-        scope = Grant("intake", owner, "service", frozenset(CATEGORIES), may_write=False, purpose="attribution")
+        scope = self._house.gate.attribution(owner)
         if not self._house.store.exists(scope):
             return None
         if self._dry_run:
@@ -344,16 +340,16 @@ class Intake:
             written = Written(unchanged=len(batch.resources) + len(batch.documents))
             return replace(taken, counts=batch.counts, losses=batch.losses, written=written)
         view = self._views.get(owner)  # None: an operator's; else what is not released counts as absent here too
-        held = replace(view, categories=view.categories | {PERSON}) if view is not None else None
+        own = self._house.gate.comparison(owner)
         rest, blocks = intake_series.split(batch)
-        found = newer(store, rest, owner, held)
+        found = newer(store, rest, view.with_person() if view is not None else own)
         losses: list[str] = []
 
         def write(met: Batch, check: Callable[[], None]) -> Written:
             losses[:] = met.losses
             return self._write(met, owner, taken.attribution, scope, check)
 
-        written = intake_series.filed(store, owner, found.batch, blocks, view, write)
+        written = intake_series.filed(store, own, found.batch, blocks, view, write)
         written = replace(written, unchanged=written.unchanged + found.unchanged)
         return replace(taken, counts=batch.counts, losses=tuple(losses), written=written)
 
@@ -371,7 +367,7 @@ class Intake:
         proof = documents.provenance(batch, owner, targets, actor=self._session.actor.id, attribution=how, recorded=at)
         changes.append(Change("Provenance", proof["id"], proof))
         details = {"source": batch.sha256, "attribution": how, "accepted": sorted(self._accepted)}
-        return store.commit(scope, changes, at=at, blobs=blobs, reason="intake", details=details, check=check)
+        return self._house.commit(scope, changes, at=at, blobs=blobs, reason="intake", details=details, check=check)
 
     def _refuse(self, name: str, kind: str, files: Sequence[File], error: SalusError) -> Taken:
         if self._dry_run or not files:
@@ -416,14 +412,14 @@ def _no_such_patient() -> InputError:
 
 
 def _nobodys(batch: Batch) -> list[str]:
-    """What is told of resources that name nobody and that no record refers to."""
+    """What is said of resources that name nobody and to which no record refers."""
     if not batch.resources:
         return [] if batch.losses else ["it holds nothing that can be taken in"]
     return [f"{n} {kind} not taken: about nobody, and no record refers to it" for kind, n in batch.counts.items()]
 
 
 def _turn(batch: Batch) -> tuple[bool, bool, bool]:
-    """What names somebody most surely comes first, so that all of it is known when what names nobody has its turn."""
+    """Sorts sources: those that name somebody most surely come first, and those that name nobody last."""
     return not batch.clues.reference, not batch.clues.identifiers, batch.clues == Clues()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from salus.errors import InputError, StoreError
 from salus.fhir import series
-from salus.fhir.views import CATEGORIES, PERSON
+from salus.fhir.views import PERSON
 from salus.intake.batch import Batch
 from salus.record.facts import USABLE_STATUS
 from salus.record.reading import Stored
@@ -51,9 +51,9 @@ def split(batch: Batch) -> tuple[Batch, list[dict[str, Any]]]:
 
 
 def filed(
-    store: Store, patient: str, batch: Batch, blocks: Iterable[dict[str, Any]], view: Grant | None, write: Write
+    store: Store, scope: Grant, batch: Batch, blocks: Iterable[dict[str, Any]], view: Grant | None, write: Write
 ) -> Written:
-    """Write ``batch`` with ``blocks`` joined to those that the patient's record holds.
+    """Write ``batch`` with ``blocks`` joined to those that the patient's record holds, as ``scope`` shows it.
 
     ``view`` is what whoever files may know of the record (None: all). Raises StoreError where others keep writing.
     """
@@ -66,23 +66,24 @@ def filed(
         met = replace(batch, resources=(*batch.resources, *joined.made), losses=(*batch.losses, *losses))
         return write(met, check)
 
-    written, joined = joining(store, patient, brought, view, write_with)
+    written, joined = joining(store, scope, brought, view, write_with)
     return replace(written, unchanged=written.unchanged + joined.unchanged)
 
 
 def joining(
     store: Store,
-    patient: str,
+    scope: Grant,
     brought: Sequence[dict[str, Any]],
     view: Grant | None,
     write: Callable[[Joined, Callable[[], None]], Written],
 ) -> tuple[Written, Joined]:
-    """Join blocks to those of the record and write them; done again where somebody else writes them in between.
+    """Join blocks to those of the record, as ``scope`` shows it, and write them.
+
+    It is done again where somebody else writes them in between.
 
     ``write`` calls what it is given besides in its transaction. Raises StoreError where others never stop.
     """
-    scope = Grant("intake", patient, "service", frozenset({*CATEGORIES, PERSON}), may_write=False, purpose="comparison")
-    places = [series.ids_for(block, f"Patient/{patient}") for block in brought]
+    places = [series.ids_for(block, f"Patient/{scope.patient}") for block in brought]
     names = [name for ids in places for name in ids]
     for _ in range(TRIES):
         held = {str(stored.body["id"]): stored for stored in _held(store, scope, names)}

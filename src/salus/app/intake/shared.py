@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from salus.app.house import House
-from salus.fhir.views import CATEGORIES, PERSON, Body
+from salus.fhir.views import Body
 from salus.intake import age, servers
 from salus.intake.attribute import origins
 from salus.intake.batch import Batch, Clues
@@ -19,6 +19,7 @@ from salus.intake.fhir_links import id_for, references, unversioned
 from salus.intake.fhir_set import digest_of
 from salus.record import search
 from salus.trust.grants import Grant
+from salus.trust.identity import Actor
 
 HELD = "not taken: about nobody, and a record that refers to it holds another under its id"
 ELSEWHERE = "not taken: about nobody, and the record that refers to that id means another server's"
@@ -36,11 +37,12 @@ class _Record:
     servers: frozenset[str] = frozenset()
 
 
-def divided(house: House, batches: Sequence[Batch], sole: str | None) -> list[Batch]:
-    """``batches`` of shared resources, those that name nobody divided among the patients whose records refer to them.
+def divided(house: House, actor: Actor, batches: Sequence[Batch], sole: str | None) -> list[Batch]:
+    """``batches`` of shared resources. Those that name nobody go to the patients whose records refer to them.
 
     ``sole`` is the one person of the run: what no record refers to stays that person's. An id means something only on
-    its server: another server's resource is never given, and where no server is told, only to a record that lacks it.
+    its server. So another server's resource is never given, and one of an unknown server only to a record that lacks
+    it. The log of a record that refers to some of it and is given nothing tells that ``actor`` had it compared.
     """
     left = [b for b in batches if not b.clues.reference and b.resources]
     if not left:
@@ -51,12 +53,15 @@ def divided(house: House, batches: Sequence[Batch], sole: str | None) -> list[Ba
             pool.setdefault(name, []).append(resource)
     given: dict[int, list[tuple[str, list[dict[str, Any]]]]] = {id(b): [] for b in left}
     settled: dict[int, str] = {}
+    compared: list[str] = []
     for record in _records(house, pool):
         mine = _mine(record, pool, settled, replaces=record.patient == sole)
+        compared += [] if mine else [record.patient]
         for batch in left:
             found = [r for r in batch.resources if id(r) in mine]
             if found:
                 given[id(batch)].append((record.patient, found))
+    house.gate.note_comparison(actor, *compared)
     done: list[Batch] = []
     for batch in batches:
         done += _parts(batch, given[id(batch)], settled) if id(batch) in given else [batch]
@@ -64,7 +69,7 @@ def divided(house: House, batches: Sequence[Batch], sole: str | None) -> list[Ba
 
 
 def _mine(record: _Record, pool: _Pool, settled: dict[int, str], *, replaces: bool) -> set[int]:
-    """The resources of ``pool`` that go to one record; ``settled`` learns "" of each, or why it goes nowhere.
+    """The resources of ``pool`` that go to one record. For each, ``settled`` takes up why it goes nowhere, or "".
 
     ``replaces``: the run is about this person, so that it may bring newer versions of what the record holds.
     """
@@ -127,8 +132,7 @@ def _records(house: House, names: Collection[str]) -> Iterator[_Record]:
     """The records that refer to any of ``names``. They are read by the house, not by whoever files."""
     starts = tuple({f'"{name.partition("/")[0]}/'.encode() for name in names})
     for patient in house.store.patients(house.gate.house("intake")):
-        kinds = frozenset({*CATEGORIES, PERSON})
-        scope = Grant("intake", patient, "service", kinds, may_write=False, purpose="attribution")
+        scope = house.gate.attribution(patient)
         record = _Record(patient)
         for kind in search.types():
             for stored in house.store.search(scope, kind):

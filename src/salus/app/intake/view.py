@@ -51,9 +51,10 @@ def check_targets(store: Store, view: Grant, batch: Batch, filed: Collection[str
 
 
 def set_apart(store: Store, view: Grant, batch: Batch, filed: Collection[str]) -> Batch:
-    """``batch`` with ids of the filer's own for whatever came under one that is not released to him.
+    """``batch`` with new ids, the filer's own, for whatever came under an id that is not released to him.
 
-    References follow; one to what he filed so before, in this run or where it is released to him, follows too.
+    References are changed with them, also those to what he filed in this way before, in this run or where it is
+    released to him.
     """
     brought = _brought(batch)
     leading = [set(_local(references(body))) for body in batch.resources]

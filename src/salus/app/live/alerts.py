@@ -81,7 +81,7 @@ def acknowledge(session: Session, patient: str, alert: str) -> None:
     remember(person, event, late=False)
     task = _task(patient, event)
     scope = house.gate.custodian(session.actor, patient)
-    house.store.commit(scope, [Change("Task", task["id"], task), *changes(person)], at=house.time(), reason="live")
+    house.commit(scope, [Change("Task", task["id"], task), *changes(person)], reason="live")
 
 
 def _task(patient: str, event: Acknowledgement) -> dict[str, Any]:

@@ -58,9 +58,9 @@ def file_readings(house: House, scope: Grant, found: Sequence[Queued], flags: Se
         made += [body for block in joined.refused for body in _singly(block, found, scope.patient)]
         changes = [*(Change("Observation", str(body["id"]), body) for body in made), *flags]
         details = {"resources": len(changes), "readings": len(found)}
-        return house.store.commit(scope, changes, at=house.time(), reason="live", details=details, check=check)
+        return house.commit(scope, changes, reason="live", details=details, check=check)
 
-    written, _ = joining(house.store, scope.patient, blocks, None, write)
+    written, _ = joining(house.store, house.gate.comparison(scope.patient), blocks, None, write)
     return written
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from salus.app.house import House
+from salus.app.opened import Opened
 from salus.fhir import dates, views
 from salus.fhir.columns import exact, whole
 from salus.fhir.quantity import Quantity
@@ -61,7 +61,7 @@ def reading(sent: Sent, setting: Setting) -> Reading:
     return Reading(sent.device, sent.code, sent.moment, sent.seq, values, setting)
 
 
-def load(house: House, patient: str) -> Person:
+def load(house: Opened, patient: str) -> Person:
     """Rebuild the machine from what the record holds and the patient has not closed to processing."""
     chart, grant = house.gate.service_chart(patient, house.clock() + table().future)
     bodies = [body for _, body in chart.resources()]

@@ -13,8 +13,9 @@ from datetime import timedelta
 from typing import Any
 
 from salus.app.house import House
-from salus.app.live.desk import Desk
+from salus.app.live import waiting
 from salus.app.live.filing import Pending, Queued, file_readings
+from salus.app.live.long_session import LongSession
 from salus.app.live.person import (
     ASSIGNED,
     Assignment,
@@ -28,18 +29,14 @@ from salus.app.session import Session
 from salus.errors import InputError, SalusError
 from salus.fhir.views import OWN_ID, TAG_KIND
 from salus.intake.live import readings
-from salus.intake.live.queue import Guard, Queue
 from salus.intake.live.readings import Sent
 from salus.monitoring.live import Setting, check_plausible, table
 from salus.record.store import Change
 from salus.trust import quarantine
 from salus.trust.grants import Grant
-from salus.trust.vault import SYSTEM
 
-QUEUE_FILE = "live.sqlite"
 BATCH = 500
 _NAMESPACE = uuid.UUID("7d8f4d52-7c43-5a47-9d0b-9ef9c2a0b4c9")
-_CONTEXT = b"live reading"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +66,9 @@ class Monitor:
     def __init__(self, session: Session) -> None:
         """Raises AccessError unless the actor is an operator."""
         session.administer()
-        self._desk = Desk(session)
+        self._long_session = LongSession(session)
         self._actor = session.actor
-        vault = session.house.vault
-        guard = Guard(
-            lambda data: vault.mac(SYSTEM, _CONTEXT + data)[:16],
-            lambda data: vault.seal(SYSTEM, data, _CONTEXT),
-            lambda data: vault.unseal(SYSTEM, data, _CONTEXT),
-        )
-        self.queue = Queue(session.house.configuration.store / QUEUE_FILE, guard)
+        self.queue = waiting.opened(session.house)
         self._people: dict[str, Person] = {}
         self._pending: dict[str, Pending] = {}
         self._taken = 0
@@ -97,11 +88,11 @@ class Monitor:
                 self._keep(patient, [], Drained())
         finally:
             self.queue.close()
-            self._desk.close()
+            self._long_session.close()
 
     def _begin(self) -> None:
         """A new piece of work begins: whoever was removed meanwhile is out."""
-        self._house: House = self._desk.session().administer()
+        self._house: House = self._long_session.session().administer()
 
     # ---- devices
 
@@ -144,11 +135,11 @@ class Monitor:
         return Change("Device", _device_id(device), body)
 
     def _owner(self, device: str) -> tuple[str, Assignment] | None:
-        """Whom the device measures; None for nobody or, what must not be, for several."""
+        """The patient whom the device measures, and how it is watched; None unless exactly one has it."""
         name = _device_id(device)
         found = []
         for patient in self._house.store.holders(self._house.gate.house(self._actor.id), "Device", name, 50):
-            scope = Grant("live", patient, "service", frozenset({"signal"}), may_write=False, purpose="attribution")
+            scope = self._house.gate.attribution(patient, {"signal"})
             for stored in self._house.store.read(scope, ("Device",), ids=[name]):
                 how = assignment(stored.body)
                 found += [(patient, how)] if how else []
@@ -279,8 +270,7 @@ class Monitor:
         self.queue.done([*held.doubles, *(queued.n for queued in held.readings)])
 
     def _write(self, scope: Grant, found: list[Change]) -> None:
-        house = self._house
-        house.store.commit(scope, found, at=house.time(), reason="live", details={"resources": len(found)})
+        self._house.commit(scope, found, reason="live", details={"resources": len(found)})
 
     def _person(self, patient: str, total: Drained | None = None) -> Person:
         """The patient's machine; rebuilt when somebody else wrote into the record meanwhile.
@@ -300,7 +290,7 @@ class Monitor:
         self._begin()
         house = self._house
         for patient in house.store.patients(house.gate.house(self._actor.id)):
-            scope = Grant("live", patient, "service", frozenset({"signal"}), may_write=False, purpose="attribution")
+            scope = house.gate.attribution(patient, {"signal"})
             if any(assignment(s.body) for s in house.store.read(scope, ("Device",))):
                 self._person(patient)
         return sum(len(person.devices) for person in self._people.values())

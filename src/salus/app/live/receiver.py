@@ -9,7 +9,7 @@ from datetime import tzinfo
 from pathlib import Path
 
 from salus.app.intake.intake import Intake, Taken
-from salus.app.live.desk import Desk
+from salus.app.live.long_session import LongSession
 from salus.app.session import Session
 from salus.errors import AccessError, InputError, SalusError, StoreError
 from salus.formats import hl7v2
@@ -30,7 +30,7 @@ class Receiver:
         Raises AccessError unless the actor may file data.
         """
         session.house.gate.custodian(session.actor, "*")
-        self._desk = Desk(session)
+        self._long_session = LongSession(session)
         self._session = session
         self._zone = zone
         self._encoding = encoding
@@ -44,7 +44,7 @@ class Receiver:
 
     def close(self) -> None:
         """Close what was opened for this."""
-        self._desk.close()
+        self._long_session.close()
 
     def refusal(self, reason: str) -> bytes:
         """The answer to what cannot even be read."""
@@ -54,7 +54,7 @@ class Receiver:
     def _received(self, frame: bytes) -> tuple[hl7v2.Message | None, Answer]:
         message: hl7v2.Message | None = None
         try:
-            self._session = self._desk.session()
+            self._session = self._long_session.session()
             message = hl7v2.parse(frame, self._encoding)
             return message, self._filed(frame, message)
         except reader.UnsupportedError as error:

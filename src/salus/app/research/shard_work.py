@@ -10,7 +10,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from salus.app.sandbox import process as cell
+from salus.app.sandbox import process as sandbox
 from salus.careplan import kept as kept_plan
 from salus.careplan.compose import compose
 from salus.errors import ConfigurationError
@@ -122,7 +122,7 @@ def _methods(job: Job) -> list[Method]:
 
 @cache
 def _runnable(allowed: tuple[tuple[str, str], ...], packs: tuple[Path, ...]) -> tuple[Method, ...]:
-    return tuple(registry.runnable(dict(allowed), partial(cell.confined, packs=packs))[0])
+    return tuple(registry.runnable(dict(allowed), partial(sandbox.confined, packs=packs))[0])
 
 
 @cache

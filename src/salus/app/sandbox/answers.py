@@ -1,4 +1,4 @@
-"""What comes out of a cell, held to its form and to what was handed over before salus takes it for findings.
+"""What comes out of a sandbox, held to its form and to what was handed over before salus takes it for findings.
 
 Nothing of it is believed: evidence must lie in what was handed over and gets salus's own word for its source; reads are
 done again on salus's own chart; every proposal is marked as one of a method that nobody measured.

@@ -1,4 +1,4 @@
-"""What a method in a cell is handed of a chart: the kinds of data that it declares, and no other."""
+"""What a method in a sandbox is handed of a chart: the kinds of data that it declares, and no other."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from importlib.machinery import (
 from types import CodeType, ModuleType
 from typing import Any, BinaryIO
 
-from salus.app.sandbox import walls as cell_walls
+from salus.app.sandbox import walls as sandbox_walls
 
 TEXTS = ("id", "version", "title", "intended_use", "population", "licence")
 LISTS = ("inputs", "produces", "consumes", "references", "limits")
@@ -130,7 +130,7 @@ def main() -> None:
     order = wire.receive()
     try:
         _enclose(order)
-    except (cell_walls.NotIsolatedError, OSError, ValueError) as error:
+    except (sandbox_walls.NotIsolatedError, OSError, ValueError) as error:
         wire.send({"refused": str(error)})
         os._exit(0)
     try:
@@ -154,12 +154,12 @@ def _wire() -> _Wire:
 
 def _enclose(order: Mapping[str, Any]) -> None:
     parent = os.getppid()
-    cell_walls.limit(memory=order["memory"], seconds=order["seconds"])
-    cell_walls.unshare()
-    cell_walls.drop_privileges()
-    cell_walls.close_files(order["readable"], order["listable"])
-    cell_walls.close_kernel()
-    cell_walls.check(order["canary"], parent)
+    sandbox_walls.limit(memory=order["memory"], seconds=order["seconds"])
+    sandbox_walls.unshare()
+    sandbox_walls.drop_privileges()
+    sandbox_walls.close_files(order["readable"], order["listable"])
+    sandbox_walls.close_kernel()
+    sandbox_walls.check(order["canary"], parent)
 
 
 def _loaded(order: Mapping[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""The line between salus and a cell: lines of JSON and counted bytes over two pipes, bounded in size and time.
+"""The line between salus and a sandbox: lines of JSON and counted bytes over two pipes, bounded in size and time.
 
 Whoever speaks at the other end may be hostile: nothing is believed, nothing waits for ever, nothing grows.
 """

@@ -1,4 +1,4 @@
-"""The cell: a method that is not ours runs in a process of its own, with nothing but what it was handed.
+"""The sandbox: a method that is not ours runs in a process of its own, with nothing but what it was handed.
 
 No key, store, network, environment or file of salus is in reach there (see :mod:`salus.app.sandbox.walls`);
 memory, time and answers are bounded. The chart crosses as JSON, limited to the kinds of data that the method declares;
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import salus
-from salus.app.sandbox import answers as cell_answers
+from salus.app.sandbox import answers as sandbox_answers
 from salus.app.sandbox.handed import Handed
 from salus.app.sandbox.inside import LISTS, TEXTS
 from salus.app.sandbox.line import Line
@@ -46,12 +46,12 @@ MAX_CHART = 256 << 20
 GRACE = 1.0
 """Seconds that a process is given to end before it is killed."""
 AT_ONCE = threading.BoundedSemaphore(4)
-"""Cells that may be open at the same time."""
+"""Sandboxes that may be open at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a cell may use: bytes of memory, seconds of processor and of the clock, bytes handed over on request."""
+    """What a sandbox may use: bytes of memory, seconds of processor and of the clock, bytes handed over on request."""
 
     memory: int = 2 << 30
     processor: int = 30
@@ -64,7 +64,7 @@ LIMITS = Limits()
 
 @dataclass(slots=True)
 class Confined:
-    """A stranger's method as salus sees it: what it says of itself, and ``run``, which opens a cell."""
+    """A stranger's method as salus sees it: what it says of itself, and ``run``, which opens a sandbox."""
 
     id: str
     version: str
@@ -97,11 +97,11 @@ class Confined:
             _method_of(line)
             line.send({"findings": MAX_FINDINGS}, content)
             answer = _served(line, handed, context, self.bounds.blobs)
-        return cell_answers.findings(answer, handed, self.consumes)
+        return sandbox_answers.findings(answer, handed, self.consumes)
 
 
 def confined(listed: Listed, pin: Pin, packs: Sequence[Path] = (), bounds: Limits = LIMITS) -> Method:
-    """A method that runs in a cell, as it describes itself from inside one. Raises MethodError.
+    """A method that runs in a sandbox, as it describes itself from inside one. Raises MethodError.
 
     ``packs`` are the terminology files that the house lays over the shipped one.
     """
@@ -120,13 +120,13 @@ _told: dict[tuple[str, str, str], Mapping[str, Any]] = {}
 
 
 def _method_of(line: Line) -> dict[str, Any]:
-    """What the cell says first: that its walls stand, and what the method is. Raises MethodError."""
+    """What the sandbox says first: that its walls stand, and what the method is. Raises MethodError."""
     answer = line.receive()
     if "refused" in answer:
         # said by our own code, before any of the stranger's was imported
         raise MethodError(f"cannot be isolated on this system: {answer['refused']}")
     if "failed" in answer:
-        raise MethodError(f"cannot be loaded: {cell_answers.error_name(answer['failed'])}")
+        raise MethodError(f"cannot be loaded: {sandbox_answers.error_name(answer['failed'])}")
     method = answer.get("method")
     if not isinstance(method, dict):
         raise MethodError("sent what is not a message")
@@ -165,7 +165,7 @@ def _served(line: Line, handed: Handed, context: Context, budget: int) -> dict[s
         if message.get("done") is True:
             return line.content(message, MAX_BYTES + (1 << 20))
         if "failed" in message:
-            raise MethodError(f"failed: {cell_answers.error_name(message['failed'])}")
+            raise MethodError(f"failed: {sandbox_answers.error_name(message['failed'])}")
         asked = _asked(message, handed, context)
         if asked is None or len(asked) > budget:
             line.send({"refused": "not given" if asked is None else "more than one run is given"})
@@ -194,15 +194,15 @@ _NOT_PYTHON = frozenset({"site-packages", "dist-packages"})
 
 @contextmanager
 def _open(listed: Listed, pin: Pin, packs: Sequence[Path], bounds: Limits) -> Iterator[Line]:
-    """A line to a fresh cell; on leaving, whatever is left of the cell is killed."""
+    """A line to a fresh sandbox; on leaving, whatever is left of the sandbox is killed."""
     if not sys.platform.startswith("linux"):
-        raise MethodError("cannot be isolated on this system: cells are built on Linux alone")
+        raise MethodError("cannot be isolated on this system: sandboxes are built on Linux alone")
     if not AT_ONCE.acquire(timeout=bounds.seconds):
         raise MethodError("too many methods run at once")
     try:
-        with tempfile.TemporaryDirectory(prefix="salus-cell-") as folder:
+        with tempfile.TemporaryDirectory(prefix="salus-sandbox-") as folder:
             canary, empty = Path(folder, "canary"), Path(folder, "empty")
-            canary.write_bytes(b"to be read by nobody in the cell")
+            canary.write_bytes(b"to be read by nobody in the sandbox")
             empty.mkdir(mode=0o500)
             process = _started(empty)
             try:
@@ -247,7 +247,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _order(listed: Listed, pin: Pin, packs: Sequence[Path], bounds: Limits, canary: Path) -> dict[str, Any]:
-    """What the cell is told about its walls and the method."""
+    """What the sandbox is told about its walls and the method."""
     places = [*pinned.own_places(), *pin.places]
     folders = list(dict.fromkeys(str(place.parent) for place in (Path(salus.__file__).parent, *places)))
     module, _, attribute = listed.entry.value.partition(":")

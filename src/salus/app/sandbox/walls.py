@@ -1,4 +1,4 @@
-"""The walls of a cell, put up by the child process around itself before it imports what is not ours.
+"""The walls of a sandbox, put up by the child process around itself before it imports what is not ours.
 
 Limits of memory, time and files (setrlimit); namespaces where the system grants them; Landlock for the file system;
 a seccomp filter for everything else. Then it tries each thing that must not work: a wall counts when it held.
@@ -25,7 +25,7 @@ _libc.syscall.restype = ctypes.c_long
 
 
 class NotIsolatedError(Exception):
-    """The system does not offer what a cell needs, or a wall did not hold. Nothing that is not ours was run."""
+    """The system does not offer what a sandbox needs, or a wall did not hold. Nothing that is not ours was run."""
 
 
 # ---- limits
@@ -161,7 +161,7 @@ Step = tuple[int, int, int, int]
 
 
 def syscalls() -> dict[str, int]:
-    """The numbers of the system calls that a cell may use on this machine. Raises NotIsolatedError for others."""
+    """The numbers of the system calls that a sandbox may use on this machine. Raises NotIsolatedError for others."""
     table = tomllib.loads(Path(__file__).with_name("syscalls.toml").read_text("utf-8"))
     found = table.get(platform.machine())
     if found is None or platform.machine() not in _ARCHITECTURES or sys.maxsize <= 1 << 32:

@@ -29,9 +29,9 @@ class _Failures:
 
 
 class Attempts:
-    """Failures to sign in, by place and name: neither another name nor another place is kept waiting by them.
+    """Failures to sign in, counted by place and name. They keep no other name and no other place waiting.
 
-    A name that nobody has counts like any other. Not safe to use from several threads.
+    A name that nobody has is counted like any other. Not safe to use from several threads.
     """
 
     def __init__(self) -> None:

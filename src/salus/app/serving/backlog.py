@@ -66,7 +66,7 @@ class Backlog:
             self._waiting.setdefault(patient, n)
 
     def take(self, now: datetime) -> str | None:
-        """The next record to be brought up to date, which is not being so already; None where there is none."""
+        """The next record to bring up to date that is not under way already; None where there is none."""
         for patient in [p for p, failing in self._failing.items() if failing.due <= now]:
             self._waiting.setdefault(patient, self._failing[patient].entry)
         found = next((p for p in self._waiting if p not in self._begun and self._is_due(p, now)), None)
@@ -80,7 +80,7 @@ class Backlog:
         self._failing.pop(patient, None)
 
     def put_back(self, patient: str) -> None:
-        """A record was taken, and there was no room for it."""
+        """Give back a record that was taken, because there was no room for it."""
         self._waiting[patient] = self._begun.pop(patient)
         self._waiting.move_to_end(patient, last=False)
 
@@ -94,7 +94,7 @@ class Backlog:
             self._failing.popitem(last=False)
 
     def keep(self, house: House) -> None:
-        """Write down how far everything is done, where it is further than was written down."""
+        """Write down how far everything is done, where that is further than what is written down."""
         entries = [*self._waiting.values(), *self._begun.values(), *(f.entry for f in self._failing.values())]
         done = min(entries, default=(self._followed if self._followed is not None else -1) + 1) - 1
         if done <= self._kept:

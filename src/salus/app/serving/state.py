@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from salus.app.config import Configuration
-from salus.app.house import House
 from salus.app.opened import Opened
 from salus.record.state import Kind, State
 from salus.trust.vault import SYSTEM, Vault
@@ -24,10 +23,10 @@ ASSERTION = Kind("assertion", 5_000)
 """Used assertions, by actor: one more is refused until one of them would have expired."""
 TOKEN = Kind("token", 20)
 """Live tokens of one actor: one more ends the one that was given out first."""
-VISIT = Kind("visit", 10)
-"""Visits of one actor at once: one more ends the one in which that actor was not seen for longest."""
+WEB_SESSION = Kind("visit", 10)  # its name in stores of earlier releases
+"""Web sessions of one actor at once: one more ends the one in which that actor was not seen for longest."""
 DRAFT = Kind("draft", 20)
-"""Consents that wait for a signature in one visit: the oldest goes when one more comes."""
+"""Consents that wait for a signature in one web session: the oldest goes when one more comes."""
 PAGE = Kind("page", 50)
 """Results that one actor is paging through: the oldest goes when one more comes."""
 _BEGUN = Kind("begun", 1)
@@ -40,7 +39,7 @@ def vault_of(configuration: Configuration) -> Vault:
     return Vault(configuration.keys)
 
 
-def reading(house: House) -> State:
+def reading(house: Opened) -> State:
     """The state as it stands, to look at."""
     return State(house.store.connection, house.vault)
 
@@ -52,10 +51,10 @@ def writing(house: Opened) -> Iterator[State]:
         yield State(connection, house.vault)
 
 
-def begun(house: House) -> datetime:
-    """Since when used assertions are remembered here. What was signed before may have been used, and is refused.
+def begun(house: Opened) -> datetime:
+    """Since when used assertions are remembered here. One that was signed before may have been used, and is refused.
 
-    A store that was put back from a backup, which holds no state, begins anew.
+    A store that was restored from a backup holds no such memory, and begins anew.
     """
     now = house.clock()
     kept = reading(house).find(_BEGUN, "", now)
@@ -68,7 +67,7 @@ def begun(house: House) -> datetime:
     return kept.used
 
 
-def sweep(house: House) -> int:
+def sweep(house: Opened) -> int:
     """Delete some of what has ended. Returns how many rows."""
     if not reading(house).stale(house.clock()):
         return 0
@@ -77,15 +76,15 @@ def sweep(house: House) -> int:
 
 
 def end_all_of(house: Opened, *actors: str) -> None:
-    """End every token, visit and result of some actors: before a record is erased for which they speak."""
+    """End every token, web session and result of some actors: before a record is erased for which they speak."""
     with writing(house) as state:
         for actor in actors:
-            for kind in (TOKEN, VISIT, PAGE, ASSERTION):
+            for kind in (TOKEN, WEB_SESSION, PAGE, ASSERTION):
                 state.drop_owned(kind, actor)
 
 
 class Stamp:
-    """Makes random values that any process over the store can tell from a stranger's, without looking anything up."""
+    """Makes random values that every process over the store recognises as its own, without looking anything up."""
 
     def __init__(self, vault: Vault, purpose: str) -> None:
         self._key = key(vault, purpose)

@@ -46,7 +46,7 @@ _NOBODY = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a6
 
 
 class TooManySignIns(NotSignedIn):
-    """One who signs in too often, or fails to from one address. Nobody else is kept from it."""
+    """Somebody signs in too often, or fails to from one address. Others are not affected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def assertion(identity: Identity, audience: str, now: datetime, life: timedelta 
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """An assertion that is good, and not used up yet: whose it is, and until when it must be remembered as used."""
+    """An assertion that is valid and not used yet: whose it is, and until when its use must be remembered."""
 
     actor: Actor
     name: str

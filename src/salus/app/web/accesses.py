@@ -19,7 +19,7 @@ _SERVICE = "service"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Access:
     """One entry of the log: who did what, when, on which basis. ``refused``: it was tried and not allowed."""
 
     n: int
@@ -42,35 +42,35 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
+class Page:
     """A page of entries, newest first; how many there are of each kind; ``older``: where the next page begins.
 
     ``notices`` are the newest entries that the patient has to be told of.
     """
 
-    shown: tuple[Look, ...]
+    shown: tuple[Access, ...]
     counts: Mapping[Whose, int]
     older: int | None
-    notices: tuple[Look, ...] = ()
+    notices: tuple[Access, ...] = ()
 
 
-def looks(session: Session, whose: Whose, before: int | None = None) -> Looks:
+def page(session: Session, whose: Whose, before: int | None = None) -> Page:
     """Entries of one kind about the actor's own patient, those before entry ``before`` only. Raises AccessError."""
     patient = own_patient(session)
     entries = session.accesses(patient)
     names = {a.id: a.name or a.id for a in session.house.registry.ever}
-    found = [_look(entry, session.actor.id, names) for entry in reversed(entries)]
-    counts = {kind: sum(look.whose == kind for look in found) for kind in WHOSE}
-    chosen = [look for look in found if look.whose == whose and (before is None or look.n < before)]
+    found = [_access(entry, session.actor.id, names) for entry in reversed(entries)]
+    counts = {kind: sum(access.whose == kind for access in found) for kind in WHOSE}
+    chosen = [access for access in found if access.whose == whose and (before is None or access.n < before)]
     older = chosen[PER_PAGE - 1].n if len(chosen) > PER_PAGE else None
-    notices = tuple(look for look in found if look.notice and look.whose != "own")[:NOTICES]
-    return Looks(tuple(chosen[:PER_PAGE]), counts, older, notices)
+    notices = tuple(access for access in found if access.notice and access.whose != "own")[:NOTICES]
+    return Page(tuple(chosen[:PER_PAGE]), counts, older, notices)
 
 
-def _look(entry: Mapping[str, Any], own: str, names: Mapping[str, str]) -> Look:
+def _access(entry: Mapping[str, Any], own: str, names: Mapping[str, str]) -> Access:
     actor = str(entry.get("actor", entry.get("by", "")))
     whose: Whose = "house" if actor in (_SERVICE, "house") else "own" if actor == own else "others"
-    return Look(
+    return Access(
         n=int(entry["n"]),
         at=str(entry.get("at", "")),
         who=names.get(actor, actor),

@@ -26,7 +26,7 @@ class Released:
 
 
 def released(session: Session) -> tuple[Released, ...]:
-    """Everybody of whom anything is released, by name; each record's gate decides and logs, as for a look at it.
+    """Everybody of whom anything is released, by name. The gate decides on each record, and logs it.
 
     Raises AccessError where they are too many for a list.
     """

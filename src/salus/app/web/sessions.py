@@ -1,8 +1,8 @@
-"""Who is signed in with a browser: one visit a cookie, ended by leaving, by idleness or by age.
+"""Who is signed in with a browser: one web session a cookie, ended by leaving, by idleness or by age.
 
-Visits and what waits for a signature in them lie in the store (:mod:`salus.app.serving.state`), for all processes of a
-server and over a restart. A visit names patients by keys of its own, so that no address holds an identifier: they open
-with the cookie alone, which only the browser has.
+Web sessions, and consents that wait for a signature in them, lie in the store (:mod:`salus.app.serving.state`): every
+process of a server knows them, also after a restart. A web session names patients by keys of its own, so that no
+address holds an identifier. The keys open with the cookie alone, which only the browser has.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from salus.app.house import House
 from salus.app.refusals import NotSignedIn
 from salus.app.serving import state as server_state
-from salus.app.serving.state import DRAFT, VISIT, Stamp, digest
+from salus.app.serving.state import DRAFT, WEB_SESSION, Stamp, digest
 from salus.app.serving.tokens import Tokens, assertion, enrolled, use_up
 from salus.errors import AccessError, InputError, StoreError
 from salus.fhir import json
@@ -35,9 +35,9 @@ from salus.trust.vault import Vault
 IDLE = timedelta(minutes=15)
 LIFE = timedelta(hours=8)
 SEEN = timedelta(seconds=20)
-"""How long somebody is there before that is written down: a visit may end that much too early, and never too late."""
+"""How long somebody is there before that is written down: a web session may end that much too early, never too late."""
 MAX_KNOWN = 10_000
-"""Visits that one process has at hand; of any other it asks the store."""
+"""Web sessions that one process has at hand; of any other it asks the store."""
 _PATIENT = 8
 """Bytes of the number by which a store knows a patient."""
 
@@ -47,8 +47,8 @@ class Idle(NotSignedIn):
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
-    """One person's visit. Keys of one mean nothing in another."""
+class WebSession:
+    """One person signed in with one browser. Its names for patients mean nothing in another web session."""
 
     cookie: str = field(repr=False)
     actor: Actor
@@ -57,7 +57,7 @@ class Visit:
     """What its keys are sealed with."""
 
     def key(self, house: House, patient: str) -> str:
-        """The name under which this visit speaks of a patient, 32 characters."""
+        """The name under which this web session speaks of a patient, 32 characters."""
         number = house.store.number_of(house.gate.custody(self.actor.id, patient))
         return base64.urlsafe_b64encode(AESSIV(self.secret).encrypt(number.to_bytes(_PATIENT), None)).decode()
 
@@ -98,20 +98,23 @@ class Visit:
         return f"{self.cookie}\n{key}"
 
 
-class Visits:
-    """The visits of one store. Safe to use from several threads; what one process let in, every other one knows."""
+class WebSessions:
+    """The web sessions of one store. Safe to use from several threads.
+
+    Whom one process let in, every other one knows.
+    """
 
     def __init__(self, vault: Vault) -> None:
         self._stamp = Stamp(vault, "visit")
         self._words = server_state.key(vault, "csrf")
         self._secrets = server_state.key(vault, "visit keys")
         self._lock = threading.Lock()
-        self._known: OrderedDict[bytes, tuple[Kept, Visit]] = OrderedDict()
+        self._known: OrderedDict[bytes, tuple[Kept, WebSession]] = OrderedDict()
 
-    def begin(self, house: House, tokens: Tokens, text: str, audience: str, origin: str = "") -> Visit:
-        """A new visit for a signed assertion. Raises NotSignedIn.
+    def begin(self, house: House, tokens: Tokens, text: str, audience: str, origin: str = "") -> WebSession:
+        """A new web session for a signed assertion. Raises NotSignedIn.
 
-        It takes the place of the actor's own that was longest unused where there are many.
+        Where the actor has many, the one that was unused for longest ends.
         """
         proved = tokens.proved(house, text, audience, origin)
         actor, now, cookie = proved.actor, house.clock(), self._stamp.make()
@@ -119,16 +122,17 @@ class Visits:
         data = json.dumps({**told, "name": actor.name})
         with server_state.writing(house) as state:
             use_up(state, proved, now)
-            state.put(VISIT, actor.id, cookie, data, now + LIFE, now)
-        visit = self._look(house, cookie)
-        if visit is None:
-            raise NotSignedIn("the visit was ended at once", remedy="sign in again")
-        return visit
+            state.put(WEB_SESSION, actor.id, cookie, data, now + LIFE, now)
+        web_session = self._look(house, cookie)
+        if web_session is None:
+            raise NotSignedIn("the session was ended at once", remedy="sign in again")
+        return web_session
 
-    def known(self, cookie: str) -> tuple[bool, Visit | None]:
-        """Whether this process knows without the store whose visit a cookie stands for, and whose, whatever its age.
+    def known(self, cookie: str) -> tuple[bool, WebSession | None]:
+        """Whether this process can tell without the store which web session a cookie stands for, and the web session.
 
-        Of a cookie that was never a visit's it knows that it is nobody's.
+        The web session may have ended since. Every process can tell that a cookie was never given out: then the answer
+        is True and None.
         """
         if not self._stamp.holds(cookie):
             return True, None
@@ -136,75 +140,75 @@ class Visits:
             found = self._known.get(digest(cookie))
         return found is not None, found[1] if found else None
 
-    def find(self, house: House, cookie: str) -> Visit | None:
-        """The visit of a cookie, by the store."""
+    def find(self, house: House, cookie: str) -> WebSession | None:
+        """The web session of a cookie, by the store."""
         return self._look(house, cookie) if self._stamp.holds(cookie) else None
 
-    def enter(self, house: House, visit: Visit) -> Actor:
+    def enter(self, house: House, web_session: WebSession) -> Actor:
         """Count this moment as one in which somebody was there. Returns who, as that actor is known now.
 
-        Raises NotSignedIn for a visit that was ended and an actor who was removed, Idle after too long a silence.
+        Raises NotSignedIn for a web session that was ended and an actor who was removed, Idle after too long a silence.
         """
-        now, kept = house.clock(), self._kept(house, visit.cookie)
+        now, kept = house.clock(), self._kept(house, web_session.cookie)
         if kept is None:
-            raise NotSignedIn("the visit is over", remedy="sign in again")
+            raise NotSignedIn("the session is over", remedy="sign in again")
         try:
-            actor = enrolled(house, visit.actor.id, visit.actor.public_key)
+            actor = enrolled(house, web_session.actor.id, web_session.actor.public_key)
             if now - kept.used > IDLE:
-                raise Idle("the visit was idle for too long", remedy="sign in again")
+                raise Idle("the session was idle for too long", remedy="sign in again")
         except NotSignedIn:
-            self.end(house, visit.cookie)
+            self.end(house, web_session.cookie)
             raise
         if now - kept.used >= SEEN:
             with suppress(StoreError), server_state.writing(house) as state:  # then it ends a little early
-                state.touch(VISIT, visit.cookie, now)
+                state.touch(WEB_SESSION, web_session.cookie, now)
         return actor
 
     def end(self, house: House, cookie: str) -> None:
-        """End the visit of a cookie, if there is one, with all that waits in it, for every process."""
+        """End the web session of a cookie, if there is one, with all that waits in it, for every process."""
         if not self._stamp.holds(cookie):
             return
         with self._lock:
             self._known.pop(digest(cookie), None)
-        if server_state.reading(house).find(VISIT, cookie, house.clock()) is None:
+        if server_state.reading(house).find(WEB_SESSION, cookie, house.clock()) is None:
             return
         with server_state.writing(house) as state:
-            state.drop(VISIT, cookie)
+            state.drop(WEB_SESSION, cookie)
             state.drop_owned(DRAFT, cookie)
 
-    def word(self, cookie: str) -> str:
-        """What every form of a browser carries: only a page of this store's servers can know it."""
+    def csrf_token(self, cookie: str) -> str:
+        """The CSRF token that every form of a browser carries: only a page of this store's servers can know it."""
         return hmac.new(self._words, cookie.encode(), "sha256").hexdigest()
 
     # ----
 
     def _kept(self, house: House, cookie: str) -> Kept | None:
-        """The row of a visit as it is now."""
+        """The row of a web session as it is now."""
         return self._read(house, cookie)[0]
 
-    def _look(self, house: House, cookie: str) -> Visit | None:
+    def _look(self, house: House, cookie: str) -> WebSession | None:
         return self._read(house, cookie)[1]
 
-    def _read(self, house: House, cookie: str) -> tuple[Kept, Visit] | tuple[None, None]:
+    def _read(self, house: House, cookie: str) -> tuple[Kept, WebSession] | tuple[None, None]:
         key = digest(cookie)
         with self._lock:
             before = self._known.get(key)
-        kept = server_state.reading(house).find(VISIT, cookie, house.clock(), known=before[0] if before else None)
+        kept = server_state.reading(house).find(WEB_SESSION, cookie, house.clock(), known=before[0] if before else None)
         if kept is None:
             with self._lock:
                 self._known.pop(key, None)
             return None, None
-        visit = before[1] if before else self._opened(cookie, kept)
+        web_session = before[1] if before else self._opened(cookie, kept)
         with self._lock:
-            self._known[key] = kept, visit
+            self._known[key] = kept, web_session
             while len(self._known) > MAX_KNOWN:
                 self._known.popitem(last=False)
-        return kept, visit
+        return kept, web_session
 
-    def _opened(self, cookie: str, kept: Kept) -> Visit:
+    def _opened(self, cookie: str, kept: Kept) -> WebSession:
         told = json.loads(kept.body)
         actor = Actor(told["actor"], told["kind"], bytes.fromhex(told["key"]), told["patient"], told["name"])
-        return Visit(cookie, actor, hmac.digest(self._secrets, cookie.encode(), "sha512"))
+        return WebSession(cookie, actor, hmac.digest(self._secrets, cookie.encode(), "sha512"))
 
 
 def demo_actors(house: House) -> tuple[Actor, ...]:

@@ -13,27 +13,23 @@ def run(stage: Stage) -> str:
     """Deploy the contract on a chain in this process, anchor the log, and show it a forged one."""
     from web3 import EthereumTesterProvider, Web3
 
-    from salus.trust import anchor
+    from salus.app import anchoring
 
     chain = Web3(EthereumTesterProvider())
-    house = stage.house
-    line = anchor.Anchor(chain, anchor.deploy(chain), house.vault.house.public_key())
-    newest = house.log.newest(house.store.connection)
-    if newest is None:
-        raise IntegrityError("the log is empty")
-    receipt = line.write(newest)
-    points = line.check(house.store.connection)
+    house, contract = stage.house, anchoring.deploy(chain)
+    written = anchoring.write(house, chain, contract)
+    points = anchoring.check(house, chain, contract)
     forged = sqlite3.connect(":memory:", factory=File)
     own = house.store.connection
     assert isinstance(own, File)
     own.backup(forged)
-    forged.execute("UPDATE log_checkpoint SET root = zeroblob(32) WHERE size = ?", (newest.size,))
+    forged.execute("UPDATE log_checkpoint SET root = zeroblob(32) WHERE size = ?", (written.size,))
     try:
-        line.check(forged)
+        anchoring.check(house, chain, contract, store=forged)
     except IntegrityError:
         return (
-            f"{len(points)} checkpoint of {newest.size} log entries anchored with {receipt.gas} gas on a local chain; "
-            "a forged root was found"
+            f"{len(points)} checkpoint of {written.size} log entries anchored with {written.receipt.gas} gas on a "
+            "local chain; a forged root was found"
         )
     finally:
         forged.close()

@@ -10,21 +10,19 @@ from salus.errors import AccessError, IntegrityError
 
 if TYPE_CHECKING:
     from salus.app.house import House
-    from salus.trust.note import Verifier
+
+WITNESS = "witness.example/tour"
 
 
 def run(stage: Stage) -> str:
     """A record opened by a signed consent and closed again; the look proved to its patient, cosigned by a witness."""
-    from salus.app import demo
-    from salus.app.session import Session
-    from salus.trust import audit, proof
-    from salus.trust.identity import demo_identity
+    from salus.app import demo, proving
 
     example = stage.examples["noor"]
     with demo.make_house(stage.folder / "consent", example) as house:
         demo.take_in(house, example)
-        patient = Session(house, demo_identity(demo.patient_actor(example)))
-        reader = Session(house, demo_identity(demo.CLINICIAN))
+        patient = demo.session(house, demo.patient_actor(example))
+        reader = demo.session(house, demo.CLINICIAN)
         given = patient.give_consent(example.patient, example.at, actors=[reader.actor.id], categories=["record"])
         reader.open(example.patient, example.at)
         patient.revoke(example.patient, given)
@@ -34,35 +32,30 @@ def run(stage: Stage) -> str:
         except AccessError:
             seen = [e for e in patient.accesses(example.patient) if e.get("actor") == reader.actor.id]
         for event in patient.audit_events(example.patient):
-            audit.check(event, failed=event["outcome"] != "0")
-        verifier = _cosigned(stage, house)
-        told = proof.check(patient.proof(example.patient, seen[0]["n"]), house.vault.house.public_key(), [verifier])
-        if told.witnesses != (verifier.name,):
+            proving.check_audit_event(event)
+        witnesses = _cosigned(stage, house)
+        told = proving.check(patient.proof(example.patient, seen[0]["n"]), proving.public_key(house), witnesses)
+        if told.witnesses != (WITNESS,):
             raise IntegrityError("the witness does not stand on the proof")
     return f"{len(seen)} looks of a clinician in the patient's own log, one of them proved and {told.lines()[1]}"
 
 
-def _cosigned(stage: Stage, house: House) -> Verifier:
-    """Have a witness in this process cosign the log; returns its public key."""
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+def _cosigned(stage: Stage, house: House) -> list[str]:
+    """Have a witness in this process cosign the log; returns its public keys."""
+    from salus.app import proving, witness_server, witnessing
 
-    from salus.app import witnessing
-    from salus.trust.checkpoint import verifier
-    from salus.trust.note import Signer
-    from salus.trust.witness import Server, Witness
-
-    log = verifier(house.log.origin, house.vault.house.public_key())
-    signer = Signer.cosigner("witness.example/tour", Ed25519PrivateKey.generate())
-    witness = Witness(stage.folder / "witness", [signer], {log.name: [log]})
-    server = Server(("127.0.0.1", 0), witness)
+    log = proving.verifier_key(house)
+    watched = [(log.partition("+")[0], log)]
+    server = witness_server.listen(stage.folder / "witness", WITNESS, watched, ("127.0.0.1", 0))
+    keys = witness_server.verifier_keys(server)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        witnessing.cosign(house, f"http://127.0.0.1:{server.server_address[1]}", signer.verifier.vkey)
+        witnessing.cosign(house, f"http://127.0.0.1:{server.server_address[1]}", keys[0])
     finally:
         server.shutdown()
         server.server_close()
-        witness.close()
-    return signer.verifier
+        server.witness.close()
+    return keys
 
 
 SLICE = Slice(

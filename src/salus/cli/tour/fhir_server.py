@@ -33,14 +33,13 @@ def _ask(address: str, token: str = "", data: bytes | None = None, kind: str = "
 def _sign_in(base: str, stage: Stage) -> str:
     from urllib.parse import urlencode
 
-    from salus.app.serving.tokens import assertion
+    from salus.app.web.sessions import demo_assertion
     from salus.server.auth import ASSERTION_TYPE, FORM
-    from salus.trust.identity import demo_identity
 
     form = {
         "grant_type": "client_credentials",
         "client_assertion_type": ASSERTION_TYPE,
-        "client_assertion": assertion(demo_identity(READER), f"{base}/auth/token", stage.house.clock()),
+        "client_assertion": demo_assertion(stage.house, READER, f"{base}/auth/token"),
     }
     answer: Mapping[str, Any] = _ask(f"{base}/auth/token", data=urlencode(form).encode(), kind=FORM)
     return str(answer["access_token"])

@@ -16,17 +16,14 @@ def run(stage: Stage) -> str:
     import asyncio
 
     from salus.app.config import at_folder
-    from salus.app.demo import OPERATOR, examples_root
+    from salus.app.demo import OPERATOR, enrol, examples_root, session
     from salus.app.house import House
     from salus.app.live.receiver import Receiver
-    from salus.app.session import Session
-    from salus.trust.identity import Actor, demo_identity
 
     messages = [path.read_bytes() for path in sorted((examples_root() / "tour" / "hl7").glob("*.hl7"))]
-    identity = demo_identity(OPERATOR)
     with House.create(at_folder(stage.folder / "hl7"), demo=True) as house:
-        house.add_actor(Actor(OPERATOR, "operator", identity.public_key), by=OPERATOR)
-        receiver = Receiver(Session(house, identity))
+        enrol(house, OPERATOR, "operator")
+        receiver = Receiver(session(house, OPERATOR))
         codes = asyncio.run(_sent(receiver, [*messages, messages[0]]))
         if codes != ["AA"] * 3:
             raise AssertionError(f"acknowledged {codes}")

@@ -47,25 +47,22 @@ def _at(reading: dict[str, Any]) -> float:
 def _through(folder: Path, lines: list[bytes]) -> tuple[int, list[Alert]]:
     """How many readings a fresh house then holds, and the alerts that the clinician sees after acknowledging one."""
     from salus.app.config import at_folder
-    from salus.app.demo import CLINICIAN, OPERATOR
+    from salus.app.demo import CLINICIAN, OPERATOR, enrol, session
     from salus.app.house import House
     from salus.app.intake.intake import Intake
     from salus.app.live.alerts import acknowledge, alerts
     from salus.app.live.readings import Monitor
-    from salus.app.session import Session
     from salus.fhir import json
-    from salus.trust.identity import Actor, demo_identity
 
     clock = [START + timedelta(hours=1)]
     with House.create(at_folder(folder), demo=True, clock=lambda: clock[0]) as house:
-        for name, kind in ((OPERATOR, "operator"), (CLINICIAN, "practitioner")):
-            house.add_actor(Actor(name, kind, demo_identity(name).public_key), by=OPERATOR)  # type: ignore[arg-type]
-        house.add_actor(Actor("demo-live", "patient", demo_identity("demo-live").public_key, PATIENT), by=OPERATOR)
-        operator, clinician = (Session(house, demo_identity(name)) for name in (OPERATOR, CLINICIAN))
+        enrol(house, OPERATOR, "operator")
+        enrol(house, CLINICIAN, "practitioner")
+        enrol(house, "demo-live", "patient", PATIENT)
+        operator, clinician, patient = (session(house, name) for name in (OPERATOR, CLINICIAN, "demo-live"))
         person = {"resourceType": "Patient", "id": PATIENT, "birthDate": "1951-05-20"}
         (folder / "person.json").write_bytes(json.dumps(person))
         Intake(operator).run([folder / "person.json"])
-        patient = Session(house, demo_identity("demo-live"))
         patient.give_consent(PATIENT, clock[0], actors=[CLINICIAN], categories=["signal"])
         with Monitor(operator) as monitor:
             monitor.assign(DEVICE, PATIENT, setting="home", silent_after=timedelta(minutes=10))

@@ -27,7 +27,7 @@ def _deidentify(stage: Stage) -> str:
 
 
 def _anonymise() -> str:
-    from salus.trust.anonymise import Hierarchy, release
+    from salus.app.research.anonymised import anonymised
 
     chance = random.Random(2026)  # noqa: S311 - made-up rows, no secret
     ages = {
@@ -36,9 +36,7 @@ def _anonymise() -> str:
     }
     towns = {f"{n:03}": (f"{n:03}", f"{n // 10:02}x", f"{n // 100}xx", "*") for n in range(300)}
     rows = [(str(int(chance.triangular(20, 80, 60))), f"{chance.randrange(300):03}", "x") for _ in range(2000)]
-    told = release(
-        ("age", "town", "value"), rows, (Hierarchy("age", ages), Hierarchy("town", towns)), k=5, suppression=0.04
-    )
+    told = anonymised(("age", "town", "value"), rows, {"age": ages, "town": towns}, k=5, suppression=0.04)
     if told.smallest_class < 5:
         raise IntegrityError("a class below k was released")
     return f"2,000 made-up rows 5-anonymous with {told.suppressed} suppressed"
@@ -46,16 +44,14 @@ def _anonymise() -> str:
 
 def _erase(stage: Stage) -> str:
     from salus.app import demo, erasure
-    from salus.app.session import Session
-    from salus.trust.identity import demo_identity
 
     example = stage.examples["thomas"]
     with demo.make_house(stage.folder / "house", example) as house:
         demo.take_in(house, example)
         kept = house.log.newest(house.store.connection)
-        patient = Session(house, demo_identity(demo.patient_actor(example)))
+        patient = demo.session(house, demo.patient_actor(example))
         erasure.ask(patient, example.patient)
-        told = erasure.carry_out(Session(house, demo_identity(demo.OPERATOR)), example.patient)
+        told = erasure.carry_out(demo.session(house, demo.OPERATOR), example.patient)
         if not isinstance(told, Mapping):
             raise IntegrityError("an erasure in a store for demonstrations waits for a second person")
         report = house.verify(kept)

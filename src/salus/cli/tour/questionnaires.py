@@ -22,8 +22,6 @@ def run(stage: Stage) -> str:
     """In a house of its own: answer, change one answer, write a diary, and hold the plans against each other."""
     from salus.app import demo
     from salus.app.intake import answers
-    from salus.app.session import Session
-    from salus.trust.identity import demo_identity
 
     example = stage.examples["thomas"]
     ticks = itertools.count(-6000)  # answers are told apart by when they were given: this clock goes on
@@ -31,7 +29,7 @@ def run(stage: Stage) -> str:
         stage.folder / "house", example, clock=lambda: example.at + timedelta(seconds=next(ticks))
     ) as house:
         demo.take_in(house, example)
-        patient = Session(house, demo_identity(demo.patient_actor(example)))
+        patient = demo.session(house, demo.patient_actor(example))
         filed = answers.answer(patient, example.patient, FIRST)
         before = {item.key for item in patient.plan(example.patient, example.at)[0].items}
         answers.answer(patient, example.patient, {"smoking": "Stopped smoking"})

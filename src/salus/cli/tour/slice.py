@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from salus.app import demo
 from salus.app.demo import Example
 from salus.app.house import House
 from salus.app.session import Session
-from salus.trust.identity import demo_identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Stage:
 
     def session(self, name: str) -> Session:
         """A session of a demo actor ("demo-clinician", "demo-operator", "demo-maria" ...)."""
-        return Session(self.house, demo_identity(name))
+        return demo.session(self.house, name)
 
 
 @dataclass(frozen=True, slots=True)

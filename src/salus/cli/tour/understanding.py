@@ -14,17 +14,14 @@ if TYPE_CHECKING:
 def run(stage: Stage) -> str:
     """Take in the three records; raise unless they become the same plan, none of it not understood."""
     from salus.app.config import at_folder
-    from salus.app.demo import OPERATOR, examples_root
+    from salus.app.demo import OPERATOR, enrol, examples_root, session
     from salus.app.house import House
     from salus.app.intake.intake import Intake
-    from salus.app.session import Session
-    from salus.trust.identity import Actor, demo_identity
 
     files = sorted((examples_root() / "tour" / "understanding").glob("*.json"))
-    identity = demo_identity(OPERATOR)
     with House.create(at_folder(stage.folder / "understanding"), demo=True) as house:
-        house.add_actor(Actor(OPERATOR, "operator", identity.public_key), by=OPERATOR)
-        Intake(Session(house, identity)).run(files)
+        enrol(house, OPERATOR, "operator")
+        Intake(session(house, OPERATOR)).run(files)
         plans = [_plan(house, patient) for patient in house.store.patients(house.gate.house("tour"))]
     keys = [sorted(item.key for item in plan.items) for plan in plans]
     if len(keys) != len(files) or any(key != keys[0] for key in keys[1:]):

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from salus.app import desk as desks
-from salus.app.desk import Desk
+from salus.app.serving import cache as caches
+from salus.app.serving.cache import Cache
 from salus.errors import StoreError
 from tests.conftest import AT
 
@@ -23,7 +23,7 @@ PATIENT = 60
 
 @dataclass
 class Records:
-    """A session as the desk needs one: what was written when, and refreshes that take as long as they are let."""
+    """A session as the cache needs one: what was written when, and refreshes that take as long as they are let."""
 
     now: Any = AT
     newest: dict[str, int] = field(default_factory=dict)
@@ -50,10 +50,10 @@ class Records:
             self.newest[patient] = self.newest.get(patient, 0) + 1
 
 
-def start(desk: Desk, session: Records, patient: str, failed: list[Exception]) -> threading.Thread:
+def start(cache: Cache, session: Records, patient: str, failed: list[Exception]) -> threading.Thread:
     def run() -> None:
         try:
-            desk.bring_up_to_date(session, patient)
+            cache.bring_up_to_date(session, patient)
         except StoreError as error:
             failed.append(error)
 
@@ -71,39 +71,39 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def test_a_record_is_refreshed_once_and_again_only_after_a_write_or_ten_minutes():
-    desk, session = Desk(), Records(newest={"p1": 3})
+    cache, session = Cache(), Records(newest={"p1": 3})
     for _ in range(3):
-        desk.bring_up_to_date(session, "p1")
+        cache.bring_up_to_date(session, "p1")
     assert session.refreshed == ["p1"]
     session.newest["p1"] = 4
-    desk.bring_up_to_date(session, "p1")
+    cache.bring_up_to_date(session, "p1")
     assert len(session.refreshed) == 2
     session.now += timedelta(minutes=10, seconds=1)
-    desk.bring_up_to_date(session, "p1")
-    desk.bring_up_to_date(session, "p1")
+    cache.bring_up_to_date(session, "p1")
+    cache.bring_up_to_date(session, "p1")
     assert len(session.refreshed) == 3
 
 
 def test_a_record_that_nobody_wrote_to_is_refreshed_once():
-    desk, session = Desk(), Records()
-    desk.bring_up_to_date(session, "p1")
-    desk.bring_up_to_date(session, "p1")
+    cache, session = Cache(), Records()
+    cache.bring_up_to_date(session, "p1")
+    cache.bring_up_to_date(session, "p1")
     assert session.refreshed == ["p1"]
 
 
 def test_what_is_written_during_a_refresh_is_looked_at_by_the_next():
-    desk, session = Desk(), Records(newest={"p1": 3}, writes=1)
+    cache, session = Cache(), Records(newest={"p1": 3}, writes=1)
     for _ in range(3):
-        desk.bring_up_to_date(session, "p1")
+        cache.bring_up_to_date(session, "p1")
     assert session.refreshed == ["p1", "p1"]
 
 
 def test_ones_refresh_never_waits_for_anothers():
-    desk, session = Desk(patience=PATIENT), Records(gates={"p1": threading.Event()})
+    cache, session = Cache(patience=PATIENT), Records(gates={"p1": threading.Event()})
     failed: list[Exception] = []
-    slow = start(desk, session, "p1", failed)
+    slow = start(cache, session, "p1", failed)
     assert session.begun.wait(PATIENT)
-    desk.bring_up_to_date(session, "p2")
+    cache.bring_up_to_date(session, "p2")
     assert session.refreshed == ["p2"], "the other refresh, which waits for this test, is not over"
     assert slow.is_alive()
     session.gates["p1"].set()
@@ -112,72 +112,72 @@ def test_ones_refresh_never_waits_for_anothers():
 
 
 def test_the_second_of_one_record_waits_for_the_first_and_then_need_not_refresh():
-    desk, session = Desk(patience=PATIENT), Records(gates={"p1": threading.Event()})
+    cache, session = Cache(patience=PATIENT), Records(gates={"p1": threading.Event()})
     failed: list[Exception] = []
-    first = start(desk, session, "p1", failed)
+    first = start(cache, session, "p1", failed)
     assert session.begun.wait(PATIENT)
-    second = start(desk, session, "p1", failed)
-    until(lambda: desk._waiting == 1)
+    second = start(cache, session, "p1", failed)
+    until(lambda: cache._waiting == 1)
     assert second.is_alive()
     session.gates["p1"].set()
     first.join(PATIENT)
     second.join(PATIENT)
     assert (session.refreshed, failed) == (["p1"], [])
-    assert (desk._turns, desk._waiting) == ({}, 0)
+    assert (cache._turns, cache._waiting) == ({}, 0)
 
 
 def test_who_waits_too_long_is_told_to_come_again():
-    desk, session = Desk(patience=0.02), Records(gates={"p1": threading.Event()})
+    cache, session = Cache(patience=0.02), Records(gates={"p1": threading.Event()})
     failed: list[Exception] = []
-    first = start(desk, session, "p1", failed)
+    first = start(cache, session, "p1", failed)
     assert session.begun.wait(PATIENT)
     with pytest.raises(StoreError, match="brought up to date"):
-        desk.bring_up_to_date(session, "p1")
+        cache.bring_up_to_date(session, "p1")
     assert first.is_alive()
     session.gates["p1"].set()
     first.join(PATIENT)
-    assert (failed, desk._turns, desk._waiting) == ([], {}, 0)
-    desk.bring_up_to_date(session, "p1")
+    assert (failed, cache._turns, cache._waiting) == ([], {}, 0)
+    cache.bring_up_to_date(session, "p1")
     assert session.refreshed == ["p1"]
 
 
 def test_who_would_be_one_too_many_to_wait_is_told_so_at_once():
-    desk, session = Desk(patience=PATIENT, waiting=1), Records(gates={"p1": threading.Event()})
+    cache, session = Cache(patience=PATIENT, waiting=1), Records(gates={"p1": threading.Event()})
     failed: list[Exception] = []
-    first = start(desk, session, "p1", failed)
+    first = start(cache, session, "p1", failed)
     assert session.begun.wait(PATIENT)
-    second = start(desk, session, "p1", failed)
-    until(lambda: desk._waiting == 1)
+    second = start(cache, session, "p1", failed)
+    until(lambda: cache._waiting == 1)
     with pytest.raises(StoreError, match="brought up to date"):
-        desk.bring_up_to_date(session, "p1")
+        cache.bring_up_to_date(session, "p1")
     assert (failed, second.is_alive()) == ([], True), "who came before still waits: this one did not wait at all"
     session.gates["p1"].set()
     first.join(PATIENT)
     second.join(PATIENT)
     assert (session.refreshed, failed) == (["p1"], [])
-    assert (desk._turns, desk._waiting) == ({}, 0)
+    assert (cache._turns, cache._waiting) == ({}, 0)
 
 
 def test_where_another_process_refreshes_the_session_does_not():
     asked: list[str] = []
-    desk, session = Desk(elsewhere=asked.append), Records(newest={"p1": 3})
+    cache, session = Cache(elsewhere=asked.append), Records(newest={"p1": 3})
     for _ in range(2):
-        desk.bring_up_to_date(session, "p1")
+        cache.bring_up_to_date(session, "p1")
     assert (asked, session.refreshed) == (["p1"], [])
 
 
 def test_a_refresh_that_fails_leaves_the_turn_free():
-    desk, session = Desk(), Records()
+    cache, session = Cache(), Records()
     session.refresh = lambda _: (_ for _ in ()).throw(StoreError("locked"))  # type: ignore[method-assign]
     for _ in range(2):
         with pytest.raises(StoreError, match="locked"):
-            desk.bring_up_to_date(session, "p1")
-    assert (desk._turns, desk._fresh) == ({}, {})
+            cache.bring_up_to_date(session, "p1")
+    assert (cache._turns, cache._fresh) == ({}, {})
 
 
 def test_what_is_remembered_is_bounded(monkeypatch):
-    monkeypatch.setattr(desks, "MAX_FRESH", 3)
-    desk, session = Desk(), Records()
+    monkeypatch.setattr(caches, "MAX_FRESH", 3)
+    cache, session = Cache(), Records()
     for number in range(5):
-        desk.bring_up_to_date(session, f"p{number}")
-    assert list(desk._fresh) == ["p2", "p3", "p4"]
+        cache.bring_up_to_date(session, f"p{number}")
+    assert list(cache._fresh) == ["p2", "p3", "p4"]

@@ -29,8 +29,8 @@ class _Turn:
 
 
 @dataclass(slots=True)
-class Desk:
-    """What the requests of one running server share: pages, findings, and since when each record's are up to date.
+class Cache:
+    """What the requests of one running server share: pages of results, findings, and which records are up to date.
 
     A record is refreshed by one request at a time; nobody waits for the refresh of another record.
     """

@@ -1,4 +1,4 @@
-"""Whoever keeps a house open for long: before each piece of work it is opened anew if the house changed meanwhile."""
+"""A session for hours: before each piece of work its house is opened anew where the house changed meanwhile."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ from salus.app.house import House
 from salus.app.session import Session
 
 
-class Desk:
-    """One actor's long-standing place of work. The session given stays its owner's; what is opened here is closed."""
+class LongSession:
+    """One actor at work for long, as a listener is.
+
+    The session that it is made from stays its owner's to close; houses that are opened here are closed here.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._own: House | None = None
 
     def session(self) -> Session:
-        """The session, of a house that knows of every actor, policy and key. Raises AccessError for who was removed."""
+        """The session as it is now: its house knows every actor, policy and key.
+
+        Raises AccessError where the actor was removed.
+        """
         house = self._session.house
         if house.outdated():
             fresh = House(house.configuration, clock=house.clock)

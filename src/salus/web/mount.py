@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from salus.web import asking, cards, clinician, consents, failures, files, patient, signing_in, viewer
-from salus.web.asker import ASKER, asker, of_cookie, told
+from salus.web.browser import BROWSER, browser, of_cookie, told
 from salus.web.pages import go
 
 GET, POST = ["GET"], ["POST"]
@@ -34,8 +34,8 @@ def _routes() -> list[BaseRoute]:
         Route("/me", patient.plan, methods=GET),
         Route("/me/ask", asking.show, methods=GET),
         Route("/me/ask", asking.answer, methods=POST),
-        Route("/me/looks", patient.looks, methods=GET),
-        Route("/me/looks/{n:int}/proof", patient.proof, methods=GET),
+        Route("/me/accesses", patient.accesses, methods=GET),
+        Route("/me/accesses/{n:int}/proof", patient.proof, methods=GET),
         Route("/me/consents", consents.show, methods=GET),
         Route("/me/consents/give", consents.give, methods=POST),
         Route("/me/consents/close", consents.close, methods=POST),
@@ -55,11 +55,11 @@ def _routes() -> list[BaseRoute]:
 
 async def home(request: Request) -> Response:
     """GET /: on to where this person begins."""
-    return go(asker(request).home)
+    return go(browser(request).home)
 
 
 class Front:
-    """ASGI middleware: tells who asks, and answers a failure with a page that says what to do."""
+    """ASGI middleware: tells which browser sent a request, and answers a failure with a page that says what to do."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -67,7 +67,7 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         begun, request = False, Request(scope)
-        scope[ASKER] = of_cookie(request, "", None)
+        scope[BROWSER] = of_cookie(request, "", None)
 
         async def noted(message: Message) -> None:
             nonlocal begun
@@ -75,9 +75,9 @@ class Front:
             await send(message)
 
         try:
-            scope[ASKER] = await told(request)
+            scope[BROWSER] = await told(request)
             await self._app(scope, receive, noted)
         except Exception as error:  # every failure is answered, and logged without its words
             if begun:
                 raise
-            await failures.explain(error, asker(request))(scope, receive, send)
+            await failures.explain(error, browser(request))(scope, receive, send)
