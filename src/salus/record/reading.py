@@ -51,10 +51,16 @@ class Place(NamedTuple):
     """Where a current resource lies, and what its row tells: the keyed hash of its content, its kinds of data."""
 
     rid: int
-    ref: str
+    type: str
+    id: str
     version: int
     mac: bytes
     kinds: int
+
+    @property
+    def ref(self) -> str:
+        """Its reference, "Type/id"."""
+        return f"{self.type}/{self.id}"
 
 
 class Reading:
@@ -141,7 +147,7 @@ class Reading:
         ).fetchall()
         if not rows:
             self._pid(patient)
-        found = (Place(rid, f"{kind}/{name}", *rest) for rid, kind, name, *rest in rows)
+        found = (Place(*row) for row in rows)
         return [place for place in found if scope.shows(place.ref, place.version)]
 
     def open_places(self, scope: Scope, places: Sequence[Place]) -> list[Stored]:
@@ -162,19 +168,13 @@ class Reading:
                     f"SELECT {columns} FROM history WHERE rid = ? AND version = ?", (place.rid, place.version)
                 ).fetchone()
                 if older is None:
-                    raise IntegrityError("a resource of the record is there no more", where=place.ref.partition("/")[0])
+                    raise IntegrityError("a resource of the record is there no more", where=place.type)
                 found[place.rid, place.version] = tuple(older)[2:]
         told = ((place, found[place.rid, place.version]) for place in places)
-        return [self._open_place(patient, place, *row) for place, row in told]
-
-    def _open_place(self, patient: str, place: Place, updated: str, deleted: int, mac: bytes, sealed: bytes) -> Stored:
-        """Raises IntegrityError where another content lies there than was listed."""
-        kind, _, name = place.ref.partition("/")
-        if mac != place.mac:
-            raise IntegrityError(
-                "a stored body is not the one that was listed", where=f"{kind} version {place.version}"
-            )
-        return self.open_row(patient, kind, name, place.version, updated, deleted, mac, sealed, place.kinds)
+        return [
+            self.open_row(patient, at.type, at.id, at.version, updated, deleted, mac, body, at.kinds)
+            for at, (updated, deleted, mac, body) in told
+        ]
 
     def search(
         self, scope: Scope, kind: str, clauses: Sequence[Clause] = (), ids: Sequence[str] = (), *, without: str = ""
