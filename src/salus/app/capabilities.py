@@ -162,7 +162,7 @@ FHIR_SERVER = Capability(
         "No update, delete, patch, batch, conditional request, chained search, _include or XML; what is not done is "
         "refused, never ignored.",
         "Resources are taken in without validation against profiles.",
-        "A search that names no patient is answered in stores of up to 200 patients.",
+        "A search that names no patient looks into at most 2,000 records for a total or an order, and says so beyond.",
         "Only Ed25519 keys sign in; while the store cannot be written nobody signs in anew.",
     ),
 )

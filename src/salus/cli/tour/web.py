@@ -87,7 +87,7 @@ def run(stage: Stage) -> str:
         patient = Reader(base)
         patient.get("/me", "Sign in")
         patient.sign_in(PATIENT, "What to talk about")
-        for address, says in (("/me/looks", "Proof"), ("/me/consents", CLINICIAN), ("/cards", "risk.egfr")):
+        for address, says in (("/me/accesses", "Proof"), ("/me/consents", CLINICIAN), ("/cards", "risk.egfr")):
             patient.get(address, says)
         clinician = Reader(base)
         people = _PERSON.findall(clinician.sign_in(CLINICIAN, "released"))
