@@ -345,6 +345,7 @@ ATTEMPTS = {
     ("actor", "remove"): ["actor", "remove", "nobody"],
     ("actor", "add"): ["actor", "add", "x2", "--kind", "practitioner", "--public-key", "00", "--by"],
     ("backup",): ["backup", "copy.sqlite"],
+    ("move",): ["move", "--to", "postgresql://127.0.0.1:1/none"],
     ("token",): ["token"],
 }
 NAMELESS = {

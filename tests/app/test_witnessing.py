@@ -7,6 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from salus.app import witnessing
+from salus.app.house import House
 from salus.app.session import Session
 from salus.errors import InputError, IntegrityError
 from salus.trust import proof
@@ -133,7 +134,8 @@ def test_a_store_of_before_gets_its_tiles_with_its_next_entry(ward):
             ward.house.log.append(connection, "p1", "access", {"n": n})
     ward.house.store.connection.execute("DELETE FROM log_tile")
     assert not ward.house.verify().problems
-    Session(ward.house, ward.patient).open("p1", AT)
+    with House(ward.house.configuration, clock=lambda: AT) as house:  # as the release after opens it
+        Session(house, ward.patient).open("p1", AT)
     (tiles,) = ward.house.store.connection.execute("SELECT length(hashes) / 32 FROM log_tile").fetchone()
     assert tiles == 2
     assert not ward.house.verify().problems

@@ -51,7 +51,7 @@ def give(hospital, *patients, categories=("signal", "record")):
 
 def last(hospital, *pairs, most=1):
     session = Session(hospital.house, hospital.ward.clinician)
-    found = Last(session, hospital.desk).last(fhir_query.parse("Observation", pairs), most)
+    found = Last(session, hospital.cache).last(fhir_query.parse("Observation", pairs), most)
     return [(s.body["effectiveDateTime"], s.body["id"]) for s in found.entries]
 
 
