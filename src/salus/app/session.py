@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from salus.app import standing
+from salus.app import collecting, standing
 from salus.app.house import House
 from salus.app.session_consents import PRESENT
 from salus.app.session_findings import Current, Findings, Refresh
@@ -161,6 +161,7 @@ class Session(Findings):
         stored = [f for _, f in self._stored_findings(scope)]
         return self._drawn_from(grant, self.house.clock(), stored).findings
 
+    @collecting.seldom()
     def _drawn_from(self, scope: Grant, at: datetime, previous: Sequence[Finding]) -> Outcome:
         """What the methods draw from what is released and open to processing, as if the rest did not exist."""
         open_to = self.house.gate.processing(scope.patient)
@@ -186,6 +187,7 @@ class Session(Findings):
         withheld = tuple(c for c in CATEGORIES if c in grant.flagged)
         return replace(made, withheld=withheld, conflict_withheld=conflict), opened
 
+    @collecting.seldom()
     def _new_plan(self, look: _Look, at: datetime) -> tuple[Plan, Opened]:
         """Compose the plan, and keep it as long as it stands."""
         patient, current = look.grant.patient, look.current

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-from salus.app import standing
+from salus.app import collecting, standing
 from salus.app.sandbox import process as sandbox
 from salus.app.serving import refresh_turns
 from salus.app.session_consents import PRESENT, Consents
@@ -91,6 +91,7 @@ class Findings(Consents):
         with refresh_turns.taken(self.house, patient):
             return self._current(patient, at or self.house.clock(), lambda _: None).refresh
 
+    @collecting.seldom()
     def _current(self, patient: str, at: datetime, progress: Callable[[str], None]) -> Current:
         """All findings that hold at ``at``.
 

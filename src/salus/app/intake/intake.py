@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from salus.app import collecting
 from salus.app.config import Configuration
 from salus.app.intake import hl7v2
 from salus.app.intake import series as intake_series
@@ -102,7 +101,7 @@ class Intake:
         refers to something that is not released to whoever files waits for it to come with another file.
         """
         self._session.house.gate.custodian(self._session.actor, self._patient or "*")
-        with _collecting_seldom():
+        with collecting.seldom():
             return self._run(paths, progress)
 
     def _run(self, paths: Sequence[Path], progress: Callable[[str], None]) -> list[Taken]:
@@ -382,17 +381,6 @@ class Intake:
         scope = house.gate.house(self._session.actor.id, may_write=True)
         n = quarantine.keep(house.store, house.vault, house.log, scope, content, error.what, house.time())
         return Taken(name, kind, error=error, quarantine=n)
-
-
-@contextmanager
-def _collecting_seldom() -> Iterator[None]:
-    """Parsed sources are many objects without cycles: to look for some at every 700 takes a tenth of intake's time."""
-    first, *others = gc.get_threshold()
-    gc.set_threshold(max(first, 100_000), *others)
-    try:
-        yield
-    finally:
-        gc.set_threshold(first, *others)
 
 
 def _closed(configuration: Configuration) -> Closed:
