@@ -182,3 +182,28 @@ def test_who_changes_the_kinds_in_the_file_shows_a_narrower_reader_no_more(ward,
     store.connection.execute("UPDATE resource SET kinds = 0 WHERE id = 'c10'")
     narrow = replace(READ, categories=frozenset({"note"}))
     assert {s.ref for s, _ in chart(ward, store, narrow).resources()} == {"Patient/p1"}
+
+
+def test_what_is_withheld_costs_a_narrower_reader_nothing_and_what_is_gone_is_forgotten(ward, store, monkeypatch):
+    loaded = []
+    load = outline._load
+    monkeypatch.setattr(outline, "_load", lambda data, form: loaded.append(load(data, form)) or loaded[-1])
+    assert chart(ward, store).known
+    narrow = replace(READ, categories=frozenset({"note"}))
+    for _ in range(2):
+        assert chart(ward, store, narrow).known
+    assert [len(lines) for lines in loaded] == [0, 0, 0]
+    store.commit(WRITE, [Change("Observation", f"c{n}", None) for n in range(10, 30)], at=WHEN)
+    file(store, *(creatinine("1.2", f"2026-05-{n % 28 + 1:02}", f"many{n}") for n in range(MANY)))
+    assert chart(ward, store).known
+    assert chart(ward, store).known
+    assert len(loaded[-1]) == 2 * MANY - 20 + 2
+
+
+def test_where_consents_speak_of_single_resources_nothing_is_kept(ward, store, opened):
+    refs = {place.ref: place.version for place in store.places(READ)}
+    partial = replace(READ, decided=frozenset(refs.items()))
+    for _ in range(2):
+        opened.clear()
+        assert chart(ward, store, partial).known
+        assert len(opened) == len(refs)

@@ -4,7 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from salus.fhir import series
 from salus.fhir.blobs import BLOB_SCHEME, EXT_META, EXT_SHA256
+from salus.fhir.columns import in_columns, least, micros
 from salus.record.chart import Chart
 from salus.record.contents import Row, opened
 from tests.conftest import creatinine, person
@@ -202,3 +204,41 @@ def test_many_are_opened_together_and_each_once():
     assert [len(some) for some in asked] == [1, 255, 256, 88]
     assert list(opened(rows)) == rows
     assert len(asked) == 4
+
+
+def heart_rates(day, *told):
+    """A block of heart rates (value by hour) of a day of May 2026."""
+    coded = {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]}
+    head = series.Head(coded, (series.Part(coded, "/min"),), "Watch", "", "home", "day")
+    rows = [(micros(datetime(2026, 5, day, hour, tzinfo=UTC)), 0, (least(value, 0),), 0, "") for hour, value in told]
+    return series.body(head, in_columns(rows), "Patient/p1")
+
+
+def test_readings_that_came_since_are_another_answer_though_their_blocks_lay_beside():
+    blocks = heart_rates(4, (9, 60)), heart_rates(5, (2, 180))
+    then, later = (chart(*blocks, now=datetime(2026, 5, day, 12, tzinfo=UTC)) for day in (4, 6))
+    span = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
+    for found, rates in ((then, [60]), (later, [60, 180])):
+        assert [float(o.quantity.value) for o in found.observations("heart-rate")] == rates
+        assert list(found.readings("heart-rate", "/min", *span).values) == rates
+        assert len(found.summaries("heart-rate", "/min", "day", *span).rows) == len(rates)
+    assert not any(later.replay(read) for read in then.reads)
+    assert all(then.replay(read) for read in then.reads)
+
+
+def test_as_many_that_came_of_another_day_are_another_answer():
+    blocks = heart_rates(4, (9, 60), (20, 61)), heart_rates(5, (2, 180), (20, 61)), heart_rates(6, (1, 70))
+    then, later = (chart(*blocks, now=datetime(2026, 5, day, 12, tzinfo=UTC)) for day in (4, 5))
+    assert [len(found.observations("heart-rate")) for found in (then, later)] == [1, 3]
+    assert not any(later.replay(read) for read in then.reads)
+
+
+def test_another_result_of_the_same_report_is_another_answer():
+    inside = [creatinine("1.0", "2026-05-01", "a"), creatinine("2.0", "2026-07-01", "b")]
+    report = {
+        "resourceType": "DiagnosticReport", "id": "r", "status": "final", "subject": SUBJECT,
+        "code": {"text": "panel"}, "contained": inside,
+    }  # fmt: skip
+    then, later = chart(report), chart(report, now=datetime(2026, 8, 1, tzinfo=UTC))
+    assert [str(found.latest("creatinine").quantity.value) for found in (then, later)] == ["1.0", "2.0"]
+    assert not later.replay(then.reads[0])

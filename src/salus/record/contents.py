@@ -113,6 +113,7 @@ class Inside(Row):
         facts = report.facts.contained[number]
         super().__init__(report.ref, report.mark, report.categories, reader, _not_to_be_opened, facts)
         self._report, self._number = report, number
+        self._line = f"{self.ref} {number} {self.mark}\n".encode()
 
     @property
     def holder(self) -> Row:

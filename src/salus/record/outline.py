@@ -2,7 +2,9 @@
 somebody looks at.
 
 It is worked out of the resources whenever they are met without it, holds for a content (by its keyed hash), a
-terminology and this code, and says no more than they do: it may be deleted at any time.
+terminology and this code, and says no more than they do: it may be deleted at any time. There is one for each set of
+kinds of data under which a record is read, so that what is not released to a reader costs him nothing; where consents
+speak of single resources there is none.
 """
 
 from __future__ import annotations
@@ -44,6 +46,8 @@ class Line(NamedTuple):
 
 
 Lines = dict[str, Line]
+_READ_WITH = (".py", ".toml", ".tsv", ".json")
+"""Files that decide how a resource is read, code and tables."""
 
 
 def listing(store: Store, scope: Scope, keeping: Scope, then: Callable[[], None]) -> Callable[[Reader], list[Row]]:
@@ -69,8 +73,10 @@ class _Listing:
     def __init__(self, store: Store, scope: Scope, reader: Reader) -> None:
         self._store, self._scope, self._reader = store, scope, reader
         self._form = _form(reader.terminology.digest)
-        self._known = _load(store.memo(scope, MEMO), self._form)
+        self._name = None if scope.partial else "+".join(sorted(scope.categories))
+        data = None if self._name is None else store.memo(scope, MEMO, self._name)
         self._places = {place.ref: place for place in store.places(scope)}
+        self._known = _load(data, self._form)
         self._fresh: Lines = {}
 
     def rows(self) -> list[Row]:
@@ -113,10 +119,11 @@ class _Listing:
 
     def keep(self, keeping: Scope) -> None:
         """Keep the outline, where enough is new. Where the store cannot be written now, it is worked out again."""
-        if len(self._fresh) < max(_FEW, _SHARE * len(self._known)):
+        if self._name is None or len(self._fresh) < max(_FEW, _SHARE * len(self._known)):
             return
+        lines = {ref: line for ref, line in {**self._known, **self._fresh}.items() if ref in self._places}
         with suppress(StoreError, AccessError):  # the latter: the record was erased meanwhile
-            self._store.memorise(keeping, MEMO, _dump({**self._known, **self._fresh}, self._form))
+            self._store.memorise(keeping, MEMO, _dump(lines, self._form), self._name)
 
 
 # ---- as it is written: what many resources have in common stands once
@@ -158,7 +165,7 @@ def _form(terminology: str) -> str:
     """What the facts of a content follow from, as a digest: the terminology, and the code that reads resources."""
     root = Path(salus.__file__).parent
     files = [root / "record" / "facts.py", Path(__file__)]
-    files += [p for name in ("fhir", "terminology") for p in (root / name).rglob("*") if p.suffix in (".py", ".toml")]
+    files += [p for name in ("fhir", "terminology") for p in (root / name).rglob("*") if p.suffix in _READ_WITH]
     total = hashlib.sha256(terminology.encode())
     for file in sorted(files):
         total.update(hashlib.sha256(file.read_bytes()).digest())

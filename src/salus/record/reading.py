@@ -153,11 +153,11 @@ class Reading:
     def open_places(self, scope: Scope, places: Sequence[Place]) -> list[Stored]:
         """What lay at these places when they were listed under this scope, also where another version lies there now.
 
-        Raises IntegrityError where one cannot be opened, as of a record that was erased.
+        Raises IntegrityError where one cannot be opened, as of a record that was erased, or is another than was listed.
         """
         patient = one(scope)
         marks = ", ".join("?" * len(places))
-        columns = "rid, version, updated, deleted, mac, body"
+        columns = "rid, version, updated, deleted, body"
         rows = self._connection.execute(
             f"SELECT {columns} FROM resource WHERE rid IN ({marks})", [place.rid for place in places]
         ).fetchall()
@@ -172,8 +172,8 @@ class Reading:
                 found[place.rid, place.version] = tuple(older)[2:]
         told = ((place, found[place.rid, place.version]) for place in places)
         return [
-            self.open_row(patient, at.type, at.id, at.version, updated, deleted, mac, body, at.kinds)
-            for at, (updated, deleted, mac, body) in told
+            self.open_row(patient, at.type, at.id, at.version, updated, deleted, at.mac, body, at.kinds)
+            for at, (updated, deleted, body) in told
         ]
 
     def search(

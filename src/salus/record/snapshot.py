@@ -298,9 +298,9 @@ def _of_pairs(pairs: Sequence[tuple[Row, Any]]) -> Answer:
 
 
 def _of_readings(told: Readings, make: Callable[[], Any]) -> Answer:
-    """Besides the rows it matters how much of the last page has come already."""
-    come = told.come
-    return Answer(told.rows, make, *([] if come is None else [str(come)]))
+    """The rows are those of the pages asked for and of those beside them: how many pages are asked for tells which is
+    the last, and of that one it matters how much has come already."""
+    return Answer(told.rows, make, str(len(told.numbers)), "all" if told.come is None else str(told.come))
 
 
 def _names(row: Row) -> tuple[str, ...]:
