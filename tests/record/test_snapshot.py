@@ -242,3 +242,7 @@ def test_another_result_of_the_same_report_is_another_answer():
     then, later = chart(report), chart(report, now=datetime(2026, 8, 1, tzinfo=UTC))
     assert [str(found.latest("creatinine").quantity.value) for found in (then, later)] == ["1.0", "2.0"]
     assert not later.replay(then.reads[0])
+
+
+def test_what_begins_now_has_begun():
+    assert names(chart(creatinine("1.0", NOW.isoformat(), "c1")).observations("creatinine")) == ["c1"]

@@ -10,7 +10,7 @@ import pytest
 from salus.app.fhir import across as fhir_across
 from salus.app.fhir import query as fhir_query
 from salus.app.fhir.lastn import Last
-from salus.app.refusals import Ambiguous
+from salus.app.refusals import Ambiguous, Expired
 from salus.app.session import Session
 from salus.errors import AccessError, InputError
 from salus.fhir import series
@@ -298,3 +298,42 @@ def test_a_block_that_two_records_hold_is_shown_once_and_two_of_one_id_never_as_
         hospital.all("Observation", HEART, ("_count", count))
     with pytest.raises(Ambiguous):
         hospital.records().read("Observation", series.expand(block)[0]["id"])
+
+
+@pytest.mark.parametrize("place", ["999-3", "999", "0-999", "13-0"])
+def test_a_page_that_nobody_was_sent_to_is_no_error(hospital, place):
+    hospital.write("q0", *blocks("q0", 0, 1, 2))
+    give(hospital, "q0")
+    for sort in ((), (("_sort", "date"),)):
+        page = hospital.ask("Observation", ("patient", "q0"), HEART, ("_count", "5"), *sort)
+        try:
+            found = hospital.records().page(f"{page.next.partition('.')[0]}.{place}")
+        except Expired:
+            continue
+        assert len(found.entries) <= 5
+
+
+def test_codes_that_one_observation_connects_are_one_group_of_the_last(hospital):
+    def result(name, at, *codes):
+        coded = {"coding": [{"system": "urn:x", "code": code} for code in codes]}
+        return {**creatinine("1.0", f"2026-01-{at:02}", name), "subject": {"reference": "Patient/q0"}, "code": coded}
+
+    hospital.write("q0", result("a1", 1, "a"), result("b1", 2, "b"), result("c1", 3, "c"), result("ab", 4, "a", "b"))
+    give(hospital, "q0")
+    found = last(hospital, ("patient", "q0"), ("code", "urn:x|"), most=3)
+    assert [name for _, name in found] == ["ab", "b1", "a1", "c1"]
+
+
+def test_a_readings_history_is_that_of_the_record_in_which_it_stands(hospital):
+    short, long = (
+        {name: value for name, value in block.items() if name != "subject"}
+        for count in (2, 6)
+        for block in blocks("q0", 0, count=count)
+    )
+    hospital.write("q0", short)
+    hospital.write("q1", long)
+    give(hospital, "q0", "q1")
+    late = series.expand(long)[5]["id"]
+    records = hospital.records()
+    assert [s.source.ref for s in records.history("Observation", late)] == [f"Observation/{late}"]
+    assert records.version("Observation", late, 1).body == records.read("Observation", late).body

@@ -62,8 +62,9 @@ class Records(Paging):
         begun = time.monotonic()
         held = series.block_of(name) if kind == "Observation" else name
         current = [(grant, s) for grant in self._grants_for(kind, held) for s in self._current(grant, kind, [held])]
-        found = [s for _, s in current]
-        last = _only(found if held == name else _readings(found, name), begun)
+        if held != name:
+            current = [(grant, s) for grant, block in current for s in _readings([block], name)]
+        last = _only([s for _, s in current], begun)
         if findings_fhir.is_finding(last.body):
             return [last]
         versions = self._house.store.versions(current[0][0], f"{kind}/{held}")[::-1]

@@ -54,10 +54,11 @@ class Last(Records):
             raise InputError(f"not 1 to {MOST}", where="max")
         if refused := next((name for name, _ in query.asked if name in _RESULT), ""):
             raise InputError("not a parameter of this operation", where=refused, remedy="max=NUMBER")
-        groups: list[_Group] = []
+        by_key: dict[tuple[str, str], _Group] = {}
         for grant in self._grants(self._candidates(query) or ()):
             for at, stored in self._newest(grant, query, most):
-                _sort_in(groups, at, stored)
+                _sort_in(by_key, at, stored)
+        groups = list({id(group): group for group in by_key.values()}.values())
         for group in groups:
             group.found.sort(key=lambda pair: pair[0], reverse=True)
         groups.sort(key=lambda group: group.found[0][0], reverse=True)
@@ -91,11 +92,16 @@ def _begun(body: Body) -> int:
     return -_FAR if span is None else micros(span.start)
 
 
-def _sort_in(groups: list[_Group], at: int, stored: Stored) -> None:
+def _sort_in(by_key: dict[tuple[str, str], _Group], at: int, stored: Stored) -> None:
     """Put an Observation to those that share a coding with it; groups that it is the first to connect become one."""
     code = stored.body.get("code")
     keys = {(coding.system, coding.code) for coding in codings(code)} or {("", text_of(code))}
-    alike = [group for group in groups if group.keys & keys]
-    groups[:] = [group for group in groups if group not in alike]
-    found = [pair for group in alike for pair in group.found]
-    groups.append(_Group(keys.union(*(group.keys for group in alike)), [*found, (at, stored)]))
+    alike = list({id(by_key[key]): by_key[key] for key in keys if key in by_key}.values())
+    alike.sort(key=lambda group: len(group.keys), reverse=True)
+    group, *others = alike or [_Group(set(), [])]
+    for other in others:  # the smaller ones, so that each is moved seldom
+        group.keys |= other.keys
+        group.found += other.found
+    group.keys |= keys
+    group.found.append((at, stored))
+    by_key.update(dict.fromkeys(keys.union(*(other.keys for other in others)), group))

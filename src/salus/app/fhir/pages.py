@@ -116,7 +116,7 @@ class Pages:
         if found is None and (kept := server_state.reading(house).find(PAGE, name, now)) is not None:
             found = _load(kept.body, name, kept.expires)
             self._hold(found)
-        if found is None or found.actor != actor or found.expires <= now:
+        if found is None or found.actor != actor or found.expires <= now or start > len(found.hits):
             raise _expired()
         return replace(found, start=start, reading=reading)
 

@@ -180,20 +180,24 @@ class Paging(Across):
         """Hits as they are sorted, each with its place in time; what has none comes last either way."""
         assert query.sort is not None
         name, newest = query.sort
-        stored: dict[Hit, Stored] = dict(self._opened([p for p in found if not p[0].series], looked.grants))
-        if name == UPDATED.name:
-            stored.update(self._again([hit for hit, _ in found if hit.series], looked.grants.get))
         spread = name == "date"
-        placed: list[Pair] = [
-            (
-                replace(hit, at=bound(hit, newest=newest) if hit.series and spread else _instant(stored[hit], query)),
-                stored.get(hit),
-            )
-            for hit, _ in found
-            if hit in stored or (hit.series and spread)
-        ]
+        stored: dict[Hit, Stored] = dict(self._opened([p for p in found if not p[0].series], looked.grants))
+        times = {hit: _instant(each, query) for hit, each in stored.items()}
+        if spread:
+            times |= {hit: bound(hit, newest=newest) for hit, _ in found if hit.series}
+        else:
+            times |= self._times([hit for hit, _ in found if hit.series], query, looked)
+        placed: list[Pair] = [(replace(hit, at=times[hit]), stored.get(hit)) for hit, _ in found if hit in times]
         known = sorted((p for p in placed if p[0].at is not None), key=lambda p: p[0].at or 0, reverse=newest)
         return known + [pair for pair in placed if pair[0].at is None]
+
+    def _times(self, blocks: Sequence[Hit], query: Query, looked: Looked) -> dict[Hit, int | None]:
+        """When blocks were written, by what a search is sorted by; few are open at once."""
+        found: dict[Hit, int | None] = {}
+        for start in range(0, len(blocks), OPEN):
+            again = self._again(blocks[start : start + OPEN], looked.grants.get)
+            found.update((hit, _instant(stored, query)) for hit, stored in again)
+        return found
 
 
 def step(result: Result, walk: Walk, most: int | None = None) -> tuple[list[Pair], Result]:

@@ -101,7 +101,8 @@ class Walk:
         if n < 0:  # all of it was shown
             return self._bound(at), at, math.inf
         opened = self.open(self.hits[at])
-        if opened is None or opened[1] is None:  # withdrawn since: it goes on where the block begins
+        if opened is None or opened[1] is None or n >= opened[1].count:
+            # withdrawn since, or no place that a page ended at: it goes on where the block begins
             return self._bound(at), at, -math.inf
         return self._standing(at, opened[1], n)
 
