@@ -9,6 +9,7 @@ import pytest
 
 from salus.app.fhir import across as fhir_across
 from salus.app.fhir import query as fhir_query
+from salus.app.fhir import walk as fhir_walk
 from salus.app.fhir.lastn import Last
 from salus.app.refusals import Ambiguous, Expired
 from salus.app.session import Session
@@ -337,3 +338,16 @@ def test_a_readings_history_is_that_of_the_record_in_which_it_stands(hospital):
     records = hospital.records()
     assert [s.source.ref for s in records.history("Observation", late)] == [f"Observation/{late}"]
     assert records.version("Observation", late, 1).body == records.read("Observation", late).body
+
+
+def test_a_search_for_values_among_too_many_readings_is_refused(hospital, monkeypatch):
+    hospital.write("q0", *blocks("q0", 0, 1, 2, count=10))
+    give(hospital, "q0")
+    rare = ("patient", "q0"), HEART, ("value-quantity", "gt999")
+    assert hospital.all("Observation", *rare) == []
+    monkeypatch.setattr(fhir_walk, "READINGS", 29)
+    for asked in (rare, (*rare, ("_summary", "count")), (*rare, ("_total", "accurate"))):
+        with pytest.raises(InputError, match="too many readings"):
+            hospital.ask("Observation", *asked)
+    assert hospital.all("Observation", *rare, ("date", f"lt{START + timedelta(days=1):%Y-%m-%d}")) == []
+    assert len(hospital.all("Observation", ("patient", "q0"), HEART)) == 30

@@ -55,7 +55,8 @@ class Wanted:
         return tuple(c for c in self.clauses if _is_date(c))
 
     @cached_property
-    def _values(self) -> tuple[Clause, ...]:
+    def values(self) -> tuple[Clause, ...]:
+        """What it asks of the values of readings, each of which has to be looked at."""
         return tuple(c for c in self.clauses if c.parameter.kind == "quantity")
 
     def may_hold(self, name: str) -> bool:
@@ -72,7 +73,7 @@ class Wanted:
             return None
         try:
             block = series.Block(stored.body)
-            if self._dates or self._values or self.stamps is not None:
+            if self._dates or self.values or self.stamps is not None:
                 block.columns  # noqa: B018 - whether they can be read
         except InputError:
             return None
@@ -87,7 +88,7 @@ class Wanted:
 
         Its values are not looked at: where a search asks for some, it is not found.
         """
-        if self._values:
+        if self.values:
             return False
         found = [
             search.span(e)
@@ -107,7 +108,7 @@ class Wanted:
 
     def count(self, block: series.Block) -> int:
         """How many readings of a block match."""
-        if not self._dates and not self._values and self.stamps is None:
+        if not self._dates and not self.values and self.stamps is None:
             return block.count
         return sum(1 for _ in self.among(block, range(block.count)))
 
@@ -119,7 +120,7 @@ class Wanted:
             numbers = [n for n in numbers if n in named]
         if self._dates and numbers:
             numbers = self._bracketed(block, numbers)
-        tests = (*self._dates, *self._values)
+        tests = (*self._dates, *self.values)
         return iter(numbers) if not tests else (n for n in numbers if all(_holds(c, block, n) for c in tests))
 
     def _bracketed(self, block: series.Block, numbers: Sequence[int]) -> Sequence[int]:

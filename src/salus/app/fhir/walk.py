@@ -15,9 +15,12 @@ from dataclasses import dataclass
 
 from salus.app.fhir.pages import Hit
 from salus.app.fhir.readings import Wanted
+from salus.errors import InputError
 from salus.fhir import series
 from salus.record.reading import Stored
 
+READINGS = 2_000_000
+"""Readings whose values one page, or one total, looks at."""
 Place = tuple[int, int]
 Opened = tuple[Stored, series.Block | None]
 Order = tuple[float, int, float]
@@ -41,9 +44,12 @@ class Walk:
     newest: bool = False
 
     def places(self, after: Place | None = None) -> Iterator[Place]:
-        """All places, or those that stand after one of them."""
+        """All places, or those that stand after one of them.
+
+        Raises InputError where it would look at the values of too many readings.
+        """
         begun = None if after is None else self._order(after)
-        following = self._following(begun)
+        following, looked = self._following(begun), 0
         ahead = next(following, None)
         waiting: list[_Waiting] = []
         while waiting or ahead is not None:
@@ -56,6 +62,7 @@ class Walk:
                 if opened is None:
                     continue
                 if opened[1] is not None:
+                    looked = self._looking(looked, opened[1])
                     _push(waiting, self._readings(at, opened[1], begun))
                     continue
             if readings is not None:
@@ -65,16 +72,23 @@ class Walk:
                 yield at, -1
 
     def count(self) -> int:
-        """How many places there are. Every block is opened."""
-        return sum(self._count(hit) for hit in self.hits)
+        """How many places there are. Every block is opened. Raises InputError like :meth:`places`."""
+        found = looked = 0
+        for hit in self.hits:
+            opened = self.open(hit) if hit.series else None
+            if opened is not None and opened[1] is not None:
+                looked = self._looking(looked, opened[1])
+                found += self.wanted.count(opened[1])
+            elif not hit.series or opened is not None:
+                found += 1
+        return found
 
-    def _count(self, hit: Hit) -> int:
-        if not hit.series:
-            return 1
-        opened = self.open(hit)
-        if opened is None:
-            return 0
-        return 1 if opened[1] is None else self.wanted.count(opened[1])
+    def _looking(self, looked: int, block: series.Block) -> int:
+        """How many readings were looked at with those of a block. Raises InputError where they are too many."""
+        looked += block.count if self.wanted.values else 0
+        if looked > READINGS:
+            raise InputError("the search looks at too many readings", remedy="name a time: date=ge…")
+        return looked
 
     def _following(self, begun: Order | None) -> Iterator[int]:
         """The hits, in order, of which anything can stand after what was shown."""
