@@ -3,11 +3,15 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from salus.errors import AccessError, IntegrityError
 from salus.fhir.categories import categories_of
 from salus.formats.content import Bytes
-from salus.record import reading
+from salus.record import reading, search
+from salus.record.database import one_of
+from salus.record.reach import Reach, Share
 from salus.record.store import Change
 from salus.trust.grants import Grant
 from tests.conftest import creatinine, person
@@ -164,3 +168,44 @@ def test_everything_read_in_a_snapshot_is_of_one_moment(store, ward):
         with store.snapshot():
             assert len(store.read(READ)) == 2
     assert len(store.read(READ)) == 3
+
+
+@given(st.lists(st.integers(), max_size=3000))
+def test_a_list_of_values_is_padded_to_one_of_few_lengths(values):
+    marks, padded = one_of(values)
+    assert marks.count("?") == len(padded)
+    assert padded[: len(values)] == values
+    assert set(padded) == set(values)
+    assert not values or len(padded) in {*(1 << n for n in range(11)), 2048, 3072}
+
+
+def test_what_more_than_one_record_holds_is_told_for_the_house_alone(store):
+    assert store.doubled(HOUSE, ["Observation/c1", "Observation/c2", "Condition/c1", "Patient/p1"]) == [
+        "Observation/c1"
+    ]
+    assert store.doubled(HOUSE, []) == []
+    with pytest.raises(AccessError):
+        store.doubled(READ, ["Observation/c1"])
+
+
+def test_no_more_patients_are_named_than_hold_enough(store):
+    code = {"coding": [{"system": "s", "code": "x"}]}
+    clauses = [search.parse(search.types()["Observation"]["code"], "", "s|x")]
+    shares = {}
+    for n in range(4):
+        scope = replace(READ, patient=f"h{n}", may_write=True)
+        bodies = [{"resourceType": "Observation", "id": f"h{n}-{k}", "code": code} for k in range(3)]
+        store.commit(scope, [Change("Observation", b["id"], b) for b in bodies], at=WHEN)
+        shares[store.number_of(scope)] = Share(0, singly=n == 1)
+    reach = Reach("t", shares)
+
+    def having(**asked):
+        return store.having(HOUSE, reach, "Observation", clauses, **{"after": -1, "limit": 9, **asked})
+
+    numbers = sorted(shares)
+    assert having() == (["h0", "h1", "h2", "h3"], None)
+    assert having(enough=1) == having(enough=3) == (["h0"], numbers[0])
+    assert having(enough=4) == (["h0", "h1", "h2"], numbers[2]), "who decides on single resources counts for nothing"
+    assert having(enough=4, limit=2) == (["h0", "h1"], numbers[1])
+    assert having(enough=10) == (["h0", "h1", "h2", "h3"], None)
+    assert having(enough=4, after=numbers[2]) == (["h3"], None)

@@ -125,7 +125,7 @@ def test_an_interruption_is_passed_on_and_holds_nobody_up(ward, monkeypatch, err
     batches, house = batching.of(ward.house.store.path), ward.house
     scope = house.gate.house("t", may_write=True)
     with monkeypatch.context() as patch:
-        patch.setattr(Log, "append", lambda *_: (_ for _ in ()).throw(error))
+        patch.setattr(Log, "append_all", lambda *_: (_ for _ in ()).throw(error))
         with pytest.raises(error):
             batches.append(house.store, house.log, scope, [("p1", "access", {})])[0]
     assert batches.append(house.store, house.log, scope, [("p1", "access", {})])[0] > 0

@@ -65,6 +65,28 @@ def test_what_wrote_something_since_is_known_and_a_look_writes_nothing(house):
     assert write(house, "p1", 3).leaf == log.written_since(connection, "p1", last)
 
 
+def test_entries_written_together_follow_each_other_patient_by_patient(house):
+    log, connection = house.log, house.store.connection
+    scope = Grant("gate", "*", "upkeep", frozenset(), may_write=True, purpose="upkeep")
+    before = {p: [e.n for e in log.entries(connection, patient=p)] for p in ("p1", "")}
+    with house.store.transaction(scope):
+        numbers = log.append_all(connection, [(p, "access", {"reason": "t"}) for p in ("p1", "", "p1", "")])
+    assert numbers == list(range(numbers[0], numbers[0] + 4))
+    for patient, own in (("p1", numbers[::2]), ("", numbers[1::2])):
+        found = list(log.entries(connection, patient=patient))
+        assert [e.n for e in found] == before[patient] + own
+        assert [e.content["previous"] for e in found] == [None, *(e.n for e in found[:-1])]
+    assert not house.verify().problems
+    with pytest.raises(IntegrityError, match="not in the store"), house.store.transaction(scope):
+        log.append_all(connection, [("p1", "access", {}), ("nobody", "access", {})])
+    assert [e.n for e in log.entries(connection, patient="p1")][-1] == numbers[2]
+
+
+def test_who_filed_no_consent_is_told_from_who_is_not_in_the_store(house):
+    log, connection = house.log, house.store.connection
+    assert log.newest_filed(connection, ["p1", "nobody", "p1"]) == {"p1": -1}
+
+
 def test_the_newest_of_a_topic_is_found_and_of_a_topic_that_is_not_there_none(house):
     log, connection = house.log, house.store.connection
     assert log.newest_of(connection, "write") == max(e.n for e in log.entries(connection, topic="write"))

@@ -193,7 +193,7 @@ def test_while_a_consent_is_not_understood_nothing_is_told(ward, mine):
     mine.withhold("p1", AT, categories=["genome"], shown="flagged")
     gate = ward.house.gate
     standing = replace(gate._standing("p1"), opaque=True)
-    gate._standing = lambda patient: standing
+    gate._standing = lambda *_: standing
     assert shown(ward) == ([], [])
 
 
@@ -296,7 +296,7 @@ def test_how_it_shows_never_changes_what_is_released(ward, said, opaque):
 
     def decided(as_told):
         gate = ward.house.gate
-        gate._standing = lambda patient: standing(as_told)
+        gate._standing = lambda *_: standing(as_told)
         return gate._decide(ward.house.authenticate(ward.clinician), "p1", "TREAT")
 
     plain, showing = decided(as_told=False), decided(as_told=True)

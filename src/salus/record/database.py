@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 Values = Sequence[Any] | Mapping[str, Any]
+_STEP = 1024
+"""Longer lists of values are padded to the next multiple of this, shorter ones to the next power of two."""
 
 
 class Rows(Protocol):
@@ -56,8 +58,21 @@ class Database(Protocol):
         ...
 
 
+def one_of(values: Sequence[Any]) -> tuple[str, list[Any]]:
+    """Marks and values of ``IN (…)``, the last value repeated until the list has one of few lengths.
+
+    A statement is prepared once for each text of it: lists of any length would be as many texts.
+    """
+    size = len(values)
+    length = 1 << (size - 1).bit_length() if 0 < size <= _STEP else -(-size // _STEP) * _STEP
+    return ", ".join("?" * length), [*values, *list(values[-1:]) * (length - size)]
+
+
 class File(sqlite3.Connection):
     """A store's SQLite file."""
+
+    _usual: int | None = None
+    """The milliseconds for which it waits for others if nothing else is said."""
 
     def scan(self, sql: str, _: int, /) -> Iterator[Any]:
         """As :meth:`Database.scan`: SQLite reads a row when it is asked for."""
@@ -65,12 +80,17 @@ class File(sqlite3.Connection):
 
     def begin(self, patience: float) -> None:
         """As :meth:`Database.begin`."""
-        (before,) = self.execute("PRAGMA busy_timeout").fetchone()
-        self.execute(f"PRAGMA busy_timeout={round(1000 * patience)}")
+        if self._usual is None:
+            (self._usual,) = self.execute("PRAGMA busy_timeout").fetchone()
+        asked = round(1000 * patience)
+        if asked == self._usual:
+            self.execute("BEGIN IMMEDIATE")
+            return
+        self.execute(f"PRAGMA busy_timeout={asked}")
         try:
             self.execute("BEGIN IMMEDIATE")
         finally:
-            self.execute(f"PRAGMA busy_timeout={before}")
+            self.execute(f"PRAGMA busy_timeout={self._usual}")
 
     def begin_reading(self) -> None:
         """As :meth:`Database.begin_reading`."""

@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from salus.fhir import dates
+from salus.record.database import one_of
 from salus.record.search import Clause, Moment, Token
 
 Value = str | bytes | int
 Blind = Callable[[str], bytes]
 Condition = tuple[str, list[Value]]
 """SQL, and the values of its marks."""
+NUMBER = "(SELECT pid FROM patient WHERE id = ?)"
 _CODES = frozenset({("code",), ("medicationCodeableConcept",), ("vaccineCode",), ("type",)})
 """What stands in the token index under "code" (see :mod:`salus.record.index`)."""
 _IDENTIFIERS = frozenset({("identifier",)})
@@ -33,19 +35,20 @@ _SLACK = timedelta(seconds=1)
 """The index writes whole seconds and fractions differently: within one second their order is not that of time."""
 
 
-def narrow(kind: str, clauses: Sequence[Clause], ids: Sequence[str], pid: int, blind: Blind) -> Condition:
+def narrow(kind: str, clauses: Sequence[Clause], ids: Sequence[str], patient: str, blind: Blind) -> Condition:
     """SQL conditions on the rows ``r`` of one patient that hold for every match (and perhaps for others)."""
     sql, values = "", list[Value]()
     if ids:
-        sql += f" AND r.id IN ({', '.join('?' * len(ids))})"
-        values += ids
+        marks, given = one_of(ids)
+        sql += f" AND r.id IN ({marks})"
+        values += given
     for clause in clauses:
         if (tokens := _rows(kind, clause, blind)) is not None:
-            sql += f" AND r.rid IN (SELECT t.rid {tokens[0]} AND t.pid = ?)"
-            values += [*tokens[1], pid]
-        dated, given = _date(kind, clause)
+            sql += f" AND r.rid IN (SELECT t.rid {tokens[0]} AND t.pid = {NUMBER})"
+            values += [*tokens[1], patient]
+        dated, instants = _date(kind, clause)
         sql += dated
-        values += given
+        values += instants
     return sql, values
 
 

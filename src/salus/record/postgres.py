@@ -15,6 +15,7 @@ from salus.errors import ConfigurationError, StoreError
 from salus.record.postgres_schema import VERSIONS, translated
 from salus.record.postgres_wire import Connection, PostgresError
 from salus.record.schema import migrations
+from salus.record.turn import PATIENCE
 
 __all__ = ["Connection", "PostgresError", "connect", "made", "version"]
 
@@ -28,6 +29,7 @@ _PARAMETERS: dict[str, Any] = {"application_name": "salus", "keepalives_idle": 3
 _SESSION = f"""
 SET statement_timeout = {round(1000 * LONGEST)};
 SET idle_in_transaction_session_timeout = {round(1000 * SILENT)};
+SET lock_timeout = {round(1000 * PATIENCE)};
 SET tcp_keepalives_idle = 30;
 SET tcp_keepalives_interval = 10;
 SET tcp_keepalives_count = 3;

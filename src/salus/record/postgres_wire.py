@@ -13,7 +13,10 @@ import struct
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from salus.record.turn import PATIENCE
 
 if TYPE_CHECKING:
     import psycopg
@@ -49,8 +52,10 @@ class Connection:
 
     def __init__(self, raw: psycopg.Connection[Any]) -> None:
         from psycopg import Error, pq
+        from psycopg.adapt import Transformer
 
         self._raw, self._libpq, self._error = raw, raw.pgconn, Error
+        self._loader = Transformer(raw)
         self._right = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK, pq.ExecStatus.EMPTY_QUERY)
         self._kept: OrderedDict[tuple[str, tuple[int, ...]], bytes] = OrderedDict()
         self._columns: dict[str, dict[str, str]] = {}
@@ -79,13 +84,13 @@ class Connection:
             name = self._name(text, types)
             if name and self.in_transaction and _INSERT.fullmatch(text):
                 self._waiting.append((name, given))
-                return Rows(self._raw, None)
+                return Rows(self._loader, None)
             result = self._run(text, name, given, types)
         except self._error as error:
             raise _told(error) from None
         if text == "COMMIT" and result.command_status != b"COMMIT":
             raise PostgresError("nothing was committed: a statement before had failed")
-        return Rows(self._raw, result)
+        return Rows(self._loader, result)
 
     def script(self, text: str) -> None:
         """Run several statements without values, in one round trip. Raises PostgresError."""
@@ -122,11 +127,8 @@ class Connection:
     def begin(self, patience: float) -> None:
         """Begin to write, as the only one who does. Raises PostgresError after ``patience`` seconds of waiting."""
         try:
-            self.script(
-                "BEGIN ISOLATION LEVEL READ COMMITTED; "
-                f"SET LOCAL lock_timeout = {max(1, round(1000 * patience))}; "
-                f"SELECT pg_advisory_xact_lock({LOCK})"
-            )
+            asked = "" if patience == PATIENCE else f"SET LOCAL lock_timeout = {max(1, round(1000 * patience))}; "
+            self.script(f"BEGIN ISOLATION LEVEL READ COMMITTED; {asked}SELECT pg_advisory_xact_lock({LOCK})")
         except PostgresError:
             if self.in_transaction:
                 self.script("ROLLBACK")
@@ -257,12 +259,12 @@ class Connection:
 class Rows:
     """The rows that a statement gave."""
 
-    def __init__(self, raw: psycopg.Connection[Any], result: PGresult | None) -> None:
-        """``result`` is None of one row that is still to be inserted."""
-        self._raw, self._result = raw, result
+    def __init__(self, loader: Any, result: PGresult | None) -> None:
+        """``loader`` is the connection's (a ``Transformer``), which reads the values of all its results. ``result`` is
+        None of one row that is still to be inserted."""
+        self._loader, self._result = loader, result
         self._read, self._count = 0, result.ntuples if result else 0
         self._ready: Iterator[tuple[Any, ...]] = iter(())
-        self._transformer: Any = None
 
     @property
     def rowcount(self) -> int:
@@ -275,32 +277,20 @@ class Rows:
 
     def fetchmany(self, size: int, /) -> list[Any]:
         """The next rows, at most ``size``."""
-        return [row for _, row in zip(range(size), self, strict=False)]
+        return list(islice(self, size))
 
     def fetchall(self) -> list[Any]:
         """All rows that are left."""
         return list(self)
 
     def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        row = next(self._ready, None)
-        if row is None:
-            self._load()
-            row = next(self._ready)
-        return row
-
-    def _load(self) -> None:
-        if self._transformer is None and self._count:
-            from psycopg.adapt import Transformer
-
-            self._transformer = Transformer(self._raw)
-            self._transformer.set_pgresult(self._result)
-        end = min(self._count, self._read + LOADED)
-        if end > self._read:
-            self._ready = iter(self._transformer.load_rows(self._read, end, tuple))
+        yield from self._ready
+        while self._read < self._count:
+            end = min(self._count, self._read + LOADED)
+            self._loader.set_pgresult(self._result)
+            self._ready = iter(self._loader.load_rows(self._read, end, tuple))
             self._read = end
+            yield from self._ready
 
 
 def encoded(values: Sequence[Any]) -> Encoded:

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from salus.record import planner
 from salus.record.database import Database
@@ -46,6 +47,13 @@ class Reach:
         self.singly: Sequence[int] = [pid for pid in self.numbers if shares[pid].singly]
 
 
+class Having(NamedTuple):
+    """Numbers of patients, and whether there may be more after them."""
+
+    numbers: Sequence[int]
+    more: bool
+
+
 class ReachTables:
     """The reaches of one connection as rows of a temporary table, which is nobody else's and never in the file."""
 
@@ -55,22 +63,41 @@ class ReachTables:
         self._next = 0
 
     def having(
-        self, reach: Reach, kind: str, clauses: Sequence[Clause], blind: planner.Blind, after: int, limit: int
-    ) -> list[int]:
+        self,
+        reach: Reach,
+        kind: str,
+        clauses: Sequence[Clause],
+        blind: planner.Blind,
+        after: int,
+        limit: int,
+        enough: int | None = None,
+    ) -> Having:
         """The next patients after a number, in order, of whom the index does not say that nothing matches.
 
         One who decides on single resources is always among them: whether there is a row tells what he withholds.
+        ``enough``: no more than have so many matches together, where the index counts these.
         """
         held, values = planner.held(kind, clauses, blind)
         if not held:
             first = bisect_right(reach.numbers, after)
-            return list(reach.numbers[first : first + limit])
+            numbers = reach.numbers[first : first + limit]
+            return Having(numbers, more=len(numbers) == limit)
+        counted, given = "0", list[planner.Value]()
+        if enough is not None and planner.exact(kind, clauses):
+            counted, given = planner.counted(kind, clauses, blind)
         rows = self._connection.execute(
-            f"SELECT x.pid FROM shares x WHERE x.reader = ? AND x.pid > ? AND (x.singly = 1 OR (1 = 1{held})) "
-            "ORDER BY x.pid LIMIT ?",
-            (self._number(reach), after, *values, limit),
+            f"SELECT x.pid, CASE x.singly WHEN 1 THEN 0 ELSE ({counted}) END FROM shares x "
+            f"WHERE x.reader = ? AND x.pid > ? AND (x.singly = 1 OR (1 = 1{held})) ORDER BY x.pid LIMIT ?",
+            (*given, self._number(reach), after, *values, limit),
         )
-        return [pid for (pid,) in rows]
+        found: list[int] = []
+        matches = 0
+        for pid, number in rows:
+            found.append(pid)
+            matches += number
+            if enough is not None and matches >= enough:
+                return Having(found, more=True)
+        return Having(found, more=len(found) == limit)
 
     def beginning(
         self, reach: Reach, kind: str, clauses: Sequence[Clause], prefix: str, blind: planner.Blind, limit: int

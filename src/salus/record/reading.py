@@ -6,8 +6,7 @@ What a row says of a body narrows what is opened; the opened body decides. Nothi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,16 +15,14 @@ from salus.fhir import json
 from salus.fhir.categories import categories_of, joined
 from salus.fhir.views import PERSON, Body, Source
 from salus.record import kinds, planner
-from salus.record.database import Database
-from salus.record.forgetting import ERASED
+from salus.record.database import Database, one_of
+from salus.record.everybody import Everybody
 from salus.record.protocols import Scope, Sealer
-from salus.record.reach import Reach, ReachTables
-from salus.record.sealing import HOUSE, Chunk, context, memo_context, open_chunk, reach_context, unpack
+from salus.record.sealing import Chunk, context, memo_context, open_chunk, unpack
 from salus.record.search import Clause
 
 KINDS_KEPT = 1 << 16
 """Bodies of which a process remembers the kinds."""
-_ALL = (1 << 63) - 1
 _PLACE = "r.type, r.id, r.version, r.updated, r.deleted"
 _KINDS: dict[bytes, frozenset[str]] = {}
 """The kinds of bodies that were opened, by keyed hash, for all open stores of the process: each of a server's threads
@@ -63,32 +60,18 @@ class Place(NamedTuple):
         return f"{self.type}/{self.id}"
 
 
-class Reading:
+class Reading(Everybody):
     """What an open store answers. Every public call takes the scope that the gate gave."""
 
     def __init__(self, connection: Database, sealer: Sealer) -> None:
-        self._connection = connection
-        self._sealer = sealer
+        super().__init__(connection, sealer)
         self._kinds = _KINDS
-        self._reaches = ReachTables(connection)
 
     def _pid(self, patient: str) -> int:
         row = self._connection.execute("SELECT pid FROM patient WHERE id = ?", (patient,)).fetchone()
         if not row:
             raise AccessError("no such patient, or not released to you")
         return int(row[0])
-
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Everything that is read within is of one moment, whatever others write meanwhile."""
-        if self._connection.in_transaction:  # which has its moment
-            yield
-            return
-        self._connection.begin_reading()
-        try:
-            yield
-        finally:
-            self._connection.execute("COMMIT")
 
     def exists(self, scope: Scope) -> bool:
         """True when the store holds the scope's patient."""
@@ -101,20 +84,6 @@ class Reading:
         """The number that stands for the scope's patient in the log. Raises AccessError where there is none."""
         return self._pid(one(scope))
 
-    def patient_of(self, scope: Scope, pid: int) -> str:
-        """The patient of a number, for a scope over the whole store. Raises AccessError where there is none."""
-        row = self._connection.execute("SELECT id FROM patient WHERE pid = ?", (pid,)).fetchone()
-        if scope.patient != "*" or row is None or row[0].startswith(ERASED):
-            raise AccessError("no such patient, or not released to you")
-        return str(row[0])
-
-    def patients(self, scope: Scope) -> list[str]:
-        """The ids of all patients, for a scope over the whole store."""
-        if scope.patient != "*":
-            raise AccessError("not allowed")
-        rows = self._connection.execute("SELECT id FROM patient WHERE id NOT LIKE ? ORDER BY pid", (f"{ERASED}%",))
-        return [row[0] for row in rows]
-
     def read(
         self, scope: Scope, types: Sequence[str] = (), ids: Sequence[str] = (), *, prefix: str = ""
     ) -> list[Stored]:
@@ -123,14 +92,18 @@ class Reading:
         ``prefix``: only those whose ids begin with these ASCII characters.
         """
         patient = one(scope)
-        marks = f" AND type IN ({', '.join('?' * len(types))})" if types else ""
-        marks += f" AND id IN ({', '.join('?' * len(ids))})" if ids else ""
-        begins = (prefix, f"{prefix}\x7f") if prefix else ()
+        marks, values = "", list[Any]()
+        for column, wanted in (("type", types), ("id", ids)):
+            if wanted:
+                some, given = one_of(wanted)
+                marks += f" AND {column} IN ({some})"
+                values += given
         marks += " AND id BETWEEN ? AND ?" if prefix else ""
+        values += (prefix, f"{prefix}\x7f") if prefix else ()
         rows = self._connection.execute(
             "SELECT type, id, version, updated, deleted, mac, body, kinds FROM resource "
             f"WHERE pid = (SELECT pid FROM patient WHERE id = ?) AND deleted = 0 AND kinds & ? = 0{marks} ORDER BY rid",
-            (patient, _withheld(scope), *types, *ids, *begins),
+            (patient, _withheld(scope), *values),
         ).fetchall()
         if not rows:
             self._pid(patient)
@@ -156,11 +129,9 @@ class Reading:
         Raises IntegrityError where one cannot be opened, as of a record that was erased, or is another than was listed.
         """
         patient = one(scope)
-        marks = ", ".join("?" * len(places))
+        marks, values = one_of([place.rid for place in places])
         columns = "rid, version, updated, deleted, body"
-        rows = self._connection.execute(
-            f"SELECT {columns} FROM resource WHERE rid IN ({marks})", [place.rid for place in places]
-        ).fetchall()
+        rows = self._connection.execute(f"SELECT {columns} FROM resource WHERE rid IN ({marks})", values).fetchall()
         found = {row[:2]: row[2:] for row in map(tuple, rows)}
         for place in places:
             if (place.rid, place.version) not in found:
@@ -219,49 +190,23 @@ class Reading:
         without: str = "",
     ) -> Iterator[tuple[Any, ...]]:
         """The rows that a search has to look at."""
-        pid = self._pid(one(scope))
+        patient = one(scope)
         if not scope.categories:
+            self._pid(patient)
             return iter(())
-        clause, values = planner.narrow(kind, clauses, ids, pid, self._sealer.blind)
+        clause, values = planner.narrow(kind, clauses, ids, patient, self._sealer.blind)
         for how, begin in (("", prefix), ("NOT ", without)):
             clause += f" AND r.id {how}BETWEEN ? AND ?" if begin else ""
             values += [begin, f"{begin}\x7f"] if begin else []
         rows = self._connection.execute(
             f"SELECT {columns} FROM resource r "
-            f"WHERE r.pid = ? AND r.type = ? AND r.deleted = 0 AND r.kinds & ? = 0{clause} ORDER BY r.rid",
-            (pid, kind, _withheld(scope), *values),
-        )
-        return (row for row in rows.fetchall() if scope.shows(f"{row[0]}/{row[1]}", row[2]))
-
-    def holders(self, scope: Scope, kind: str, name: str, limit: int) -> list[str]:
-        """The patients, at most ``limit``, whose records hold or held a resource of this type and id."""
-        return [patient for _, patient in self._holding(scope, kind, name, limit)]
-
-    def holders_within(self, scope: Scope, reach: Reach, refs: Iterable[str]) -> dict[str, list[str]]:
-        """By resource the patients of a reach, in order of number, whose records hold it or held it."""
-        if scope.patient != "*":
-            raise AccessError("not allowed")
-        found: dict[str, list[str]] = {ref: [] for ref in refs}
-        for kind, names in kinds.by_type(tuple(ref.split("/", 1)) for ref in found).items():  # type: ignore[misc]
-            rows = self._connection.execute(
-                "SELECT r.id, p.pid, p.id FROM resource r JOIN patient p ON p.pid = r.pid "
-                f"WHERE r.type = ? AND r.id IN ({', '.join('?' * len(names))}) ORDER BY p.pid",
-                (kind, *names),
-            )
-            for name, pid, patient in rows:
-                if pid in reach.shares:
-                    found[f"{kind}/{name}"].append(patient)
-        return found
-
-    def _holding(self, scope: Scope, kind: str, name: str, limit: int) -> Iterator[tuple[int, str]]:
-        if scope.patient != "*":
-            raise AccessError("not allowed")
-        rows = self._connection.execute(
-            "SELECT p.pid, p.id FROM resource r JOIN patient p ON p.pid = r.pid WHERE r.type = ? AND r.id = ? "
-            "ORDER BY p.pid LIMIT ?",
-            (kind, name, limit),
-        )
-        return ((pid, patient) for pid, patient in rows.fetchall())
+            f"WHERE r.pid = {planner.NUMBER} AND r.type = ? AND r.deleted = 0 AND r.kinds & ? = 0{clause} "
+            "ORDER BY r.rid",
+            (patient, kind, _withheld(scope), *values),
+        ).fetchall()
+        if not rows:
+            self._pid(patient)
+        return (row for row in rows if scope.shows(f"{row[0]}/{row[1]}", row[2]))
 
     def versions(self, scope: Scope, ref: str) -> list[Stored]:
         """Every version of one resource, oldest first."""
@@ -336,56 +281,6 @@ class Reading:
         except IntegrityError:  # it is worked out anew
             return None
 
-    def kept_reach(self, scope: Scope, name: str) -> bytes | None:
-        """The compiled reach that was kept under a name; None where there is none, or none that opens."""
-        if scope.patient != "*":
-            raise AccessError("not allowed")
-        place = reach_context(name)
-        row = self._connection.execute(
-            "SELECT body FROM reach WHERE name = ?", (self._sealer.blind(place.decode()),)
-        ).fetchone()
-        if row is None or not isinstance(row[0], bytes):
-            return None
-        try:
-            return unpack(self._sealer.unseal(HOUSE, row[0], place))
-        except IntegrityError:  # it is compiled anew
-            return None
-
-    def having(
-        self, scope: Scope, reach: Reach, kind: str, clauses: Sequence[Clause], *, after: int, limit: int
-    ) -> tuple[list[str], int | None]:
-        """The next patients of a reach after a number, in order, of whom the index does not say that nothing matches.
-
-        Besides, the number of the last of them; None where there are no more.
-        """
-        if scope.patient != "*":
-            raise AccessError("not allowed")
-        found = self._reaches.having(reach, kind, clauses, self._sealer.blind, after, limit)
-        if not found:
-            return [], None
-        marks = ", ".join("?" * len(found))
-        rows = self._connection.execute(f"SELECT id FROM patient WHERE pid IN ({marks}) ORDER BY pid", found)
-        names = [name for (name,) in rows if not name.startswith(ERASED)]
-        return names, found[-1] if len(found) == limit else None
-
-    def beginning(
-        self, scope: Scope, reach: Reach, kind: str, clauses: Sequence[Clause], prefix: str, limit: int
-    ) -> set[int]:
-        """The numbers of the patients of a reach, at most ``limit``, who may have a match of :func:`planner.exact`
-        clauses whose id begins with a prefix."""
-        if scope.patient != "*":
-            raise AccessError("not allowed")
-        return set(self._reaches.beginning(reach, kind, clauses, prefix, self._sealer.blind, limit))
-
-    def counts(self, scope: Scope, reach: Reach, kind: str, clauses: Sequence[Clause]) -> dict[int, int]:
-        """How many resources of one type match :func:`planner.exact` clauses, by patient, as far as a reach tells.
-
-        Patients who decide on single resources are left out.
-        """
-        if scope.patient != "*":
-            raise AccessError("not allowed")
-        return dict(self._reaches.counts(reach, kind, clauses, self._sealer.blind))
-
     def blob(self, scope: Scope, address: str) -> bytes:
         """A blob's bytes. Raises IntegrityError when a chunk is missing or changed."""
         patient = one(scope)
@@ -421,17 +316,6 @@ class Reading:
                 (one(scope), kind, name),
             ).fetchone()
         )
-
-    def find_identifier(self, scope: Scope, system: str, value: str) -> list[str]:
-        """The ids of the patients whose Patient resource carries this identifier."""
-        if scope.patient != "*":
-            raise AccessError("not allowed")
-        rows = self._connection.execute(
-            "SELECT DISTINCT p.id FROM token_index t JOIN resource r ON r.rid = t.rid JOIN patient p ON p.pid = r.pid "
-            "WHERE t.type = 'Patient' AND t.param = 'identifier' AND t.token = ?",
-            (self._sealer.blind(f"{system}|{value}"),),
-        )
-        return [row[0] for row in rows]
 
     def _address(self, patient: str, sha256: bytes) -> str:
         return self._sealer.mac(patient, b"blob" + sha256).hex()

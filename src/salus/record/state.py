@@ -79,27 +79,29 @@ class State:
         """Keep a row. Where its owner has no room, what was longest unused of the same owner goes for it."""
         self.sweep(now)
         place, whose = self._place(kind, name), self._owner(owner)
-        over = self._count(kind, whose) + 1 - kind.each
+        number, used = self._of(kind, whose, now)
+        over = number + 1 - kind.each
         if over > 0:
             self._connection.execute(
                 "DELETE FROM server_state WHERE kind = ?1 AND name IN (SELECT name FROM server_state "
                 "WHERE kind = ?1 AND owner = ?2 ORDER BY used, expires, name LIMIT ?3)",
                 (kind.name, whose, over),
             )
-        self._insert(kind, place, whose, self._latest(kind, whose, now), _micros(expires), body, under)
+        self._insert(kind, place, whose, used, _micros(expires), body, under)
 
     def add(self, kind: Kind, owner: str, name: str, body: bytes, expires: datetime, now: datetime) -> None:
         """Keep a row; nothing else makes room for it. Raises Full where its owner has none."""
         self.sweep(now)
         whose = self._owner(owner)
-        if self._count(kind, whose) >= kind.each:
+        number, used = self._of(kind, whose, now)
+        if number >= kind.each:
             self._connection.execute(
                 "DELETE FROM server_state WHERE kind = ? AND owner = ? AND expires <= ?",
                 (kind.name, whose, _micros(now)),
             )
-            if self._count(kind, whose) >= kind.each:
+            number, used = self._of(kind, whose, now)
+            if number >= kind.each:
                 raise Full
-        used = self._latest(kind, whose, now)
         self._insert(kind, self._place(kind, name), whose, used, _micros(expires), body, SYSTEM)
 
     def touch(self, kind: Kind, name: str, now: datetime) -> None:
@@ -107,7 +109,7 @@ class State:
         kept = self.find(kind, name, now)
         if kept is not None and kept.used < now:
             owner, _, expires, _ = kept.row
-            used = self._latest(kind, owner, now)
+            _, used = self._of(kind, owner, now)
             self._insert(kind, self._place(kind, name), owner, used, expires, kept.body, SYSTEM)
 
     def drop(self, kind: Kind, name: str) -> None:
@@ -145,17 +147,13 @@ class State:
             row,
         )
 
-    def _latest(self, kind: Kind, owner: bytes, now: datetime) -> int:
-        """Now, or as little later as makes it the owner's last use, where the clock stood still."""
-        row = (kind.name, owner)
-        found = self._connection.execute("SELECT max(used) FROM server_state WHERE kind = ? AND owner = ?", row)
-        (last,) = found.fetchone()
-        return _micros(now) if last is None else max(_micros(now), int(last) + 1)
-
-    def _count(self, kind: Kind, owner: bytes) -> int:
-        row = (kind.name, owner)
-        found = self._connection.execute("SELECT count(*) FROM server_state WHERE kind = ? AND owner = ?", row)
-        return int(found.fetchone()[0])
+    def _of(self, kind: Kind, owner: bytes, now: datetime) -> tuple[int, int]:
+        """How many rows an owner has, and now, or as little later as makes it his last use, where the clock stood
+        still."""
+        number, last = self._connection.execute(
+            "SELECT count(*), max(used) FROM server_state WHERE kind = ? AND owner = ?", (kind.name, owner)
+        ).fetchone()
+        return int(number), _micros(now) if last is None else max(_micros(now), int(last) + 1)
 
     def _place(self, kind: Kind, name: str) -> bytes:
         return self._sealer.blind(f"state\0{kind.name}\0{name}")

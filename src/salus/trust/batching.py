@@ -100,8 +100,9 @@ class Batches:
     def _write(self, store: Store, log: Log, scope: Scope, batch: Sequence[_Waiting]) -> None:
         try:
             with store.transaction(scope) as connection:
+                numbers = iter(log.append_all(connection, [entry for item in batch for entry in item.entries]))
                 for item in batch:
-                    item.numbers = [log.append(connection, *entry) for entry in item.entries]
+                    item.numbers = [next(numbers) for _ in item.entries]
         except BaseException as error:
             if len(batch) > 1 and isinstance(error, Exception):
                 for item in batch:  # one of them cannot be written: the others can

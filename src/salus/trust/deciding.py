@@ -100,12 +100,13 @@ class Deciding:
 
     def _record(self, actor: str, patient: str, purpose: str, decision: Decision, *, may_write: bool) -> Grant:
         """One leaf for one decision, before any data leave."""
-        leaf = self._keep(*self._entry(actor, patient, purpose, decision))
+        leaf = self._keep(*self._entry(actor, patient, purpose, decision, known=self._known(patient)))
         return granted(actor, patient, purpose, decision, leaf, may_write=may_write)
 
-    def _entry(self, actor: str, patient: str, purpose: str, decision: Decision) -> tuple[str, dict[str, Any]]:
-        """The patient in whose log the entry of a decision stands, and what it says."""
-        known = self._known(patient)
+    def _entry(
+        self, actor: str, patient: str, purpose: str, decision: Decision, *, known: bool
+    ) -> tuple[str, dict[str, Any]]:
+        """The patient in whose log the entry of a decision stands, and what it says. ``known``: he is in the store."""
         entry: dict[str, Any] = {
             "reason": "access",
             "decision": "permit" if decision.categories else "deny",
@@ -175,14 +176,20 @@ class Deciding:
             hidden |= more
         return frozenset((s.source.ref, s.source.version) for s in found if s.source.ref not in hidden)
 
-    def _standing(self, patient: str) -> Standing:
-        """What the patient's consents amount to, worked out once for each decision that is filed."""
-        newest = self._log.newest_filed(self._store.connection, patient)
-        kept = self._kept.get(patient)
-        if kept is not None and kept.entry == newest:
-            return kept.standing
-        if not self._known(patient):
+    def _newest(self, patients: Sequence[str]) -> dict[str, int]:
+        """Of those of the patients who are in the store, the entry that filed the newest consent, -1 for none."""
+        found = self._log.newest_filed(self._store.connection, patients)
+        return {patient: entry for patient, entry in found.items() if patient not in ("", "*")}
+
+    def _standing(self, patient: str, newest: Mapping[str, int] | None = None) -> Standing:
+        """What the patient's consents amount to, worked out once for each decision that is filed. ``newest`` is what
+        :meth:`_newest` told of him a moment ago."""
+        entry = (self._newest([patient]) if newest is None else newest).get(patient)
+        if entry is None:
             return Standing()
+        kept = self._kept.get(patient)
+        if kept is not None and kept.entry == entry:
+            return kept.standing
         filed = self._filed(patient)
         if len(self._kept) >= MAX_KEPT:
             self._kept.pop(next(iter(self._kept)))

@@ -28,6 +28,8 @@ from salus.trust.policy import Rule
 from salus.trust.reaching import Weighed
 from salus.trust.vault import SYSTEM
 
+AT_ONCE = 50
+"""Patients of whom is asked at once whether they decided anew, just before it is decided on them."""
 EVERYTHING = frozenset({*CATEGORIES, PERSON})
 """All kinds of data, with what tells who somebody is."""
 
@@ -137,17 +139,16 @@ class Gate(Emergencies):
         ``named``, a patient whose consents were tampered with releases nothing, and the others are still answered for.
         """
         decided: list[tuple[str, str, Decision]] = []
+        known: set[str] = set()
         try:
-            for patient, purpose in asked.items():
-                try:
-                    decision = self._decide(actor, patient, purpose)
-                except IntegrityError:  # verification names it, and so does each look at this patient
-                    if named:
-                        raise
-                    decision = Decision(frozenset(), (), ())
-                decided.append((patient, purpose, decision))
+            for start in range(0, len(patients := list(asked)), AT_ONCE):
+                newest = self._newest(patients[start : start + AT_ONCE])
+                known |= newest.keys()
+                for patient in patients[start : start + AT_ONCE]:
+                    decision = self._decided_on(actor, patient, asked[patient], newest, named=named)
+                    decided.append((patient, asked[patient], decision))
         finally:  # also what was decided before an error leaves its entry
-            leaves = self._keep_all([self._entry(actor.id, *each) for each in decided])
+            leaves = self._keep_all([self._entry(actor.id, *each, known=each[0] in known) for each in decided])
         found = [granted(actor.id, *each, leaf) for each, leaf in zip(decided, leaves, strict=True)]
         return [grant for grant in found if grant.categories]
 
@@ -224,12 +225,24 @@ class Gate(Emergencies):
 
     # ----
 
-    def _decide(self, actor: Actor, patient: str, purpose: str) -> Decision:
+    def _decided_on(
+        self, actor: Actor, patient: str, purpose: str, newest: Mapping[str, int], *, named: bool
+    ) -> Decision:
+        """The decision on one of several; one who was not ``named`` and whose consents were tampered with releases
+        nothing."""
+        try:
+            return self._decide(actor, patient, purpose, newest)
+        except IntegrityError:  # verification names it, and so does each look at this patient
+            if named:
+                raise
+            return Decision(frozenset(), (), ())
+
+    def _decide(self, actor: Actor, patient: str, purpose: str, newest: Mapping[str, int] | None = None) -> Decision:
         if actor.kind in ("patient", "proxy") and actor.patient == patient:
             return Decision(frozenset(CATEGORIES), ("self",), ())
         if purpose == glass.PURPOSE:
             return self._in_emergency(actor, patient)
-        said = self._said(actor, patient, purpose, self._clock())
+        said = self._said(actor, patient, purpose, self._clock(), newest)
         standing, allowed = said.standing, said.allowed
 
         def allows(category: str, answer: str | None) -> bool:
@@ -244,9 +257,11 @@ class Gate(Emergencies):
         bases, consents = tuple(said.bases), tuple(said.consents)
         return Decision(allowed, bases, consents, decided, papers, flagged, interlocked)
 
-    def _said(self, actor: Actor, patient: str, purpose: str, at: datetime) -> _Said:
+    def _said(
+        self, actor: Actor, patient: str, purpose: str, at: datetime, newest: Mapping[str, int] | None = None
+    ) -> _Said:
         """What consents and policies say of each kind of data."""
-        standing = self._standing(patient)
+        standing = self._standing(patient, newest)
         request = Request(actor.id, purpose, "", "read", at)
         allowed: set[str] = set()
         bases: dict[str, None] = {}

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from salus.errors import IntegrityError, StoreError
 from salus.fhir import json
-from salus.record.database import Database
+from salus.record.database import Database, one_of
 from salus.record.forgetting import ERASED
 from salus.trust import auditor, log_tiles
 from salus.trust.checkpoint import LEGACY_ORIGIN, Checkpoint, checkpoint_text, verifier
@@ -38,10 +38,18 @@ ROLLED_BACK = "entries at the end are missing: the store was rolled back"
 UNMARKED = "the checkpoint kept outside the store is missing"
 _END = (
     "SELECT (SELECT root FROM log_checkpoint WHERE size = ?), (SELECT coalesce(max(n) + 1, 0) FROM log_leaf), "
-    "c.size, c.frontier FROM (SELECT max(size) AS newest FROM log_checkpoint) m "
-    "LEFT JOIN log_checkpoint c ON c.size = m.newest"
+    "c.size, c.frontier, p.id, p.pid, (SELECT max(l.n) FROM log_leaf l WHERE l.pid = p.pid) "
+    "FROM (SELECT max(size) AS newest FROM log_checkpoint) m "
+    "LEFT JOIN log_checkpoint c ON c.size = m.newest LEFT JOIN patient p ON p.id IN "
 )
-"""The root of the checkpoint of a size, how many entries there are, and the newest checkpoint; always one row."""
+"""The root of the checkpoint of a size, how many entries there are, and the newest checkpoint; besides the patients of
+some names, with their numbers and newest entries. A row for each of these, and one if there is none."""
+_NEWEST = (
+    "SELECT n FROM log_leaf WHERE (topic, n) > (?, ?) AND (topic, n) <= (?, ?) ORDER BY topic DESC, n DESC LIMIT 1"
+)
+"""The newest entry of a topic, from the index of topics alone: asked for the greatest number of a topic, PostgreSQL
+goes back through all entries since, of which nearly all are of looks."""
+_LAST = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +63,29 @@ class Entry:
     commitment: bytes = b""
 
 
+_Link = tuple[int | None, int | None]
+"""A patient's number, None for the house's own entries, and the entry before the next one."""
+
+
 @dataclass(slots=True)
 class _Batch:
-    """The leaves of one transaction: the tree after them, and where they filed consents."""
+    """The leaves of one transaction: the tree after them, the log's name, and where they filed consents."""
 
     frontier: Frontier
     begun: int
+    origin: str
     consents: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Where the log ends: its tree by the newest checkpoint, how many entries there are, the mark, and what the next
+    entries of some patients follow."""
+
+    frontier: Frontier
+    leaves: int
+    mark: Checkpoint | None
+    links: dict[str, _Link]
 
 
 class Log:
@@ -98,10 +122,34 @@ class Log:
 
     def append(self, connection: Database, patient: str, topic: str, entry: Mapping[str, Any]) -> int:
         """Add one leaf inside the caller's transaction; returns the leaf's index."""
-        batch = self._batch = self._batch or self._begin(connection)
+        return self.append_all(connection, [(patient, topic, entry)])[0]
+
+    def append_all(self, connection: Database, entries: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[int]:
+        """As :meth:`append`, of several: patient, topic and content of each."""
+        patients, links = {patient for patient, _, _ in entries}, dict[str, _Link]()
+        if self._batch is None:
+            self._batch, links = self._begin(connection, patients - {SYSTEM})
+        links |= _links(connection, patients - links.keys())
+        batch, numbers = self._batch, list[int]()
+        for patient, topic, entry in entries:
+            if patient not in links:
+                raise IntegrityError("a log entry for a patient who is not in the store")
+            pid, previous = links[patient]
+            numbers.append(self._append(connection, batch, patient, pid, topic, {**entry, "previous": previous}))
+            links[patient] = pid, numbers[-1]
+        return numbers
+
+    def _append(
+        self,
+        connection: Database,
+        batch: _Batch,
+        patient: str,
+        pid: int | None,
+        topic: str,
+        entry: Mapping[str, Any],
+    ) -> int:
         n = batch.frontier.size
-        pid, previous = _chain(connection, patient)
-        chained = {**entry, "previous": previous, "batch": batch.begun}
+        chained = {**entry, "batch": batch.begun}
         if topic == CONSENT:
             self.newest_consent(connection, patient)  # a writer who died after the commit is not forgotten
             chained["previous_consent"] = _last_consent(connection, pid)
@@ -115,10 +163,14 @@ class Log:
         batch.frontier = batch.frontier.append(leaf_hash(commitment))
         return n
 
-    def _begin(self, connection: Database) -> _Batch:
-        """Go on from where the store's log ends. Raises IntegrityError when the mark outside it says otherwise."""
-        frontier = self._checked_frontier(connection)
-        return _Batch(frontier, frontier.size)
+    def _begin(self, connection: Database, patients: Collection[str]) -> tuple[_Batch, dict[str, _Link]]:
+        """Go on from where the store's log ends, and from these patients' newest entries. Raises IntegrityError when
+        the mark outside it says otherwise."""
+        end = self._look(connection, patients)
+        if end.frontier.size != end.leaves:
+            raise IntegrityError("the log and its checkpoint disagree", remedy="run: salus verify")
+        origin = end.mark.origin if end.mark else self._own_origin
+        return _Batch(end.frontier, end.frontier.size, origin), end.links
 
     def seal(self, connection: Database) -> None:
         """Sign what was appended and make the mark of it durable. Called once, right before the commit.
@@ -128,7 +180,7 @@ class Log:
         batch = self._batch
         if batch is None:
             return
-        size, root, origin = batch.frontier.size, batch.frontier.root(), self.origin
+        size, root, origin = batch.frontier.size, batch.frontier.root(), batch.origin
         if not self._tiled or size // WIDTH != batch.begun // WIDTH:
             log_tiles.complete(connection, size)
             self._tiled = True
@@ -185,25 +237,28 @@ class Log:
         """
         self._look(connection)
 
-    def _look(self, connection: Database) -> tuple[Frontier, int]:
-        """The tree as the newest checkpoint holds it, and how many entries there are; as :meth:`check_mark`."""
-        self.finish(connection)
-        mark = self.remembered()
-        root, leaves, size, frontier = connection.execute(_END, (mark.size if mark else -1,)).fetchone()
+    def _look(self, connection: Database, patients: Collection[str] = ()) -> _Found:
+        """Where the log ends, for itself and for some patients; as :meth:`check_mark`."""
+        mark = self.finish(connection)
+        marks, names = one_of(list(patients) or [SYSTEM])  # which is no patient's name
+        rows = connection.execute(f"{_END} ({marks})", (mark.size if mark else -1, *names)).fetchall()
+        root, leaves, size, frontier, *_ = rows[0]
         if mark is None and size is not None:
             raise IntegrityError(UNMARKED, remedy="restore the folder of the keys, or: salus log settle")
         if mark is not None and root != mark.root:
             raise IntegrityError(ROLLED_BACK, remedy="salus verify tells more; salus restore puts a backup in place")
-        return Frontier() if size is None else Frontier.from_bytes(size, frontier), leaves
+        links = {row[4]: (row[5], row[6]) for row in rows if row[4] is not None}
+        return _Found(Frontier() if size is None else Frontier.from_bytes(size, frontier), leaves, mark, links)
 
-    def finish(self, connection: Database) -> None:
-        """Move the mark to what was announced by a writer who died after the commit."""
-        announced = self._mark.look().announced
-        if announced is None:
-            return
-        row = connection.execute("SELECT root FROM log_checkpoint WHERE size = ?", (announced.size,)).fetchone()
-        if row is not None and row[0] == announced.root:
-            self._promote(announced.size)
+    def finish(self, connection: Database) -> Checkpoint | None:
+        """Move the mark to what was announced by a writer who died after the commit. Returns the mark."""
+        held = self._mark.look()
+        if held.announced is None:
+            return held.mark
+        row = connection.execute("SELECT root FROM log_checkpoint WHERE size = ?", (held.announced.size,)).fetchone()
+        if row is not None and row[0] == held.announced.root:
+            self._promote(held.announced.size)
+        return self.remembered()
 
     def newest_consent(self, connection: Database, patient: str) -> int | None:
         """The entry that filed the patient's newest consent, as remembered outside the store."""
@@ -216,13 +271,16 @@ class Log:
                 self._vault.confirm_consent(patient, announced)
         return self._vault.newest_consent(patient)
 
-    def newest_filed(self, connection: Database, patient: str) -> int:
-        """The entry that filed the patient's newest consent, -1 for none: as it stands in the store."""
-        (n,) = connection.execute(
-            "SELECT max(n) FROM log_leaf WHERE pid = (SELECT pid FROM patient WHERE id = ?) AND topic = ?",
-            (patient, CONSENT),
-        ).fetchone()
-        return -1 if n is None else int(n)
+    def newest_filed(self, connection: Database, patients: Sequence[str]) -> dict[str, int]:
+        """Of those of the patients who are in the store, the entry that filed the newest consent, -1 for none: as it
+        stands in the store."""
+        marks, names = one_of(patients)
+        rows = connection.execute(
+            "SELECT p.id, (SELECT max(l.n) FROM log_leaf l WHERE l.pid = p.pid AND l.topic = ?) FROM patient p "
+            f"WHERE p.id IN ({marks})",
+            (CONSENT, *names),
+        )
+        return {patient: -1 if n is None else int(n) for patient, n in rows}
 
     def nothing_filed(self, connection: Database, patient: str) -> str:
         """What stands for the digest of a consent before the first: random to others, another after an erasure."""
@@ -395,8 +453,8 @@ class Log:
 
     def newest_of(self, connection: Database, topic: str) -> int:
         """The newest entry of a topic; -1 where there is none."""
-        (n,) = connection.execute("SELECT max(n) FROM log_leaf WHERE topic = ?", (topic,)).fetchone()
-        return -1 if n is None else int(n)
+        row = connection.execute(_NEWEST, (topic, -1, topic, _LAST)).fetchone()
+        return int(row[0]) if row else -1
 
     def last(self, connection: Database, topic: str) -> Entry | None:
         """The newest of the house's own entries of a topic, opened. Raises IntegrityError for a changed one."""
@@ -418,29 +476,26 @@ class Log:
             raise IntegrityError("a log entry is not the one that was committed to", where=f"entry {n}")
         return Entry(n, patient, topic, json.loads(payload[SALT:]), commitment)
 
-    def _checked_frontier(self, connection: Database) -> Frontier:
-        frontier, leaves = self._look(connection)
-        if frontier.size != leaves:
-            raise IntegrityError("the log and its checkpoint disagree", remedy="run: salus verify")
-        return frontier
-
 
 def leaf_context(n: int, patient: str, topic: str) -> bytes:
     """What is authenticated with a sealed entry: its place, whose it is, and its topic."""
     return f"leaf\0{n}\0{patient}\0{topic}".encode()
 
 
-def _chain(connection: Database, patient: str) -> tuple[int | None, int | None]:
-    """A patient's number and previous leaf: so chained, one patient's list of entries can be shown to be complete."""
-    if patient == SYSTEM:
+def _links(connection: Database, patients: Collection[str]) -> Iterator[tuple[str, _Link]]:
+    """Numbers and newest leaves: so chained, one patient's list of entries can be shown to be complete."""
+    named = [patient for patient in patients if patient != SYSTEM]
+    if SYSTEM in patients:
         (n,) = connection.execute("SELECT max(n) FROM log_leaf WHERE pid IS NULL").fetchone()
-        return None, n
-    row = connection.execute(
-        "SELECT p.pid, (SELECT max(l.n) FROM log_leaf l WHERE l.pid = p.pid) FROM patient p WHERE p.id = ?", (patient,)
-    ).fetchone()
-    if not row:
-        raise IntegrityError("a log entry for a patient who is not in the store")
-    return row[0], row[1]
+        yield SYSTEM, (None, n)
+    if named:
+        marks, values = one_of(named)
+        rows = connection.execute(
+            "SELECT p.id, p.pid, (SELECT max(l.n) FROM log_leaf l WHERE l.pid = p.pid) FROM patient p "
+            f"WHERE p.id IN ({marks})",
+            values,
+        )
+        yield from ((patient, (pid, n)) for patient, pid, n in rows)
 
 
 def _last_consent(connection: Database, pid: int | None) -> int | None:

@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 from salus.errors import IntegrityError
@@ -40,7 +41,7 @@ class Mark:
     """The mark at ``path``. Only who writes into the store announces; moving the mark takes the key folder's lock."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self._place = path, str(path)
         self._seen: tuple[bytes, Held] | None = None  # the file as it was read last, and what it says
         self._known: dict[bytes, Checkpoint | None] = {}  # what slots say, of which each is read again and again
 
@@ -53,13 +54,20 @@ class Mark:
             return self._look()
 
     def _look(self) -> Held:
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
+        data = self._read()
+        if data is None:
             return Held()
         if self._seen is None or self._seen[0] != data:
             self._seen = data, self._parsed(data)
         return self._seen[1]
+
+    def _read(self) -> bytes | None:
+        """The file; None where there is none. It is read at every turn of a writer, several times."""
+        try:
+            with FileIO(self._place) as file:
+                return file.readall()
+        except FileNotFoundError:
+            return None
 
     def announce(self, checkpoint: Checkpoint) -> None:
         """Make a checkpoint durable in the free slot. Raises OSError where it cannot be written: the mark stands."""

@@ -20,6 +20,8 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from salus.errors import ConfigurationError, IntegrityError
 from salus.fhir import json
@@ -53,7 +55,7 @@ class Vault:
         """Where the newest checkpoint is remembered, so that a store rolled back as a whole is noticed."""
         self._ring = Keyring(folder, provider or chosen(folder))
         secrets = self._ring.secrets
-        self._ciphers: dict[str, tuple[AESGCM, hmac.HMAC]] = {SYSTEM: _cipher(secrets.system)}
+        self._ciphers: dict[str, tuple[AESGCM, HMAC]] = {SYSTEM: _cipher(secrets.system)}
         self._looked = 0.0
         self._opened_in = self._ring.generation
         self.house = Ed25519PrivateKey.from_private_bytes(secrets.house)
@@ -113,7 +115,7 @@ class Vault:
         """HMAC-SHA256 under the patient's key."""
         keyed = self._key(patient)[1].copy()
         keyed.update(data)
-        return keyed.digest()
+        return keyed.finalize()
 
     def blind(self, token: str) -> bytes:
         """HMAC-SHA256 under the store's index key, cut to 16 bytes."""
@@ -206,7 +208,7 @@ class Vault:
             for patient in [p for p in self._ciphers if p != SYSTEM]:
                 del self._ciphers[patient]
 
-    def _key(self, patient: str) -> tuple[AESGCM, hmac.HMAC]:
+    def _key(self, patient: str) -> tuple[AESGCM, HMAC]:
         if patient != SYSTEM and time.monotonic() - self._looked >= LOOK:
             self._renewed()
         found = self._ciphers.get(patient)
@@ -218,9 +220,9 @@ class Vault:
         return found
 
 
-def _cipher(key: bytes) -> tuple[AESGCM, hmac.HMAC]:
+def _cipher(key: bytes) -> tuple[AESGCM, HMAC]:
     """The cipher, and the keyed hash of nothing yet: a copy of it takes a short text without giving up its turn."""
-    return AESGCM(derive(key, "seal")), hmac.new(derive(key, "mac"), digestmod="sha256")
+    return AESGCM(derive(key, "seal")), HMAC(derive(key, "mac"), SHA256())
 
 
 def _number(path: Path) -> int | None:

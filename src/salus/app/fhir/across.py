@@ -16,6 +16,7 @@ from salus.app.fhir.pages import Hit
 from salus.app.fhir.query import Query
 from salus.app.fhir.released import Released, distinct
 from salus.errors import InputError
+from salus.record import planner
 from salus.record.reach import Reach
 from salus.record.reading import Stored
 from salus.trust.grants import Grant
@@ -29,6 +30,8 @@ REFRESH = 10
 """For how many of them a record counts whose findings have to be up to date first."""
 FIRST = 4
 """Records that are looked into at first; then as many as seem to be needed."""
+FIRST_COUNTED = 8
+"""At first where the index counts what matches: of these, no more are looked into than hold what is wanted."""
 PAPERS = frozenset({"Consent", "Provenance"})
 """Types of which a reader sees only those by which he reads: no index tells which."""
 
@@ -57,16 +60,17 @@ class Across(Released):
         findings = self._asks_for_findings(query)
         clauses = () if findings or query.kind in PAPERS else query.clauses
         left = work // REFRESH if findings else work
-        house, at_once = self._house.gate.house(self._session.actor.id), FIRST
+        house = self._house.gate.house(self._session.actor.id)
+        at_once = FIRST_COUNTED if clauses and planner.exact(query.kind, clauses) else FIRST
         while looked.onward is not None and len(looked.hits) < wanted and left > 0:
             some = min(at_once, left)
             batch, looked.onward = self._house.store.having(
-                house, reach, query.kind, clauses, after=looked.onward, limit=some
+                house, reach, query.kind, clauses, after=looked.onward, limit=some, enough=wanted - len(looked.hits)
             )
             for grant in self._grants(batch, named=False):
                 looked.grants[grant.patient] = grant
                 looked.hits += self._hits(grant, query)
-            left -= some
+            left -= max(1, len(batch))
             at_once = _needed(wanted - len(looked.hits), len(looked.hits), len(looked.grants))
         if not looked.grants:
             self._ask_for_nobody(f"{query.kind}?")
@@ -100,7 +104,9 @@ class Across(Released):
     def _once(self, opened: Sequence[tuple[Hit, Stored]], known: Collection[str] = ()) -> list[tuple[Hit, Stored]]:
         """The resources without those that a record before, which is not among the ``known`` ones, has shown."""
         house = self._house.gate.house(self._session.actor.id)
-        refs = [hit.ref for hit, _ in opened if not is_own(hit.ref)]
+        refs = self._house.store.doubled(house, [hit.ref for hit, _ in opened if not is_own(hit.ref)])
+        if not refs:
+            return list(opened)
         holders = self._house.store.holders_within(house, self._reach(), refs)
         return [(hit, s) for hit, s in opened if not self._stands_before(hit, s, holders.get(hit.ref, []), known)]
 

@@ -109,7 +109,7 @@ class Released:
         store, names = self._house.store, sorted(ids or ())
         if ids is not None and not names:
             return []
-        if planner.exact(query.kind, query.clauses) and not query.sort and not query.updated:
+        if _by_index(query):
             listed = store.listed(grant, query.kind, query.clauses, names, without=without)
             return [(Hit(grant.patient, ref, version), None) for ref, version in listed]
         wanted, found = Wanted.of(query), store.search(grant, query.kind, query.clauses, names, without=without)
@@ -123,20 +123,27 @@ class Released:
         wanted = Wanted.of(query)
         if wanted.stamps is not None and not wanted.stamps:
             return self._plain(grant, query, query.ids)
-        of_blocks = sorted(wanted.stamps or ())
-        listed = self._house.store.listed(grant, query.kind, query.clauses, of_blocks, prefix=series.ID_PREFIX)
+        of_blocks, store = sorted(wanted.stamps or ()), self._house.store
+        whole = None
+        if query.ids is None and _by_index(query):  # then one list tells of both
+            whole = list(store.listed(grant, query.kind, query.clauses, of_blocks))
+            listed = [each for each in whole if _like_a_block(each[0])]
+        else:
+            listed = list(store.listed(grant, query.kind, query.clauses, of_blocks, prefix=series.ID_PREFIX))
         names = {ref.partition("/")[2]: version for ref, version in sorted(listed)}
         hits = [
             Hit(grant.patient, f"Observation/{name}", version, series=True)
             for name, version in names.items()
             if wanted.may_hold(name)
         ]
+        strays = {name for name in names if series.stretch_in(name) is None}  # which look like a block's, and are not
         if query.ids is not None:
             found = self._plain(grant, query, query.ids)
+        elif whole is not None:
+            others = [each for each in whole if not _like_a_block(each[0])]
+            others += [each for each in listed if each[0].partition("/")[2] in strays]
+            found = [(Hit(grant.patient, *each), None) for each in others]
         else:
-            strays = [
-                name for name in names if series.stretch_in(name) is None
-            ]  # which look like a block's, and are not
             found = self._plain(grant, query, None, without=series.ID_PREFIX) + self._plain(grant, query, strays)
         return found + [(each, None) for each in hits]
 
@@ -151,14 +158,28 @@ class Released:
         self, found: Sequence[tuple[Hit, Stored | None]], grants: Mapping[str, Grant]
     ) -> list[tuple[Hit, Stored]]:
         """Hits with their resources, those that were only listed opened now; what is gone meanwhile is left out."""
-        opened = {found_hit: stored for found_hit, stored in found if stored is not None}
+        opened: dict[tuple[str, str, int], Stored] = {}
         closed = (found_hit for found_hit, stored in found if stored is None)
         for patient, hits in groupby(closed, lambda each: each.patient):
             refs = [each.ref.partition("/") for each in hits]
             kinds, names = sorted({kind for kind, _, _ in refs}), [name for _, _, name in refs]
             for stored in self._house.store.read(grants[patient], kinds, names):
-                opened[hit(patient, stored)] = stored
-        return [(found_hit, opened[found_hit]) for found_hit, _ in found if found_hit in opened]
+                opened[patient, stored.source.ref, stored.source.version] = stored
+        shown = (
+            (each, opened.get((each.patient, each.ref, each.version)) if stored is None else stored)
+            for each, stored in found
+        )
+        return [(each, stored) for each, stored in shown if stored is not None]
+
+
+def _by_index(query: Query) -> bool:
+    """True where the index tells what matches, and no body is looked into."""
+    return planner.exact(query.kind, query.clauses) and not query.sort and not query.updated
+
+
+def _like_a_block(ref: str) -> bool:
+    """True for references with an id as blocks of readings have it."""
+    return ref.partition("/")[2].startswith(series.ID_PREFIX)
 
 
 def may_be_findings(ids: Sequence[str]) -> bool:
