@@ -369,7 +369,7 @@ def test_readings_that_wait_in_the_queue_are_erased_too(two):
     ward, _ = two
     with Monitor(Session(ward.house, ward.operator)) as monitor:
         for device, patient in (("cuff-1", "p1"), ("cuff-2", "p2")):
-            monitor.assign(device, patient, setting="home", silent_after=None)
+            monitor.assign(device, patient, setting="home", silent_after=None, since=AT - timedelta(hours=1))
         said = monitor.receive([sent("cuff-1", 171), sent("cuff-2", 122)])
         assert said.new == 2
         path = ward.house.configuration.store / "live.sqlite"

@@ -103,7 +103,7 @@ def run(folder: Path, sent: list[dict[str, Any]], devices: list[str]) -> tuple[d
                 patient = {"resourceType": "Patient", "id": device, "birthDate": "1950-01-01", "gender": "unknown"}
                 (folder / f"{device}.json").write_bytes(json.dumps(patient))
                 Intake(session).run([folder / f"{device}.json"])
-                monitor.assign(device, device, setting="home", silent_after=SILENT)
+                monitor.assign(device, device, setting="home", silent_after=SILENT, since=START)
             for at in range(0, len(sent), 500):
                 doubles += monitor.receive([json.dumps(r) for r in sent[at : at + 500]]).duplicates
                 done = monitor.drain()

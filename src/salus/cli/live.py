@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import click
 
 from salus.cli.binding import BEHIND_PROXY, check_host
-from salus.cli.options import acting, session
+from salus.cli.options import acting, moment, session
 from salus.errors import InputError
 
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ def _lines(work: Session, stream: Any) -> None:
 def _told(monitor: Monitor) -> None:
     done = monitor.drain()
     if done.refused:
-        click.echo(f"{done.refused} readings of devices that are assigned to nobody: in quarantine", err=True)
+        why = "nobody had the device at their time (they are in quarantine), or the patient was erased"
+        click.echo(f"{done.refused} readings refused: {why}", err=True)
 
 
 @click.group()
@@ -166,17 +167,25 @@ def alerts_ack(ctx: click.Context, patient: str, alert: str, actor: str) -> None
 @click.argument("patient")
 @click.option("--setting", type=click.Choice(["home", "ward"]), required=True, help="Where it measures.")
 @click.option("--silent-after", type=float, help="Minutes without a reading after which it is not monitored.")
+@click.option("--since", metavar="TIME", help="Since when it measures the patient (a FHIR instant; default: now).")
 @acting
 @click.pass_context
 def alerts_assign(
-    ctx: click.Context, device: str, patient: str, setting: Any, silent_after: float | None, actor: str
+    ctx: click.Context,
+    device: str,
+    patient: str,
+    setting: Any,
+    silent_after: float | None,
+    since: str | None,
+    actor: str,
 ) -> None:
-    """From now on DEVICE measures PATIENT."""
+    """DEVICE measures PATIENT, from now on or since an earlier time."""
     from salus.app.live.readings import Monitor
 
     limit = timedelta(minutes=silent_after) if silent_after else None
     with session(ctx, actor) as work, Monitor(work) as monitor:
-        monitor.assign(device, work.resolve(patient), setting=setting, silent_after=limit)
+        begun = moment(since, "--since") if since else None
+        monitor.assign(device, work.resolve(patient), setting=setting, silent_after=limit, since=begun)
     click.echo(f"{device} measures {patient}")
 
 

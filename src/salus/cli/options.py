@@ -33,8 +33,8 @@ def timed(command: F) -> F:
     )
 
 
-def moment(at: str | None) -> datetime:
-    """The time that ``--at`` names; without it, now."""
+def moment(at: str | None, option: str = "--at") -> datetime:
+    """The time that ``--at``, or another option, names; without it, now."""
     from salus.app.opened import now
     from salus.fhir import dates
 
@@ -43,7 +43,7 @@ def moment(at: str | None) -> datetime:
     try:
         return dates.instant(at)
     except InputError as error:
-        raise error.at("--at") from error
+        raise error.at(option) from error
 
 
 def configuration(ctx: click.Context) -> Configuration:

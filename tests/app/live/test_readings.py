@@ -23,6 +23,9 @@ from salus.fhir import json, series
 from salus.trust.grants import Grant
 from tests.conftest import AT, bundle, person
 
+BEGUN = AT - timedelta(hours=3)
+"""Since when devices measure the patients here: before their first reading."""
+
 
 def heart(minutes, value, device="belt", **more):
     at = (AT - timedelta(hours=2) + timedelta(minutes=minutes)).isoformat()
@@ -52,7 +55,7 @@ def operator(ward):
 @pytest.fixture
 def monitor(operator):
     with Monitor(operator) as found:
-        found.assign("belt", "p1", setting="home", silent_after=timedelta(minutes=30))
+        found.assign("belt", "p1", setting="home", silent_after=timedelta(minutes=30), since=BEGUN)
         yield found
 
 
@@ -123,7 +126,8 @@ def test_a_device_of_nobody_is_nobodys_and_one_of_somebody_stays_his(ward, monit
         monitor.assign("belt", "p2", setting="home", silent_after=None)
     monitor.release("belt")
     monitor.assign("belt", "p2", setting="home", silent_after=None)
-    monitor.receive([heart(1, 70)])
+    ward.time += timedelta(minutes=10)
+    monitor.receive([heart(125, 70)])
     assert monitor.drain().stored == 1
     chart, _ = ward.house.gate.service_chart("p2", ward.time)
     assert chart.observations("heart-rate")
@@ -192,7 +196,7 @@ def test_rules_are_for_living_adults_and_who_is_not_watched_is_told(ward, operat
     known = {k: v for k, v in person("p3", **more).items() if k != "identifier"}
     Intake(operator).run([ward.write("c.json", bundle(known))])
     with Monitor(operator) as monitor:
-        monitor.assign("toy", "p3", setting="home", silent_after=None)
+        monitor.assign("toy", "p3", setting="home", silent_after=None, since=BEGUN)
         monitor.receive([heart(n, 130, device="toy") for n in range(15)])
         assert monitor.drain().stored == 15
     chart, _ = ward.house.gate.service_chart("p3", ward.time)
@@ -282,7 +286,7 @@ def outside(tmp_path):
     for words in (
         ["init"],
         ["intake", str(tmp_path / "p.json"), "--as", "operator"],
-        ["alerts", "assign", "belt", "p1", "--setting", "home", "--as", "operator"],
+        ["alerts", "assign", "belt", "p1", "--setting", "home", "--since", BEGUN.isoformat(), "--as", "operator"],
     ):
         done = finished(environment, *words)
         assert done.returncode == 0, done.stderr

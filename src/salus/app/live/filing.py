@@ -43,6 +43,11 @@ class Pending:
     doubles: list[int] = field(default_factory=list)
 
     @property
+    def numbers(self) -> list[int]:
+        """The numbers in the queue of all of it."""
+        return [*self.doubles, *(queued.n for queued in self.readings)]
+
+    @property
     def is_full(self) -> bool:
         """Whether it waits no longer, however short it has waited."""
         return len(self.readings) >= MOST

@@ -30,11 +30,15 @@ MIN_AGE = 18
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A device and how it is watched. ``silent_after``: None, its silence is not watched."""
+    """A device and how it is watched.
+
+    ``silent_after``: None, its silence is not watched. ``since``: None, it measures the patient since this was written.
+    """
 
     device: str
     setting: Setting
     silent_after: timedelta | None
+    since: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -114,7 +118,9 @@ def assignment(body: Body) -> Assignment | None:
     if body.get("resourceType") != "Device" or body.get("status") != "active" or "device" not in parts:
         return None
     seconds = parts.get("silent-after", 0)
-    return Assignment(parts["device"], parts["setting"], timedelta(seconds=int(seconds)) if seconds else None)
+    silent_after = timedelta(seconds=int(seconds)) if seconds else None
+    since = dates.instant(parts["since"]) if "since" in parts else None
+    return Assignment(parts["device"], parts["setting"], silent_after, since)
 
 
 def _stays(chart: Chart) -> list[Stay]:

@@ -6,18 +6,16 @@ write (:mod:`salus.app.live.filing`); until then they stay in the queue, from wh
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 from salus.app.house import House
-from salus.app.live import waiting
+from salus.app.live import devices, waiting
+from salus.app.live.devices import Period
 from salus.app.live.filing import Pending, Queued, file_readings
 from salus.app.live.long_session import LongSession
 from salus.app.live.person import (
-    ASSIGNED,
     Assignment,
     Person,
     assignment,
@@ -27,7 +25,6 @@ from salus.app.live.person import (
 )
 from salus.app.session import Session
 from salus.errors import InputError, SalusError
-from salus.fhir.views import OWN_ID, TAG_KIND
 from salus.intake.live import readings
 from salus.intake.live.readings import Sent
 from salus.monitoring.live import Setting, check_plausible, table
@@ -36,7 +33,6 @@ from salus.trust import quarantine
 from salus.trust.grants import Grant
 
 BATCH = 500
-_NAMESPACE = uuid.UUID("7d8f4d52-7c43-5a47-9d0b-9ef9c2a0b4c9")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,10 @@ class Received:
 
 @dataclass(slots=True)
 class Drained:
-    """What became of readings that left the queue."""
+    """What became of readings that left the queue.
+
+    ``refused`` are in no record: those that are nobody's are in quarantine, those of an erased patient nowhere.
+    """
 
     stored: int = 0
     duplicates: int = 0
@@ -70,6 +69,8 @@ class Monitor:
         self._actor = session.actor
         self.queue = waiting.opened(session.house)
         self._people: dict[str, Person] = {}
+        self._forgotten: set[str] = set()
+        """Who was watched when a write failed, and is to be watched again."""
         self._pending: dict[str, Pending] = {}
         self._taken = 0
         """The last reading of the queue that the machines have seen."""
@@ -96,54 +97,44 @@ class Monitor:
 
     # ---- devices
 
-    def assign(self, device: str, patient: str, *, setting: Setting, silent_after: timedelta | None) -> None:
-        """From now on ``device`` measures ``patient``. Raises InputError where it is somebody else's."""
+    def assign(
+        self,
+        device: str,
+        patient: str,
+        *,
+        setting: Setting,
+        silent_after: timedelta | None,
+        since: datetime | None = None,
+    ) -> None:
+        """``device`` measures ``patient`` from now on, or ``since`` earlier already.
+
+        Raises InputError where it is somebody else's, or was since then.
+        """
         self._begin()
         scope = self._house.gate.custodian(self._actor, patient)
         if not self._house.store.exists(scope):
             raise InputError("no such patient in the store", remedy="take in the patient's record first")
-        owner = self._owner(device)
-        if owner is not None and owner[0] != patient:
+        others = [period for period in self._periods(device) if period.patient != patient]
+        if any(period.end is None for period in others):
             raise InputError("the device is assigned to another patient", remedy="salus alerts release DEVICE")
-        self._write(scope, [self._device(device, patient, Assignment(device, setting, silent_after), "active")])
+        if since is not None and since > self._house.clock():
+            raise InputError("a device is not assigned in advance", where="since")
+        if since is not None and any(period.end and period.end > since for period in others):
+            raise InputError("the device measured another patient since then", where="since", remedy="say a later time")
+        how = Assignment(device, setting, silent_after, since)
+        self._write(scope, [devices.resource(device, patient, how, "active")])
 
     def release(self, device: str) -> None:
         """The device measures nobody any more. Raises InputError where it measured nobody."""
         self._begin()
-        owner = self._owner(device)
-        if owner is None:
+        now = devices.current(self._periods(device))
+        if now is None:
             raise InputError("the device is assigned to nobody")
-        scope = self._house.gate.custodian(self._actor, owner[0])
-        self._write(scope, [self._device(device, owner[0], owner[1], "inactive")])
+        scope = self._house.gate.custodian(self._actor, now.patient)
+        self._write(scope, [devices.resource(device, now.patient, now.how, "inactive")])
 
-    def _device(self, device: str, patient: str, how: Assignment, status: str) -> Change:
-        seconds = int(how.silent_after.total_seconds()) if how.silent_after else 0
-        parts: list[dict[str, Any]] = [
-            {"url": "device", "valueString": device},
-            {"url": "setting", "valueCode": how.setting},
-            {"url": "silent-after", "valueUnsignedInt": seconds},
-        ]
-        body = {
-            "resourceType": "Device",
-            "id": _device_id(device),
-            "meta": {"tag": [{"system": TAG_KIND, "code": "signal/device"}]},
-            "extension": [{"url": ASSIGNED, "extension": parts}],
-            "identifier": [{"system": "urn:salus:device", "value": device}],
-            "status": status,
-            "patient": {"reference": f"Patient/{patient}"},
-        }
-        return Change("Device", _device_id(device), body)
-
-    def _owner(self, device: str) -> tuple[str, Assignment] | None:
-        """The patient whom the device measures, and how it is watched; None unless exactly one has it."""
-        name = _device_id(device)
-        found = []
-        for patient in self._house.store.holders(self._house.gate.house(self._actor.id), "Device", name, 50):
-            scope = self._house.gate.attribution(patient, {"signal"})
-            for stored in self._house.store.read(scope, ("Device",), ids=[name]):
-                how = assignment(stored.body)
-                found += [(patient, how)] if how else []
-        return found[0] if len(found) == 1 else None
+    def _periods(self, device: str) -> list[Period]:
+        return devices.periods(self._house, self._actor.id, device)
 
     # ---- in
 
@@ -191,6 +182,7 @@ class Monitor:
             now = self._house.clock()
             for patient in [p for p, held in self._pending.items() if held.since + wait <= now or held.is_full]:
                 self._keep(patient, [], total)
+            self._watch_again()
         except BaseException:
             self._forget()
             raise
@@ -198,28 +190,37 @@ class Monitor:
 
     def _forget(self) -> None:
         """Everything that is not in the record is taken from the queue again, and shown to machines rebuilt from it."""
+        self._forgotten.update(self._people)
         self._pending.clear()
         self._people.clear()
         self._taken = 0
 
+    def _watch_again(self) -> None:
+        """Go on watching for silence after a failed write, as soon as what the queue still held was shown to the rules.
+
+        Not before: the clock would make late what was there in time.
+        """
+        for patient in self._forgotten:
+            if self._is_here(patient):
+                self._person(patient)
+        self._forgotten.clear()
+
     def _by_patient(self, taken: Sequence[tuple[int, bytes]], total: Drained) -> dict[str, list[Queued]]:
-        owners: dict[str, tuple[str, Assignment] | None] = {}
+        """The readings by whom their device measured at their moment; what is nobody's goes into quarantine."""
+        known: dict[str, list[Period]] = {}
         found: dict[str, list[Queued]] = {}
         for n, body in taken:
             sent = Sent.from_bytes(body)
-            if sent.device not in owners:
-                owners[sent.device] = self._owner(sent.device)
-            owner = owners[sent.device]
-            if owner is None:
+            if sent.device not in known:
+                known[sent.device] = self._periods(sent.device)
+            then = devices.measured(known[sent.device], sent.moment)
+            if then is None:
                 total.refused += 1
-                self._refuse(n, body)
+                self._quarantine(body, InputError(_why_nobodys(known[sent.device])))
+                self.queue.done([n])
                 continue
-            found.setdefault(owner[0], []).append(Queued(n, sent, owner[1].setting))
+            found.setdefault(then.patient, []).append(Queued(n, sent, then.how.setting))
         return found
-
-    def _refuse(self, n: int, body: bytes) -> None:
-        self._quarantine(body, InputError("the device is assigned to nobody"))
-        self.queue.done([n])
 
     def _is_here(self, patient: str) -> bool:
         """False for a patient who was erased since: nothing that is remembered of him may bring him back."""
@@ -228,7 +229,10 @@ class Monitor:
     def _offer(self, patient: str, found: Sequence[Queued], total: Drained) -> None:
         """Show readings to the patient's machine; what changes an alert is written with it at once."""
         if not self._is_here(patient):
-            self._people.pop(patient, None)
+            held = self._pending.pop(patient, Pending(self._house.clock()))
+            held.readings.extend(found)
+            self._drop(patient, held, total)
+            return
         person = self._person(patient, total)
         held = self._pending.setdefault(patient, Pending(self._house.clock()))
         for queued in found:
@@ -252,22 +256,35 @@ class Monitor:
         """Write what waits of a patient, and changed alerts; where that fails all is rebuilt from record and queue."""
         held = self._pending.pop(patient, Pending(self._house.clock()))
         if not self._is_here(patient):
-            for queued in held.readings:
-                total.refused += 1
-                self._refuse(queued.n, queued.sent.to_bytes())
+            self._drop(patient, held, total)
             return
         if held.readings or flags:
             try:
                 scope = self._house.gate.custodian(self._actor, patient)
                 written = file_readings(self._house, scope, held.readings, flags)
+                self._notice(patient, written.leaf)
             except BaseException:
                 self._forget()
                 raise
-            if written.leaf is not None and patient in self._people:
-                self._people[patient].leaf = written.leaf
         total.stored += len(held.readings)
         total.alerts += len(flags)
-        self.queue.done([*held.doubles, *(queued.n for queued in held.readings)])
+        self.queue.done(held.numbers)
+
+    def _notice(self, patient: str, leaf: int | None) -> None:
+        """After an own write: the machine is rebuilt where somebody else wrote between the last look and this one."""
+        person = self._people.get(patient)
+        if person is None or leaf is None:
+            return
+        if self._house.log.wrote_between(self._house.store.connection, patient, person.leaf, leaf):
+            self._people[patient] = load(self._house, patient)
+        else:
+            person.leaf = leaf
+
+    def _drop(self, patient: str, held: Pending, total: Drained) -> None:
+        """Of an erased patient nothing is kept: in quarantine it would be nobody's, and no erasure would find it."""
+        self._people.pop(patient, None)
+        total.refused += len(held.readings)
+        self.queue.done(held.numbers)
 
     def _write(self, scope: Grant, found: list[Change]) -> None:
         self._house.commit(scope, found, reason="live", details={"resources": len(found)})
@@ -277,13 +294,16 @@ class Monitor:
 
         What waits is written before that, so that the record holds all that the machine has seen.
         """
+        if patient in self._pending and self._is_outdated(patient):
+            self._keep(patient, [], total or Drained())
+        if self._is_outdated(patient):
+            self._people[patient] = load(self._house, patient)
+        return self._people[patient]
+
+    def _is_outdated(self, patient: str) -> bool:
         known = self._people.get(patient)
         connection = self._house.store.connection
-        if known is None or self._house.log.written_since(connection, patient, known.leaf) is not None:
-            if patient in self._pending:
-                self._keep(patient, [], total or Drained())
-            known = self._people[patient] = load(self._house, patient)
-        return known
+        return known is None or self._house.log.written_since(connection, patient, known.leaf) is not None
 
     def watch_all(self) -> int:
         """Watch every assigned device for silence, also where nothing has come since the start. Returns how many."""
@@ -312,5 +332,8 @@ class Monitor:
         return changed
 
 
-def _device_id(device: str) -> str:
-    return OWN_ID + str(uuid.uuid5(_NAMESPACE, device))
+def _why_nobodys(known: Sequence[Period]) -> str:
+    """Why a reading is in quarantine, from what is known of its device."""
+    if devices.current(known) is None:
+        return "the device is assigned to nobody"
+    return "measured when the device was not assigned to one patient"

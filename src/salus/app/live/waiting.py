@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
+from datetime import datetime
 
-from salus.app.live.person import assignment
+from salus.app.live.devices import Period, periods
 from salus.app.opened import Opened
 from salus.intake.live.queue import Guard, Queue
 from salus.intake.live.readings import Sent
@@ -29,7 +31,7 @@ def opened(house: Opened) -> Queue:
 
 
 def forget(house: Opened, patient: str) -> int:
-    """Take the readings of a patient's devices out of the queue, for good. Returns how many waited.
+    """Take a patient's readings out of the queue, for good. Returns how many waited.
 
     To be called before the patient's key is destroyed: the record tells which devices are whose. What comes later is of
     a device that measures nobody, and goes into quarantine.
@@ -37,12 +39,16 @@ def forget(house: Opened, patient: str) -> int:
     path = house.configuration.store / FILE
     if not path.exists():
         return 0
-    scope = house.gate.attribution(patient, {"signal"})
-    devices = {how.device for s in house.store.read(scope, ("Device",)) if (how := assignment(s.body))}
+    known: dict[str, list[Period]] = {}
+    found = []
     queue = opened(house)
     try:
-        waiting = queue.take(queue.waiting())
-        found = [n for n, body in waiting if Sent.from_bytes(body).device in devices]
+        for n, body in queue.take(queue.waiting()):
+            sent = Sent.from_bytes(body)
+            if sent.device not in known:
+                known[sent.device] = periods(house, "house", sent.device)
+            if _may_be_of(patient, known[sent.device], sent.moment):
+                found.append(n)
         queue.done(found)
     finally:
         queue.close()
@@ -50,3 +56,9 @@ def forget(house: Opened, patient: str) -> int:
         with closing(sqlite3.connect(path, timeout=30, isolation_level=None, factory=File)) as connection:
             rewritten(connection)
     return len(found)
+
+
+def _may_be_of(patient: str, known: Sequence[Period], moment: datetime) -> bool:
+    """Whether a reading is the patient's: also where the device was his, and was nobody's when it measured."""
+    then = {period.patient for period in known if period.covers(moment)}
+    return patient in (then or {period.patient for period in known})

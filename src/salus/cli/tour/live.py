@@ -65,7 +65,7 @@ def _through(folder: Path, lines: list[bytes]) -> tuple[int, list[Alert]]:
         Intake(operator).run([folder / "person.json"])
         patient.give_consent(PATIENT, clock[0], actors=[CLINICIAN], categories=["signal"])
         with Monitor(operator) as monitor:
-            monitor.assign(DEVICE, PATIENT, setting="home", silent_after=timedelta(minutes=10))
+            monitor.assign(DEVICE, PATIENT, setting="home", silent_after=timedelta(minutes=10), since=START)
             monitor.receive(lines)
             stored = monitor.drain().stored
             monitor.advance()

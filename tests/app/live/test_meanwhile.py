@@ -1,0 +1,206 @@
+"""What others do while a monitor runs and readings wait: a write of theirs, an erasure, a store that fails once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from salus.app import erasure
+from salus.app.intake.intake import Intake
+from salus.app.live.alerts import acknowledge, alerts
+from salus.app.live.filing import WAIT
+from salus.app.live.readings import Monitor
+from salus.app.session import Session
+from salus.errors import StoreError
+from salus.fhir import json
+from salus.record.store import Change
+from tests.app.live.test_readings import held, stored
+from tests.conftest import bundle, person
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def monitor(ward):
+    session = Session(ward.house, ward.operator)
+    Intake(session).run([ward.write("p.json", bundle(person()))])
+    with Monitor(session) as found:
+        found.assign("belt", "p1", setting="home", silent_after=timedelta(minutes=10))
+        yield found
+
+
+@pytest.fixture
+def doctor(ward, monitor):
+    patient = Session(ward.house, ward.patient)
+    patient.give_consent("p1", ward.time, actors=["dr-lee"], categories=["signal", "record"])
+    return Session(ward.house, ward.clinician)
+
+
+def beat(ward, monitor, value, wait=WAIT):
+    """A minute passes, and a reading comes."""
+    ward.time += MINUTE
+    at = ward.time.isoformat()
+    monitor.receive([json.dumps({"device": "belt", "code": "heart-rate", "at": at, "value": value, "unit": "/min"})])
+    monitor.drain(wait)
+
+
+def until_high(ward, monitor, doctor):
+    """Beats of 130 until the alert is open and one more reading waits. Returns the alert."""
+    for _ in range(20):
+        beat(ward, monitor, 130)
+        if alerts(doctor, "p1"):
+            break
+    beat(ward, monitor, 130)
+    assert monitor.queue.waiting() == 1
+    (high,) = alerts(doctor, "p1")
+    assert (high.rule, high.state) == ("hr-high", "open")
+    return high
+
+
+def refile(ward, **more):
+    """Somebody else writes into the record who the person is."""
+    scope = ward.house.gate.custodian(ward.house.registry.actors["operator"], "p1")
+    ward.house.commit(scope, [Change("Patient", "p1", person(**more))], reason="intake")
+
+
+def test_an_acknowledgement_given_while_a_reading_waits_is_seen(ward, monitor, doctor):
+    high = until_high(ward, monitor, doctor)
+    acknowledge(doctor, "p1", high.id)
+    ward.time += WAIT
+    monitor.drain(WAIT)
+    assert monitor.queue.waiting() == 0
+    for _ in range(70):
+        beat(ward, monitor, 130)
+        monitor.advance()
+    (kept,) = alerts(doctor, "p1")
+    assert [step["to"] for step in kept.steps] == ["open", "acknowledged"]
+    assert kept.seen_by == "dr-lee"
+
+
+def test_nobody_acknowledges_and_it_escalates(ward, monitor, doctor):
+    """What the test before would find where an acknowledgement was lost."""
+    until_high(ward, monitor, doctor)
+    for _ in range(70):
+        beat(ward, monitor, 130)
+    (kept,) = alerts(doctor, "p1")
+    assert [step["to"] for step in kept.steps] == ["open", "escalated"]
+
+
+def test_a_death_filed_while_a_reading_waits_ends_the_rules(ward, monitor):
+    beat(ward, monitor, 130)
+    refile(ward, deceasedBoolean=True)
+    ward.time += WAIT
+    monitor.drain(WAIT)
+    for _ in range(20):
+        beat(ward, monitor, 130)
+    assert [flag["code"]["text"] for flag in held(ward.house, "Flag")] == ["Not monitored"]
+
+
+def test_own_writes_alone_rebuild_nothing(ward, monitor, monkeypatch):
+    beat(ward, monitor, 70, timedelta())
+    monkeypatch.setattr("salus.app.live.readings.load", None)
+    for _ in range(5):
+        beat(ward, monitor, 70, timedelta())
+    assert stored(ward.house) == 6
+
+
+@pytest.mark.parametrize("copies", [0, 1], ids=["readings", "and a copy"])
+def test_of_an_erased_patient_nothing_that_waited_is_kept_anywhere(ward, monitor, copies):
+    beat(ward, monitor, 70, timedelta())
+    for _ in range(2):
+        beat(ward, monitor, 70, timedelta(hours=1))
+    monitor._pending["p1"].doubles += [99] * copies
+    erasure.ask(Session(ward.house, ward.patient), "p1")
+    erasure.carry_out(Session(ward.house, ward.operator), "p1")
+    done = monitor.drain()
+    assert (done.stored, done.refused) == (0, 2)
+    assert ward.house.quarantined() == []
+    assert monitor.queue.waiting() == 0
+    assert "p1" not in monitor._people
+    assert not ward.house.store.exists(ward.house.gate.custody("t", "p1"))
+
+
+def test_readings_and_copies_of_who_is_gone_leave_the_queue_before_any_machine_sees_them(ward, monitor, monkeypatch):
+    beat(ward, monitor, 70, timedelta(hours=1))
+    monkeypatch.setattr(Monitor, "_is_here", lambda *_: False)
+    monkeypatch.setattr("salus.app.live.readings.load", None)
+    beat(ward, monitor, 71, timedelta(hours=1))
+    assert monitor.queue.waiting() == 0
+    assert ward.house.quarantined() == []
+    assert monitor._people == {}
+
+
+def fail_once(monkeypatch):
+    plain = Monitor._notice
+
+    def fails(*_):
+        monkeypatch.setattr(Monitor, "_notice", plain)
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(Monitor, "_notice", fails)
+
+
+def full_once(ward, monkeypatch):
+    """The next commit fails, those after it do not."""
+    store = type(ward.house.store)
+    plain = store.commit
+
+    def fails(*_, **__):
+        monkeypatch.setattr(store, "commit", plain)
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(store, "commit", fails)
+
+
+def test_silence_is_noticed_after_a_write_that_failed(ward, monitor, doctor, monkeypatch):
+    beat(ward, monitor, 70, timedelta())
+    full_once(ward, monkeypatch)
+    with pytest.raises(StoreError):
+        beat(ward, monitor, 70, timedelta())
+    assert monitor.drain().stored == 1
+    assert not monitor._forgotten
+    ward.time += timedelta(minutes=15)
+    assert monitor.advance() == 1
+    assert [(a.rule, a.state) for a in alerts(doctor, "p1")] == [("not-monitored", "open")]
+
+
+def test_also_of_those_who_had_sent_nothing_then(ward, monitor, doctor, monkeypatch):
+    beat(ward, monitor, 70, timedelta())
+    refile(ward, gender="male")
+    Intake(Session(ward.house, ward.operator)).run([ward.write("q.json", bundle(person("p2")))])
+    monitor.assign("cuff", "p2", setting="home", silent_after=None)
+    full_once(ward, monkeypatch)
+    at = ward.time.isoformat()
+    monitor.receive([json.dumps({"device": "cuff", "code": "heart-rate", "at": at, "value": 70, "unit": "/min"})])
+    with pytest.raises(StoreError):
+        monitor.drain()
+    monitor.drain()
+    ward.time += timedelta(minutes=15)
+    monitor.advance()
+    assert [(a.rule, a.state) for a in alerts(doctor, "p1")] == [("not-monitored", "open")]
+
+
+def test_the_clock_makes_no_silence_of_readings_that_a_failed_write_left_in_the_queue(
+    ward, monitor, doctor, monkeypatch
+):
+    beat(ward, monitor, 70, timedelta())
+    for _ in range(12):
+        beat(ward, monitor, 70, timedelta(hours=1))
+    full_once(ward, monkeypatch)
+    with pytest.raises(StoreError):
+        monitor.drain()
+    monitor.advance()
+    done = monitor.drain()
+    assert (done.stored, done.late) == (12, 0)
+    monitor.advance()
+    assert alerts(doctor, "p1") == []
+
+
+def test_a_look_at_the_record_that_fails_after_a_write_loses_no_reading(ward, monitor, monkeypatch):
+    beat(ward, monitor, 70, timedelta(hours=1))
+    fail_once(monkeypatch)
+    with pytest.raises(StoreError):
+        monitor.drain()
+    again = monitor.drain()
+    assert (again.duplicates, monitor.queue.waiting(), stored(ward.house)) == (1, 0, 1)
