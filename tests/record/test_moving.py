@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
+from click.testing import CliRunner
 
 from salus.app import moving as app_moving
-from salus.app.config import at_folder
+from salus.app.config import SETTINGS, at_folder
 from salus.app.house import House
 from salus.app.session import Session
+from salus.cli.main import cli
 from salus.errors import ConfigurationError, IntegrityError, StoreError
 from salus.record import moving, postgres, postgres_schema
 from salus.record.store import Change
@@ -75,8 +78,9 @@ def test_a_plan_is_the_same_after_a_move_and_after_the_way_back(town):
     assert arrived.moved.rows["history"] == 1
     assert arrived.moved.rows["log_leaf"] == arrived.moved.entries > 256
     assert not town.file.store_file.exists()
-    with pytest.raises(StoreError, match="no store"):
+    with pytest.raises(StoreError, match="moved into a database") as told:
         town.opened(town.file)
+    assert "SALUS_DATABASE" in told.value.remedy
     assert town.plan(town.database) == before
     with town.opened(town.database) as house:
         town.write(house, "p2", person("p2"))
@@ -85,8 +89,138 @@ def test_a_plan_is_the_same_after_a_move_and_after_the_way_back(town):
     assert back.setting == 'database = ""'
     assert back.moved.rows["patient"] == 2
     assert town.plan(town.file) == before
+    with pytest.raises(StoreError, match="no store in this database any more") as told:
+        town.opened(town.database)
+    assert "SALUS_DATABASE" in told.value.remedy
+
+
+def test_a_store_that_was_moved_earlier_is_never_overwritten(town, server):
+    app_moving.move(town.file, town.address)
+    app_moving.move(town.database, app_moving.FILE)
+    earlier = town.file.moved_away
+    kept = earlier.read_bytes()
+    empty = f"{server.address}?options=-csearch_path%3D{server.schema()}"
+    with pytest.raises(StoreError, match="moved earlier") as told:
+        app_moving.move(town.file, empty)
+    assert told.value.where == str(earlier)
+    assert earlier.read_bytes() == kept
+    earlier.unlink()
+    app_moving.move(town.file, empty)
+    assert town.file.moved_away == earlier
+
+
+def test_a_restore_that_fails_does_not_take_the_moved_file_away(town, tmp_path):
+    app_moving.move(town.file, town.address)
+    (tmp_path / "none.backup").write_bytes(b"no backup")
+    with pytest.raises(StoreError, match="not a backup"):
+        House.restore(town.file, tmp_path / "none.backup")
+    assert town.file.moved_away.is_file()
+    assert not town.file.store_file.exists()
+
+
+def test_verification_warns_of_the_file_that_a_move_left(town):
+    def verified(database):
+        settings = {s.variable: str(getattr(town.file, s.name)) for s in SETTINGS} | {"SALUS_DATABASE": database}
+        return CliRunner().invoke(cli, ["verify"], env=settings)
+
+    assert "destroy it" not in verified("").stderr
+    app_moving.move(town.file, town.address)
+    told = verified(town.address)
+    assert told.exit_code == 0
+    assert f"{town.file.moved_away}: " in told.stderr
+    assert "destroy it" in told.stderr
+
+
+# ---- a move that fails at its end
+
+
+def failing(monkeypatch, begins):
+    """Let PostgreSQL refuse the statements that begin so."""
+    whole = postgres.Connection.execute
+
+    def execute(self, sql, *values):
+        if sql.startswith(begins):
+            raise postgres.PostgresError("DiskFull (53100)")
+        return whole(self, sql, *values)
+
+    monkeypatch.setattr(postgres.Connection, "execute", execute)
+
+
+def test_a_database_that_cannot_be_vacuumed_is_moved_into_all_the_same(town, monkeypatch):
+    with monkeypatch.context() as patch:
+        failing(patch, "VACUUM")
+        app_moving.move(town.file, town.address)
+    assert not town.file.store_file.exists()
+    assert town.plan(town.database)[0]
+
+
+def test_a_database_that_cannot_commit_leaves_the_file_in_use(town, monkeypatch):
+    with monkeypatch.context() as patch:
+        failing(patch, "COMMIT")
+        with pytest.raises(StoreError, match="cannot be moved: DiskFull"):
+            app_moving.move(town.file, town.address)
     with pytest.raises(StoreError, match="no store in this database"):
         town.opened(town.database)
+    assert town.plan(town.file)[0]
+
+
+@pytest.mark.parametrize("begins", ["ALTER TABLE", "COMMIT"])
+def test_a_database_that_cannot_be_set_aside_stays_in_use_alone(town, monkeypatch, begins):
+    app_moving.move(town.file, town.address)
+    with monkeypatch.context() as patch:
+        failing(patch, begins)
+        with pytest.raises(StoreError, match="cannot be moved: DiskFull"):
+            app_moving.move(town.database, app_moving.FILE)
+    assert not town.file.store_file.exists()
+    assert town.plan(town.database)[0]
+
+
+def test_who_interrupts_before_the_database_is_set_aside_leaves_no_file(town, monkeypatch):
+    app_moving.move(town.file, town.address)
+
+    def stop(folder):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(moving, "_settle", stop)
+        with pytest.raises(KeyboardInterrupt):
+            app_moving.move(town.database, app_moving.FILE)
+    assert not town.file.store_file.exists()
+    assert town.plan(town.database)[0]
+
+
+def test_who_interrupts_once_the_database_is_set_aside_finds_the_file(town, monkeypatch):
+    app_moving.move(town.file, town.address)
+    whole = postgres.Connection.execute
+
+    def execute(self, sql, *values):
+        rows = whole(self, sql, *values)
+        if sql == "COMMIT":
+            raise KeyboardInterrupt
+        return rows
+
+    with monkeypatch.context() as patch:
+        patch.setattr(postgres.Connection, "execute", execute)
+        with pytest.raises(KeyboardInterrupt):
+            app_moving.move(town.database, app_moving.FILE)
+    assert town.plan(town.file)[0]
+    with pytest.raises(StoreError, match="any more"):
+        town.opened(town.database)
+
+
+def test_a_move_may_take_longer_than_a_silent_client_may_hold_the_turn(town, monkeypatch):
+    short = "; SET idle_in_transaction_session_timeout = 100"
+    monkeypatch.setattr(postgres, "_SESSION", postgres._SESSION + short)
+    paused = []
+
+    def pause(done, total):
+        if not paused:
+            paused.append(time.sleep(0.5))
+
+    app_moving.move(town.file, town.address, pause)
+    paused.clear()
+    app_moving.move(town.database, app_moving.FILE, pause)
+    assert town.plan(town.file)[0]
 
 
 def test_where_there_is_a_store_or_a_table_already_nothing_is_moved(town, server):

@@ -82,8 +82,45 @@ def test_a_text_that_the_database_cannot_hold_is_refused_and_not_cut_off(plain):
     with pytest.raises(postgres.PostgresError, match="22021"):
         plain.execute("SELECT CAST(? AS TEXT)", ("a\0b",))
     plain.execute("ROLLBACK TO s")
-    with pytest.raises(TypeError, match="a list"):
-        plain.execute("SELECT ?", ([1],))
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(2**63, "OverflowError"), ("Ada \udc80", "UnicodeEncodeError"), (["Ada"], "TypeError")]
+)
+@pytest.mark.parametrize("rows", [1, 2, 20])  # one by one, some in one round trip, COPY
+def test_a_value_that_no_column_can_hold_is_refused_without_repeating_it(plain, value, told, rows):
+    column = "n" if isinstance(value, int) else "name"
+    run, given = (plain.execute, (1, value)) if rows == 1 else (plain.executemany, [(1, value)] * rows)
+    with pytest.raises(postgres.PostgresError, match=told) as refused:
+        run(f"INSERT INTO t (place, {column}) VALUES (?, ?)", given)
+    assert "Ada" not in str(refused.value)
+    assert refused.value.__suppress_context__
+    plain.execute("ROLLBACK")
+    assert plain.execute("SELECT 1").fetchone() == (1,)
+
+
+INSERT = "INSERT INTO patient VALUES (?, ?)"
+
+
+@pytest.mark.parametrize("sent", [("COMMIT",), (f"{INSERT} ON CONFLICT DO NOTHING", [(3, "p3"), (4, "p4")])])
+def test_who_is_interrupted_among_statements_sent_together_gives_the_turn_back(server, monkeypatch, sent):
+    address = f"{server.address}?options=-csearch_path%3D{server.schema()}"
+    stopped, other = postgres.connect(address, create=True), postgres.connect(address, create=False)
+    stopped.begin(1.0)
+    for n in (1, 2):  # the second waits for the next statement
+        stopped.execute(INSERT, (n, f"p{n}"))
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stopped, "_answer", stop)
+    with pytest.raises(KeyboardInterrupt):
+        (stopped.execute if len(sent) == 1 else stopped.executemany)(*sent)
+    other.begin(5.0)
+    stopped.execute("ROLLBACK")
+    with pytest.raises(postgres.PostgresError, match="no connection"):
+        stopped.execute("SELECT 1")
+    other.close()
 
 
 def test_rows_that_wait_are_there_when_they_are_looked_for_and_wrong_ones_are_told_of(plain):

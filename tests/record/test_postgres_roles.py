@@ -151,6 +151,15 @@ def test_a_dump_is_restored_and_an_older_one_only_where_that_is_accepted(site, s
         House.restore_database(configuration, erased=tmp_path / "none")
 
 
+def test_a_store_is_not_moved_away_by_a_role_that_does_not_own_it(site):
+    told = []
+    with pytest.raises(StoreError, match=r"cannot be moved: InsufficientPrivilege \(42501\)"):
+        move(replace(site.file, database=site.address("server")), "file", lambda done, total: told.append(done))
+    assert told == []  # nothing was copied before it was known
+    assert not site.file.store_file.exists()
+    site.open().close()
+
+
 def test_a_store_is_moved_by_the_owner_into_a_database_with_roles(site, server, tmp_path):
     site.name += "_moved"
     site.make()

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from salus.errors import ConfigurationError
+from salus.record.schema import missing, moved_away
 
 STORE_FILE = "record.sqlite"
 
@@ -48,6 +49,17 @@ class Configuration:
     def made(self) -> bool:
         """Whether there is a store. Of a database, only who opens it can tell."""
         return bool(self.database) or self.store_file.is_file()
+
+    def check_made(self) -> None:
+        """Raise StoreError where there is no store."""
+        if not self.made:
+            raise missing(self.store_file)
+
+    @property
+    def moved_away(self) -> Path | None:
+        """The file in which the store was before it was moved into a database, while it is still there."""
+        place = moved_away(self.store_file)
+        return place if place.exists() else None
 
     @property
     def store_file(self) -> Path:

@@ -269,4 +269,5 @@ class House(Destroying):
 
 def _remove_store(configuration: Configuration) -> None:
     for leftover in configuration.store.glob(configuration.store_file.name + "*"):
-        leftover.unlink()
+        if leftover != configuration.moved_away:
+            leftover.unlink()

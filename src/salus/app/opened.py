@@ -51,8 +51,8 @@ class Opened:
         self.produced: frozenset[str] | None = None
         """Codes of the findings that the methods may give, once they were looked up (which methods may run is among
         what a house is opened with)."""
-        if not create and not configuration.made:
-            raise StoreError("there is no store", where=str(configuration.store), remedy="make one with: salus init")
+        if not create:
+            configuration.check_made()
         self.vault = Vault(configuration.keys)
         self.log = Log(self.vault)
         place = configuration.store_file

@@ -10,6 +10,7 @@ from salus.cli.options import acting, configuration, hex_bytes, session
 from salus.cli.outcomes import carried_out
 from salus.errors import InputError
 
+LEFT = "the store as it was before it was moved, with all that was erased since: destroy it"
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -236,11 +237,14 @@ def verify(ctx: click.Context, checkpoint: Path | None, resume: bool) -> None:
     from salus.app.house import House
     from salus.cli.meter import Meter
 
+    settings = configuration(ctx)
     held = proving.checkpoint(checkpoint.read_bytes()) if checkpoint else None
-    with House(configuration(ctx), checked=False) as house, Meter("verifying", "resource versions") as meter:
+    with House(settings, checked=False) as house, Meter("verifying", "resource versions") as meter:
         report = house.verify(held, progress=meter, resume=resume)
     for problem in report.problems:
         click.echo(f"{problem.where}: {problem.what}", err=True)
+    if settings.moved_away:
+        click.echo(f"{settings.moved_away}: {LEFT}", err=True)
     if resume:
         click.echo(f"{report.remembered} resource versions stand as the interrupted run found them")
     click.echo(f"{report.entries} log entries, {report.versions} resource versions, {report.blobs} blobs", nl=False)

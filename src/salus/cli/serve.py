@@ -91,8 +91,7 @@ def serve(
     from salus.server.serving import Serving
 
     settings = configuration(ctx)
-    if not settings.made:
-        raise ConfigurationError("there is no store", where=str(settings.store), remedy="make one with: salus init")
+    settings.check_made()
     shown = f"[{host}]" if ":" in host else host
     serving = Serving(
         places=settings.told(),

@@ -11,7 +11,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,17 +20,16 @@ from typing import TYPE_CHECKING
 from salus.errors import IntegrityError, StoreError
 from salus.record import schema
 from salus.record.database import Database, File
-from salus.record.postgres_schema import VERSIONS
+from salus.record.postgres_schema import MOVED_AWAY, VERSIONS
 from salus.record.turn import PATIENCE, Turn
 
 if TYPE_CHECKING:
     from salus.record.postgres_wire import Connection
 
-MOVED = "moved"
-"""Ends the name of a store's file that was moved away, and of its table of versions in a database."""
 AT_ONCE, LARGE = 1000, 8
 """Rows that are held in memory at once; of tables whose rows are large."""
 _LARGE = frozenset({"blob_chunk", "quarantine"})
+_SET_ASIDE = f"ALTER TABLE {VERSIONS} RENAME TO {MOVED_AWAY}"
 Progress = Callable[[int, int], None]
 """Is told how many rows were written or compared, and how many there are of both together."""
 
@@ -86,14 +85,15 @@ def _table(fresh: File, name: str) -> Table:
 def move(source: Path | str, target: Path | str, progress: Progress = lambda done, total: None) -> Moved:
     """Move a store between a file (a path) and a database (an address). Verified when it returns.
 
-    Raises StoreError where the source is in use or no store, or where there is a store at the target already;
-    IntegrityError where what was written is not what was read: then the target is as it was before.
+    Raises StoreError where the source is in use or no store, where there is a store at the target already, or where
+    either end fails; IntegrityError where what was written is not what was read. Then both are as they were before.
+    Only where a connection is lost while PostgreSQL commits, nobody can tell whether it did.
     """
-    with _source(source) as old:
-        with _target(target) as new:
-            moved = _copied(old, new, progress)
-        _retire(source, old)
-    return moved
+    try:
+        with _source(source) as old, _target(target, old, _setting_aside(source, old)) as new:
+            return _copied(old, new, progress)
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"the store cannot be moved: {error}", remedy="see docs/running.md") from error
 
 
 def _copied(old: Database, new: Database, progress: Progress) -> Moved:
@@ -143,10 +143,15 @@ def _source(source: Path | str) -> Iterator[Database]:
 
         with closing(postgres.connect(source, create=False, alone=True)) as connection:
             connection.begin(PATIENCE)
-            connection.execute("SET LOCAL statement_timeout = 0")
+            connection.script(postgres.UNBOUNDED)
+            # only an owner can set it aside: who is none is told now, not when everything was copied
+            connection.script(f"SAVEPOINT tried; {_SET_ASIDE}; ROLLBACK TO tried")
             yield connection
         return
     schema.connect(source, create=False).close()  # brings it up to date, or tells why it cannot be
+    if (earlier := schema.moved_away(source)).exists():
+        remedy = "destroy it if nothing needs it any more, or put it into another folder, then try again"
+        raise StoreError("a store that was moved earlier is still here", where=str(earlier), remedy=remedy)
     turn = Turn(source)
     try:
         with turn.taken(PATIENCE), closing(_alone(source)) as file:
@@ -167,32 +172,41 @@ def _alone(path: Path) -> File:
     return file
 
 
-def _retire(source: Path | str, old: Database) -> None:
-    """Keep salus from opening the old store again."""
+@contextmanager
+def _setting_aside(source: Path | str, old: Database) -> Iterator[None]:
+    """Keep salus from opening the old store again. The new one comes into being inside of this.
+
+    What may well fail is done before that, and right after it what hardly can.
+    """
     if isinstance(source, str):
-        old.execute(f"ALTER TABLE {VERSIONS} RENAME TO {VERSIONS}_{MOVED}")
+        old.execute(_SET_ASIDE)
+        yield
         old.execute("COMMIT")
         return
     old.execute("ROLLBACK")
     old.execute("PRAGMA journal_mode=DELETE")  # all of it in one file
-    source.rename(source.with_name(f"{source.name}.{MOVED}"))
+    yield
+    source.rename(schema.moved_away(source))
+    _settle(source.parent)
 
 
 # ---- the new store, which is there at once or not at all
 
 
 @contextmanager
-def _target(target: Path | str) -> Iterator[Database]:
+def _target(target: Path | str, old: Database, setting_aside: AbstractContextManager[None]) -> Iterator[Database]:
     if isinstance(target, str):
         from salus.record import postgres
 
         with closing(postgres.made(target)) as connection:
             yield connection
             _count_on(connection)
-            connection.execute("COMMIT")
-            connection.execute("SET statement_timeout = 0")
-            for table in tables():  # as the server does by itself, some minutes later
-                connection.execute(f"VACUUM ANALYZE {table.name}")
+            with setting_aside:
+                connection.execute("COMMIT")
+            with suppress(postgres.PostgresError):  # the server does it by itself, some minutes later
+                connection.execute("SET statement_timeout = 0")
+                for table in tables():
+                    connection.execute(f"VACUUM ANALYZE {table.name}")
         return
     for there in (target, target.with_name(f"{target.name}-wal")):
         if there.exists():
@@ -206,10 +220,20 @@ def _target(target: Path | str) -> Iterator[Database]:
             file.begin(PATIENCE)
             yield file
             file.execute("COMMIT")
-        part.rename(target)
-        _settle(target.parent)
+        _put_in_place(part, target, old, setting_aside)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _put_in_place(part: Path, target: Path, old: Database, setting_aside: AbstractContextManager[None]) -> None:
+    try:
+        with setting_aside:
+            part.rename(target)
+            _settle(target.parent)
+    except BaseException as error:
+        if old.in_transaction or isinstance(error, sqlite3.Error | OSError):
+            target.unlink(missing_ok=True)  # the old store was not set aside, and there must not be two
+        raise
 
 
 def _count_on(connection: Connection) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from salus.errors import ConfigurationError, StoreError
-from salus.record.postgres_schema import VERSIONS, translated
+from salus.record.postgres_schema import MOVED_AWAY, VERSIONS, translated
 from salus.record.postgres_wire import Connection, PostgresError
 from salus.record.schema import migrations
 from salus.record.turn import PATIENCE
@@ -25,6 +25,8 @@ SILENT = 600.0
 """Seconds after which a transaction in which nothing is said is over: its client may be gone, and hold the turn."""
 IN_USE = 0x53414C56
 """The advisory lock, one for each schema, that all who have a store open share."""
+UNBOUNDED = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+"""For the rest of a transaction: a whole store is moved in it, and either end waits for the other."""
 _PARAMETERS: dict[str, Any] = {"application_name": "salus", "keepalives_idle": 30, "tcp_user_timeout": 60_000}
 _SESSION = f"""
 SET statement_timeout = {round(1000 * LONGEST)};
@@ -70,7 +72,7 @@ def made(url: str) -> Connection:
     try:
         _take_part(connection, alone=True)
         connection.begin(LONGEST)
-        connection.execute("SET LOCAL statement_timeout = 0")
+        connection.script(UNBOUNDED)
         (held,) = connection.execute(
             "SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace(current_schema()) AND relkind = 'r'"
         ).fetchone()
@@ -128,7 +130,7 @@ def _migrate(connection: Connection, *, create: bool) -> None:
     newest = migrations()[-1][0]
     current = version(connection)
     if not current and not create:
-        raise StoreError("there is no store in this database", remedy="make one with: salus init")
+        raise _missing(connection)
     if current > newest:
         raise StoreError(f"the store has schema {current}, this salus knows {newest}", remedy="use a newer salus")
     if current < newest:
@@ -137,6 +139,14 @@ def _migrate(connection: Connection, *, create: bool) -> None:
         except PostgresError as error:
             remedy = "open it once as the role that owns it: see docs/running.md"
             raise StoreError(f"the schema cannot be brought up to date: {error}", remedy=remedy) from error
+
+
+def _missing(connection: Connection) -> StoreError:
+    (moved,) = connection.execute("SELECT to_regclass(?) IS NOT NULL", (MOVED_AWAY,)).fetchone()
+    if moved:
+        remedy = 'set database in salus.toml, or SALUS_DATABASE, to the address it was moved to, or "" for the file'
+        return StoreError("there is no store in this database any more: it was moved away", remedy=remedy)
+    return StoreError("there is no store in this database", remedy="make one with: salus init")
 
 
 def _bring_up_to_date(connection: Connection) -> None:

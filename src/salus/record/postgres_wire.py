@@ -37,6 +37,8 @@ _INSERT = re.compile(r"INSERT INTO (\w+)(?: \(([\w, ]+)\))? VALUES \((\$\d+(?:, 
 _PLANNED = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 _INTEGER, _FLOAT, _BYTES, _PLACED = 20, 701, 17, 0
 """Types by the numbers of PostgreSQL's catalogue; a text, and nothing, have the type of their place."""
+_UNFIT = (OverflowError, UnicodeEncodeError, TypeError, AttributeError, struct.error)
+"""What is raised when a value is written in PostgreSQL's form and cannot be."""
 Sent = list[Any]
 """Values as they are sent: bytes, or None."""
 Encoded = tuple[Sent, tuple[int, ...]]
@@ -65,7 +67,7 @@ class Connection:
 
     @property
     def in_transaction(self) -> bool:
-        """True between BEGIN and COMMIT or ROLLBACK."""
+        """True between BEGIN and COMMIT or ROLLBACK; and where the connection is lost: how it ended is unknown."""
         return int(self._libpq.transaction_status) != 0
 
     @property
@@ -77,7 +79,10 @@ class Connection:
         """Run one statement. Raises PostgresError.
 
         A row that is inserted in a transaction goes with the next statement, which then raises what is wrong with it.
+        A ROLLBACK on a connection that is closed or lost does nothing: the server rolls back what was begun on it.
         """
+        if sql == "ROLLBACK" and self._raw.closed:
+            return Rows(self._raw, None)
         text, order = translated(sql)
         given, types = encoded([values[place] for place in order])  # type: ignore[index]
         try:
@@ -212,20 +217,24 @@ class Connection:
     ) -> PGresult:
         """Run prepared statements, and one more that ``last`` sends, in one round trip; the last one's result.
 
-        Where one fails the ones after it are not run.
+        Where one fails the ones after it are not run. Where this is interrupted the connection is closed.
         """
         libpq = self._libpq
-        libpq.enter_pipeline_mode()
-        for name, given in statements:
-            libpq.send_query_prepared(name, given, [1] * len(given), 1)
-        if last is not None:
-            last()
-        libpq.pipeline_sync()
-        results = [self._answer() for _ in range(len(statements) + (last is not None))]
-        libpq.get_result()  # the end of what was sent together
-        if any(result is None for result in results):
-            raise _refused(None)
-        libpq.exit_pipeline_mode()
+        try:
+            libpq.enter_pipeline_mode()
+            for name, given in statements:
+                libpq.send_query_prepared(name, given, [1] * len(given), 1)
+            if last is not None:
+                last()
+            libpq.pipeline_sync()
+            results = [self._answer() for _ in range(len(statements) + (last is not None))]
+            libpq.get_result()  # the end of what was sent together
+            if any(result is None for result in results):
+                raise _refused(None)
+            libpq.exit_pipeline_mode()
+        except BaseException:
+            self.close()  # answers that were not read would be taken for those of the next statements
+            raise
         return [self._checked(result) for result in results][-1]
 
     def _answer(self) -> PGresult | None:
@@ -242,7 +251,10 @@ class Connection:
         with self._raw.cursor() as cursor, cursor.copy(text) as copy:
             copy.set_types([known[name] for name in names])
             for row in rows:
-                copy.write_row(row)
+                try:
+                    copy.write_row(row)
+                except _UNFIT as error:
+                    raise _unfit(error) from None
 
     def _columns_of(self, table: str) -> dict[str, str]:
         """The columns of a table, in order, with their types."""
@@ -294,24 +306,27 @@ class Rows:
 
 
 def encoded(values: Sequence[Any]) -> Encoded:
-    """Values as they are sent, and their types. Raises TypeError for what no column of a store can hold."""
+    """Values as they are sent, and their types. Raises PostgresError for what no column of a store can hold."""
     given: Sent = []
     types: list[int] = []
-    for value in values:
-        if value is None:
-            sent, kind = None, _PLACED
-        elif isinstance(value, str):
-            sent, kind = value.encode(), _PLACED
-        elif isinstance(value, int):
-            sent, kind = value.to_bytes(8, "big", signed=True), _INTEGER
-        elif isinstance(value, bytes | bytearray | memoryview):
-            sent, kind = bytes(value), _BYTES
-        elif isinstance(value, float):
-            sent, kind = struct.pack(">d", value), _FLOAT
-        else:
-            raise TypeError(f"a {type(value).__name__} is no value of a column")
-        given.append(sent)
-        types.append(kind)
+    try:
+        for value in values:
+            if value is None:
+                sent, kind = None, _PLACED
+            elif isinstance(value, str):
+                sent, kind = value.encode(), _PLACED
+            elif isinstance(value, int):
+                sent, kind = value.to_bytes(8, "big", signed=True), _INTEGER
+            elif isinstance(value, bytes | bytearray | memoryview):
+                sent, kind = bytes(value), _BYTES
+            elif isinstance(value, float):
+                sent, kind = struct.pack(">d", value), _FLOAT
+            else:
+                raise TypeError
+            given.append(sent)
+            types.append(kind)
+    except _UNFIT as error:
+        raise _unfit(error) from None
     return given, tuple(types)
 
 
@@ -337,6 +352,11 @@ def translated(sql: str) -> tuple[str, tuple[int | str, ...]]:
 
 def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, bool) else value
+
+
+def _unfit(error: Exception) -> PostgresError:
+    """A value that could not be sent, without the words of the error, which may repeat it."""
+    return PostgresError(f"a value that no column of its kind can hold ({type(error).__name__})")
 
 
 def _told(error: Exception) -> PostgresError:

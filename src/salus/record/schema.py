@@ -10,6 +10,8 @@ from salus.errors import StoreError
 from salus.record.database import File
 from salus.record.turn import PATIENCE
 
+MOVED = "moved"
+"""Ends the name of a store's file that was moved away, and of its table of versions in a database."""
 APPLICATION_ID = 0x53414C55  # "SALU", so that no other SQLite file is taken for a store
 
 
@@ -35,7 +37,7 @@ def connect(path: Path, *, create: bool) -> File:
     salus, or cannot be opened.
     """
     if not create and not path.is_file():
-        raise StoreError("there is no store", where=str(path), remedy="make one with: salus init")
+        raise missing(path)
     try:
         connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, factory=File)
         connection.execute("PRAGMA journal_mode=WAL")
@@ -46,6 +48,19 @@ def connect(path: Path, *, create: bool) -> File:
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: a damaged schema, which SQLite quotes
         raise StoreError(f"the store cannot be opened: {error}", where=str(path), remedy="salus restore") from error
     return connection
+
+
+def moved_away(path: Path) -> Path:
+    """Where the file of a store lies that was moved away from ``path``."""
+    return path.with_name(f"{path.name}.{MOVED}")
+
+
+def missing(path: Path) -> StoreError:
+    """The error that there is no store at ``path``, and what to do about it."""
+    if moved_away(path).exists():
+        remedy = "set database in salus.toml, or SALUS_DATABASE, to the address it was moved to"
+        return StoreError("there is no store any more: it was moved into a database", where=str(path), remedy=remedy)
+    return StoreError("there is no store", where=str(path), remedy="make one with: salus init")
 
 
 def _migrate(connection: File, path: Path) -> None:
