@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,15 @@ LIMIT = 3_000_000
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Shown]:
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Shown]]:
     """Each example taken in, planned, and planned again without each kind of data."""
     found = {}
-    for name in NAMES:
-        example = demo.examples()[name]
-        with demo.make_house(tmp_path_factory.mktemp(name) / "house", example) as house:
+    with ExitStack() as open_houses:  # a chart opens what somebody looks at
+        for name in NAMES:
+            example = demo.examples()[name]
+            house = open_houses.enter_context(demo.make_house(tmp_path_factory.mktemp(name) / "house", example))
             found[name] = demo.run(house, example)
-    return found
+        yield found
 
 
 def expected(name: str) -> dict[str, Any]:

@@ -280,7 +280,7 @@ def test_a_stranger_runs_only_in_a_cell(site):
     good, refused = registry.runnable(allowed)
     assert "stranger.probe" not in {m.id for m in good}
     assert [why for name, why in refused if name == "stranger.probe"] == [
-        "a method that is not salus's own runs only in a cell, and none is offered here"
+        "a method that is not salus's own runs only in a sandbox, and none is offered here"
     ]
     good, refused = registry.runnable(allowed, lambda listed, pin: confined(listed, pin, (), SHORT))
     assert "stranger.probe" in {m.id for m in good}
