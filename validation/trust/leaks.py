@@ -51,7 +51,7 @@ BASE = "http://testserver"
 EACH = 10
 """Patients in one pair of stores."""
 AUC = 0.55
-RANDOM = re.compile(r'(_page/|/patients/|value="|name="word" value=")[A-Za-z0-9_\-]{12,64}')
+RANDOM = re.compile(r'(_page/|/patients/|value="|name="csrf" value=")[A-Za-z0-9_\-]{12,64}')
 SENTENCE = (
     "There is a severe conflict with data that the patient withholds: ask the patient, or break the glass in an "
     "emergency."
@@ -143,11 +143,13 @@ class Twin:
         """The list of people and the ``each``-th person's pages, as a browser gets them."""
         from salus.app.serving.tokens import assertion
 
-        word = re.search(r'name="word" value="([0-9a-f]+)"', self.browser.get("/sign-in").text)
-        if word:
+        token = re.search(r'name="csrf" value="([0-9a-f]+)"', self.browser.get("/sign-in").text)
+        if token:
             line = assertion(self.keys[reader], f"{BASE}/auth/token", self.clock.now)
-            self.browser.post("/sign-in", data={"word": word.group(1), "assertion": line})
+            self.browser.post("/sign-in", data={"csrf": token.group(1), "assertion": line})
         listed = self.browser.get("/patients").text
+        if 'name="assertion"' in listed:
+            raise RuntimeError("nobody is signed in: the pages would be compared with themselves")
         links = list(dict.fromkeys(re.findall(r'href="(/patients/[A-Za-z0-9_\-]+)"', listed)))
         told = [listed]
         if each < len(links):

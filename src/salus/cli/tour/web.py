@@ -10,7 +10,7 @@ from salus.cli.tour.slice import Slice, Stage
 from salus.errors import StoreError
 
 PATIENT, CLINICIAN = "demo-maria", "demo-clinician"
-_WORD = re.compile(r'name="word" value="([0-9a-f]+)"')
+_CSRF = re.compile(r'name="csrf" value="([0-9a-f]+)"')
 _PERSON = re.compile(r'href="(/patients/[\w-]+)"')
 
 
@@ -30,8 +30,8 @@ class Reader:
 
     def sign_in(self, name: str, says: str) -> str:
         """Press a demo actor's button on the sign-in page; where that leads."""
-        word = _WORD.search(self.get("/sign-in", "Sign in"))
-        return self._page("/sign-in/demo", {"word": word.group(1) if word else "", "actor": name}, says)
+        token = _CSRF.search(self.get("/sign-in", "Sign in"))
+        return self._page("/sign-in/demo", {"csrf": token.group(1) if token else "", "actor": name}, says)
 
     def _page(self, address: str, form: dict[str, str] | None, says: str) -> str:
         from urllib.error import HTTPError
