@@ -6,7 +6,6 @@ No body is opened here: the index and a reader's reach tell (see :mod:`salus.rec
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 
 from salus.errors import AccessError, IntegrityError
 from salus.record import kinds
@@ -27,18 +26,6 @@ class Everybody:
         self._connection = connection
         self._sealer = sealer
         self._reaches = ReachTables(connection)
-
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Everything that is read within is of one moment, whatever others write meanwhile."""
-        if self._connection.in_transaction:  # which has its moment
-            yield
-            return
-        self._connection.begin_reading()
-        try:
-            yield
-        finally:
-            self._connection.execute("COMMIT")
 
     def patient_of(self, scope: Scope, pid: int) -> str:
         """The patient of a number, for a scope over the whole store. Raises AccessError where there is none."""

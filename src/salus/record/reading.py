@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -72,6 +73,18 @@ class Reading(Everybody):
         if not row:
             raise AccessError("no such patient, or not released to you")
         return int(row[0])
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything that is read within is of one moment, whatever others write meanwhile."""
+        if self._connection.in_transaction:  # which has its moment
+            yield
+            return
+        self._connection.begin_reading()
+        try:
+            yield
+        finally:
+            self._connection.execute("COMMIT")
 
     def exists(self, scope: Scope) -> bool:
         """True when the store holds the scope's patient."""

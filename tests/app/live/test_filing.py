@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from salus.app.intake.intake import Intake
 from salus.app.live.alerts import alerts
 from salus.app.live.filing import WAIT
 from salus.app.live.readings import Monitor
@@ -19,8 +18,9 @@ from salus.intake.live import readings
 from salus.intake.live.queue import Queue
 from salus.record.store import Change
 from salus.trust.grants import Grant
-from tests.app.live.test_readings import ALL, BEGUN, held, stored
-from tests.conftest import AT, bundle, person
+from tests.app.live.conftest import BEGUN
+from tests.app.live.test_readings import ALL, held, stored
+from tests.conftest import AT, person
 
 
 def beat(seconds, value=70, device="belt", **more):
@@ -32,20 +32,6 @@ def pressure(seconds, upper):
     at = (AT - timedelta(hours=2) + timedelta(seconds=seconds)).isoformat()
     parts = {"systolic-bp": [upper, "mm[Hg]"], "diastolic-bp": [80, "mm[Hg]"]}
     return json.dumps({"device": "belt", "code": "blood-pressure", "at": at, "components": parts})
-
-
-@pytest.fixture
-def operator(ward):
-    session = Session(ward.house, ward.operator)
-    Intake(session).run([ward.write("p.json", bundle(person()))])
-    return session
-
-
-@pytest.fixture
-def monitor(operator):
-    with Monitor(operator) as found:
-        found.assign("belt", "p1", setting="home", silent_after=timedelta(minutes=30), since=BEGUN)
-        yield found
 
 
 def versions(ward):

@@ -21,9 +21,9 @@ from salus.app.session import Session
 from salus.errors import AccessError, InputError, StoreError
 from salus.fhir import json, series
 from salus.trust.grants import Grant
+from tests.app.live.conftest import BEGUN
 from tests.conftest import AT, bundle, person
 
-BEGUN = AT - timedelta(hours=3)
 """Since when devices measure the patients here: before their first reading."""
 
 
@@ -43,20 +43,6 @@ def held(house, kind="Observation", patient="p1"):
 def stored(house, kind="Observation", patient="p1"):
     """How many there are, readings in blocks one by one."""
     return sum(len(series.expand(body)) if series.is_block(body) else 1 for body in held(house, kind, patient))
-
-
-@pytest.fixture
-def operator(ward):
-    session = Session(ward.house, ward.operator)
-    Intake(session).run([ward.write("p.json", bundle(person()))])
-    return session
-
-
-@pytest.fixture
-def monitor(operator):
-    with Monitor(operator) as found:
-        found.assign("belt", "p1", setting="home", silent_after=timedelta(minutes=30), since=BEGUN)
-        yield found
 
 
 @pytest.fixture
