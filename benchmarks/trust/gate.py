@@ -37,9 +37,9 @@ from salus.trust import consent
 from salus.trust.consent import Directive, Request, Standing
 from salus.trust.consent_forms import ACTOR_SYSTEM
 from salus.trust.datatypes import identifier
-from salus.trust.deciding import _Kept
 from salus.trust.identity import Actor, Identity
 from salus.trust.provisions import ConsentForm, Provision
+from salus.trust.standings import Ground
 
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
 CONSENTS = 3
@@ -127,7 +127,7 @@ def _stand(house: House, many: Sequence[str], draw: random.Random) -> None:
         rows = ((leaf, first + place, "consent", bytes(32), b"") for leaf in leaves)
         connection.executemany("INSERT INTO log_leaf VALUES (?, ?, ?, ?, ?)", rows)
         found = tuple(Directive(f"Consent/{leaf}", 1, AT, draw.choice(forms), leaf) for leaf in leaves)
-        house.gate._kept[patient] = _Kept(leaves[-1], Standing(found))
+        house.gate._standings.keep(patient, Ground(leaves[-1], house.registry.last), Standing(found))
     connection.execute("COMMIT")
 
 
@@ -147,11 +147,11 @@ def decisions(world: World, count: int) -> dict[str, Any]:
         return [lambda a=a, p=p: gate._decide(a, p, "TREAT") for a, p in pairs]
 
     def cold(patient: str) -> float:
-        gate._kept.pop(patient, None)
+        gate._standings._kept.pop(patient, None)
         return timed([lambda: gate._decide(world.readers[0], patient, "TREAT")])[0]
 
     def alone(patient: str) -> Callable[[], object]:
-        found = gate._kept[patient].standing.directives
+        found = gate._standing(patient).directives
         return lambda: consent.decide(found, Request("dr-0", "TREAT", "record", "read", AT))
 
     timed(asked(world.many, min(count, 2000)))

@@ -24,6 +24,7 @@ from starlette.testclient import TestClient
 from salus.app.config import Configuration, at_folder
 from salus.app.house import House
 from salus.app.intake.intake import Intake
+from salus.app.serving.open_house import Houses, OpenHouse
 from salus.app.serving.tokens import assertion
 from salus.app.session import Session
 from salus.errors import AccessError, ConfigurationError, InputError, StoreError
@@ -31,7 +32,6 @@ from salus.fhir import json
 from salus.server import refreshing
 from salus.server.application import create
 from salus.server.auth import ASSERTION_TYPE
-from salus.server.open_house import OpenHouse
 from salus.server.refresher import Refresher
 from salus.server.refreshing import RefreshError, Refreshers
 from salus.server.service import Limits
@@ -156,7 +156,7 @@ def test_a_plan_is_composed_of_what_the_process_found(front, monkeypatch):
 
 
 def test_a_house_that_changed_is_opened_anew(place):
-    own = OpenHouse(place.configuration)
+    own = OpenHouse(Houses(place.configuration))
     first = own.current()
     assert own.current() is first
     with House(place.configuration) as house:

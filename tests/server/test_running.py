@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 pytest.importorskip("uvicorn")
 
+from salus.app.serving.open_house import Houses
 from salus.cli.main import cli
 from salus.errors import StoreError
 from salus.server import running, sampling, serving, supervisor
@@ -141,7 +142,7 @@ def test_a_store_without_its_keys_is_refused_before_anything_listens(invoked, wa
 
 def test_a_thread_that_hangs_keeps_no_server_from_ending(ward):
     begun, never = threading.Event(), threading.Event()
-    workers = Workers(ward.house.configuration, ward.house.clock, 1, 4, 60)
+    workers = Workers(Houses(ward.house.configuration, ward.house.clock), 1, 4, 60)
     workers.start()
 
     async def hang() -> None:

@@ -13,10 +13,10 @@ pytest.importorskip("jwt")
 
 from salus.app.house import House
 from salus.app.intake.intake import Intake
+from salus.app.serving.open_house import Houses, OpenHouse
 from salus.app.session import Session
 from salus.errors import AccessError, StoreError
 from salus.server.metrics import REFRESH_FAILING, REFRESH_WAITING, Metrics
-from salus.server.open_house import OpenHouse
 from salus.server.refreshing import BESIDE, Refreshers
 from salus.server.upkeep import Upkeep
 from tests.conftest import bundle, creatinine, person
@@ -46,7 +46,7 @@ def kept(ward):
 
     def make(elsewhere: Any) -> tuple[Upkeep, Metrics]:
         metrics = Metrics([])
-        return Upkeep(OpenHouse(ward.house.configuration, ward.house.clock), elsewhere, metrics), metrics
+        return Upkeep(OpenHouse(Houses(ward.house.configuration, ward.house.clock)), elsewhere, metrics), metrics
 
     return make
 
@@ -105,7 +105,7 @@ def test_the_thread_goes_on_after_a_failure_and_ends_when_told(ward, kept, monke
 
 def test_the_first_look_finds_what_stands(place):  # noqa: F811
     refreshers = Refreshers(place.configuration, 1, 2, 60)
-    upkeep = Upkeep(OpenHouse(place.configuration), refreshers, Metrics([]))
+    upkeep = Upkeep(OpenHouse(Houses(place.configuration)), refreshers, Metrics([]))
     try:
         with House(place.configuration) as house:
             assert house.store.connection.execute("SELECT count(*) FROM memo").fetchone() == (0,)

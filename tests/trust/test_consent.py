@@ -118,25 +118,22 @@ def test_what_is_not_understood_decides_nothing(change):
 
 def test_only_patient_proxy_or_witnessing_staff_can_sign():
     body = given()
-    assert consent_signatures.signers_of(body, consent_signatures.sign(body, PAT, AT), ACTORS.values(), "p1")
-    assert consent_signatures.signers_of(
-        body, consent_signatures.sign(body, STAFF, AT, witnessed=True), ACTORS.values(), "p1"
-    )
-    assert not consent_signatures.signers_of(body, consent_signatures.sign(body, STAFF, AT), ACTORS.values(), "p1")
-    assert not consent_signatures.signers_of(body, consent_signatures.sign(body, OTHER, AT), ACTORS.values(), "p1")
+    assert consent_signatures.signers_of(body, consent_signatures.sign(body, PAT, AT), ACTORS, "p1")
+    assert consent_signatures.signers_of(body, consent_signatures.sign(body, STAFF, AT, witnessed=True), ACTORS, "p1")
+    assert not consent_signatures.signers_of(body, consent_signatures.sign(body, STAFF, AT), ACTORS, "p1")
+    assert not consent_signatures.signers_of(body, consent_signatures.sign(body, OTHER, AT), ACTORS, "p1")
     assert not consent_signatures.signers_of(
-        {**body, "dateTime": "2020-01-01"}, consent_signatures.sign(body, PAT, AT), ACTORS.values(), "p1"
+        {**body, "dateTime": "2020-01-01"}, consent_signatures.sign(body, PAT, AT), ACTORS, "p1"
     )
 
 
 def test_unsigned_and_inactive_consents_are_named_as_ignored():
     body = given()
     proof = consent_signatures.sign(body, PAT, AT)
-    people = list(ACTORS.values())
-    found = consent.standing([("Consent/c", 1, 0, body)], {"Consent/c": proof}, people, "p1")
+    found = consent.standing([("Consent/c", 1, 0, body)], {"Consent/c": proof}, ACTORS, "p1")
     assert [d.ref for d in found.directives] == ["Consent/c"]
     assert not found.ignored
-    found = consent.standing([("Consent/c", 1, 0, body)], {}, people, "p1")
+    found = consent.standing([("Consent/c", 1, 0, body)], {}, ACTORS, "p1")
     assert not found.directives
     assert "not signed" in found.ignored[0][1]
 
@@ -144,7 +141,7 @@ def test_unsigned_and_inactive_consents_are_named_as_ignored():
 def test_a_signed_consent_that_is_not_understood_may_be_a_denial():
     body = {**given(), "provision": {"type": "deny", "securityLabel": [{"code": "R"}]}}
     found = consent.standing(
-        [("Consent/c", 1, 0, body)], {"Consent/c": consent_signatures.sign(body, PAT, AT)}, ACTORS.values(), "p1"
+        [("Consent/c", 1, 0, body)], {"Consent/c": consent_signatures.sign(body, PAT, AT)}, ACTORS, "p1"
     )
     assert found.opaque
     assert not found.directives
@@ -196,10 +193,10 @@ def test_what_staff_witnessed_never_overrides_the_patients_own_denial():
 )
 def test_nothing_malformed_breaks_the_decision(junk):
     proof = {**consent_signatures.sign(given(), PAT, AT), "signature": junk, "agent": junk}
-    consent.standing([("Consent/c", 1, 0, {**given(), "provision": junk})], {"Consent/c": proof}, ACTORS.values(), "p1")
+    consent.standing([("Consent/c", 1, 0, {**given(), "provision": junk})], {"Consent/c": proof}, ACTORS, "p1")
     body = {**given(), "provision": junk}
     found = consent.standing(
-        [("Consent/c", 1, 0, body)], {"Consent/c": consent_signatures.sign(body, PAT, AT)}, ACTORS.values(), "p1"
+        [("Consent/c", 1, 0, body)], {"Consent/c": consent_signatures.sign(body, PAT, AT)}, ACTORS, "p1"
     )
     assert found.opaque or found.directives
     consent.permitted_actors(body)

@@ -32,7 +32,7 @@ def given(**more):
 
 def stand(body, signer="pat", **more):
     proof = consent_signatures.sign(body, KEYS[signer], AT, **more)
-    return consent.standing([("Consent/c", 3, 17, body)], {"Consent/c": proof}, ACTORS, "p1")
+    return consent.standing([("Consent/c", 3, 17, body)], {"Consent/c": proof}, NAMED, "p1")
 
 
 @pytest.mark.parametrize(("signer", "word"), [("pat", "patient"), ("child", "child")])
@@ -52,7 +52,7 @@ def test_what_decides_nothing_is_named_with_the_reason():
     assert (found.directives, found.opaque) == ((), True)
     assert [ref for ref, _ in found.ignored] == ["Consent/c"]
     assert found.ignored[0][1]
-    unsigned = consent.standing([("Consent/c", 1, 0, given())], {}, ACTORS, "p1")
+    unsigned = consent.standing([("Consent/c", 1, 0, given())], {}, NAMED, "p1")
     assert (unsigned.directives, unsigned.opaque) == ((), False)
     assert "not signed" in unsigned.ignored[0][1]
     paper = stand(given(), "ann", witnessed=True)
@@ -62,7 +62,7 @@ def test_what_decides_nothing_is_named_with_the_reason():
 
 def test_what_cannot_be_understood_and_is_not_signed_is_no_possible_denial():
     unread = {**given(), "modifierExtension": [{"url": "urn:x"}]}
-    assert not consent.standing([("Consent/c", 1, 0, unread)], {}, ACTORS, "p1").opaque
+    assert not consent.standing([("Consent/c", 1, 0, unread)], {}, NAMED, "p1").opaque
 
 
 def test_the_papers_shown_are_those_that_let_in_with_their_signatures():

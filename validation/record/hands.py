@@ -43,7 +43,7 @@ from validation._report import Mutant, Outcome, Split, Tally, Truth, report
 
 SHORT = ("--seconds", "12", "--kills", "2")
 MUTANTS = (
-    Mutant("salus/trust/deciding.py", "if kept is not None and kept.entry == entry:", "if kept is not None:",
+    Mutant("salus/trust/standings.py", "found is not None and found[0] == ground", "found is not None",
            "consents are remembered whatever was decided since"),
     Mutant("salus/record/writing.py", "for part in _parts(changes):", "for part in _parts([*changes][:2]):",
            "a part is not written"),

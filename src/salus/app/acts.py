@@ -125,12 +125,12 @@ def _check_enrolled(house: Destroying, act: Mapping[str, Any]) -> None:
     registry, key = house.registry, bytes.fromhex(act["key"])
     if not valid_name(act["id"]) or act["kind"] not in KINDS:
         raise InputError("not an actor's name or kind", remedy=f"kinds are {', '.join(KINDS)}")
-    if act["id"] in {a.id for a in registry.ever}:
+    if act["id"] in registry.ever:
         raise InputError(f"there is or was an actor {act['id']!r}", remedy="a name is given once: choose another")
     if (act["kind"] in duties.SPEAKERS) != bool(act["patient"]):
         raise InputError("a patient or proxy speaks for one patient; nobody else does", remedy="--patient ID")
     check_enrolment(key)
-    if key in {a.public_key for a in registry.ever}:
+    if key in {a.public_key for a in registry.ever.values()}:
         raise InputError("this key is or was another actor's", remedy="make a key of its own: salus actor add")
     if is_demo_key(act["id"], key) and not registry.demo:
         raise InputError("a demonstration key: everybody has it", remedy="make a key: salus actor add")

@@ -23,6 +23,7 @@ from salus.trust.gate import Gate
 from salus.trust.grants import Grant
 from salus.trust.journal import Journal
 from salus.trust.log import Log
+from salus.trust.standings import Standings
 from salus.trust.vault import SYSTEM, Vault
 
 
@@ -41,10 +42,12 @@ class Opened:
         create: bool = False,
         checked: bool = True,
         clock: Callable[[], datetime] = now,
+        standings: Standings | None = None,
     ) -> None:
         """Open the store. Raises IntegrityError when it is older than what was remembered outside it.
 
-        ``checked`` is false only where that is looked into: for verification and restore.
+        ``checked`` is false only where that is looked into: for verification and restore. ``standings``: what other
+        threads of this process worked out of the store's consents, which it shares.
         """
         self.configuration = configuration
         self.clock = clock
@@ -59,10 +62,10 @@ class Opened:
         self.store = Store(place, self.vault, self.log, create=create, url=configuration.database)
         with ExitStack() as undo:
             undo.callback(self.store.close)
-            self._open(checked=checked)
+            self._open(checked, standings)
             undo.pop_all()
 
-    def _open(self, *, checked: bool) -> None:
+    def _open(self, checked: bool, standings: Standings | None) -> None:
         if checked:
             self.log.check_mark(self.store.connection)
         with self.store.snapshot():
@@ -72,7 +75,7 @@ class Opened:
         charts = partial(Chart, terminology=self.terminology)
         self._journal = Journal(self.vault)
         names = names_by(self.terminology)
-        self.gate = Gate(self.store, self.log, self._journal, self.registry, self.clock, charts, names)
+        self.gate = Gate(self.store, self.log, self._journal, self.registry, self.clock, charts, names, standings)
         if checked:
             with suppress(StoreError, OSError):  # what cannot be written now waits: the journal is there for that
                 self._catch_up()

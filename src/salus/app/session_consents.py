@@ -63,7 +63,7 @@ class Consents:
         """
         scope = self.house.gate.own_consent(self.actor, patient)
         # The signature first: who may not sign must not learn whether there is such a patient.
-        signers = signers_of(body, provenance, self.house.registry.actors.values(), patient)
+        signers = signers_of(body, provenance, self.house.registry.actors, patient)
         if not signers:
             raise _not_signed()
         self._check_form(patient, body, provenance, signers)
@@ -85,7 +85,7 @@ class Consents:
         nothing of it.
         """
         directive = _check_form(body, provenance, patient)
-        known = {identifier(ACTOR_SYSTEM, actor.id) for actor in self.house.registry.ever}
+        known = {identifier(ACTOR_SYSTEM, name) for name in self.house.registry.ever}
         if consent.actors_in(directive) - known:
             raise InputError("it names somebody who is no actor of this store", where="Consent.provision.actor")
         witness = signers[0].kind not in OWN

@@ -19,6 +19,7 @@ from salus import __version__
 from salus.app.config import Configuration
 from salus.app.opened import now
 from salus.app.serving import state as server_state
+from salus.app.serving.open_house import Houses, OpenHouse
 from salus.app.serving.tokens import Tokens
 from salus.app.web.sessions import WebSessions
 from salus.errors import ConfigurationError, SalusError
@@ -26,7 +27,6 @@ from salus.server import auth, capability_statement, cds_hooks, reading, samplin
 from salus.server.events import tell
 from salus.server.guard import Guard
 from salus.server.metrics import Metrics
-from salus.server.open_house import OpenHouse
 from salus.server.refreshing import Refreshers
 from salus.server.service import Limits, Service
 from salus.server.upkeep import Upkeep
@@ -57,14 +57,15 @@ def create(
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
         raise ConfigurationError("not the address of a server", remedy="write it as https://HOST[:PORT]")
     bounds = limits or Limits()
-    workers = Workers(configuration, clock, bounds.threads, bounds.waiting, bounds.seconds, bounds.each)
+    houses = Houses(configuration, clock)
+    workers = Workers(houses, bounds.threads, bounds.waiting, bounds.seconds, bounds.each)
     refreshers = _refreshers(configuration, bounds, clock)
     vault = server_state.vault_of(configuration)
     every = [*_routes(), *routes]
     metrics = Metrics(_templates(every), counted)
     tokens = Tokens(vault, alone=alone)
     service = Service(base.rstrip("/"), bounds, workers, tokens, WebSessions(vault), metrics, clock, refreshers)
-    tidying = Upkeep(OpenHouse(configuration, clock), refreshers, metrics) if upkeep else None
+    tidying = Upkeep(OpenHouse(houses), refreshers, metrics) if upkeep else None
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

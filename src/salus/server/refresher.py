@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from salus.app.config import Configuration
+from salus.app.serving.open_house import Houses, OpenHouse
 from salus.app.session import Session
 from salus.errors import SalusError
 from salus.fhir import json
 from salus.server.failures import described
-from salus.server.open_house import OpenHouse
 
 """What the configuration names."""
 NICE = 10
@@ -37,7 +37,7 @@ class Refresher:
     """Answers requests in threads with a house each, so that no record's refresh waits for another's."""
 
     def __init__(self, configuration: Configuration, threads: int, answers: IO[bytes]) -> None:
-        self._configuration = configuration
+        self._houses = Houses(configuration)
         self._answers = answers
         self._writing = threading.Lock()
         self._own = threading.local()
@@ -67,7 +67,7 @@ class Refresher:
 
     def _house(self) -> OpenHouse:
         if not hasattr(self._own, "house"):
-            self._own.house = OpenHouse(self._configuration)
+            self._own.house = OpenHouse(self._houses)
         house: OpenHouse = self._own.house
         return house
 

@@ -15,11 +15,11 @@ from contextlib import suppress
 from salus.app.house import House
 from salus.app.serving import state as server_state
 from salus.app.serving.backlog import Backlog
+from salus.app.serving.open_house import OpenHouse
 from salus.errors import AccessError, SalusError
 from salus.server.events import Seldom, tell
 from salus.server.failures import described
 from salus.server.metrics import REFRESH_FAILING, REFRESH_WAITING, Metrics
-from salus.server.open_house import OpenHouse
 from salus.server.refreshing import Refreshers
 
 PAUSE = 1.0

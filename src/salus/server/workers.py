@@ -7,14 +7,12 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
 from typing import Any, TypeVar
 
-from salus.app.config import Configuration
 from salus.app.house import House
+from salus.app.serving.open_house import Houses, OpenHouse
 from salus.errors import StoreError
 from salus.server.lines import Lines, busy
-from salus.server.open_house import OpenHouse
 
 T = TypeVar("T")
 GRACE = 10.0
@@ -27,16 +25,14 @@ class Workers:
 
     def __init__(
         self,
-        configuration: Configuration,
-        clock: Callable[[], datetime],
+        houses: Houses,
         threads: int,
         waiting: int,
         seconds: float,
         each: int = 16,
     ) -> None:
         """``waiting`` functions may wait in all, ``each`` of one asker, and an answer may take ``seconds``."""
-        self._configuration = configuration
-        self._clock = clock
+        self._houses = houses
         self._seconds = seconds
         self._lines: Lines[_Job] = Lines(threads, waiting, each)
         self._threads = [threading.Thread(target=self._work, name=f"salus-{n}", daemon=True) for n in range(threads)]
@@ -79,7 +75,7 @@ class Workers:
             raise StoreError("the request took too long", remedy="ask for less, or try again later") from None
 
     def _work(self) -> None:
-        own = OpenHouse(self._configuration, self._clock)
+        own = OpenHouse(self._houses)
         try:
             while (taken := self._lines.take()) is not None:
                 begun = time.monotonic()

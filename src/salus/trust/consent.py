@@ -110,7 +110,7 @@ class Answers:
 def standing(
     consents: Iterable[tuple[str, int, int, Body]],
     provenances: Mapping[str, Body],
-    actors: Sequence[Actor],
+    actors: Mapping[str, Actor],
     patient: str,
 ) -> Standing:
     """What the patient's consents amount to.

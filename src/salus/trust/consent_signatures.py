@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -93,18 +93,17 @@ def is_witnessed(provenance: Body) -> bool:
     return any(code.system == WITNESSED for agent in agents for code in codings(agent.get("type")))
 
 
-def signers_of(consent: Body, provenance: Body, actors: Iterable[Actor], patient: str) -> tuple[Actor, ...]:
+def signers_of(consent: Body, provenance: Body, actors: Mapping[str, Actor], patient: str) -> tuple[Actor, ...]:
     """Who validly signed ``consent`` for ``patient``: the patient or a proxy alone, or the staff who witnessed it.
 
-    ``actors`` are all who were ever enrolled: what was signed stays signed when its signer leaves. Each actor and each
-    key counts once.
+    ``actors`` are all who were ever enrolled, by name: what was signed stays signed when its signer leaves. Each
+    actor and each key counts once.
     """
-    known = {actor.id: actor for actor in actors}
     witnessed = is_witnessed(provenance)
     data = signed_bytes(consent)
     found: dict[bytes, Actor] = {}
     for name, raw in _claims(provenance):
-        actor = known.get(name)
+        actor = actors.get(name)
         if actor is None:
             continue
         own = actor.kind in OWN and actor.patient == patient

@@ -24,18 +24,8 @@ from salus.trust.log import CONSENT, Log
 from salus.trust.policy import Rule
 from salus.trust.provisions import WithheldAs
 from salus.trust.registry import Registry
+from salus.trust.standings import Ground, Standings
 from salus.trust.vault import SYSTEM
-
-MAX_KEPT = 100_000
-"""Patients whose consents an open gate keeps in the form in which they are decided by."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """What a patient's consents amount to, as of the log entry that filed the newest of them."""
-
-    entry: int
-    standing: Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +50,7 @@ class Deciding:
     """One store's consents, policies and log, as far as decisions need them. Made as a :class:`salus.trust.gate.Gate`.
 
     ``charts`` makes the charts that are opened and ``names`` tells what codes stand for (the house says by which
-    terminology).
+    terminology). ``standings`` keeps what consents amount to; the gates of several threads may share one.
     """
 
     def __init__(
@@ -72,6 +62,7 @@ class Deciding:
         clock: Callable[[], datetime],
         charts: Callable[..., Chart] = Chart,
         names: Names = no_names,
+        standings: Standings | None = None,
     ) -> None:
         self._store = store
         self._log = log
@@ -79,7 +70,7 @@ class Deciding:
         self._clock = clock
         self._charts = charts
         self._names = names
-        self._kept: dict[str, _Kept] = {}
+        self._standings = Standings() if standings is None else standings
         self._journal = journal
         self._batches = batching.of(store.path)
 
@@ -187,14 +178,13 @@ class Deciding:
         entry = (self._newest([patient]) if newest is None else newest).get(patient)
         if entry is None:
             return Standing()
-        kept = self._kept.get(patient)
-        if kept is not None and kept.entry == entry:
-            return kept.standing
+        kept = self._standings.find(patient, Ground(entry, self._registry.last))
+        if kept is not None:
+            return kept
         filed = self._filed(patient)
-        if len(self._kept) >= MAX_KEPT:
-            self._kept.pop(next(iter(self._kept)))
-        self._kept[patient] = _Kept(filed.last, self._evaluate(patient, filed))
-        return self._kept[patient].standing
+        found = self._evaluate(patient, filed)
+        self._standings.keep(patient, Ground(filed.last, self._registry.last), found)
+        return found
 
     def _evaluate(self, patient: str, filed: _Filed) -> Standing:
         stored = {s.source.ref: s for s in filed.stored}

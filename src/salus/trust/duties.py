@@ -98,14 +98,14 @@ def _removing(registry: Registry, gone: Actor, by: str) -> Duty:
 def _enrolling(registry: Registry, act: Mapping[str, Any], by: str) -> Duty:
     kind, patient = act["kind"], act["patient"]
     if kind == "operator":
-        return FREE if sum(a.kind == "operator" for a in registry.ever) < FOUNDERS else Duty(two=True)
+        return FREE if sum(a.kind == "operator" for a in registry.ever.values()) < FOUNDERS else Duty(two=True)
     if kind == "organisation":
         return Duty(two=True)
     if kind not in SPEAKERS:
         return FREE  # he opens nothing by himself, and is no second person before another vouched for him
     if registry.actors[by].patient == patient:
         return FREE  # only the patient, and only a proxy: see above
-    spoke = any(a.patient == patient for a in registry.ever)
+    spoke = any(a.patient == patient for a in registry.ever.values())
     return Duty(two=True, wait=WAIT, registrars=True) if spoke else Duty(two=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -43,7 +44,7 @@ class Registry:
     alone: bool = False
     numbered: bool = False
     actors: dict[str, Actor] = field(default_factory=dict)
-    former: list[Actor] = field(default_factory=list)
+    former: dict[str, Actor] = field(default_factory=dict)
     retired: set[str] = field(default_factory=set)
     policies: dict[str, Policy] = field(default_factory=dict)
     methods: dict[str, str] = field(default_factory=dict)
@@ -59,9 +60,9 @@ class Registry:
     """Entries by which somebody may be released something else, with the patient whose record that is, or EVERYBODY."""
 
     @property
-    def ever(self) -> list[Actor]:
-        """Everybody who is or was enrolled."""
-        return [*self.actors.values(), *self.former]
+    def ever(self) -> Mapping[str, Actor]:
+        """Everybody who is or was enrolled, by name: a name is given once."""
+        return ChainMap(self.actors, self.former)
 
     readable: set[str] = field(default_factory=set)
     """Who speaks for a patient by an entry of an earlier release, which stays readable when the patient is erased."""
@@ -69,7 +70,8 @@ class Registry:
     def person(self, content: Mapping[str, Any]) -> str:
         """The patient whom an entry's content is about; "" for none."""
         if content["reason"] == "actor-removed":
-            return next((a.patient for a in self.ever if a.id == content["id"]), "")
+            gone = self.ever.get(content["id"])
+            return gone.patient if gone else ""
         if content["reason"] in ("confirmed", "stopped"):
             waiting = self.proposals.get(content["proposal"])
             return waiting.patient if waiting else ""
@@ -79,7 +81,7 @@ class Registry:
     def forget(self, patient: str) -> None:
         """Know nothing any more of an erased patient: who spoke for him, what was proposed."""
         self.actors = {name: a for name, a in self.actors.items() if a.patient != patient}
-        self.former = [a for a in self.former if a.patient != patient]
+        self.former = {name: a for name, a in self.former.items() if a.patient != patient}
         self.proposals = {n: p for n, p in self.proposals.items() if p.patient != patient}
         self.veils.pop(patient, None)
 
@@ -94,7 +96,7 @@ class Registry:
         if reason in ("policy-added", "policy-removed", "actor-vouched"):
             self._weighty.append((n, EVERYBODY))
         elif reason in ("actor-added", "actor-removed"):
-            known = next((a for a in self.ever if a.id == content["id"]), None)
+            known = self.ever.get(content["id"])
             organisation = known is not None and known.kind == "organisation"
             patient = self.person(content)
             if organisation or patient:
@@ -126,8 +128,8 @@ class Registry:
             case "actor-vouched":
                 self.actors[content["id"]] = replace(self.actors[content["id"]], confirmed=True)
             case "actor-removed":
-                gone = self.actors.pop(content["id"], None)
-                self.former += [gone] if gone else []
+                if (gone := self.actors.pop(content["id"], None)) is not None:
+                    self.former[gone.id] = gone
                 for policy in [p for p in self.policies.values() if p.organisation == content["id"]]:
                     self.retired.add(self.policies.pop(policy.id).id)
             case "policy-added":

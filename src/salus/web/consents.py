@@ -30,7 +30,7 @@ async def show(request: Request) -> Response:
         closed = {
             category: told for told in reversed(found) if told.closes and told.in_force for category in told.categories
         }
-        names = {a.id: a.name or a.id for a in session.house.registry.ever}
+        names = {a.id: a.name or a.id for a in session.house.registry.ever.values()}
         return text(
             "consents.html.j2",
             who,
@@ -90,7 +90,7 @@ async def to_sign(request: Request) -> Response:
 
     def make(session: Session, web_session: WebSession) -> str:
         draft = web_session.draft(session.house, key)
-        names = {a.id: a.name or a.id for a in session.house.registry.ever}
+        names = {a.id: a.name or a.id for a in session.house.registry.ever.values()}
         return text(
             "sign.html.j2",
             who,

@@ -289,7 +289,7 @@ class _Writing:
     # ---- consents and the log
 
     def _consents(self) -> Iterator[bytes]:
-        known = {actor.id: actor for actor in self._house.registry.ever}
+        known = self._house.registry.ever
         for body, standing in self._house.gate.standing(self._grant):
             found = self._house.store.read(self._grant, ("Provenance",), ids=[signature_id(str(body["id"]))])
             signature = found[0].body if found else None

@@ -198,8 +198,8 @@ def _consents(reading: _Reading, patient: str) -> int:
     for number, told in enumerate(reading.lines(CONSENTS), 1):
         if told["signature"] is None:
             continue
-        actors = [Actor(s["id"], s["kind"], bytes.fromhex(s["key"]), s["patient"]) for s in told["signers"]]
-        if not signers_of(told["consent"], told["signature"], actors, patient):
+        signers = (Actor(s["id"], s["kind"], bytes.fromhex(s["key"]), s["patient"]) for s in told["signers"])
+        if not signers_of(told["consent"], told["signature"], {a.id: a for a in signers}, patient):
             raise IntegrityError("a consent's signature does not hold", where=f"{CONSENTS} line {number}")
         held += 1
     return held

@@ -58,7 +58,7 @@ def page(session: Session, whose: Whose, before: int | None = None) -> Page:
     """Entries of one kind about the actor's own patient, those before entry ``before`` only. Raises AccessError."""
     patient = own_patient(session)
     entries = session.accesses(patient)
-    names = {a.id: a.name or a.id for a in session.house.registry.ever}
+    names = {a.id: a.name or a.id for a in session.house.registry.ever.values()}
     found = [_access(entry, session.actor.id, names) for entry in reversed(entries)]
     counts = {kind: sum(access.whose == kind for access in found) for kind in WHOSE}
     chosen = [access for access in found if access.whose == whose and (before is None or access.n < before)]

@@ -1,4 +1,4 @@
-"""The house that one thread keeps open for long."""
+"""Houses that threads of a server keep open for long."""
 
 from __future__ import annotations
 
@@ -8,14 +8,27 @@ from datetime import datetime
 from salus.app.config import Configuration
 from salus.app.house import House
 from salus.app.opened import now
+from salus.trust.standings import Standings
+
+
+class Houses:
+    """One store, opened for each thread of this process. Its houses share what was worked out of consents."""
+
+    def __init__(self, configuration: Configuration, clock: Callable[[], datetime] = now) -> None:
+        self._configuration = configuration
+        self._clock = clock
+        self._standings = Standings()
+
+    def open(self) -> House:
+        """A house for the thread that calls. Raises what House raises."""
+        return House(self._configuration, clock=self._clock, standings=self._standings)
 
 
 class OpenHouse:
     """One thread's house. It is opened with the first piece of work, and anew before one where it is outdated."""
 
-    def __init__(self, configuration: Configuration, clock: Callable[[], datetime] = now) -> None:
-        self._configuration = configuration
-        self._clock = clock
+    def __init__(self, houses: Houses) -> None:
+        self._houses = houses
         self._house: House | None = None
 
     def current(self) -> House:
@@ -23,7 +36,7 @@ class OpenHouse:
         if self._house is not None and self._house.outdated():
             self.close()
         if self._house is None:
-            self._house = House(self._configuration, clock=self._clock)
+            self._house = self._houses.open()
         return self._house
 
     def close(self) -> None:
