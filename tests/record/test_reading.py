@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from salus.errors import AccessError, IntegrityError
 from salus.fhir.categories import categories_of
+from salus.fhir.views import CATEGORIES
 from salus.formats.content import Bytes
 from salus.record import reading, search
 from salus.record.database import one_of
@@ -80,14 +81,47 @@ def test_read_gives_what_was_asked_for(store):
     assert store.read(READ, ("Observation",), ("p1",)) == []
     decided = replace(READ, decided=frozenset({("Patient/p1", 1)}))
     assert [s.source.ref for s in store.read(decided)] == ["Patient/p1"]
-    assert [name for name, _ in store.listed(READ, "Observation")] == ["Observation/c1"]
+    assert [each.ref for each in store.listed(READ, "Observation")] == ["Observation/c1"]
     assert list(store.listed(decided, "Observation")) == []
     assert [s.source.ref for s in store.search(decided, "Patient")] == ["Patient/p1"]
     decided = replace(READ, decided=frozenset({("Observation/c1", 1)}))
-    assert list(store.listed(decided, "Observation")) == [("Observation/c1", 1)]
+    assert [each[1:] for each in store.listed(decided, "Observation")] == [("Observation/c1", 1)]
     assert list(store.search(decided, "Patient")) == []
     with pytest.raises(AccessError):
         store.read(replace(READ, patient="nobody"))
+
+
+def test_what_was_listed_of_several_patients_is_read_at_once_each_under_its_own_scope(store):
+    other = replace(READ, patient="p2")
+    listed = {scope.patient: next(store.listed(scope, "Observation")) for scope in (READ, other)}
+    rids = [at.rid for at in listed.values()]
+
+    def read(*scopes, numbers=rids):
+        return {
+            (patient, stored.body["subject"]["reference"])
+            for patient, stored in store.read_listed(scopes, numbers).values()
+        }
+
+    both = {("p1", "Patient/p1"), ("p2", "Patient/p2")}
+    assert read(READ, other) == both
+    assert store.read_listed([READ], rids).keys() == {listed["p1"].rid}
+    assert read(READ, other, numbers=rids[1:]) == {("p2", "Patient/p2")}
+    assert read(READ, other, numbers=[]) == read(READ, other, numbers=[99]) == set()
+    assert read(READ, replace(other, categories=frozenset({"genome"}))) == {("p1", "Patient/p1")}
+    assert read(READ, replace(other, categories=frozenset())) == {("p1", "Patient/p1")}
+    assert read(READ, replace(other, decided=frozenset({("Observation/c1", 2)}))) == {("p1", "Patient/p1")}
+    assert read(READ, replace(other, decided=frozenset({("Observation/c1", 1)}))) == both
+    store.commit(WRITE, [Change("Observation", "c1", None)], at=WHEN)
+    assert read(READ, other) == {("p2", "Patient/p2")}
+    with pytest.raises(AccessError):
+        store.read_listed([replace(READ, patient="*")], rids)
+
+
+def test_a_row_whose_kinds_are_not_told_is_read_only_by_who_may_see_all(store):
+    listed = [at.rid for at in store.listed(READ, "Observation")]
+    store.connection.execute("UPDATE resource SET kinds = -1")
+    assert not store.read_listed([READ], listed)
+    assert store.read_listed([replace(READ, categories=frozenset(CATEGORIES))], listed)
 
 
 def test_of_what_was_once_only_the_version_that_was_decided_on_is_shown(store):

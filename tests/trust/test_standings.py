@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import pytest
 
 from salus.app.house import House
+from salus.app.serving.open_house import Houses
 from salus.app.session import Session
 from salus.errors import AccessError
 from salus.trust import consent, standings
@@ -25,8 +26,8 @@ def evaluated(monkeypatch):
 
 @contextmanager
 def two_houses(ward):
-    shared, place, clock = Standings(), ward.house.configuration, ward.house.clock
-    with House(place, clock=clock, standings=shared) as one, House(place, clock=clock, standings=shared) as other:
+    houses = Houses(ward.house.configuration, ward.house.clock)
+    with houses.open() as one, houses.open() as other:
         yield one, other
 
 

@@ -6,7 +6,7 @@ What a row says of a body narrows what is opened; the opened body decides. Nothi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -24,7 +24,8 @@ from salus.record.search import Clause
 
 KINDS_KEPT = 1 << 16
 """Bodies of which a process remembers the kinds."""
-_PLACE = "r.type, r.id, r.version, r.updated, r.deleted"
+_LISTED = "r.type, r.id, r.version, r.rid"
+_WHOLE = "r.type, r.id, r.version, r.updated, r.deleted, r.mac, r.body, r.kinds"
 _KINDS: dict[bytes, frozenset[str]] = {}
 """The kinds of bodies that were opened, by keyed hash, for all open stores of the process: each of a server's threads
 has its own store, and must not open a record again to list it."""
@@ -59,6 +60,14 @@ class Place(NamedTuple):
     def ref(self) -> str:
         """Its reference, "Type/id"."""
         return f"{self.type}/{self.id}"
+
+
+class Listed(NamedTuple):
+    """A current resource that a search found in its row, unopened: where it lies, "Type/id" and version."""
+
+    rid: int
+    ref: str
+    version: int
 
 
 class Reading(Everybody):
@@ -167,7 +176,7 @@ class Reading(Everybody):
 
         ``without``: not those whose ids begin with these ASCII characters.
         """
-        for row in self._rows(scope, kind, clauses, ids, f"{_PLACE}, r.mac, r.body, r.kinds", without=without):
+        for row in self._rows(scope, kind, clauses, ids, _WHOLE, without=without):
             found = self.open_row(scope.patient, *row)
             if covers(scope, found.categories) and all(c.matches(found.body) for c in clauses):
                 yield found
@@ -181,15 +190,39 @@ class Reading(Everybody):
         *,
         prefix: str = "",
         without: str = "",
-    ) -> Iterator[tuple[str, int]]:
-        """Reference and version of the patient's current resources of one type in scope that match clauses which the
-        index holds exactly (:func:`planner.exact`), and may match others.
+    ) -> Iterator[Listed]:
+        """The patient's current resources of one type in scope that match clauses which the index holds exactly
+        (:func:`planner.exact`), and may match others.
 
-        No body is opened: what is shown of the list is to be read. ``prefix``, ``without``: only those, or not those,
-        whose ids begin with these ASCII characters.
+        No body is opened: what is shown of the list is to be read (:meth:`read_listed`). ``prefix``, ``without``: only
+        those, or not those, whose ids begin with these ASCII characters.
         """
-        for row in self._rows(scope, kind, clauses, ids, _PLACE, prefix=prefix, without=without):
-            yield f"{kind}/{row[1]}", row[2]
+        for row in self._rows(scope, kind, clauses, ids, _LISTED, prefix=prefix, without=without):
+            yield Listed(row[3], f"{kind}/{row[1]}", row[2])
+
+    def read_listed(self, scopes: Iterable[Scope], numbers: Sequence[int]) -> dict[int, tuple[str, Stored]]:
+        """Patient and resource by the number of its row, of several patients, each as far as his scope covers it.
+
+        What was deleted or withdrawn since it was listed is left out, as is what lies there of anybody else.
+        """
+        of = {one(scope): scope for scope in scopes}
+        if not numbers:
+            return {}
+        marks, values = one_of(numbers)
+        rows = self._connection.execute(
+            f"SELECT r.rid, p.id, {_WHOLE} FROM resource r "
+            f"JOIN patient p ON p.pid = r.pid WHERE r.rid IN ({marks}) AND r.deleted = 0",
+            values,
+        ).fetchall()
+        found: dict[int, tuple[str, Stored]] = {}
+        for rid, patient, *row in rows:
+            scope = of.get(patient)
+            if scope is None or row[-1] & _withheld(scope) or not scope.shows(f"{row[0]}/{row[1]}", row[2]):
+                continue
+            stored = self.open_row(patient, *row)
+            if covers(scope, stored.categories):
+                found[rid] = patient, stored
+        return found
 
     def _rows(
         self,

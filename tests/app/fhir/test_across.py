@@ -223,7 +223,7 @@ def test_consents_that_are_tampered_with_later_close_nobody_elses_record(hospita
         "UPDATE resource SET version = version + 1 "
         "WHERE type = 'Consent' AND pid = (SELECT pid FROM patient WHERE id = 'q1')"
     )
-    hospital.house.gate._kept.clear()  # as in another thread, or a process that starts
+    hospital.house.gate._standings._kept.clear()  # as in another thread, or a process that starts
     assert hospital.patients() == {"q2"}
     assert [grant.patient for grant in Session(hospital.house, hospital.ward.clinician).grants()] == ["q2"]
     with pytest.raises(IntegrityError):

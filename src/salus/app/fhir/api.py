@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from salus.app import collecting
 from salus.app.fhir.across import Looked, check_number
 from salus.app.fhir.paging import Page, Paging
 from salus.app.fhir.query import ID, TYPE, Query
@@ -95,6 +96,7 @@ class Records(Paging):
             looked = self._look(query, -1, query.count) if query.count else Looked()
         return self._first_page(query, looked, total)
 
+    @collecting.seldom()
     def everything(self, patient: str, kinds: frozenset[str] | None, count: int) -> Page:
         """All that is released of one patient, the Patient resource first, blocks of readings as they are.
 

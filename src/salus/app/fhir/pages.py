@@ -39,7 +39,8 @@ class Hit:
 
     ``series``: it has the id of a block and is shown as the readings that it holds. ``at`` is where it stands in a
     result that is sorted by date, in microseconds since 1970: its time, of a block the first (newest first: the last)
-    instant that one of its readings can have; None: it has no date, or they are not sorted.
+    instant that one of its readings can have; None: it has no date, or they are not sorted. ``rid`` is the row in which
+    it was found unopened, of which later pages know nothing.
     """
 
     patient: str
@@ -47,6 +48,7 @@ class Hit:
     version: int
     at: int | None = field(default=None, compare=False)
     series: bool = field(default=False, compare=False)
+    rid: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

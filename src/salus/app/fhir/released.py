@@ -7,8 +7,8 @@ served only to a reader whose scope covers all that it was drawn from.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
-from itertools import groupby
 
 from salus.app.fhir.findings import is_own
 from salus.app.fhir.pages import Hit
@@ -22,7 +22,7 @@ from salus.fhir import series
 from salus.fhir.codes import SYSTEMS
 from salus.fhir.views import OWN_ID
 from salus.record import planner
-from salus.record.reading import Stored
+from salus.record.reading import Listed, Stored
 from salus.record.search import Clause, Token
 from salus.terminology.codes import concepts
 from salus.trust.grants import Grant
@@ -111,7 +111,7 @@ class Released:
             return []
         if _by_index(query):
             listed = store.listed(grant, query.kind, query.clauses, names, without=without)
-            return [(Hit(grant.patient, ref, version), None) for ref, version in listed]
+            return [(_unopened(grant.patient, each), None) for each in listed]
         wanted, found = Wanted.of(query), store.search(grant, query.kind, query.clauses, names, without=without)
         return [(hit(grant.patient, s), s) for s in found if wanted.is_updated(s)]
 
@@ -127,22 +127,22 @@ class Released:
         whole = None
         if query.ids is None and _by_index(query):  # then one list tells of both
             whole = list(store.listed(grant, query.kind, query.clauses, of_blocks))
-            listed = [each for each in whole if _like_a_block(each[0])]
+            listed = [each for each in whole if _like_a_block(each.ref)]
         else:
             listed = list(store.listed(grant, query.kind, query.clauses, of_blocks, prefix=series.ID_PREFIX))
-        names = {ref.partition("/")[2]: version for ref, version in sorted(listed)}
+        names = {each.ref.partition("/")[2]: each for each in sorted(listed, key=lambda each: each.ref)}
         hits = [
-            Hit(grant.patient, f"Observation/{name}", version, series=True)
-            for name, version in names.items()
+            replace(_unopened(grant.patient, each), series=True)
+            for name, each in names.items()
             if wanted.may_hold(name)
         ]
         strays = {name for name in names if series.stretch_in(name) is None}  # which look like a block's, and are not
         if query.ids is not None:
             found = self._plain(grant, query, query.ids)
         elif whole is not None:
-            others = [each for each in whole if not _like_a_block(each[0])]
-            others += [each for each in listed if each[0].partition("/")[2] in strays]
-            found = [(Hit(grant.patient, *each), None) for each in others]
+            others = [each for each in whole if not _like_a_block(each.ref)]
+            others += [each for each in listed if each.ref.partition("/")[2] in strays]
+            found = [(_unopened(grant.patient, each), None) for each in others]
         else:
             found = self._plain(grant, query, None, without=series.ID_PREFIX) + self._plain(grant, query, strays)
         return found + [(each, None) for each in hits]
@@ -158,17 +158,11 @@ class Released:
         self, found: Sequence[tuple[Hit, Stored | None]], grants: Mapping[str, Grant]
     ) -> list[tuple[Hit, Stored]]:
         """Hits with their resources, those that were only listed opened now; what is gone meanwhile is left out."""
-        opened: dict[tuple[str, str, int], Stored] = {}
-        closed = (found_hit for found_hit, stored in found if stored is None)
-        for patient, hits in groupby(closed, lambda each: each.patient):
-            refs = [each.ref.partition("/") for each in hits]
-            kinds, names = sorted({kind for kind, _, _ in refs}), [name for _, _, name in refs]
-            for stored in self._house.store.read(grants[patient], kinds, names):
-                opened[patient, stored.source.ref, stored.source.version] = stored
-        shown = (
-            (each, opened.get((each.patient, each.ref, each.version)) if stored is None else stored)
-            for each, stored in found
-        )
+        closed = [each for each, stored in found if stored is None]
+        scopes = [grants[patient] for patient in dict.fromkeys(each.patient for each in closed)]
+        read = self._house.store.read_listed(scopes, [each.rid for each in closed])
+        opened = {hit(patient, stored): stored for patient, stored in read.values()}
+        shown = ((each, opened.get(each) if stored is None else stored) for each, stored in found)
         return [(each, stored) for each, stored in shown if stored is not None]
 
 
@@ -185,6 +179,10 @@ def _like_a_block(ref: str) -> bool:
 def may_be_findings(ids: Sequence[str]) -> bool:
     """False where resources are asked for by ids that no finding has."""
     return not ids or any(name.startswith(OWN_ID) for name in ids)
+
+
+def _unopened(patient: str, listed: Listed) -> Hit:
+    return Hit(patient, listed.ref, listed.version, rid=listed.rid)
 
 
 def hit(patient: str, stored: Stored) -> Hit:

@@ -163,5 +163,5 @@ def _versions(store: Store, scope: Grant, names: Sequence[str]) -> dict[str, int
     found = dict[str, int]()
     for start in range(0, len(names), AT_ONCE):
         listed = store.listed(scope, "Observation", (), names[start : start + AT_ONCE])
-        found.update((ref.partition("/")[2], version) for ref, version in listed)
+        found.update((each.ref.partition("/")[2], each.version) for each in listed)
     return found
