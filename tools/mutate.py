@@ -68,6 +68,7 @@ MODULES: Mapping[str, str] = {
     "salus/fhir/ucum.py": "fhir/test_quantity terminology/test_units",
     "salus/terminology/units.py": "terminology/test_units terminology/test_plausible",
     "salus/terminology/dose_text.py": "terminology/test_doses_amounts terminology/test_doses_text",
+    "salus/terminology/dose_asides.py": "terminology/test_doses_amounts terminology/test_doses_text",
     "salus/terminology/dose_amount.py": "terminology/test_doses_amounts terminology/test_doses_text",
     "salus/careplan/resolve.py": "careplan/test_conflicts",
     "salus/monitoring/alerts.py": "monitoring/test_alerts",

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any, TypeGuard
 
 from salus.terminology import dose_text
+from salus.terminology.dose_asides import UNKNOWN_WORDS
 from salus.terminology.dose_fhir_amount import dose_amounts
 from salus.terminology.dose_fhir_timing import Timing, read_timing
 from salus.terminology.dose_lexer import Unreadable
@@ -183,7 +184,7 @@ def _agreed(built: Dose, said: Dose, as_needed: bool | None, timing: Timing) -> 
     whole = built.low is not None and (built.per_day_low is not None or built.as_needed)
     readable = said.understood or said.low is not None or said.per_day_low is not None
     if not readable:
-        if said.why in dose_text.UNKNOWN_WORDS and whole and dose_text.numbers(said.words) <= _numbers(built, timing):
+        if said.why in UNKNOWN_WORDS and whole and dose_text.numbers(said.words) <= _numbers(built, timing):
             return built  # words in another language, with no number that the structure lacks
         return refused(said.words, said.why, built.as_needed or said.as_needed)
     if said.steps:

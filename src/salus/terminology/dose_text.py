@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import lru_cache
 
 from salus.terminology import dose_amount, dose_time
+from salus.terminology.dose_asides import AMOUNTS, UNKNOWN_WORDS, without_limits, without_names, without_reasons
 from salus.terminology.dose_items import Item, items
 from salus.terminology.dose_lexer import Unreadable, fold, tokens
 from salus.terminology.dose_model import (
@@ -27,20 +27,13 @@ from salus.terminology.dose_model import (
     refused,
     sequence,
 )
-from salus.terminology.dose_table import of_class, table, vocabulary
 
 MOST_ITEMS = 80
-UNKNOWN_WORDS = ("a word or sign in it is not known",)
 CHANGE = "it has a condition or a change that one amount cannot hold"
 _TIMES = dose_time.KINDS
-_AMOUNTS = ("amount", "bare", "scheme")
-_NAME_LETTERS = 3
-_NAME_WORDS = 6
 _SHORT_DURATIONS = {"7": Fraction(1), "52": Fraction(7), "12": DAYS_A_MONTH}
 """The UK's short durations: 5/7 is five days, 2/52 two weeks, 3/12 three months."""
 _JOINED = re.compile(r"\b(?:and|et|y|e|en|und)\b")
-_PERIOD_WORDS = of_class("times", "hour", "day", "week", "month") - {"x", "h", "d", "j", "w", "mo", "die", "sem"}
-"""Words that belong to a frequency and are no reason for taking something ("for times daily")."""
 _ENDS = ("end", "until", "till", "to ", "bis", "jusqu", "stop")
 
 
@@ -92,7 +85,7 @@ def frequency(text: str) -> Span | None:
     """The administrations a day that a name such as "TWICE A DAY" or "Q8H" says; None for any other text."""
     try:
         clause = _clause(items(tokens(text)))
-        if len(clause.parts) != 1 or any(i.kind in _AMOUNTS for i in clause.parts[0]):
+        if len(clause.parts) != 1 or any(i.kind in AMOUNTS for i in clause.parts[0]):
             return None
         return dose_time.resolve(clause.parts[0], clause.frame).per_day
     except Unreadable:
@@ -128,7 +121,7 @@ def _clause(found: Sequence[Item]) -> _Clause:
     """The parts of one step, with what stands beside them taken out."""
     clause = _Clause()
     known = _without_total(clause, _short_durations(_with_equals(found)))
-    kept = _counts_of_times(_without_names(_without_limits(_without_reasons(known))))
+    kept = _counts_of_times(without_names(without_limits(without_reasons(known))))
     for index, item in enumerate(kept):
         match item.kind:
             case "refuse":
@@ -152,7 +145,7 @@ def _clause(found: Sequence[Item]) -> _Clause:
             case _:
                 _place(clause, kept, index)
     _not_in_part(clause, kept)
-    meant = (*_TIMES, *_AMOUNTS, "form", "concentration")
+    meant = (*_TIMES, *AMOUNTS, "form", "concentration")
     clause.parts = _with_strengths([part for part in clause.parts if any(i.kind in meant for i in part)])
     return clause
 
@@ -175,7 +168,7 @@ def _short_durations(found: Sequence[Item]) -> list[Item]:
     for item in found:
         many, _, of = item.text.partition("/")
         told = item.kind == "ratio" and many.isdigit() and of in _SHORT_DURATIONS
-        if told and any(i.kind in _AMOUNTS for i in kept) and any(i.kind in _TIMES for i in kept):
+        if told and any(i.kind in AMOUNTS for i in kept) and any(i.kind in _TIMES for i in kept):
             if kept[-1].text.lower() in ("for", "x") and kept[-1].kind in ("reason", "unknown"):
                 kept.pop()
             kept.append(Item("duration", item.text, Span.of(Fraction(many)), factor=_SHORT_DURATIONS[of]))
@@ -222,8 +215,8 @@ def _with_strengths(parts: list[list[Item]]) -> list[list[Item]]:
     """Two parts as one where the first names a mass and the second only counts ("100 mg once daily one tablet")."""
     if len(parts) != 2 or any(item.kind in _TIMES for item in parts[1]):
         return parts
-    masses = [item for item in parts[0] if item.kind in _AMOUNTS]
-    counts = [item for item in parts[1] if item.kind in _AMOUNTS]
+    masses = [item for item in parts[0] if item.kind in AMOUNTS]
+    counts = [item for item in parts[1] if item.kind in AMOUNTS]
     one_each = len(masses) == len(counts) == 1
     if one_each and masses[0].unit in ("mg", "ug", "g") and counts[0].unit.startswith("{"):
         return [parts[0] + parts[1]]
@@ -263,19 +256,19 @@ def _place(clause: _Clause, found: Sequence[Item], index: int) -> None:
     """Put an item that says how much or when where it belongs: a second amount after a time begins a new part."""
     item, current = found[index], clause.parts[-1]
     kinds = [i.kind for i in current]
-    if item.kind in ("per", "every") and not any(k in (*_AMOUNTS, *_TIMES) for k in kinds) and len(clause.parts) == 1:
+    if item.kind in ("per", "every") and not any(k in (*AMOUNTS, *_TIMES) for k in kinds) and len(clause.parts) == 1:
         following = found[index + 1].kind if index + 1 < len(found) else ""
         if following == "colon" and any(i.kind in ("slot", "slots", "clock", "scheme") for i in found[index:]):
             clause.frame = item
             return
-    has_amount = any(kind in _AMOUNTS for kind in kinds)
+    has_amount = any(kind in AMOUNTS for kind in kinds)
     has_time = any(kind in (*_TIMES, "scheme") for kind in kinds)
-    time_first = has_amount and has_time and next(k for k in kinds if k in (*_TIMES, *_AMOUNTS)) in _TIMES
+    time_first = has_amount and has_time and next(k for k in kinds if k in (*_TIMES, *AMOUNTS)) in _TIMES
     multiplied = current and current[-1].kind == "times" and current[-1].text.lower().endswith("x")
-    if has_amount and has_time and not (multiplied and item.kind in _AMOUNTS):  # "500 mg 3x1"
-        more = sum(1 for later in found[index:] if later.kind in _AMOUNTS)
+    if has_amount and has_time and not (multiplied and item.kind in AMOUNTS):  # "500 mg 3x1"
+        more = sum(1 for later in found[index:] if later.kind in AMOUNTS)
         begins = item.kind in _TIMES and time_first and more > 0
-        begins = begins or (item.kind in _AMOUNTS and not time_first and not _in_brackets(found, index))
+        begins = begins or (item.kind in AMOUNTS and not time_first and not _in_brackets(found, index))
         if begins:
             clause.parts.append([item])
             return
@@ -285,63 +278,6 @@ def _place(clause: _Clause, found: Sequence[Item], index: int) -> None:
 def _in_brackets(found: Sequence[Item], index: int) -> bool:
     opened = sum(1 for item in found[:index] if item.kind == "open")
     return opened > sum(1 for item in found[:index] if item.kind == "close")
-
-
-def _without_reasons(found: Sequence[Item]) -> list[Item]:
-    """The items without "for high blood pressure"; "bei Kopfschmerzen" leaves that it is taken as needed."""
-    kept: list[Item] = []
-    at = 0
-    while at < len(found):
-        item = found[at]
-        if item.kind not in ("reason", "occasion", "prn"):
-            kept.append(item)
-            at += 1
-            continue
-        start = at + 1
-        if item.kind == "prn" and start < len(found) and found[start].kind in ("reason", "comma"):
-            start += 1
-        end = _end_of_reason(found, start)
-        if item.kind != "prn" and end == start:
-            raise Unreadable(UNKNOWN_WORDS[0])
-        if item.kind != "reason":
-            kept.append(replace(item, kind="prn"))
-        at = end if end > start else at + 1
-    return kept
-
-
-def _end_of_reason(found: Sequence[Item], at: int) -> int:
-    """Where the words of a reason end: at the first that says how much or how often."""
-    while at < len(found):
-        item = found[at]
-        more = at + 1 < len(found) and found[at + 1].kind == "unknown"
-        if item.text.lower() in _PERIOD_WORDS:
-            raise Unreadable(UNKNOWN_WORDS[0])
-        choice = item.text.lower() in ("or", "ou", "oder", "of", "and") or item.kind in ("and", "of", "ignore", "comma")
-        if item.kind not in ("unknown", "eye", "ear", "reason") and not (choice and more):
-            return at
-        at += 1
-    return at
-
-
-def _without_limits(found: Sequence[Item]) -> list[Item]:
-    """The items without the largest amount ("max 8 in 24 hours"); "at most 3 times a day" stays, as "up to"."""
-    kept: list[Item] = []
-    at = 0
-    while at < len(found):
-        kinds = [item.kind for item in found[at + 1 : at + 3]]
-        if found[at].kind != "max":
-            kept.append(found[at])
-        elif kinds[:1] in (["amount"], ["bare"]):
-            at += 2 if kinds[1:] in (["per"], ["window"], ["every"]) else 1
-        elif kinds[:1] in (["times"], ["rate"]):
-            if any(item.kind in ("times", "rate", "per", "every", "slot", "slots") for item in kept):
-                at += 2 if kinds[1:] == ["per"] else 1
-            else:
-                kept.append(replace(found[at], kind="upto"))
-        else:
-            raise Unreadable("its largest dose cannot be read")
-        at += 1
-    return kept
 
 
 def _counts_of_times(found: Sequence[Item]) -> list[Item]:
@@ -371,56 +307,6 @@ def _has_count(kept: Sequence[Item]) -> bool:
     kinds = [item.kind for item in kept]
     counted = [i for i in kept if i.kind == "bare" or (i.kind == "amount" and i.unit not in ("mg", "ug", "g"))]
     return bool(counted) and not any(kind in _TIMES and kind != "times" for kind in kinds)
-
-
-def _without_names(found: Sequence[Item]) -> list[Item]:
-    """The items without the name of the medicine, where one may stand: before the amount, or after "of" or a number."""
-    kept: list[Item] = []
-    at = 0
-    while at < len(found):
-        end = at
-        while end < len(found) and found[end].kind in ("unknown", "ratio"):
-            end += 1
-        if end > at and _name_may_stand(kept):
-            words = " ".join(item.text for item in found[at:end] if item.kind == "unknown")
-            if end - at > _NAME_WORDS or (words and not _may_be_name(words)):
-                raise Unreadable(UNKNOWN_WORDS[0])
-            kept += [replace(item, kind="name") for item in found[at:end]]
-            at = end
-            continue
-        kept.append(found[at])
-        at += 1
-    return kept
-
-
-def _may_be_name(words: str) -> bool:
-    never = vocabulary() | set(table()["names"]["never"])
-    own = any(len(word) >= _NAME_LETTERS and word.lower() in never for word in words.split())
-    return not own and _is_medicine(words)
-
-
-@lru_cache(4096)
-def _is_medicine(words: str) -> bool:
-    """Whether the tables of medicines know these words as a name.
-
-    Any other unknown word may say a number, a doubt, a past or a plan ("mezza", "evtl.", "vorher", "target"), and no
-    list of such words in seven languages is ever whole.
-    """
-    if words.lower() in table()["names"]["short"]:
-        return True
-    if sum(c.isalpha() for c in words) < _NAME_LETTERS:
-        return False
-    from salus.terminology.reader import shipped  # opened only when an instruction holds a name
-
-    known = shipped().medicine((), words)
-    return known.understood and bool(known.ingredients)
-
-
-def _name_may_stand(before: Sequence[Item]) -> bool:
-    kinds = [item.kind for item in before]
-    if not any(kind in (*_AMOUNTS, *_TIMES, "concentration") for kind in kinds):
-        return "name" not in kinds
-    return kinds[-1:] in (["of"], ["bare"]) and "name" not in kinds
 
 
 def _dose(words: str, clause: _Clause, before: Dose | None) -> Dose:
@@ -460,7 +346,7 @@ def _without_noughts(parts: list[list[Item]]) -> list[list[Item]]:
     """The parts without those of a time at which nothing is taken ("morgens 1, mittags 0, abends 1")."""
 
     def nought(part: list[Item]) -> bool:
-        amounts = [item.n for item in part if item.kind in _AMOUNTS]
+        amounts = [item.n for item in part if item.kind in AMOUNTS]
         return amounts == [Span.of(0)] and any(item.kind in ("slot", "clock") for item in part)
 
     kept = [part for part in parts if not nought(part)]
