@@ -11,7 +11,8 @@ from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from salus.cli.main import cli
 from salus.errors import AccessError, SalusError
-from salus.fhir.views import CATEGORIES, categories_of
+from salus.fhir.categories import categories_of
+from salus.fhir.views import CATEGORIES
 from salus.trust.identity import Actor, Identity
 from tests.cli.town import empty, town  # noqa: F401
 from tests.conftest import AT

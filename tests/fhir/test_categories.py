@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salus.fhir import categories, views
+from salus.fhir import categories
 from salus.fhir.categories import EVERY, MAX_TARGETS, categories_of, category_of, main_of, targets_of
 from salus.fhir.views import CATEGORIES, PERSON
 
@@ -380,8 +380,7 @@ def test_the_kinds_of_a_resource(name):
     body, expected = CASES[name]
     assert categories_of(body) == kinds(expected)
     assert categories_of(body) == kinds(expected), "the same when it is asked again"
-    assert views.categories_of(body) == kinds(expected)
-    assert category_of(body) == views.category_of(body) == main_of(kinds(expected))
+    assert category_of(body) == main_of(kinds(expected))
 
 
 def own(kind, *tags, **elements):

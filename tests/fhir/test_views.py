@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from salus.fhir import blobs, medications, views
 from salus.fhir.blobs import BLOB_SCHEME, EXT_META, EXT_SHA256
+from salus.fhir.categories import category_of
 from salus.fhir.views import CATEGORIES, PERSON, TAG_KIND, TAG_SETTING, Source
 from salus.record.chart import Chart
 from salus.record.index import date_rows, tokens
@@ -60,7 +61,7 @@ def test_no_view_raises_for_a_malformed_element(body, kind):
     assert views.event(SOURCE, body).kind == kind
     blob = blobs.blob(SOURCE, body, lambda address: address.encode())
     assert blob is None or blob.read_all() is not None
-    assert views.category_of(body) in (*CATEGORIES, PERSON)
+    assert category_of(body) in (*CATEGORIES, PERSON)
     assert {row.param for row in tokens(body)} <= {"code", "identifier"}
     assert all(row.lo < row.hi for row in date_rows(body))
 
@@ -219,4 +220,4 @@ def tagged(kind, system, code):
     ],
 )
 def test_which_kind_of_data_a_resource_is(body, category):
-    assert views.category_of(body) == category
+    assert category_of(body) == category

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 
 from salus.errors import InputError, MethodError
 from salus.fhir import dates, json, quantity
+from salus.fhir.categories import categories_of
 from salus.fhir.codes import Code
 from salus.fhir.quantity import Quantity
-from salus.fhir.views import categories_of
 from salus.findings import fhir
 from salus.findings.model import Finding, Interval
 from salus.findings.runner import _as_kept

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salus.text import marks
+from salus.text import marking, marks
 from salus.text.document import Span, tokenize
 from salus.text.marks import Style
 from salus.text.phrases import expand, normal
@@ -18,7 +18,7 @@ from salus.text.phrases import expand, normal
 def said(text: str) -> list[tuple[str, str, str]]:
     """(words of the mark, value, words it governs) of every mark."""
     span = Span(0, len(text))
-    found = marks.find(text, span, tokenize(text), Style.of(text)).all
+    found = marking.find(text, span, tokenize(text), Style.of(text)).all
     return [
         (text[m.span.start : m.span.end], m.value, text[m.region.start : m.region.end].strip())
         for m in sorted(found, key=lambda mark: mark.span)
@@ -102,7 +102,7 @@ def test_lines_that_begin_with_signs_are_no_bullets() -> None:
     at = text.index("- stroke")
     assert style.has_signs(at)
     assert not style.has_signs(text.index("- gout"))
-    found = marks.find(text, Span(at, at + 8), tokenize(text, at, at + 8), style).all
+    found = marking.find(text, Span(at, at + 8), tokenize(text, at, at + 8), style).all
     assert [mark.value for mark in found] == ["no"]
 
 
@@ -141,7 +141,7 @@ def test_the_answers_are_phrases_of_tokens() -> None:
 @given(st.text("[]()xX+-−ve?:=|. \tnoyesNY/_\n☐☑☒✓✗strkegu,", max_size=80))
 def test_any_text_gives_marks_inside_it(text: str) -> None:
     span = Span(0, len(text))
-    for mark in marks.find(text, span, tokenize(text), Style.of(text)).all:
+    for mark in marking.find(text, span, tokenize(text), Style.of(text)).all:
         assert span.contains(mark.span)
         assert span.contains(mark.region)
         assert not mark.region.overlaps(mark.span)

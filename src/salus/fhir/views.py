@@ -421,17 +421,3 @@ def _event_status(body: Body) -> str:
     if verification in ("entered-in-error", "refuted", "unreadable"):
         return verification
     return str(body.get("status", "")) or _status_code(body.get("clinicalStatus"))
-
-
-def category_of(body: Body) -> str:
-    """The most telling of the kinds of data that a resource is: see :mod:`salus.fhir.categories`."""
-    from salus.fhir import categories
-
-    return categories.category_of(body)
-
-
-def categories_of(body: Body) -> frozenset[str]:
-    """Every kind of data that a resource tells of: see :mod:`salus.fhir.categories`."""
-    from salus.fhir import categories
-
-    return categories.categories_of(body)

@@ -17,7 +17,7 @@ from functools import cache, partial
 from importlib import resources
 from typing import Any, Literal
 
-from salus.text import marks
+from salus.text import marking, marks
 from salus.text.document import Span, Token, tokenize
 from salus.text.phrases import expand, normal, openings
 from salus.text.trie import TokenTrie
@@ -181,7 +181,7 @@ class Sentence:
         self._ends = [token.end for token in self.tokens]
         self._commas = [index for index, token in enumerate(self.tokens) if token.norm == ","]
         self._boundaries = sorted(self._bounds(text))
-        self.marks = marks.find(text, self.span, own, style or marks.Style())
+        self.marks = marking.find(text, self.span, own, style or marks.Style())
         self._groups: dict[_Group, list[_Hit]] = {}
         self._stops: dict[str, list[_Hit]] = {}
         self._words = normal(text, self.tokens, before_year)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from salus.text.document import Span, Token
+from salus.text.document import Span
 
 Value = Literal["yes", "no", "past", "unknown"]
 Form = Literal["sign", "box", "answer", "question", "score"]
@@ -114,11 +114,3 @@ def label_start(text: str, low: int, at: int, clause_words: frozenset[str]) -> i
     before = [word.lower() for word in _WORD.findall(text[start:comma])]
     told = _DIGIT.search(text, start, comma) is not None
     return comma + 1 if told or clause_words.intersection(before) else start
-
-
-def find(text: str, span: Span, tokens: Sequence[Token], style: Style) -> Marks:
-    """All marks in ``text[span]``, whose tokens are ``tokens``. Linear in the length of the span."""
-    from salus.text import answers, scores, signs
-
-    boxes = sorted([*signs.find(text, span, style), *scores.find(text, span)], key=lambda mark: mark.span)
-    return Marks((*boxes, *answers.find(text, span, tokens, boxes)))

@@ -9,7 +9,8 @@ from typing import Any
 from salus.errors import IntegrityError
 from salus.fhir import blobs, series
 from salus.fhir.blobs import Blob
-from salus.fhir.views import PERSON, Source, categories_of
+from salus.fhir.categories import categories_of
+from salus.fhir.views import PERSON, Source
 from salus.findings import fhir as findings_fhir
 from salus.findings.model import Finding
 from salus.record.chart import Chart
