@@ -48,6 +48,7 @@ MODULES: Mapping[str, str] = {
     "salus/trust/duties.py": "trust/test_duties",
     "salus/trust/mark.py": "trust/test_mark",
     "salus/trust/log.py": "trust/test_log trust/test_log_reading trust/test_batching trust/test_auditor",
+    "salus/trust/log_reading.py": "trust/test_log trust/test_log_reading",
     "salus/trust/merkle.py": "trust/test_merkle trust/test_tiles",
     "salus/record/store.py": "record/test_store record/test_memo record/test_kinds trust/test_log",
     "salus/record/reading.py": "record/test_reading record/test_store record/test_memo record/test_kinds",

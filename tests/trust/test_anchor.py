@@ -6,12 +6,14 @@ The chain is anvil where ``SALUS_ANVIL`` or the path names it, else py-evm; with
 import hashlib
 import json
 import sqlite3
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from importlib.resources import files
 
 import pytest
 
+from salus.app import anchoring
 from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from salus.errors import ConfigurationError, InputError, IntegrityError, StoreError
@@ -331,6 +333,31 @@ def test_the_commands_write_check_and_look_a_consent_up(town, chain, monkeypatch
     for wrong in ("xyz", "ab"):
         assert "hex digits" in town.fails("anchor", "consent", "look", wrong, salt, "--account", account, *there)
     assert "consent-registered" in town.salus("log", "patient", "p1", "--as", "pat")
+
+
+def test_whoever_holds_a_consent_to_the_chain_is_in_the_patients_log(ward, chain):
+    patient, name = filled(ward)
+    registry = anchoring.deploy_registry(chain)
+
+    def told(session, act, consent):
+        before = max(e.n for e in entries(ward))
+        with suppress(InputError):
+            list(act(session, "p1", consent, chain, registry) or ())
+        found = [e.content for e in entries(ward) if e.n > before]
+        return [(c["reason"], c["actor"], c.get("id", "")) for c in found]
+
+    operator = Session(ward.house, ward.operator)
+    assert told(patient, anchoring.check_consent, name) == [("consent-read", "pat", name)]
+    written = [("consent-read", "operator", name), ("consent-registered", "operator", "")]
+    assert told(operator, anchoring.write_consent, name) == written
+    assert told(operator, anchoring.write_consent, name) == [("consent-read", "operator", name)]
+    assert told(operator, anchoring.check_consent, "another") == [("consent-read", "operator", "")]
+    with pytest.raises(InputError, match="no such consent"):
+        anchoring.check_consent(operator, "nobody", name, chain, registry)
+
+
+def entries(ward):
+    return list(ward.house.log.entries(ward.house.store.connection, patient="p1"))
 
 
 def test_a_consent_that_the_chain_alone_calls_revoked_is_told_as_a_contradiction(town, chain, monkeypatch):  # noqa: F811

@@ -3,7 +3,7 @@
 import pytest
 
 from salus.app.session import Session
-from salus.errors import AccessError
+from salus.errors import AccessError, InputError, IntegrityError
 from salus.fhir.views import CATEGORIES, PERSON
 from salus.record.store import Change
 from salus.trust import consent_signatures
@@ -100,11 +100,75 @@ def test_the_own_record_is_read_and_written_by_its_patient_and_by_nobody_whom_it
 def test_earlier_consents_are_read_by_who_may_file_another_and_nothing_else_is(filled):
     agree(filled)
     gate, store = filled.house.gate, filled.house.store
+    before = leaves(filled, "p1")
     scope = gate.earlier_consents(who(filled, "pat"), "p1")
     assert scope.categories == {"record"}
     assert [s.source.ref for s in store.read(scope, ("Consent",))] == ["Consent/k1"]
     with pytest.raises(AccessError):
+        store.commit(scope, [Change("Consent", "k1", None)], at=WHEN)
+    assert leaves(filled, "p1") == before
+    with pytest.raises(AccessError):
         gate.earlier_consents(who(filled, "child"), "p2")
+    assert [e.content["decision"] for e in leaves(filled, "p2")] == ["deny"]
+
+
+@pytest.mark.parametrize(("name", "more"), [("k1", {"id": "k1"}), ("", {})])
+def test_a_look_at_a_consent_is_in_that_patients_log(filled, name, more):
+    before = len(leaves(filled, "p1"))
+    filled.house.gate.note_consent_read(who(filled, "operator"), "p1", name)
+    (entry,) = leaves(filled, "p1")[before:]
+    told = {k: v for k, v in entry.content.items() if k not in ("batch", "previous")}
+    expected = {"reason": "consent-read", "actor": "operator", "at": "2026-06-01T12:00:00Z", **more}
+    assert (entry.topic, told) == ("access", expected)
+    with pytest.raises(IntegrityError):
+        filled.house.gate.note_consent_read(who(filled, "operator"), "nobody", name)
+
+
+def reasons(ward):
+    """What each entry of p1's log was written for."""
+    return [e.content["reason"] for e in ward.house.log.entries(ward.house.store.connection, patient="p1")]
+
+
+def reads(ward):
+    """Who read which consent of p1, by its log."""
+    found = [e.content for e in leaves(ward, "p1")]
+    return [(c["actor"], c["id"]) for c in found if c["reason"] == "consent-read"]
+
+
+def test_a_draft_that_ends_a_consent_is_a_look_at_it_whoever_drafts(filled):
+    name = Session(filled.house, filled.patient).give_consent("p1", AT, actors=["dr-lee"], categories=["record"])
+    for identity, witnessed in ((filled.patient, False), (filled.child, False), (filled.operator, True)):
+        assert Session(filled.house, identity).ended("p1", name, witnessed=witnessed)["status"] == "inactive"
+    assert reads(filled) == [("pat", name), ("child", name), ("operator", name)]
+    with pytest.raises(InputError, match="no such consent"):
+        Session(filled.house, filled.patient).ended("p1", "another")
+    assert len(reads(filled)) == 3
+
+
+def test_a_patient_who_ends_a_consent_leaves_the_entry_of_the_filing_alone(filled):
+    mine = Session(filled.house, filled.patient)
+    name = mine.give_consent("p1", AT, actors=["dr-lee"], categories=["record"])
+    before = reasons(filled)
+    mine.revoke("p1", name)
+    assert reasons(filled) == [*before, "consent"]
+
+
+def test_an_operator_who_ends_a_consent_leaves_the_look_and_the_filing(filled):
+    name = Session(filled.house, filled.patient).give_consent("p1", AT, actors=["dr-lee"], categories=["record"])
+    before = reasons(filled)
+    Session(filled.house, filled.operator).revoke("p1", name, witnessed=True)
+    assert reasons(filled) == [*before, "consent-read", "consent"]
+
+
+def test_a_filing_that_is_refused_for_what_was_decided_earlier_is_a_look_at_that(filled):
+    mine = Session(filled.house, filled.patient)
+    name = mine.give_consent("p1", AT, actors=["dr-lee"], categories=["record"])
+    mine.revoke("p1", name)
+    body = {**mine.drafted("p1", AT, actors=["dr-lee"], categories=["record"]), "id": name}
+    assert not reads(filled)
+    with pytest.raises(InputError, match="revoked before"):
+        mine.file_consent("p1", body, consent_signatures.sign(body, filled.patient, AT))
+    assert reads(filled) == [("pat", name)]
 
 
 def test_what_the_house_reads_for_itself_can_write_nothing_and_leaves_no_entry(filled):

@@ -65,6 +65,33 @@ def test_what_wrote_something_since_is_known_and_a_look_writes_nothing(house):
     assert write(house, "p1", 3).leaf == log.written_since(connection, "p1", last)
 
 
+def test_whose_records_were_written_to_is_told_stretch_by_stretch(house):
+    log, connection = house.log, house.store.connection
+    numbers = {p: [e.n for e in log.entries(connection, patient=p)] for p in ("p1", "p2")}
+    (first, third), (second,) = numbers["p1"], numbers["p2"]
+    whole = [(first, "p1"), (second, "p2"), (third, "p1")]
+    assert first < second < third
+    assert log.written_after(connection, -1, third + 1, 9) == (whole, third)
+    assert log.written_after(connection, -1, third, 9) == (whole[:2], third - 1), "entry n + span is the last one"
+    assert log.written_after(connection, first, 99, 9) == (whole[1:], third), "it goes no further than the log"
+    assert log.written_after(connection, -1, 99, 1) == (whole[:1], first)
+    assert log.written_after(connection, -1, 99, 2) == (whole[:2], second)
+    assert log.written_after(connection, third, 99, 9) == ([], third)
+    scope = Grant("gate", "*", "upkeep", frozenset(), may_write=True, purpose="upkeep")
+    with house.store.transaction(scope):
+        looked = log.append(connection, "p1", "access", {"reason": "access"})
+    assert log.written_after(connection, third, 99, 9) == ([], looked), "a look writes nothing"
+
+
+def test_whether_something_was_written_between_two_entries_leaves_both_out(house):
+    log, connection = house.log, house.store.connection
+    first, second = (e.n for e in log.entries(connection, patient="p1"))
+    assert not log.wrote_between(connection, "p1", first, second)
+    assert log.wrote_between(connection, "p1", first - 1, second)
+    assert log.wrote_between(connection, "p1", first, second + 1)
+    assert not log.wrote_between(connection, "p2", second, second + 9)
+
+
 def test_entries_written_together_follow_each_other_patient_by_patient(house):
     log, connection = house.log, house.store.connection
     scope = Grant("gate", "*", "upkeep", frozenset(), may_write=True, purpose="upkeep")
@@ -93,6 +120,8 @@ def test_the_newest_of_a_topic_is_found_and_of_a_topic_that_is_not_there_none(ho
     assert log.newest_of(connection, "consent") == -1
     assert log.last(connection, "house").topic == "house"
     assert log.last(connection, "write") is None, "an entry of a patient is none of the house's own"
+    connection.execute("DELETE FROM log_leaf WHERE n > 0")
+    assert log.newest_of(connection, "house") == 0, "the first entry counts as well"
 
 
 @pytest.mark.parametrize(

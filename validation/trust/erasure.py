@@ -320,7 +320,7 @@ def _opened(
 def _place(connection: sqlite3.Connection, table: str, row: dict[str, Any], pids: dict[int, str]) -> tuple[bytes, str]:
     """What is authenticated with a sealed value, and the name of the key that it should be under."""
     from salus.record.sealing import Chunk, context
-    from salus.trust.log import leaf_context
+    from salus.trust.log_reading import leaf_context
     from salus.trust.quarantine import key_name
 
     def owner(query: str, value: Any) -> tuple[Any, ...]:

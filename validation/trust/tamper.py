@@ -409,7 +409,7 @@ def _rewrite(house: Any, n: int, *, signed: bool = True) -> None:
     from salus.fhir import json as fhir_json
     from salus.trust import log_tiles
     from salus.trust.checkpoint import Checkpoint, checkpoint_text, verifier
-    from salus.trust.log import leaf_context
+    from salus.trust.log_reading import leaf_context
     from salus.trust.merkle import Frontier, leaf_hash
 
     connection, vault, origin = house.store.connection, house.vault, house.log.origin

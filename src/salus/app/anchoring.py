@@ -124,12 +124,18 @@ def state_of(chain: Web3, contract: str, account: str, digest: bytes, salt: byte
 
 
 def _expected(session: Session, patient: str, name: str) -> list[tuple[Salted, bool]]:
-    """The versions of a consent, each with whether it stands."""
+    """The versions of a consent, each with whether it stands. The patient's log says who looked at it.
+
+    Raises AccessError but for the patient's side and operators, InputError where there is no such consent.
+    """
     if session.actor.patient != patient:
         session.administer()
     house = session.house
     scope = house.gate.earlier_consents(session.actor, patient)
-    versions = [s.body for s in house.store.versions(scope, f"Consent/{name}")] if house.store.exists(scope) else []
+    known = house.store.exists(scope)
+    versions = [s.body for s in house.store.versions(scope, f"Consent/{name}")] if known else []
+    if known:
+        house.gate.note_consent_read(session.actor, patient, name if versions else "")
     if not versions:
         raise InputError("no such consent", remedy="salus consent list")
     return anchor.expected(house.vault, patient, versions)

@@ -95,17 +95,26 @@ class Consents:
             raise InputError(fault, remedy="let the patient sign, or a second witness: salus consent countersign")
 
     def _check_earlier(self, patient: str, body: Body, signers: Sequence[Actor]) -> None:
-        """Raise InputError unless these signers may replace the version before."""
-        witness = signers[0].kind not in OWN
+        """Raise InputError unless these signers may replace the version before.
+
+        The error says something about that version. So a refusal leaves an entry in the patient's log, as a look does.
+        """
         for earlier in self.house.store.versions(self._reading(patient), f"Consent/{body['id']}"):
-            if earlier.body["status"] != "active":
-                raise InputError("the consent was revoked before", remedy="give a new one")
-            if not witness or not consent.denies(earlier.body):
-                continue
-            if not self._was_witnessed(patient, earlier.body):
-                raise InputError("a denial that the patient signed is ended only by the patient or a proxy")
-            if len({a.id for a in signers if a.confirmed}) < 2:
-                raise InputError("a denial on paper is ended by two witnesses", remedy="salus consent countersign")
+            if fault := self._replacing_fault(patient, earlier.body, signers):
+                self.house.gate.note_consent_read(self.actor, patient, str(body["id"]))
+                raise fault
+
+    def _replacing_fault(self, patient: str, earlier: Body, signers: Sequence[Actor]) -> InputError | None:
+        """Why these signers may not replace an earlier version of a consent; None where they may."""
+        if earlier["status"] != "active":
+            return InputError("the consent was revoked before", remedy="give a new one")
+        if signers[0].kind in OWN or not consent.denies(earlier):
+            return None
+        if not self._was_witnessed(patient, earlier):
+            return InputError("a denial that the patient signed is ended only by the patient or a proxy")
+        if len({a.id for a in signers if a.confirmed}) < 2:
+            return InputError("a denial on paper is ended by two witnesses", remedy="salus consent countersign")
+        return None
 
     def _check_chain(self, patient: str, body: Body, signers: Sequence[Actor]) -> None:
         """Raise InputError unless a consent was made for this store, by this signer, and on the newest decision."""
@@ -123,7 +132,7 @@ class Consents:
         return any(is_witnessed(s.body) for s in found)
 
     def _reading(self, patient: str) -> Grant:
-        """The scope in which the patient's earlier consents are read, to check another against them."""
+        """The read-only scope in which the patient's earlier consents are read; it writes no log entry."""
         return self.house.gate.earlier_consents(self.actor, patient)
 
     def bound(self, patient: str, body: Body) -> dict[str, Any]:
@@ -231,10 +240,18 @@ class Consents:
 
     def revoke(self, patient: str, consent_id: str, *, witnessed: bool = False) -> None:
         """End a consent: a new version of it with status inactive, signed like the first."""
-        self._sign_and_file(patient, self.ended(patient, consent_id, witnessed=witnessed), witnessed)
+        self._sign_and_file(patient, self._ended(patient, consent_id, witnessed, filing=True), witnessed)
 
     def ended(self, patient: str, consent_id: str, *, witnessed: bool = False) -> dict[str, Any]:
-        """A consent's version that ends it, to be signed. Raises InputError."""
+        """A consent's version that ends it, to be signed. The patient's log says that the actor read the consent.
+
+        For the patient, proxies, and operators who vouch for a paper (``witnessed``). Raises InputError, to other staff
+        AccessError; staff get the same AccessError where there is no such consent.
+        """
+        return self._ended(patient, consent_id, witnessed, filing=False)
+
+    def _ended(self, patient: str, consent_id: str, witnessed: bool, *, filing: bool) -> dict[str, Any]:
+        """As :meth:`ended`. ``filing``: it is filed at once; the entry of that is enough for the patient's side."""
         gate, own = self.house.gate, self.actor.kind in OWN
         if not own and not witnessed:
             raise _not_signed()
@@ -249,8 +266,8 @@ class Consents:
                 if own
                 else gate.refuse(self.actor, patient, "consent")
             )
-        if not own:
-            self.house.tell(patient, self.actor.id, {"reason": "consent-read", "id": consent_id})
+        if not own or not filing:
+            gate.note_consent_read(self.actor, patient, consent_id)
         return self.bound(patient, {**found[0].body, "status": "inactive", "dateTime": self.house.time()})
 
 

@@ -1,9 +1,10 @@
 """Checkpoints of the log, and salted hashes of consents, on a blockchain: for houses whose partners want them there.
 
-Of the log a salted root and a size are written, once a checkpoint: one more witness, which the log does not need to be
-checked. The contract (``contracts/anchor.sol``) keeps one line of points a log, written by one account, each larger
-than the last. Of a consent, where it is asked for, 32 bytes are written that tell nothing without a salt that only the
-patient's key gives (``contracts/consent.sol``). No health data go there. Needs the extra ``chain`` (web3).
+For each checkpoint, the root (over salted leaves) and the size of the log are written. The chain is one more witness;
+the log can be checked without it. The contract (``contracts/anchor.sol``) keeps one list of points for each log: one
+account writes it, and each point is larger than the last. For a consent, where somebody asks for it, 32 bytes are
+written that say nothing without a salt that only the patient's key gives (``contracts/consent.sol``). No health data go
+there. Needs the extra ``chain`` (web3).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 NOT_OURS = "the points on the chain are not those of this contract"
 RECEIPT_SECONDS = 120
 GAS = {"deploy": 1_000_000, "anchor": 200_000, "consent": 100_000}
-"""Limits, given so that no node tries the call beforehand: whether it was carried out is read from the receipt."""
+"""Gas limits. With them no node tries the call beforehand; the receipt says whether the call was carried out."""
 INSTALL = 'pip install "salus[chain]"'
 HASH = 32
 Contract = Literal["anchor", "consent"]
@@ -51,7 +52,8 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Salted:
-    """A consent's digest with its salt: whoever holds both can look the hash up, nobody else can tell what it is of."""
+    """A consent's digest with its salt. With both, the hash on the chain can be looked up; without them nobody can tell
+    which consent a hash is of."""
 
     digest: bytes
     salt: bytes
@@ -132,8 +134,9 @@ class Anchor:
     def write(self, checkpoint: Checkpoint, *, account: str | None = None, secret: bytes | None = None) -> Receipt:
         """Anchor a checkpoint that this house signed, and see that the chain took it.
 
-        ``account`` is one that the node keeps, ``secret`` the private key of another. Raises InputError for a
-        checkpoint of another house, StoreError when the transaction failed: a chain says so in the receipt alone.
+        ``account`` is an account that the node keeps; ``secret`` is the private key of any other account. Raises
+        InputError for a checkpoint of another house or one that is not newer than the newest on the chain, StoreError
+        when the transaction failed: a chain says so in the receipt only.
         """
         if not checkpoint.verify(self._key):
             raise InputError("the checkpoint is not signed by this house")
@@ -158,7 +161,7 @@ class Anchor:
     def points(self) -> Iterator[Point]:
         """Every point of this house's log on the chain, oldest first.
 
-        Raises StoreError where the node does not answer, or answers what the contract cannot say.
+        Raises StoreError where the node does not answer, or gives an answer that the contract cannot give.
         """
         before = -1
         for n in range(self._count()):
@@ -178,7 +181,7 @@ class Anchor:
         return Point(size, root, time)
 
     def check(self, connection: Database) -> tuple[Point, ...]:
-        """Hold the store's log to every anchored point. Returns them.
+        """Compare the store's log with every anchored point. Returns the points.
 
         Raises IntegrityError for a root that differs, and where the log is shorter than what was anchored.
         """
@@ -212,7 +215,8 @@ class ConsentRegistry:
         return self._write("grant", consent, account, secret)
 
     def revoke(self, consent: bytes, *, account: str | None = None, secret: bytes | None = None) -> Receipt:
-        """Write that a consent ended, for good; also where its grant has not arrived. Raises InputError where it is."""
+        """Write that a consent ended, for good, even where its grant is not on the chain yet. Raises InputError where
+        the chain says so already."""
         if self.status(account_of(self._chain, account, secret), consent).state == "revoked":
             raise InputError("this consent is written as revoked already")
         return self._write("revoke", consent, account, secret)
@@ -237,18 +241,20 @@ class ConsentRegistry:
 
 
 def salted(vault: Vault, patient: str, consent: Body) -> Salted:
-    """A consent's digest under a salt that the patient's key gives: it is kept nowhere, and shredded with the key.
+    """A consent's digest, with a salt that is derived from the patient's key. The salt is stored nowhere and goes with
+    the key.
 
-    Raises IntegrityError where the patient's key is gone: what stands on a chain can then be tied to nobody.
+    Raises IntegrityError where the patient's key is gone: nobody can then tell whose consent a hash on a chain is of.
     """
     told = bytes.fromhex(digest(consent))
     return Salted(told, vault.mac(patient, b"salus consent registry\0" + told))
 
 
 def expected(vault: Vault, patient: str, versions: Sequence[Body]) -> list[tuple[Salted, bool]]:
-    """What a chain says of one consent when it follows the record: each version that was active, and whether it stands.
+    """What a chain says about one consent when it follows the record: each version that was active, and whether it is
+    in force.
 
-    ``versions`` are all of the consent, oldest first. Only the newest can stand.
+    ``versions`` are all versions of the consent, oldest first. Only the newest can be in force.
     """
     return [
         (salted(vault, patient, body), n == len(versions) - 1)
@@ -258,7 +264,8 @@ def expected(vault: Vault, patient: str, versions: Sequence[Body]) -> list[tuple
 
 
 def account_of(chain: Web3, account: str | None = None, secret: bytes | None = None) -> str:
-    """The account that signs: of a private key, else the named one, else the node's first. ConfigurationError: none."""
+    """The account that signs: that of ``secret``, else ``account``, else the node's first. Raises ConfigurationError
+    where there is none."""
     if secret is not None:
         return str(chain.eth.account.from_key(secret).address)
     if account is not None:
@@ -295,7 +302,7 @@ T = TypeVar("T")
 
 
 def _asked(call: Callable[[], T]) -> T:
-    """What a node answers. Raises StoreError where it does not, or talks nonsense."""
+    """The answer of a node. Raises StoreError where the node gives none, or one that cannot be used."""
     from web3.exceptions import Web3Exception
 
     try:

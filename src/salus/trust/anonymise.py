@@ -7,8 +7,8 @@ non-uniform entropy (De Waal and Willenborg 1999) in the monotone form, over all
 falls when a level rises; classes only grow when a level rises, so a node above one that is k-anonymous is so too. Both
 together allow whole corners of the lattice to be settled with one test (as in Flash, Kohlmayer et al. 2012).
 
-Conditions on the sensitive values of each class (:mod:`salus.trust.diversity`) need not stay when a class grows by rows
-that were suppressed before. With them the nodes are tried one by one, the least loss first.
+Conditions on the sensitive values of each class (:mod:`salus.trust.diversity`) may fail again when a class grows by
+rows that were suppressed before. With them the nodes are tried one by one, the least loss first.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ class Release:
 
     @property
     def prosecutor_risk(self) -> float:
-        """The highest chance to tell a released row's person, for who knows that the person is in the table."""
+        """The highest chance of identifying the person of a released row, for somebody who knows that the person is in
+        the table."""
         return 1 / self.smallest_class if self.smallest_class else 0.0
 
     @property
@@ -108,8 +109,9 @@ def release(
     """The k-anonymous release of ``rows`` with the least loss, suppressing at most ``suppression`` (0 to 1) of them.
 
     Rows whose class breaks one of ``conditions`` are suppressed like those of small classes. Columns without a
-    hierarchy are kept as they are: the caller says by that that they identify nobody. Raises InputError for a value
-    outside its hierarchy, for a sensitive column that has one, and where no generalisation is good enough.
+    hierarchy are kept as they are: by giving none, the caller states that the column identifies nobody. Raises
+    InputError for a value outside its hierarchy, for a sensitive column that has one, and where no generalisation is
+    good enough.
     """
     lattice = _Lattice(columns, rows, hierarchies)
     if k < (1 if conditions else 2) or not 0 <= suppression < 1:

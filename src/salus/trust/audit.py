@@ -31,9 +31,10 @@ CARE = frozenset({"TREAT", "ETREAT", "PATRQT", "HPAYMT", "HOPERAT"})
 """Purposes of the patient's own care, payment and the house's operations; for any other a look is a disclosure
 (45 CFR 164.528(a)(1): what an accounting of disclosures leaves out)."""
 HOUSE = ("service", "house")
-"""Actors who are no people."""
+"""Actors that are not people."""
 SEARCHES = ("search-type", "search-system")
-"""What an access entry may name as ``interaction``, with the ``query`` as it was sent, besides read and vread."""
+"""Values that ``interaction`` may have in an access entry besides read and vread. Such an entry also holds the
+``query`` as it was sent."""
 ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _SOURCE_TYPE = {"system": "http://terminology.hl7.org/CodeSystem/security-source-type", "code": "4"}
 """Application Server."""
@@ -51,10 +52,11 @@ class Place:
 def of_entry(content: Mapping[str, Any], n: int, place: Place, *, patient: str, commitment: bytes) -> dict[str, Any]:
     """The AuditEvent of entry ``n`` of ``patient``'s log, whose opened ``content`` and 32-byte commitment are given.
 
-    A look is a PatientRead, a PatientQuery where the entry names a search, a PrivacyDisclosure.Source where its purpose
-    is not the patient's care; a write is a PatientCreate, PatientUpdate or PatientDelete. It claims that profile. A
-    refusal follows it with outcome 8 and claims none; what is neither a look nor a write is an Application Activity.
-    Raises InputError for an entry without time or actor.
+    A look becomes a PatientRead, a PatientQuery where the entry names a search, or a PrivacyDisclosure.Source where the
+    purpose is not the patient's care. A write becomes a PatientCreate, PatientUpdate or PatientDelete. The event claims
+    that profile. A refused look has the form of its profile with outcome 8, and claims no profile. An entry that is
+    neither a look nor a write becomes an Application Activity. Raises InputError for an entry without actor, time or
+    patient, and for a commitment of another length.
     """
     actor, at = content.get("actor", content.get("by")), content.get("at")
     if not isinstance(actor, str) or not actor or not isinstance(at, str) or not patient:
@@ -93,7 +95,7 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """What of an event depends on the kind of entry."""
+    """The parts of an event that depend on the kind of entry."""
 
     profile: str
     type: Body
@@ -213,13 +215,13 @@ def _network(address: str) -> Body:
 
 
 def _client(entry: _Entry) -> Body:
-    """From where it was asked, where the entry says so."""
+    """The network address of the client, where the entry states it; else marked as unknown."""
     address = entry.content.get("client")
     return {"address": address} if isinstance(address, str) and address else _unknown()
 
 
 def _purpose(content: Mapping[str, Any]) -> str:
-    """The purpose of use as a code of ActReason; "" for none, and for the house's own words."""
+    """The purpose of use as a code of ActReason; "" where there is none, or where it is a word of salus's own."""
     purpose = content.get("purpose")
     return purpose if isinstance(purpose, str) and purpose.isascii() and purpose.isalpha() and purpose.isupper() else ""
 

@@ -1,10 +1,12 @@
-"""Accesses told to an auditor: who looked, when, on which basis, sealed so that only the auditor's key opens it.
+"""A copy of each access for an auditor: who looked, when and on which basis, sealed so that only the auditor's key
+opens it.
 
-A patient's own entries go when the patient is erased. What is kept here tells of an access all the same, until it
-expires: no erasure covers up a look. It holds a number in the place of the patient, and nothing clinical.
+When a patient is erased, the patient's log entries can be opened no more. The copies here stay until they expire, so
+that no erasure covers up a look. They hold a number in the place of the patient, and nothing clinical.
 
-Each process seals under a key of its own, which it keeps in memory alone and leaves wrapped for the auditor (HPKE, RFC
-9180, with X25519): who takes the house's keys later opens nothing of it, and adds nothing to an earlier epoch.
+Each process seals under a key of its own, which stands for an *epoch*. It keeps the key in memory only, and stores it
+wrapped for the auditor (HPKE, RFC 9180, with X25519). Somebody who takes the house's keys later can open nothing of an
+epoch and add nothing to an earlier one.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from salus.record.database import Database
 from salus.trust.wrapping import write_durably
 
 TOPICS = ("access", "glass", "consent")
-"""Topics of entries about a patient that are told."""
+"""Topics of the entries about a patient that are copied for the auditor."""
 TOLD = ("reason", "decision", "actor", "at", "purpose", "bases", "until", "notice", "journal")
 PUBLIC, PRIVATE = "audit.pub", "audit.key"
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
@@ -47,7 +49,7 @@ class Access:
 
 
 def make(folder: Path) -> None:
-    """A key pair of the auditor's in ``folder``, where there is none; the private half is to be taken elsewhere."""
+    """Make the auditor's key pair in ``folder``, unless there is one. The private half must then be moved elsewhere."""
     if (folder / PUBLIC).exists():
         return
     key = X25519PrivateKey.generate()
@@ -57,13 +59,14 @@ def make(folder: Path) -> None:
 
 @dataclass(slots=True)
 class Auditor:
-    """Seals what is told. ``folder`` holds the auditor's public key; without one nothing is told."""
+    """Seals copies of accesses for the auditor. ``folder`` holds the auditor's public key; without it nothing is
+    copied."""
 
     folder: Path
     _epoch: tuple[int, AESGCM] | None = field(default=None, repr=False)
 
     def tell(self, connection: Database, n: int, pid: int, commitment: bytes, entry: Mapping[str, Any]) -> None:
-        """Keep what entry ``n`` tells of an access, in the transaction that writes it."""
+        """Keep a sealed copy of the fields ``TOLD`` of entry ``n``, in the transaction that writes the entry."""
         epoch = self._epoch or self._begin(connection, str(entry.get("at", "")))
         if epoch is None:
             return
@@ -75,7 +78,7 @@ class Auditor:
         connection.execute("INSERT INTO log_audit VALUES (?, ?, ?)", (n, number, sealed))
 
     def rolled_back(self) -> None:
-        """The transaction was not committed: an epoch that began in it never was."""
+        """Forget the epoch: the transaction in which it may have begun was not committed."""
         self._epoch = None
 
     def _begin(self, connection: Database, at: str) -> tuple[int, AESGCM] | None:
@@ -95,9 +98,10 @@ class Auditor:
 
 
 def read(connection: Database, private: Path) -> Iterator[Access]:
-    """Every access that is kept, opened with the auditor's private key and held to its leaf in the log.
+    """Every access that is kept, opened with the auditor's private key and compared with its leaf in the log.
 
-    Raises ConfigurationError for a key file that is none or that others can read, IntegrityError for what was changed.
+    Raises ConfigurationError for a file that is no private key or that others can read, IntegrityError for an access or
+    an epoch that was changed.
     """
     try:
         key = X25519PrivateKey.from_private_bytes(read_private(private))
@@ -126,10 +130,10 @@ def read(connection: Database, private: Path) -> Iterator[Access]:
 
 
 def expire(connection: Database, before: datetime) -> int:
-    """Drop what was told, with the keys, of epochs that were over before a time. In the caller's transaction.
+    """Delete the accesses and the keys of all epochs that ended before a time, in the caller's transaction.
 
-    An epoch is over when the next one begins. Returns how many accesses went. Raises InputError for a time without a
-    zone.
+    An epoch ends when the next one begins. Returns how many accesses were deleted. Raises InputError for a time without
+    a zone.
     """
     if before.tzinfo is None:
         raise InputError("a time without a time zone", where="before")

@@ -1,7 +1,8 @@
-"""IHE Basic Audit Log Patterns: an AuditEvent held to the FHIR R4 type and to the profiles that it claims.
+"""IHE Basic Audit Log Patterns: checks an AuditEvent against the FHIR R4 type and the profiles that it claims.
 
-Types and profiles are tables (``balp.toml``); this is their interpreter. Profiles slice: an agent, entity or subtype is
-told by its code, and each kind of them has a number and a form. A display is never compared.
+Types and profiles are tables (``balp.toml``); this is their interpreter. A profile has slices: the code of an agent,
+entity or subtype says to which slice it belongs, and each slice has a cardinality and a form. A display is never
+compared.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _PATTERNS = {
     "instant": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)",
     "dateTime": r"\d{4}(-[\s\S]+)?",
 }
-"""Regular expressions of the primitive types (FHIR R4, datatypes); moments are read as dates besides."""
+"""Regular expressions of the primitive types (FHIR R4, datatypes); dates and times are parsed as well."""
 _REFERENCE = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?\Z")
 _TYPE = re.compile(r"(?P<number>\S+) (?P<type>[^(\s]+)(?:\((?P<targets>.*)\))?\Z")
 
@@ -105,10 +106,11 @@ class Profile:
 
 
 def check(event: Body, profile: str | None = None, *, failed: bool = False) -> None:
-    """Hold an AuditEvent to R4, and to ``profile`` (name, id or address) or else to those of BALP that it claims.
+    """Check an AuditEvent against R4, and against ``profile`` (name, id or address) or else against those of BALP that
+    it claims.
 
-    ``failed``: the event tells of something that did not succeed and follows the profile but for the outcome, which is
-    then 4, 8 or 12. Raises InputError whose ``where`` is the path of the element.
+    ``failed``: the event tells of something that did not succeed. It then follows the profile except for the outcome,
+    which is 4, 8 or 12. Raises InputError whose ``where`` is the path of the element.
     """
     if not isinstance(event, Mapping) or event.get("resourceType") != ROOT:
         raise InputError("not an AuditEvent", where="resourceType")
@@ -169,7 +171,7 @@ def _elements(type: str) -> Mapping[str, Element] | None:
         number = Cardinality.parse(match["number"])
         targets = tuple(match["targets"].split("|")) if match["targets"] else ()
         kinds = match["type"].split("|")
-        for kind in kinds:  # that there is one of a choice is asked apart
+        for kind in kinds:  # _check_choice sees that a choice has one value
             named = name.replace("[x]", kind[0].upper() + kind[1:])
             found[named] = Element(number if named == name else Cardinality(0, 1), kind, targets)
     return found
@@ -232,7 +234,7 @@ def _check_type(node: Any, type: str, where: str, depth: int) -> None:
 
 
 def _any_value(elements: Mapping[str, Element], name: str) -> str | None:
-    """The type that an extension's value of this name has, which may be any."""
+    """The type in the name of an extension's value (``valueString``), which may be any type; None for another name."""
     if "value*" not in elements or not re.match(r"value[A-Z]", name):
         return None
     kind = name.removeprefix("value")
@@ -280,7 +282,7 @@ def _check_moment(text: str, where: str) -> None:
 
 
 def _check_target(reference: Mapping[str, Any], targets: Sequence[str], where: str) -> None:
-    """Where a reference tells its type, it is one of ``targets``."""
+    """Raise InputError where a reference states a type that is not one of ``targets``."""
     match = _REFERENCE.match(str(reference.get("reference", "")))
     told = [match[1]] if match else []
     told += [str(reference["type"]).rpartition("/")[2]] if "type" in reference else []

@@ -1,7 +1,8 @@
 """Entries of the log that several threads write at once, committed together: one signature and one wait for the disk.
 
-Whoever comes first commits what waits; what arrives meanwhile forms the next batch. Nothing is answered before it is
-durable, and one that cannot be written fails alone.
+The first thread that has entries to write commits all that wait (it leads the batch). What arrives meanwhile forms the
+next batch. No call returns before its entries are durable. Where one caller's entries cannot be written, only that call
+fails.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ class _Waiting:
     numbers: list[int] = field(default_factory=list)
     error: BaseException | None = None
     leads: bool = False
-    """Whoever waits for it is the one who commits next."""
+    """The thread that waits with these entries commits the next batch."""
     turn: threading.Lock = field(default_factory=_taken)
-    """Free once it is written, or leads."""
+    """Released when the entries were written, or when their thread is to lead."""
 
 
 class Batches:
@@ -58,7 +59,7 @@ class Batches:
         with self._guard:
             self._queue.append(own)
             own.leads, self._committing = not self._committing, True
-            waits = not own.leads  # asked later, it might lead already, and its turn would be given twice
+            waits = not own.leads  # read under the guard: later another thread may have made this one the leader
         if waits:
             self._wait(own)
         if own.leads:
@@ -70,7 +71,7 @@ class Batches:
     def _wait(self, own: _Waiting) -> None:
         try:
             own.turn.acquire()
-        except BaseException:  # interrupted: what nobody waits for is not written, and holds nobody up
+        except BaseException:  # interrupted: the entries are not written, and another thread leads in the place of this
             with self._guard:
                 if own in self._queue:
                     self._queue.remove(own)
@@ -79,7 +80,7 @@ class Batches:
             raise
 
     def _lead(self, store: Store, log: Log, scope: Scope) -> None:
-        """Commit what waits, then let the first of those that came meanwhile commit the rest."""
+        """Commit what waits, then make the first of those that came meanwhile the next leader."""
         with self._guard:
             batch = [self._queue.popleft() for _ in range(min(len(self._queue), LARGEST))]
         try:
@@ -105,7 +106,7 @@ class Batches:
                     item.numbers = [next(numbers) for _ in item.entries]
         except BaseException as error:
             if len(batch) > 1 and isinstance(error, Exception):
-                for item in batch:  # one of them cannot be written: the others can
+                for item in batch:  # one of them cannot be written: each is tried alone
                     self._write(store, log, scope, [item])
                 return
             for item in batch:

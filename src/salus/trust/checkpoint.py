@@ -16,7 +16,7 @@ from salus.trust import note
 from salus.trust.note import ED25519, Note, Signature, Verifier
 
 LEGACY_ORIGIN = "salus.log/v1"
-"""The origin of every log that was begun before each had its own."""
+"""The origin of every log that was begun before each log had a name of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Checkpoint:
         return Note(self.text().decode(), (own, *self.cosignatures))
 
     def to_bytes(self) -> bytes:
-        """The note as it is handed to whoever wants to hold the house to it."""
+        """The note as bytes: the form in which it is handed to others."""
         return self.to_note().to_bytes()
 
     @classmethod
@@ -81,7 +81,7 @@ def _from_note(data: bytes) -> Checkpoint:
 
 
 def _from_legacy(data: bytes) -> Checkpoint | None:
-    """Origin, size, root, an empty line, the bare signature; None for what does not look so."""
+    """Origin, size, root, an empty line, the bare signature; None for data of another form."""
     lines = data.decode("utf-8").rstrip("\n").split("\n")
     if len(lines) != 5 or lines[0] != LEGACY_ORIGIN or lines[3] or lines[4].startswith(note.DASH):
         return None

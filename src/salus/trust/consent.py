@@ -1,9 +1,10 @@
 """Consent: what a patient allows whom, and the decision that follows from all the signed consents of one patient.
 
-Within one consent a nested provision is an exception to the one around it and deny overrides permit. Between consents
-the log's order decides: of each signer the newest that speaks of the request. A denial of the patient stays until the
-patient ends or replaces it, and no paper that staff witnessed overrides a denial of the patient or a proxy. Whatever
-cannot be understood or whose signature fails decides nothing: the answer is then no.
+Within one consent, a nested provision is an exception to the provision around it, and deny overrides permit. Between
+consents, the order of the log decides: of each signer, the newest consent that speaks of the request counts. A denial
+by the patient stays in force until the patient ends or replaces it, and no paper that staff witnessed overrides a
+denial by the patient or a proxy. A consent that cannot be understood, or whose signature fails, decides nothing: the
+answer is then no.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ Action = Literal["read", "process"]
 class Directive:
     """A consent in force: signed, understood, active.
 
-    ``order`` is the log entry that filed it. ``signer`` is "patient", "staff" (who witnessed a paper), or the name of
-    the proxy who signed: the patient stays the patient when the key is another.
+    ``order`` is the log entry that filed it. ``signer`` is "patient" (whichever key the patient had then), "staff" (who
+    witnessed a paper), or the name of the proxy who signed.
     """
 
     ref: str
@@ -48,14 +49,15 @@ class Directive:
     signer: str = PATIENT
 
     def instants(self) -> Iterable[datetime]:
-        """When it, or a part of it, begins or ends to hold."""
+        """The instants at which the consent, or one of its provisions, begins or ends to be in force."""
         yield self.dated
         for provision in _each(self.form.root):
             start, end = provision.period
             yield from (*([start.start] if start else []), *([end.end] if end else []))
 
     def withheld_as(self, category: str) -> WithheldAs:
-        """How a kind of data shows that this denies as a whole: as the consent says of the kinds that it names."""
+        """What a reader learns of a kind of data that this denies as a whole: for the kinds that the consent names,
+        what it says; for any other, nothing ("hidden")."""
         return self.form.withheld_as if category in self.form.root.categories else "hidden"
 
 
@@ -63,9 +65,9 @@ class Directive:
 class Standing:
     """What a patient's consents amount to.
 
-    ``ignored`` are (reference, why) of those that decide nothing. ``opaque`` is true when one of them is signed and
-    active but cannot be understood: it may be a denial, so nothing but consent opens anything then. ``refs`` are all
-    consents and the Provenances with their signatures.
+    ``ignored`` lists the consents that decide nothing, as (reference, why). ``opaque`` is true when one of them is
+    signed and active but cannot be understood: it may be a denial, so policies count then as if the patient had denied.
+    ``refs`` are all consents and the Provenances with their signatures.
     """
 
     directives: tuple[Directive, ...] = ()
@@ -74,14 +76,16 @@ class Standing:
     refs: frozenset[str] = frozenset()
 
     def papers(self, consents: Iterable[str]) -> frozenset[str]:
-        """Those of ``refs`` that are among some consents ("Consent/id/version"), with their signatures."""
+        """The references in ``refs`` to the named ``consents`` ("Consent/id/version") and to the Provenances with their
+        signatures."""
         shown = {name.rpartition("/")[0] for name in consents}
         return self.refs & (shown | {signature_ref(ref) for ref in shown})
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who wants to do what, why, with which kind of data, when; with one resource where ``facts`` tells of it."""
+    """Who wants to do what, why, with which kind of data, and when; with one resource only where ``facts`` describes
+    one."""
 
     actor: str
     purpose: str
@@ -97,9 +101,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What directives say to one request, by kind of data: the answer and the directive that decides, as for one kind.
+    """The answers of directives to one request: for each kind of data, the answer and the directive that decides.
 
-    ``partial`` is true when a directive speaks of a part of the data of a kind: then each resource is decided by
+    ``partial`` is true when a directive speaks of only a part of a kind of data: each resource is then decided on by
     itself (:func:`decide_on`).
     """
 
@@ -143,16 +147,18 @@ def standing(
 
 
 def signer_name(signers: Sequence[Actor]) -> str:
-    """As whose word a consent counts: "patient", a proxy's name, or "staff"."""
+    """The name under which a consent counts: "patient", a proxy's name, or "staff"."""
     first = signers[0]
     return PATIENT if first.kind == "patient" else first.id if first.kind in OWN else STAFF
 
 
 def witness_fault(directive: Directive, signers: Sequence[Actor]) -> str:
-    """Why a paper that staff vouched for lets nobody in; "" where it does, and for what the patient or a proxy signed.
+    """Why a paper that staff witnessed decides nothing; "" where it decides, and for what the patient or a proxy
+    signed.
 
-    It needs two confirmed members of staff, names whom it lets in (neither of them), and ends within a year. What only
-    denies takes one; but an interlock tells something of the data, so no paper sets one.
+    A paper that lets somebody in needs two confirmed members of staff, names everybody whom it lets in (neither of the
+    two), and ends within a year. A paper that only denies needs one member of staff. But no paper sets an interlock,
+    which tells readers something about the data.
     """
     root = directive.form.root
     if signers[0].kind not in OWN and directive.form.withheld_as == "interlock":
@@ -174,7 +180,7 @@ def witness_fault(directive: Directive, signers: Sequence[Actor]) -> str:
 def parse(ref: str, version: int, body: Body, patient: str) -> Directive | None:
     """Read a Consent. None when it is not active; InputError when it cannot be understood in full.
 
-    Whom and what it names must be known here: a denial that never matches would be none.
+    The actors and types that it names must be known here: a denial that never matches would deny nothing.
     """
     form = read(body, "R4")
     if form is None:
@@ -232,13 +238,13 @@ def _value_of(actor: Mapping[str, Any]) -> Any:
 
 
 def decide(found: Sequence[Directive], request: Request) -> tuple[Answer | None, Directive | None]:
-    """What the directives that speak of ``request`` amount to, with the one that decides; (None, None) if none does."""
+    """The answer to ``request`` and the directive that decides it; (None, None) where no directive speaks of it."""
     access = request.access()
     return _decisive((d, provisions.decide(d.form, access)) for d in found if d.dated <= request.at)
 
 
 def decide_each(found: Sequence[Directive], request: Request, categories: Sequence[str]) -> Answers:
-    """:func:`decide` for each of some kinds of data. Directives that speak of somebody else cost next to nothing."""
+    """:func:`decide` for each of ``categories``. Directives that speak of somebody else cost next to nothing."""
     access = request.access()
     speaking = [d for d in found if d.dated <= request.at and provisions.speaks(d.form, access)]
     if not speaking:
@@ -259,7 +265,7 @@ def _access(request: Request, actors: frozenset[str], category: str) -> AccessRe
 def _decisive(
     said: Iterable[tuple[Directive, provisions.Decision]],
 ) -> tuple[Answer | None, Directive | None]:
-    """The answer that holds among those of several directives, and whose it is."""
+    """The answer that prevails among those of several directives, and the directive that gave it."""
     newest: dict[str, tuple[Directive, Answer]] = {}
     for directive, decision in said:
         answer = decision.answer

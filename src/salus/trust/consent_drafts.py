@@ -1,7 +1,8 @@
-"""Consents before they are signed: FHIR R4 Consents that salus writes, and what binds one to its place.
+"""Consents before they are signed: FHIR R4 Consents that salus writes, and what binds each to one store, key and
+moment.
 
-The signed bytes name the service, the signer's key and the consent that was the patient's newest then. A paper that was
-drafted before another decision was filed does not fit any more, and one made for another service never did.
+The signed bytes name the service, the signer's key and the consent that was the patient's newest at that time. So a
+consent that was drafted before another decision was filed is refused, and so is one that was made for another service.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ BINDING = "urn:salus:consent-binding"
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What a consent was drafted for: the store, the fingerprint of a signer's key, the digest of the one before."""
+    """What a consent was drafted for: the store, the fingerprint of a signer's key, and the digest of the consent
+    before it."""
 
     service: str
     key: str
@@ -86,7 +88,7 @@ def denial_resource(
 ) -> dict[str, Any]:
     """A FHIR Consent that keeps ``actors``, or everybody where none is named, from reading ``categories``.
 
-    ``shown`` says how it shows to those whom it keeps out.
+    ``shown`` says what those whom it keeps out learn of that.
     """
     named = [_actor(actor) for actor in sorted(actors)]
     root: dict[str, Any] = {
@@ -135,7 +137,7 @@ def signed_bytes(consent: Body) -> bytes:
 
 
 def digest(consent: Body) -> str:
-    """SHA-256 of what is signed, in hex: by it the next consent names this one."""
+    """SHA-256 of what is signed, in hex. The next consent names this one by it."""
     return hashlib.sha256(signed_bytes(consent)).hexdigest()
 
 
@@ -147,7 +149,7 @@ def bind(consent: Body, binding: Binding) -> dict[str, Any]:
 
 
 def binding_of(consent: Body) -> Binding | None:
-    """What a consent was drafted for; None where it does not say. Raises InputError where it says it unreadably."""
+    """The binding of a consent; None where it has none. Raises InputError for a binding that cannot be read."""
     found = [e for e in dicts(consent.get("extension")) if e.get("url") == BINDING]
     if not found:
         return None

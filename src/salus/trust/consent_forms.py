@@ -1,12 +1,12 @@
 """A FHIR R4 or R5 Consent read into the form of :mod:`salus.trust.provisions`, in full or not at all.
 
-Whatever is not understood may change what a consent means: an element, a code or an extension that is not known inside
-a provision, and a ``modifierExtension`` anywhere, refuse the whole consent, with the path of what stood in the way.
+Anything that is not understood may change what a consent means. So the whole consent is refused for an unknown element,
+code or extension inside a provision, and for a ``modifierExtension`` anywhere. The error names the path.
 
-R4 (4.0.1): ``provision`` is the base rule with ``type``; where that is left out ``policyRule`` tells it, by OPTIN or
-OPTOUT of v3-ActCode. A base rule that denies reading whole categories may tell in an extension how that shows. R5
-(5.0.0): ``decision`` is the base rule, and "provisions [are] assumed to be a negation of the previous level" (its
-binding consent-provision-type). ``policy`` and the like name texts that decide nothing here.
+R4 (4.0.1): ``provision`` is the base rule with ``type``; where ``type`` is left out, ``policyRule`` gives it, by OPTIN
+or OPTOUT of v3-ActCode. A base rule that denies reading whole categories may state in an extension what readers learn
+of that. R5 (5.0.0): ``decision`` is the base rule, and "provisions [are] assumed to be a negation of the previous
+level" (its binding consent-provision-type). ``policy`` and the like name texts that decide nothing here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PURPOSE_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 SCOPE_SYSTEM = "http://terminology.hl7.org/CodeSystem/consentscope"
 RESOURCE_TYPES = "http://hl7.org/fhir/resource-types"
 WITHHELD_AS = "urn:salus:withheld-as"
-"""The extension of a root provision that tells how what it denies shows."""
+"""The extension of a root provision that states what readers learn of the data that it denies."""
 
 _ACTION_CODES = {
     ACTION_SYSTEM: frozenset({"read", "process"}),
@@ -44,7 +44,7 @@ _DOCUMENT_SYSTEMS = frozenset(
 """Systems of the value set consent-content-class of FHIR R4, beside resource types, and of IHE's document formats."""
 ROLE_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _RECIPIENT_ROLES = frozenset({"IRCP", "PRCP", "TRC"})
-"""Information recipient with its two kinds (v3-ParticipationType). Another participation is not one who receives."""
+"""Information recipient with its two kinds (v3-ParticipationType). An actor in another role receives nothing."""
 
 _ACT_CODE = SENSITIVITY_SYSTEM
 _PRIVACY = frozenset(
@@ -97,8 +97,8 @@ _TYPE_NAME = re.compile(r"[A-Z][A-Za-z]{1,63}", re.ASCII)
 def read(body: Body, release: Release | None = None) -> ConsentForm | None:
     """A Consent in the common form. None when it decides nothing on data: it is not in force, or not about data.
 
-    ``release`` is the release of FHIR when the caller knows it; else the elements tell it. Raises InputError, with the
-    path, for what is not understood in full.
+    ``release`` is the release of FHIR, when the caller knows it; else the elements of the Consent tell it. Raises
+    InputError, with the path, for a Consent that is not understood in full.
     """
     if not isinstance(body, Mapping) or body.get("resourceType") != "Consent":
         raise InputError("not a Consent", where="resourceType")
@@ -171,7 +171,8 @@ def _root_r4(body: Body) -> tuple[Provision, WithheldAs]:
 
 
 def _withheld_as(element: Mapping[str, Any], root: Provision) -> WithheldAs:
-    """How a root provision says that what it denies shows. Only a denial of reading whole categories may say so."""
+    """What readers learn, by a root provision, of the data that it denies. Only a denial of reading whole categories
+    may state it."""
     where = "Consent.provision.extension"
     (extension, *more) = objects(element, "extension", "Consent.provision")
     members(extension, frozenset({"url", "valueCode"}), where)
@@ -202,7 +203,7 @@ class _Reader:
     count: int = field(default=0)
 
     def provision(self, element: Mapping[str, Any], type: Answer | None, where: str, depth: int) -> Provision:
-        """One provision; ``type`` is what R5 says of its level, None where R4 says it itself."""
+        """One provision. ``type`` is the type that R5 gives to its level; None in R4, where the provision states it."""
         self.count += 1
         if depth > MAX_DEPTH or self.count > MAX_PROVISIONS:
             raise InputError("provisions nested too deeply, or too many of them", where=where)
@@ -243,7 +244,7 @@ def _answer(value: Any, where: str) -> Answer:
 
 
 def _actors(items: Sequence[Mapping[str, Any]], release: Release, where: str) -> tuple[frozenset[str], frozenset[str]]:
-    """The actors named, and the roles of those who are only told by their role."""
+    """The actors that are named, and the roles of those that are given by their role only."""
     actors: set[str] = set()
     roles: set[str] = set()
     for i, item in enumerate(items):

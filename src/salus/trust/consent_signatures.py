@@ -48,7 +48,7 @@ def sign(consent: Body, signer: Identity, at: datetime, *, witnessed: bool = Fal
 
 
 def signed_by(consent: Body, signer: str, signature: bytes, at: datetime, *, witnessed: bool = False) -> dict[str, Any]:
-    """A Provenance with a signature that was made elsewhere; whether it is good, :func:`signers_of` tells."""
+    """A Provenance with a signature that was made elsewhere. It is not checked here; :func:`signers_of` checks it."""
     return {
         "resourceType": "Provenance",
         "id": signature_id(str(consent["id"])),

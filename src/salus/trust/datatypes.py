@@ -1,7 +1,7 @@
 """The data types of FHIR, read strictly: what is not understood in full is refused with its path.
 
 Reference, Identifier, Coding, CodeableConcept and Period carry only the members named here. An extension inside one may
-say that it is not what it seems, and is refused like anything unknown.
+change what it means, and is refused like any other unknown member.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _REFERENCE = re.compile(
 
 
 def identifier(system: str, value: str) -> str:
-    """The name of an actor, group or thing that is known by a business identifier, and of a code in its system."""
+    """The name "system|value" of an actor, group or thing that has a business identifier, or of a code in its
+    system."""
     return f"{system}|{value}"
 
 
@@ -38,7 +39,7 @@ def members(element: Any, known: frozenset[str], where: str) -> None:
 
 
 def objects(element: Mapping[str, Any], key: str, where: str) -> list[Mapping[str, Any]]:
-    """A list of objects; absent is empty. Anything else is not understood."""
+    """The list of objects under ``key``; empty where the key is absent. Raises InputError for anything else."""
     value = element.get(key, [])
     if not isinstance(value, list) or (key in element and not value) or len(value) > MAX_ITEMS:
         raise InputError("not a list of objects", where=f"{where}.{key}")
@@ -56,7 +57,7 @@ def text(value: Any, where: str) -> str:
 
 
 def coding(item: Any, where: str) -> tuple[str, str]:
-    """System and code of a Coding. Neither may be left out: a code alone means nothing."""
+    """System and code of a Coding. Raises InputError where either is missing: a code alone means nothing."""
     members(item, frozenset({"id", "system", "version", "code", "display", "userSelected"}), where)
     system = text(item.get("system"), f"{where}.system")
     if "|" in system:
@@ -65,7 +66,7 @@ def coding(item: Any, where: str) -> tuple[str, str]:
 
 
 def concept(item: Any, where: str) -> list[tuple[str, str]]:
-    """The codings of a CodeableConcept, of which there must be one."""
+    """The codings of a CodeableConcept. Raises InputError where there is none."""
     members(item, frozenset({"id", "coding", "text"}), where)
     codings = objects(item, "coding", where)
     if not codings:
@@ -74,7 +75,7 @@ def concept(item: Any, where: str) -> list[tuple[str, str]]:
 
 
 def names_of(item: Any, where: str) -> frozenset[str]:
-    """The reference and the identifier of a Reference, of which there must be one."""
+    """The reference and the identifier of a Reference. Raises InputError where it has neither."""
     members(item, frozenset({"id", "reference", "type", "identifier", "display"}), where)
     found = set()
     if "reference" in item:

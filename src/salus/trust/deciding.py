@@ -1,4 +1,4 @@
-"""What every decision of the gate rests on: a patient's consents as they stand, and the entry that tells of it."""
+"""What every decision of the gate rests on: the patient's consents, and the log entry that records the decision."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ from salus.trust.vault import SYSTEM
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """One consent, or what holds its signatures, as it was filed last: by which entry, version and keyed hash."""
+    """The newest version of a consent, or of the Provenance with its signatures: the entry that filed it, its version
+    and the keyed hash of its content."""
 
     entry: int
     version: int
@@ -39,7 +40,7 @@ class _Item:
 
 @dataclass(frozen=True, slots=True)
 class _Filed:
-    """A patient's consents with their signatures at one moment; ``last`` is the newest entry that filed any, or -1."""
+    """A patient's consents with their signatures at one moment. ``last`` is the newest entry that filed one, or -1."""
 
     last: int
     items: Mapping[str, _Item]
@@ -75,7 +76,10 @@ class Deciding:
         self._batches = batching.of(store.path)
 
     def refuse(self, actor: Actor, patient: str, what: str) -> AccessError:
-        """Log that ``actor`` was refused ``what`` with a record, and return the error, which tells nothing of it."""
+        """Log that ``actor`` was refused to do ``what`` with a record.
+
+        Returns the error to raise, which says nothing about the record.
+        """
         self._record(actor.id, patient, what, Decision(frozenset(), (), ()), may_write=False)
         return not_released()
 
@@ -90,19 +94,20 @@ class Deciding:
     # ----
 
     def _record(self, actor: str, patient: str, purpose: str, decision: Decision, *, may_write: bool) -> Grant:
-        """One leaf for one decision, before any data leave."""
+        """Write the log entry of one decision. It is durable before any data are read under the grant."""
         leaf = self._keep(*self._entry(actor, patient, purpose, decision, known=self._known(patient)))
         return granted(actor, patient, purpose, decision, leaf, may_write=may_write)
 
     def _entry(
         self, actor: str, patient: str, purpose: str, decision: Decision, *, known: bool
     ) -> tuple[str, dict[str, Any]]:
-        """The patient in whose log the entry of a decision stands, and what it says. ``known``: he is in the store."""
+        """The patient in whose log the entry of a decision belongs, and its content. ``known``: the store holds the
+        patient; otherwise the entry is the house's own."""
         entry: dict[str, Any] = {
             "reason": "access",
             "decision": "permit" if decision.categories else "deny",
             "actor": actor,
-            # a name that nobody has here is not kept: it may be somebody's one day, and stays when he is erased
+            # an unknown name is not kept: it may be given to somebody later, whose erasure would not reach this entry
             "patient": patient if known else "",
             "purpose": purpose,
             "bases": list(decision.bases),
@@ -110,7 +115,7 @@ class Deciding:
             "categories": sorted(decision.categories),
             "at": dates.write(self._clock()),
         }
-        # what a reader is told of what he does not see; an entry of anybody else reads as it always did
+        # these two are written only where the reader is told that something is withheld
         told = {"flagged": decision.flagged, "interlocked": decision.interlocked}
         entry |= {name: sorted(kinds) for name, kinds in told.items() if kinds}
         return patient if known else SYSTEM, entry
@@ -124,7 +129,7 @@ class Deciding:
         return patient not in ("", "*") and self._store.exists(about(patient))
 
     def _append(self, patient: str, topic: str, entry: Mapping[str, Any]) -> int:
-        """Write one entry, together with those that other threads write at this moment."""
+        """Write one entry, in one transaction with those that other threads write at this moment."""
         return self._append_all([(patient, topic, entry)])[0]
 
     def _append_all(self, entries: Sequence[batching.Entry]) -> list[int]:
@@ -133,7 +138,7 @@ class Deciding:
         return self._batches.append(self._store, self._log, self.house("gate", may_write=True), entries)
 
     def _rules(self, actor: Actor, patient: str, purpose: str, at: datetime) -> Mapping[str, list[Rule]]:
-        """The rules of policies that speak of a request, by kind of data."""
+        """The rules of the policies that apply to a request, by kind of data."""
         policies = self._registry.policies.values()
         found = [rule for policy in policies for rule in policy.match(actor, patient, purpose, at)]
         return {c: [rule for rule in found if c in rule.categories] for c in CATEGORIES}
@@ -146,11 +151,11 @@ class Deciding:
         allowed: Callable[[str, str | None], bool],
         interlocked: Collection[str] = (),
     ) -> frozenset[Version]:
-        """The resources that are allowed, each decided on by itself.
+        """The resources that are allowed, where each has to be decided on by itself.
 
-        What refers to one that is not allowed is not allowed either. ``allowed`` decides by the kind of data and what
-        the consents say of it. Resources of the kinds ``interlocked`` that an interlock alone withholds are among them.
-        Every resource is opened for this: it is for consents that speak of single ones.
+        A resource that refers to one that is not allowed is not allowed either. ``allowed`` decides by the kind of data
+        and the consents' answer for it. Resources of the kinds ``interlocked`` that only an interlock withholds count
+        as allowed. Every resource of the record is opened: this is for consents that speak of single resources.
         """
         directives = standing.directives
         found = self._store.read(replace(about(patient), categories=frozenset(CATEGORIES)))
@@ -168,13 +173,16 @@ class Deciding:
         return frozenset((s.source.ref, s.source.version) for s in found if s.source.ref not in hidden)
 
     def _newest(self, patients: Sequence[str]) -> dict[str, int]:
-        """Of those of the patients who are in the store, the entry that filed the newest consent, -1 for none."""
+        """The entry that filed the newest consent of each patient, -1 where there is none. Patients who are not in the
+        store are left out."""
         found = self._log.newest_filed(self._store.connection, patients)
         return {patient: entry for patient, entry in found.items() if patient not in ("", "*")}
 
     def _standing(self, patient: str, newest: Mapping[str, int] | None = None) -> Standing:
-        """What the patient's consents amount to, worked out once for each decision that is filed. ``newest`` is what
-        :meth:`_newest` told of him a moment ago."""
+        """What the patient's consents say together. It is evaluated once for each consent that is filed, and kept.
+
+        ``newest`` is what :meth:`_newest` returned for the patient just before; it is asked for where it is None.
+        """
         entry = (self._newest([patient]) if newest is None else newest).get(patient)
         if entry is None:
             return Standing()
@@ -198,12 +206,13 @@ class Deciding:
         return replace(found, refs=frozenset(stored))
 
     def _filed(self, patient: str, *, lost: bool = False) -> _Filed:
-        """The patient's consents with their signatures, held to the log: each as it was filed last, and none missing.
+        """The patient's consents with their signatures, checked against the log: the newest of each, none missing.
 
-        ``lost``: give them also where a newer decision is known to be lost, to look at and never to decide by. Raises
-        IntegrityError when one was changed, removed, added or put back behind salus's back.
+        Raises IntegrityError where one was changed, removed, added or replaced by an older version outside salus. With
+        ``lost`` they are returned although a newer decision is known to be lost: they may be shown then, and must not
+        be decided by.
         """
-        # what is remembered outside is read first: what the store shows then is no older
+        # the mark outside the store is read first, so that the store shows nothing older than it
         marked = self._log.newest_consent(self._store.connection, patient)
         with self._store.snapshot():
             items, last = self._items(patient)
@@ -223,7 +232,10 @@ class Deciding:
         return _Filed(last, items, tuple(stored))
 
     def _items(self, patient: str) -> tuple[dict[str, _Item], int]:
-        """Every consent and signature from the unbroken chain of entries that filed them, and the last of these."""
+        """Every consent and signature by the chain of entries that filed them, and the last of these entries, or -1.
+
+        Raises IntegrityError where the chain has a gap.
+        """
         items: dict[str, _Item] = {}
         last: int | None = None
         for entry in self._log.entries(self._store.connection, topic=CONSENT, patient=patient):
@@ -237,7 +249,7 @@ class Deciding:
 def granted(
     actor: str, patient: str, purpose: str, decision: Decision, leaf: int | None, *, may_write: bool = False
 ) -> Grant:
-    """The right that follows from a decision, whose entry in the log is ``leaf``."""
+    """The grant that follows from a decision. ``leaf`` is the number of its log entry."""
     return Grant(
         actor,
         patient,
@@ -254,15 +266,18 @@ def granted(
 
 
 def holding(rules: Sequence[Rule], answer: str | None, opaque: bool) -> list[Rule]:
-    """The rules that hold beside what the patient says. What may be a denial needs one that overrides it."""
+    """The rules that allow a kind of data, given the consents' ``answer`` for it.
+
+    Where the answer is a denial, or a consent could not be understood (``opaque``), only those that override a denial.
+    """
     return [rule for rule in rules if (answer != "deny" and not opaque) or rule.overrides_denial]
 
 
 def shown_as(how: WithheldAs, said: Answers, allowed: Collection[str], opaque: bool) -> frozenset[str]:
-    """The kinds of data that the patient denies, that no other basis allows, and that are withheld in the way ``how``.
+    """The kinds of data that the patient denies in the way ``how`` and that no other basis allows.
 
-    A reader to whom nothing is released is told nothing, and so is everybody while a consent cannot be understood: it
-    may be the one that says that nothing is to show.
+    It is empty for a reader to whom nothing is released. It is also empty while a consent cannot be understood
+    (``opaque``): that consent may demand that nothing shows.
     """
     if opaque or not allowed:
         return frozenset()
@@ -270,7 +285,7 @@ def shown_as(how: WithheldAs, said: Answers, allowed: Collection[str], opaque: b
 
 
 def _shown(category: str, answer: str | None, decisive: Directive | None) -> WithheldAs:
-    """How it shows that a kind of data, or a resource of it, is denied; what is merely not permitted stays hidden."""
+    """How a denial of a kind of data, or of a resource of it, shows. What is only not permitted stays hidden."""
     return decisive.withheld_as(category) if answer == "deny" and decisive else "hidden"
 
 

@@ -1,9 +1,9 @@
-"""What the sensitive values of a class of look-alike rows must be like: l-diversity and t-closeness.
+"""Conditions on the sensitive values in each class of rows that look alike: l-diversity and t-closeness.
 
-k-anonymity hides who a row is, not what stands in it: where all rows of a class share a diagnosis, it is told. These
-conditions look at the sensitive values in each class (Machanavajjhala A et al. l-Diversity: privacy beyond k-anonymity.
-ACM TKDD 2007;1:3; Li N, Li T, Venkatasubramanian S. t-Closeness: privacy beyond k-anonymity and l-diversity. IEEE ICDE
-2007:106-115).
+k-anonymity hides who a row is, not what stands in it: where all rows of a class share a diagnosis, the table discloses
+it. These conditions look at the sensitive values in each class (Machanavajjhala A et al. l-Diversity: privacy beyond
+k-anonymity. ACM TKDD 2007;1:3; Li N, Li T, Venkatasubramanian S. t-Closeness: privacy beyond k-anonymity and
+l-diversity. IEEE ICDE 2007:106-115).
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Condition(Protocol):
         ...
 
     def held(self, counts: Floats, values: Sequence[str]) -> Flags:
-        """For which classes it holds (classes,), from how often each has each of the ``values`` (classes, values)."""
+        """Whether it holds for each class (classes,). ``counts`` says how often each of ``values`` occurs in each class
+        (classes, values)."""
         ...
 
 

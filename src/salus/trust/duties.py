@@ -1,10 +1,10 @@
 """Separation of duties: what takes two people, what has to wait, and who may be the second.
 
-Who speaks for a patient, what opens records without consent, who counts as one of two people, and erasure are decided
-by nobody alone. Where a patient's key is replaced or taken out, or a policy overrides denials, three days pass first:
-time in which the patient, who is told, can stop it. A patient lets proxies speak for himself and takes that back alone;
-a proxy lets nobody speak. A store that was made for one person alone (and a demonstration) asks nobody else; that is
-written down when it is made, and cannot be changed later.
+No single person decides who speaks for a patient, what opens records without consent, who counts as one of two people,
+or an erasure. Where a patient's key is replaced or taken out, or a policy overrides denials, three days pass first: the
+patient is told, and can stop it in that time. A patient alone lets proxies speak for himself and ends that; a proxy
+lets nobody speak. A store that was made for one person alone, or for a demonstration, needs no second person. This is
+written down when the store is made, and cannot be changed later.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ SPEAKERS = ("patient", "proxy")
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """What an act asks for. ``registrars``: the second person is an operator, too."""
+    """What an act requires: whether two people (``two``), how long it then has to wait (``wait``), and whether the
+    second person must be an operator, too (``registrars``)."""
 
     two: bool
     wait: timedelta = timedelta(0)
@@ -38,7 +39,8 @@ FREE = Duty(two=False)
 
 
 def duty_of(registry: Registry, act: Mapping[str, Any], by: str) -> Duty:
-    """What has to be kept for ``by`` to do ``act`` (a house entry's content). Raises AccessError where he never may."""
+    """The duty under which ``by`` may do ``act`` (a house entry's content). Raises AccessError where ``by`` may never
+    do it."""
     _check_first(registry, act, by)
     if registry.alone or registry.demo:
         return FREE
@@ -88,7 +90,8 @@ def _check_removing(registry: Registry, gone: Actor, actor: Actor) -> None:
 
 
 def _removing(registry: Registry, gone: Actor, by: str) -> Duty:
-    """Whoever can stop that another speaks for a patient is not taken out by others at once."""
+    """The duty for taking out ``gone``: somebody who can stop another from speaking for a patient is not taken out by
+    others at once."""
     if gone.kind not in SPEAKERS or gone.id == by or registry.actors[by].kind != "operator":
         return FREE
     staying = any(a.patient == gone.patient and a.id != gone.id for a in registry.actors.values())
@@ -102,9 +105,9 @@ def _enrolling(registry: Registry, act: Mapping[str, Any], by: str) -> Duty:
     if kind == "organisation":
         return Duty(two=True)
     if kind not in SPEAKERS:
-        return FREE  # he opens nothing by himself, and is no second person before another vouched for him
+        return FREE  # a practitioner opens nothing alone, and is no second person until another vouched for him
     if registry.actors[by].patient == patient:
-        return FREE  # only the patient, and only a proxy: see above
+        return FREE  # only the patient gets here, and only for a proxy: see _check_first
     spoke = any(a.patient == patient for a in registry.ever.values())
     return Duty(two=True, wait=WAIT, registrars=True) if spoke else Duty(two=True)
 

@@ -15,7 +15,7 @@ from salus.trust.deciding import Deciding, holding, shown_as
 from salus.trust.grants import Decision
 from salus.trust.identity import Actor
 from salus.trust.journal import Count, Noted
-from salus.trust.log import Entry
+from salus.trust.log_reading import Entry
 from salus.trust.policy import Rule
 from salus.trust.vault import SYSTEM
 
@@ -26,7 +26,8 @@ class Emergencies(Deciding):
     """The part of the gate that has to do with broken glasses (:mod:`salus.trust.glass`)."""
 
     def break_glass(self, actor: Actor, patient: str, why: str, lasts: timedelta) -> int | None:
-        """Open one record in an emergency: :mod:`salus.trust.glass`. Returns the log entry, None if it waits for one.
+        """Open one record in an emergency: :mod:`salus.trust.glass`. Returns the number of the log entry, None where it
+        waits in the emergency journal.
 
         Raises AccessError where no policy lets ``actor`` do so, InputError for a reason that says nothing.
         """
@@ -46,9 +47,10 @@ class Emergencies(Deciding):
         return self._emergency_entry(patient, glass.TOPIC, entry)
 
     def glasses(self, actor: Actor) -> list[glass.Broken]:
-        """Every glass that was broken, for whoever reviews them. That its reason was read stands in each record's log.
+        """Every glass that was broken, for those who review them. The log of each of these records says that the
+        reasons were read.
 
-        Raises AccessError for anybody else.
+        Raises AccessError for everybody but operators and organisations.
         """
         if actor.kind not in _REVIEWERS:
             raise self.refuse(actor, "-", "review")
@@ -60,7 +62,8 @@ class Emergencies(Deciding):
         return found
 
     def review_glass(self, actor: Actor, patient: str, n: int, verdict: str) -> None:
-        """Say afterwards what is to be thought of a broken glass. Raises AccessError for the one who broke it."""
+        """File a reviewer's verdict on a broken glass. Raises AccessError for the actor who broke it, for others than
+        operators and organisations, and where there is no such glass; InputError for a verdict that says nothing."""
         found = next((b for b in self.broken(patient) if b.n == n), None)
         if found is None or actor.kind not in _REVIEWERS or found.actor == actor.id:
             raise self.refuse(actor, patient, "review")
@@ -70,7 +73,7 @@ class Emergencies(Deciding):
             self._log.append(connection, patient, glass.TOPIC, {**entry, "at": dates.write(self._clock())})
 
     def broken(self, patient: str | None = None) -> list[glass.Broken]:
-        """Every glass that was broken, of one patient where named."""
+        """Every glass that was broken; only those of ``patient`` where one is named."""
         return glass.broken(self._log.entries(self._store.connection, topic=glass.TOPIC, patient=patient))
 
     def _emergency(self, actor: Actor, patient: str, at: datetime) -> Mapping[str, list[Rule]]:
@@ -84,19 +87,22 @@ class Emergencies(Deciding):
         return any(b.actor == actor.id and b.at <= at < b.until for b in found)
 
     def _keep(self, owner: str, entry: Mapping[str, Any]) -> int | None:
-        """The entry of a look on a broken glass may go into the journal; every other one into the log alone."""
+        """Write the entry of a decision. That of a look on a broken glass may go into the journal; every other one goes
+        into the log only."""
         if entry["purpose"] == glass.PURPOSE and entry["decision"] == "permit":
             return self._emergency_entry(owner, "access", entry)
         return super()._keep(owner, entry)
 
     def _keep_all(self, entries: Sequence[tuple[str, Mapping[str, Any]]]) -> list[int | None]:
-        """Write the entries of several decisions in one transaction; of looks on broken glasses one after the other."""
+        """Write the entries of several decisions in one transaction. If looks on broken glasses are among them, each
+        entry is written by itself."""
         if any(entry["purpose"] == glass.PURPOSE for _, entry in entries):
             return [self._keep(owner, entry) for owner, entry in entries]
         return [*self._append_all([(owner, "access", entry) for owner, entry in entries])]
 
     def _emergency_entry(self, patient: str, topic: str, entry: Mapping[str, Any]) -> int | None:
-        """Write into the log, or where it cannot be written into the journal that was made for this."""
+        """Write an entry into the log, or, where the log cannot be written, into the emergency journal. Returns its
+        number in the log, None for the journal."""
         scope = self.house("gate", may_write=True)
         try:
             with self._store.transaction(scope, glass.PATIENCE) as connection:
@@ -113,9 +119,9 @@ class Emergencies(Deciding):
             return None
 
     def merge_journal(self) -> int:
-        """Take what waits in the emergency journal into the log, each entry once. Returns how many.
+        """Copy what waits in the emergency journal into the log, each entry once. Returns how many entries.
 
-        Raises IntegrityError, and merges nothing, where a slot was changed or something that was noted is missing.
+        Raises IntegrityError, and merges nothing, where a slot was changed or an entry is missing.
         """
         if not self._waiting():
             return 0
@@ -127,9 +133,11 @@ class Emergencies(Deciding):
         return len(waiting)
 
     def settle_journal(self, by: str) -> None:
-        """Go on although the emergency journal lacks something: what is left is merged, what lacks stands in the log.
+        """Go on although entries of the emergency journal are missing: those that are left are merged, and the log says
+        what is missing.
 
-        It does nothing where nothing lacks. Only on the word of ``by``, who is named with it.
+        Where nothing is missing, it only merges what waits. It is for a person who decided so: ``by``, whom the entry
+        names.
         """
         try:
             self.merge_journal()
@@ -146,19 +154,19 @@ class Emergencies(Deciding):
             self.merge_journal()
 
     def _waiting(self) -> list[Noted]:
-        """What waits in the emergency journal. Raises IntegrityError where something was changed or is missing."""
+        """The entries that wait in the emergency journal. Raises IntegrityError where one was changed or is missing."""
         seen = journal_check.look(self._journal, self._merged)
         journal_check.check(seen, self._merged(), numbered=self._registry.numbered)
         return list(seen.found)
 
     def _merged(self) -> Count:
-        """Up to which entry of the emergency journal the log has them."""
+        """The last entry of the emergency journal that the log has."""
         return journal_check.merged(self._log, self._store.connection)
 
     def _last_counted(self) -> int:
         try:
             counted = self._journal.counted()
-        except IntegrityError:  # that is what is being settled
+        except IntegrityError:  # the changed count is what is being settled
             counted = None
         return counted.number if counted else 0
 
@@ -171,12 +179,13 @@ class Emergencies(Deciding):
         return any(entry.content.get("journal") == noted.id for entry in entries)
 
     def _merge(self, noted: Noted) -> None:
-        """Take an entry into the log, with word of it that outlives the patient, unless somebody else has."""
+        """Copy an entry into the log, unless another process has. An entry of the house, which outlives the patient,
+        says so."""
         patient, entry = noted.patient, {**noted.entry, "journal": noted.id}
         with self._store.transaction(self.house("gate", may_write=True)) as connection:
             if self._is_merged(noted):
                 return
-            if not self._known(patient):  # erased meanwhile: that there was an access is kept, not to whom
+            if not self._known(patient):  # erased meanwhile: it is kept that there was an access, not to whom
                 patient, entry = SYSTEM, {k: v for k, v in entry.items() if k not in ("patient", "why")}
             self._log.append(connection, patient, noted.topic, entry)
             if noted.number:
@@ -185,7 +194,8 @@ class Emergencies(Deciding):
                 self._log.append(connection, SYSTEM, journal_check.TOPIC, {"reason": "journal-merged", **told})
 
     def _in_emergency(self, actor: Actor, patient: str) -> Decision:
-        """What a broken glass opens: what the policy says, against a denial only where it overrides it."""
+        """What a broken glass opens: the kinds of data that the policy names; those that the patient denies only where
+        the policy overrides denials."""
         at = self._clock()
         if not self._known(patient) or not self._is_broken(actor, patient, at):
             return Decision(frozenset(), (), ())

@@ -3,9 +3,9 @@
 Bodies, blobs and log entries of a patient are sealed under one key. Once it is destroyed nobody can open them, wherever
 copies of the store lie. The house's own entry about it names a number, never the patient.
 
-Beside the key folder, which marks every key that was destroyed, the folder of the store keeps a signed list of
-erasures: by the name of the key and the number of the log entry. With it a backup is erased again although a copy of
-the key folder from before the erasure was put in place as well, and the marks are gone.
+The key folder marks every key that was destroyed. The folder of the store also keeps a signed list of erasures: the
+name of each key and the number of the log entry. With it, a restored backup is erased again even where an older copy of
+the key folder, without the marks, was restored as well.
 """
 
 from __future__ import annotations
@@ -28,20 +28,21 @@ from salus.trust.vault import SYSTEM, Vault, write_durably
 LIST = "erased"
 """Name of the list of erasures in the folder of the store."""
 AT_ONCE = 1000
-"""Bodies of which the indexes are made at once."""
+"""How many bodies are read at once to make their indexes."""
 _HEADER = "salus.erasures/v1"
 
 
 def left(store: Store, vault: Vault, scope: Grant) -> list[str]:
     """Patients whose key was destroyed and of whom the store still holds something.
 
-    So it is after an interruption, and in a restored backup from before the erasure.
+    There are such patients after an interruption, and in a restored backup from before the erasure.
     """
     return [name for name in store.patients(scope) if vault.shredded(name)]
 
 
 def former(store: Store, vault: Vault, log: Log, scope: Grant) -> list[str]:
-    """Patients of a restored backup who were erased since, and came again under a new key that opens nothing of it."""
+    """Patients of a restored backup who were erased after it was made and came again later: the new key opens nothing
+    of it."""
     marked = [name for name in store.patients(scope) if vault.marked(name) and not vault.shredded(name)]
     return [name for name in marked if not log.opens(store.connection, name)]
 
@@ -92,7 +93,8 @@ def remember(path: Path, vault: Vault, patient: str, n: int) -> None:
 
 
 def remembered(path: Path, vault: Vault) -> dict[bytes, int]:
-    """The list: names of destroyed keys, and the log entries. Raises IntegrityError where the house did not sign it."""
+    """The list: the number of the log entry by the name of the destroyed key. Raises IntegrityError where the house did
+    not sign it."""
     if not path.exists():
         return {}
     text, _, signature = path.read_bytes().rpartition(b"\n\n")
@@ -109,7 +111,8 @@ def remembered(path: Path, vault: Vault) -> dict[bytes, int]:
 
 
 def listed(store: Store, vault: Vault, erased: Mapping[bytes, int], scope: Grant) -> list[str]:
-    """Patients of a restored backup whom the list calls erased by an entry that its log does not reach."""
+    """Patients of a restored backup who, by the list, were erased by an entry that comes after the end of the backup's
+    log."""
     (size,) = store.connection.execute("SELECT coalesce(max(n) + 1, 0) FROM log_leaf").fetchone()
     names = {patient: vault.name(patient) for patient in store.patients(scope)}
     return [p for p, name in names.items() if erased.get(name, -1) >= size and not vault.shredded(p)]
@@ -121,7 +124,7 @@ def listed(store: Store, vault: Vault, erased: Mapping[bytes, int], scope: Grant
 def reindex(store: Store, scope: Grant) -> None:
     """Make the search indexes of a restored backup from its bodies. A body that cannot be opened gets no rows.
 
-    Verification, which follows, tells of it.
+    The verification that follows reports it.
     """
     with store.transaction(scope) as connection:
         for table in INDEXES:

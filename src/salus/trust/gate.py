@@ -1,7 +1,7 @@
 """The gate: the one way to a patient's data. It decides on a basis, writes the decision into the log, then opens.
 
 If the log cannot be written nothing is opened. What is denied and what does not exist get the same answer. Decisions
-are taken at the clock's time, whatever moment the chart is asked to speak of: no date revives a revoked consent.
+use the clock's time, and not the moment for which a chart is asked: no date revives a revoked consent.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from salus.trust.reaching import Weighed
 from salus.trust.vault import SYSTEM
 
 AT_ONCE = 50
-"""Patients of whom is asked at once whether they decided anew, just before it is decided on them."""
+"""For how many patients at once the log is asked for their newest consents, just before they are decided on."""
 EVERYTHING = frozenset({*CATEGORIES, PERSON})
-"""All kinds of data, with what tells who somebody is."""
+"""All kinds of data, and what identifies the person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,9 @@ class Gate(Emergencies):
     def interlock(self, actor: Actor, grant: Grant) -> Grant:
         """The scope in which the house looks for conflicts with what an interlock withholds from ``actor``.
 
-        It covers the kinds of data that ``grant`` releases to him and the interlocked ones, as far as they are open to
-        processing, and no resource that is withheld in another way. It is logged as processing: it releases nothing.
+        It covers the kinds of data that ``grant`` releases to ``actor`` and the interlocked ones, as far as they are
+        open to processing, and no resource that is withheld in another way. It is logged as processing: it releases
+        nothing.
         """
         own = self.processing(grant.patient)
         kinds = (grant.categories | grant.interlocked) & own.categories
@@ -135,8 +136,9 @@ class Gate(Emergencies):
         """The grants over those of the ``asked`` patients who release anything, each for its purpose.
 
         Every decision leaves its entry before any data leave, all in one transaction; where that fails, its error is
-        raised and nothing is granted. The answer does not depend on patients who release nothing. Where nobody was
-        ``named``, a patient whose consents were tampered with releases nothing, and the others are still answered for.
+        raised and nothing is granted. The answer does not depend on patients who release nothing. Where a patient's
+        consents were tampered with, it raises IntegrityError if the patients were ``named``; else that patient releases
+        nothing, and the others are still decided on.
         """
         decided: list[tuple[str, str, Decision]] = []
         known: set[str] = set()
@@ -147,7 +149,7 @@ class Gate(Emergencies):
                 for patient in patients[start : start + AT_ONCE]:
                     decision = self._decided_on(actor, patient, asked[patient], newest, named=named)
                     decided.append((patient, asked[patient], decision))
-        finally:  # also what was decided before an error leaves its entry
+        finally:  # decisions that were taken before an error are logged, too
             leaves = self._keep_all([self._entry(actor.id, *each, known=each[0] in known) for each in decided])
         found = [granted(actor.id, *each, leaf) for each, leaf in zip(decided, leaves, strict=True)]
         return [grant for grant in found if grant.categories]
@@ -160,14 +162,20 @@ class Gate(Emergencies):
         return self.custody(actor.id, patient)
 
     def own_consent(self, actor: Actor, patient: str) -> Grant:
-        """The right of the patient, a proxy, or staff to file a consent; its signature is checked besides."""
+        """The right of the patient, a proxy, or staff to file a consent, whose signature the caller has to check.
+        Raises AccessError for anybody else, and logs that refusal."""
         if actor.kind == "organisation" or (actor.kind in ("patient", "proxy") and actor.patient != patient):
             raise self.refuse(actor, patient, "consent")
         return Grant(actor.id, patient, "self", frozenset(), may_write=True, purpose="consent")
 
     def earlier_consents(self, actor: Actor, patient: str) -> Grant:
-        """The scope in which the house reads the earlier consents of whoever may file another. Raises AccessError."""
-        return replace(self.own_consent(actor, patient), categories=frozenset({"record"}))
+        """A read-only scope over the kind "record", in which the patient's earlier consents are read.
+
+        It is for those who may file another consent (:meth:`own_consent`). Raises AccessError for anybody else, and
+        logs that refusal. The read leaves no entry of its own: the entry of the consent that is filed next says who
+        filed it. A caller that files nothing, or hands out what it read, calls :meth:`note_consent_read` as well.
+        """
+        return replace(self.own_consent(actor, patient), categories=frozenset({"record"}), may_write=False)
 
     def own_record(self, actor: Actor, patient: str) -> Grant:
         """The right of a patient or proxy to read and write the own record, logged. Raises AccessError."""
@@ -182,8 +190,9 @@ class Gate(Emergencies):
             raise self.refuse(actor, patient, "own data")
         return Grant(actor.id, patient, "self", frozenset(), may_write=True, purpose="own data")
 
-    # ---- what the house reads for itself: nobody is released anything, so that no entry of its own is written. The
-    # entry of the write that follows tells who filed, and how it was attributed; without a write: note_comparison.
+    # ---- what the house reads for itself: nothing is released to anybody, so that these scopes write no entry. The
+    # entry of the write that follows says who filed, and how it was attributed. Where nothing is written,
+    # note_comparison or note_consent_read writes an entry.
 
     def attribution(self, patient: str, kinds: Collection[str] = EVERYTHING) -> Grant:
         """The scope in which the house reads a record to find out whose a source, a reading or a device is."""
@@ -194,17 +203,28 @@ class Gate(Emergencies):
         return Grant("intake", patient, "service", EVERYTHING, may_write=False, purpose="comparison")
 
     def stored_findings(self, own: Grant) -> Grant:
-        """The scope of the house's own runner over the findings that it stored, whatever they were drawn from."""
+        """The scope of the house's own runner over the findings that it stored, whichever kinds of data they were drawn
+        from."""
         return replace(own, categories=frozenset(CATEGORIES))
 
     def note_comparison(self, actor: Actor, *patients: str) -> None:
-        """Log that an operator had a source compared with records without filing it there: the answer tells something.
+        """Log that an operator had a source compared with these records without filing it: the result says something
+        about them.
 
-        The entries are one transaction.
+        There is an entry in each patient's log; all are written in one transaction.
         """
         at = dates.write(self._clock())
         entries = [(p, "access", {"reason": "compared", "actor": actor.id, "patient": p, "at": at}) for p in patients]
         self._append_all(entries)
+
+    def note_consent_read(self, actor: Actor, patient: str, name: str = "") -> None:
+        """Record in the patient's log that ``actor`` looked at the consent with the id ``name`` without filing one.
+
+        ``name`` is "" where there is no consent with the id that was asked for. Raises IntegrityError for a patient who
+        is not in the store.
+        """
+        entry = {"reason": "consent-read", "actor": actor.id, "at": dates.write(self._clock())}
+        self._append(patient, "access", {**entry, **({"id": name} if name else {})})
 
     def chart(
         self,
@@ -214,8 +234,8 @@ class Gate(Emergencies):
         *,
         unless: Callable[[], None] = lambda: None,
     ) -> Chart:
-        """The chart as of ``at`` that a grant covers. What there is, is listed when the chart is first asked; a
-        resource is opened when somebody looks at it, as it was then.
+        """The chart as of ``at`` that a grant covers. Its resources are listed when the chart is first asked. Each is
+        opened when somebody looks at it, as it was when it was listed.
 
         ``unless`` is called after the listing; where it raises, the chart stays shut.
         """
@@ -228,11 +248,11 @@ class Gate(Emergencies):
     def _decided_on(
         self, actor: Actor, patient: str, purpose: str, newest: Mapping[str, int], *, named: bool
     ) -> Decision:
-        """The decision on one of several; one who was not ``named`` and whose consents were tampered with releases
-        nothing."""
+        """The decision on one of several patients. Where the consents were tampered with, it raises IntegrityError if
+        the patient was ``named``, and else releases nothing."""
         try:
             return self._decide(actor, patient, purpose, newest)
-        except IntegrityError:  # verification names it, and so does each look at this patient
+        except IntegrityError:  # verification reports it, and so does each look at this patient
             if named:
                 raise
             return Decision(frozenset(), (), ())
@@ -250,7 +270,7 @@ class Gate(Emergencies):
 
         partial = said.answers.partial and allowed
         decided = self._released(patient, standing, said.request, allows) if partial else None
-        papers = standing.papers(said.consents)  # what he decided on others, or against this one, is his own affair
+        papers = standing.papers(said.consents)  # the reader is shown only the consents that let him in
         flagged, interlocked = (
             shown_as(how, said.answers, allowed, standing.opaque) for how in ("flagged", "interlock")
         )
@@ -286,7 +306,7 @@ class Gate(Emergencies):
         return reaching.of(self._store.path).of(ground, actor, purpose)
 
     def _weigh(self, actor: Actor, patient: str, purpose: str, at: datetime) -> Weighed:
-        """What a patient releases as a whole, and the instant until which that holds."""
+        """What a patient releases to ``actor``, by whole kinds of data, and the instant until which that holds."""
         if actor.kind in ("patient", "proxy") and actor.patient == patient:
             return Weighed(Share(0))
         said = self._said(actor, patient, purpose, at)
@@ -320,8 +340,8 @@ class Gate(Emergencies):
     def consent_head(self, patient: str, *, sealed: bool = False) -> str:
         """The digest of the patient's newest consent, which the next one has to name.
 
-        Without a consent it is a text that tells nothing. ``sealed``, for staff, it is another text each time, so that
-        nobody sees whether the patient decided anew.
+        Without a consent it is a text that says nothing. With ``sealed``, for staff, the text is another each time, so
+        that nobody sees whether the patient decided anew.
         """
         head = self._head(patient)
         return self._log.sealed_head(patient, head) if sealed else head

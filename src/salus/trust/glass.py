@@ -1,8 +1,8 @@
 """Breaking the glass: an emergency in which an authorised person opens one patient's record without consent.
 
-Who may, and which kinds of data it opens, a policy of the organisation says (basis "vital-interest", purpose BTG). It
-takes a reason in words, ends within a day, is told to the patient with the entry that opens it, and is reviewed by
-somebody else afterwards. It opens a record to look at: no search, no export.
+A policy of the organisation (basis "vital-interest", purpose BTG) says who may do this, and which kinds of data it
+opens. It needs a reason in words and ends within a day. The entry that opens the record tells the patient, and somebody
+else reviews it afterwards. The record is opened to be looked at: no search, no export.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from salus.errors import AccessError, InputError
 from salus.fhir import dates
-from salus.trust.log import Entry
+from salus.trust.log_reading import Entry
 
 PURPOSE = "BTG"
 """Purpose of use: break the glass (HL7 ActReason)."""
@@ -22,9 +22,9 @@ BASIS = "vital-interest"
 TOPIC = "glass"
 LONGEST = timedelta(hours=24)
 PATIENCE = 3.0
-"""Seconds that an emergency waits for the log; then the journal takes it."""
+"""Seconds that an emergency waits for the log. Then its entry goes into the journal."""
 EACH = 16
-"""Entries of one actor that the journal takes before they are merged: the others have emergencies, too."""
+"""How many unmerged entries of one actor the journal takes. The limit leaves room for the emergencies of others."""
 REASON = range(10, 501)
 """How many characters a reason has."""
 _WORD = re.compile(r"[^\W\d_]{2,}")
@@ -55,7 +55,7 @@ def check(why: str, lasts: timedelta) -> str:
 
 
 def broken(entries: Iterable[Entry]) -> list[Broken]:
-    """What the log's entries of this topic tell, oldest first."""
+    """The broken glasses that the log's entries of this topic record, oldest first."""
     found: dict[tuple[str, int], Broken] = {}
     for entry in entries:
         told = entry.content
@@ -75,6 +75,6 @@ def broken(entries: Iterable[Entry]) -> list[Broken]:
 
 
 def refuse(purpose: str | None) -> None:
-    """Raise AccessError where what was asked for is a search or an export on a broken glass."""
+    """Raise AccessError where ``purpose`` is that of a broken glass. Searches and exports call it."""
     if purpose == PURPOSE:
         raise AccessError("a broken glass opens one record to look at: no search, no export", remedy="salus plan")

@@ -1,4 +1,4 @@
-"""What a decision of the gate comes to: what is allowed, and the right that follows from it."""
+"""The outcome of a decision of the gate: what is allowed, and the right that follows from it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ Version = tuple[str, int]
 
 
 def not_released() -> AccessError:
-    """The one answer to what is absent and to what is denied.
+    """The error for what is absent and for what is denied: both get the same words.
 
-    A new error each time: one that is raised again and again gathers a traceback, and with it every request.
+    It is a new error each time. One error that is raised again and again would gather tracebacks, and with them every
+    request.
     """
     return AccessError(
         "no such patient, or not released to you",
@@ -38,13 +39,14 @@ class Grant:
     purpose: str
     leaf: int | None = None
     decided: frozenset[Version] | None = None
-    """What is released where single resources were decided on: nothing else, also not what is filed a moment later."""
+    """The versions that are released, where single resources were decided on (else None). Nothing else is released, not
+    even what is filed a moment later."""
     papers: frozenset[str] | None = None
     """The consents ("Type/id", with the Provenances of their signatures) that are released; None: all."""
     flagged: frozenset[str] = frozenset()
-    """Kinds of data that the patient withholds and lets the reader be told of, whether or not there are any."""
+    """Kinds of data that the patient withholds. The reader is told so, whether or not there are any such data."""
     interlocked: frozenset[str] = frozenset()
-    """Kinds of data that the patient withholds but for severe conflicts, of which the reader is told."""
+    """Kinds of data that the patient withholds. The reader is told only of severe conflicts with them."""
 
     @property
     def partial(self) -> bool:
@@ -52,7 +54,7 @@ class Grant:
         return self.decided is not None
 
     def shows(self, ref: str, version: int) -> bool:
-        """Whether a version of a resource is released, where its kinds are."""
+        """Whether a version of a resource is released, provided that its kinds of data are."""
         if self.decided is not None and (ref, version) not in self.decided:
             return False
         return self.papers is None or ref in self.papers or not is_paper(ref)
@@ -67,7 +69,8 @@ class Grant:
         return replace(self, categories=self.categories & frozenset(categories))
 
     def with_person(self) -> Grant:
-        """This grant, with what tells who the patient is: whoever files for somebody names him."""
+        """This grant, which also covers what identifies the patient: somebody who files for a patient names that
+        patient."""
         return replace(self, categories=self.categories | {PERSON})
 
     def within(self, other: Grant) -> Grant:
@@ -94,7 +97,7 @@ class Decision:
 
 
 def meet(first: frozenset[T] | None, second: frozenset[T] | None) -> frozenset[T] | None:
-    """What two lists both hold, of which None is the list of everything."""
+    """The intersection of two sets, of which None is the set of everything."""
     if first is None or second is None:
         return second if first is None else first
     return first & second

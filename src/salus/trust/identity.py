@@ -27,9 +27,9 @@ _D = -121665 * pow(121666, _P - 2, _P) % _P
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Somebody the store knows. ``patient`` is whose record a patient or proxy speaks for, else "".
+    """Somebody the store knows. ``patient`` is the patient for whom a patient or proxy speaks, "" for anybody else.
 
-    ``confirmed``: two people enrolled this one, who may therefore be one of two people in turn.
+    ``confirmed``: two people enrolled this actor, who may therefore be one of the two people that an act takes.
     """
 
     id: str

@@ -4,10 +4,10 @@ Its files are made in advance, so that a full disk does not matter. It has a fix
 signed by the house; a second file counts what was written. As soon as the log can be written again every slot is merged
 into it, exactly once.
 
-Every entry has a number and names the digest of the one before; the count says which was the last, and the log up to
-which they were merged. So a slot that was blanked leaves a gap: :mod:`salus.trust.journal_check`. A slot is written
-before it is counted, and counted before it is merged: whoever dies in between leaves one that is ahead of the count,
-never a count of what is not there.
+Every entry has a number and names the digest of the entry before. The count says which entry was the last, and the log
+says up to which one they were merged. So a slot that was blanked leaves a gap: :mod:`salus.trust.journal_check`. A slot
+is written before it is counted, and counted before it is merged. A process that dies in between leaves a slot that is
+ahead of the count, and never a count of an entry that is not there.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Count:
 class Noted:
     """One entry that waits to be merged. ``id`` tells it from every other, ``topic`` is the log's.
 
-    ``number`` is 0 for what an earlier release noted, which numbered nothing; ``previous`` is the digest of the entry
+    ``number`` is 0 for entries of an earlier release, which had no numbers. ``previous`` is the digest of the entry
     before, ``digest`` its own.
     """
 
@@ -76,9 +76,10 @@ class Journal:
         self._count = vault.folder / "glass.count"
 
     def prepare(self, *, numbered: bool = False) -> None:
-        """Make the files, with all their room taken, where they are missing.
+        """Make the files where they are missing, with all their room on the disk taken.
 
-        ``numbered``: the log says that there is a count. One that is missing then was taken away, and is not made anew.
+        ``numbered``: the log says that there is a count. If it is missing, somebody took it away, and it is not made
+        anew.
         """
         if self._path.exists() and (numbered or self._count.exists()):
             return
@@ -89,10 +90,10 @@ class Journal:
                 _allocate(self._count, self._counting(Count()))
 
     def write(self, patient: str, topic: str, entry: Mapping[str, Any], merged: int = 0) -> None:
-        """Note an entry durably. ``merged`` is the number up to which the log has them.
+        """Write an entry durably. ``merged`` is the number of the last entry that the log has.
 
         Raises StoreError where the journal is full or cannot be written either, IntegrityError where the count was
-        changed or put back.
+        changed or an older one was put back.
         """
         noted = {"id": secrets.token_hex(16), "patient": patient, "topic": topic, "entry": dict(entry)}
         try:
@@ -110,12 +111,13 @@ class Journal:
             raise StoreError("neither the log nor the emergency journal can be written") from error
 
     def waiting(self) -> list[Noted]:
-        """What waits to be merged, in the order it was written. Raises IntegrityError for a slot that was changed."""
+        """The entries that wait to be merged, in the order in which they were written. Raises IntegrityError for a slot
+        that was changed."""
         found = [self._open(n, data) for n, data in self._taken()]
         return sorted(found, key=lambda noted: noted.number)
 
     def readable(self) -> tuple[list[Noted], list[int]]:
-        """What waits to be merged as far as it can be read, and the slots that cannot be."""
+        """The entries that wait to be merged and can be read, and the slots that cannot be read."""
         found: list[Noted] = []
         changed: list[int] = []
         for n, data in self._taken():
@@ -126,7 +128,7 @@ class Journal:
         return sorted(found, key=lambda noted: noted.number), changed
 
     def counted(self) -> Count | None:
-        """What was counted; None where there is no count. Raises IntegrityError for one that was changed."""
+        """The count; None where there is none. Raises IntegrityError where it was changed."""
         try:
             data = self._count.read_bytes()
         except FileNotFoundError:
@@ -138,7 +140,8 @@ class Journal:
             raise IntegrityError("the count of the emergency journal was changed", where=self._count.name) from error
 
     def catch_up(self) -> Count:
-        """Count an entry whose writer died before it did, and return the count: only what is counted is merged."""
+        """Count an entry whose writer died before counting it. Returns the count: only entries that are counted are
+        merged."""
         with self._vault.locked():
             return self._caught_up()
 
@@ -150,7 +153,8 @@ class Journal:
                 _free(descriptor, noted.slot)
 
     def restart(self, count: Count, changed: list[int]) -> None:
-        """Go on from ``count`` and free the slots in ``changed``. Only on a person's word, who is logged."""
+        """Go on from ``count`` and free the slots in ``changed``. Only for a person who decided so; the caller logs
+        who."""
         self.prepare()
         with self._vault.locked(), self._opened_file() as descriptor:
             for slot in changed:

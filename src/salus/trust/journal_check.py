@@ -1,8 +1,8 @@
-"""Whether the emergency journal holds all that was noted in it: every number that is neither in the log nor in a slot
-was taken away.
+"""Checks that the emergency journal holds every entry that was written into it: an entry whose number is neither in the
+log nor in a slot was taken away.
 
-The journal is read while others write and merge, so the order of looks matters: what the log has, the count, the slots,
-the count, and last what the log has by then. Nothing that happens in between looks like a loss.
+The journal is read while others write and merge, so the order of reading matters: the log, the count, the slots, the
+count again, and last the log again. Nothing that happens in between then looks like a loss.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ BEHIND = "the emergency journal is older than the log, or than its own entries"
 UNCOUNTED = "the count of the emergency journal is missing"
 CHANGED = "an entry of the emergency journal does not follow the one before"
 LOST = (MISSING, BEHIND, UNCOUNTED)
-"""What an older copy of the keys or of the store shows, and a person may accept."""
+"""Problems that an older copy of the keys or of the store has, and that a person may accept."""
 _REMEDY = "find out who can write to the folder of the keys; then: salus log settle"
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The journal as it was found: what waits, the counts before and after that was read, and what the log had."""
+    """The journal as it was read: what waits (``found``), the counts before (``counted``) and after (``later``) that
+    was read, and what the log had before (``merged``)."""
 
     merged: Count
     counted: Count | None
@@ -37,13 +38,14 @@ class Look:
 
 
 def merged(log: Log, connection: Database) -> Count:
-    """Up to which entry the log has the journal's."""
+    """The last entry of the journal that the log has."""
     entry = log.last(connection, TOPIC)
     return Count(entry.content["number"], entry.content["digest"]) if entry else Count()
 
 
 def look(journal: Journal, merged: Callable[[], Count]) -> Look:
-    """Read the journal; ``merged`` tells up to which entry the log has it. Raises IntegrityError for a changed slot."""
+    """Read the journal. ``merged`` returns the last entry that the log has. Raises IntegrityError for a changed
+    slot."""
     before, counted, found = merged(), journal.counted(), journal.waiting()
     return Look(before, counted, found, journal.counted())
 

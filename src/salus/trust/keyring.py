@@ -6,12 +6,12 @@ in one piece sealed under its wrapping key; a key that was made since lies loose
 3394) with the generation's number before it.
 
 To *rewrap* is to begin a generation: a fresh wrapping key, a pack of all keys but those to be dropped, a fresh master
-key where its provider can make one. Then the old wrapping key and the old master key are destroyed: whoever kept
-``patients/``, a pack or a ring from before can open nothing with them any more, unless he kept the master key, too.
+key where its provider can make one. Then the old wrapping key and the old master key are destroyed: a copy of
+``patients/``, a pack or a ring from before then opens nothing any more, unless the old master key was copied, too.
 
 A rewrap may be killed between any two of its steps. What it is about to do is written down first (``rewrap``); one
-rename, of the ring, is the moment from which the new generation holds; and the next one who opens the folder, or makes
-a key, completes what was begun. Other processes see by one ``stat`` of the ring that there is a new generation.
+rename, of the ring, is the moment from which the new generation holds; and the next process that opens the folder, or
+makes a key, completes what was begun. Other processes see by one ``stat`` of the ring that there is a new generation.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ Identity = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What a store has besides the patients' keys: to name key files, to blind index tokens, to seal what is the
-    house's own, and the house's signing key. They stay the same in every generation."""
+    """The keys of a store besides those of the patients: one to name key files, one to blind index tokens, one to seal
+    what is the house's own, and the house's signing key. They stay the same in every generation."""
 
     names: bytes
     index: bytes
@@ -65,7 +65,7 @@ class Secrets:
 
     @classmethod
     def fresh(cls) -> Secrets:
-        """New ones."""
+        """New secrets."""
         return cls(os.urandom(KEY), os.urandom(KEY), os.urandom(KEY), Ed25519PrivateKey.generate().private_bytes_raw())
 
     def to_bytes(self) -> bytes:
@@ -108,7 +108,7 @@ class Keyring:
         """
         self.folder = folder
         self._ring = folder / "ring"
-        self._ring_name = str(self._ring)  # it is looked at again and again: a path takes longer than the look
+        self._ring_name = str(self._ring)  # it is looked at often: a Path takes longer than the look
         self.provider = provider
         self._identity: Identity | None = None
         if not self._ring.exists() or self._intent.exists():
@@ -143,7 +143,7 @@ class Keyring:
         return self._now.secrets
 
     def changed(self) -> bool:
-        """True when another generation began since this was asked last; it is then the one that counts."""
+        """True when another generation began since the last call. That generation is then in use."""
         if identity_of(self._ring_name) == self._identity:
             return False
         self._load()
@@ -160,7 +160,8 @@ class Keyring:
                 return None
 
     def path(self, name: bytes) -> Path:
-        """Where the loose key of ``name`` lies, and beside it, with other endings, what is remembered of him."""
+        """Where the loose key of ``name`` lies. Files beside it, with other endings, hold what else is remembered of
+        the patient."""
         text = name.hex()
         return self.folder / "patients" / text[:2] / f"{text[2:]}.key"
 
@@ -176,8 +177,9 @@ class Keyring:
             raise IntegrityError("a patient's key was changed", where=path.name, remedy=_RESTORE) from error
 
     def _strayed(self, name: bytes) -> bool:
-        """True when a key of the present generation came while we looked. Raises IntegrityError for one that is of
-        another, and that nobody is about to remove: the folder was put together from several copies."""
+        """True when a key of the present generation may have come while we looked, so that one looks again. Raises
+        IntegrityError for a key of another generation that nobody is about to remove: the folder was put together from
+        several copies."""
         data = _content(self.path(name))
         if data is None or self._intent.exists():
             return False
@@ -214,7 +216,7 @@ class Keyring:
     def add(self, name: bytes) -> None:
         """Make a key for ``name`` durably, where there is none."""
         self.changed()
-        if not self._intent.exists() and self.key(name) is not None:  # else it may be about to be dropped
+        if not self._intent.exists() and self.key(name) is not None:  # else it may be dropped by a rewrap
             return
         with self.locked():
             self._settled()
@@ -241,7 +243,7 @@ class Keyring:
             self._load()
 
     def _settled(self) -> None:
-        """Under the lock: complete what another process began, and know the present generation."""
+        """Under the lock: complete what another process began, and load the present generation."""
         if self._intent.exists():
             self._complete()
         self.changed()
@@ -276,7 +278,7 @@ class Keyring:
             self._switch_earlier()
             self._clean([])
             return
-        if not self._intent.exists():  # somebody else was quicker
+        if not self._intent.exists():  # another process has completed it
             return
         number, drop = self._intended()
         now = _read_generation(self.folder, self.provider)
@@ -361,7 +363,7 @@ def _content(path: Path) -> bytes | None:
 
 
 def identity_of(path: Path | str) -> Identity | None:
-    """What tells a file from one that took its place; None where there is none."""
+    """What distinguishes a file from another that took its place; None where there is no file."""
     try:
         found = os.stat(path)  # noqa: PTH116  on a text, four times as fast as Path.stat
     except FileNotFoundError:

@@ -61,7 +61,7 @@ _SENSITIVITY_SYSTEMS = frozenset({SENSITIVITY_SYSTEM, *_TABLE["sensitivity"]["al
 
 
 def label_of(system: object, code: object) -> str | None:
-    """The label that a coding stands for; None when it is none that is known."""
+    """The label that a coding stands for; None for a coding that is no known label."""
     if not isinstance(system, str) or not isinstance(code, str):
         return None
     if system in _CONFIDENTIALITY_SYSTEMS:
@@ -70,7 +70,8 @@ def label_of(system: object, code: object) -> str | None:
 
 
 def confidentiality_of(labels: Iterable[str]) -> str | None:
-    """The highest confidentiality among ``labels``; sensitive data are at least restricted. None where none is told."""
+    """The highest confidentiality among ``labels``; sensitive data are at least restricted. None where the labels state
+    none."""
     told = [c if c in CONFIDENTIALITY else RESTRICTED for c in labels]
     return max(told, key=CONFIDENTIALITY.__getitem__, default=None)
 

@@ -1,12 +1,13 @@
-"""The tamper-evident log: one leaf a gate decision or write, hashed as RFC 6962 says.
+"""The tamper-evident log: one leaf for each decision of the gate and each write, hashed as RFC 6962 says.
 
-A leaf is a 32-byte commitment SHA-256(salt || entry); salt and entry lie sealed under the patient's key, so that
-shredding the key leaves every proof valid and nothing to guess from. Each transaction ends with one checkpoint (size
-and root, signed by the house), kept in the store and, as the *mark*, outside it.
+A leaf is a 32-byte commitment SHA-256(salt || entry). Salt and entry lie sealed under the patient's key: shredding the
+key leaves every proof valid, and nothing from which the entry could be guessed. Each transaction ends with one
+checkpoint (size and root, signed by the house), kept in the store and, as the *mark*, outside it. How entries are read:
+:mod:`salus.trust.log_reading`.
 
-The mark is announced, durably, before the commit and takes its place after it (:mod:`salus.trust.mark`): what was
-answered is what is stored, also when the folder of the keys cannot be written. A mark that is missing, or ahead of the
-store, stops every write until a person settles it.
+The next mark is written durably before the commit (it is *announced*) and takes its place after it
+(:mod:`salus.trust.mark`). So what was answered is what is stored, even where the folder of the keys cannot be written.
+A mark that is missing, or ahead of the store, stops every write until a person settles it.
 """
 
 from __future__ import annotations
@@ -21,15 +22,14 @@ from typing import Any
 from salus.errors import IntegrityError, StoreError
 from salus.fhir import json
 from salus.record.database import Database, one_of
-from salus.record.forgetting import ERASED
 from salus.trust import auditor, log_tiles
 from salus.trust.checkpoint import LEGACY_ORIGIN, Checkpoint, checkpoint_text, verifier
+from salus.trust.log_reading import SALT, LogReading, leaf_context
 from salus.trust.mark import Mark
 from salus.trust.merkle import Frontier, View, leaf_hash
 from salus.trust.tiles import WIDTH
 from salus.trust.vault import SYSTEM, Vault, fingerprint, write_durably
 
-SALT = 32
 CONSENT = "consent"
 """Topic of the entries that file a consent; each names the one before, so that none can be left out."""
 COUNTED = "counted"
@@ -42,34 +42,18 @@ _END = (
     "FROM (SELECT max(size) AS newest FROM log_checkpoint) m "
     "LEFT JOIN log_checkpoint c ON c.size = m.newest LEFT JOIN patient p ON p.id IN "
 )
-"""The root of the checkpoint of a size, how many entries there are, and the newest checkpoint; besides the patients of
-some names, with their numbers and newest entries. A row for each of these, and one if there is none."""
-_NEWEST = (
-    "SELECT n FROM log_leaf WHERE (topic, n) > (?, ?) AND (topic, n) <= (?, ?) ORDER BY topic DESC, n DESC LIMIT 1"
-)
-"""The newest entry of a topic, from the index of topics alone: asked for the greatest number of a topic, PostgreSQL
-goes back through all entries since, of which nearly all are of looks."""
-_LAST = (1 << 63) - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One opened log entry. ``patient`` is "" for entries that concern no patient."""
-
-    n: int
-    patient: str
-    topic: str
-    content: Mapping[str, Any]
-    commitment: bytes = b""
-
-
+"""Selects the root of the checkpoint of a given size, the number of entries and the newest checkpoint; and, of the
+patients with given names, their numbers and newest entries. It gives one row for each such patient, or one if there is
+none."""
 _Link = tuple[int | None, int | None]
-"""A patient's number, None for the house's own entries, and the entry before the next one."""
+"""What a patient's next entry follows: the patient's number (None for the house's own entries), and the newest entry so
+far."""
 
 
 @dataclass(slots=True)
 class _Batch:
-    """The leaves of one transaction: the tree after them, the log's name, and where they filed consents."""
+    """The leaves of one transaction: the tree after them, its size before them, the log's name, and where consents were
+    filed."""
 
     frontier: Frontier
     begun: int
@@ -88,11 +72,11 @@ class _Found:
     links: dict[str, _Link]
 
 
-class Log:
+class Log(LogReading):
     """Writes and reads the log tables. Implements :class:`salus.record.protocols.Journal`."""
 
     def __init__(self, vault: Vault) -> None:
-        self._vault = vault
+        super().__init__(vault)
         self._batch: _Batch | None = None
         self._auditor = auditor.Auditor(vault.folder)
         self._key = vault.house.public_key()
@@ -100,16 +84,18 @@ class Log:
         self._mark = Mark(vault.checkpoint_path)
         self._view: tuple[Database, View] | None = None
         self._tiled = False
-        """Whether the tiles were looked at since the log was opened: a store of before may lack some."""
+        """Whether the tiles were completed since the log was opened: a store of an earlier release may lack some."""
 
     @property
     def origin(self) -> str:
-        """The name of this log, a house's own; logs begun by an earlier release of salus all had one."""
+        """The name of this log. Each house has its own; logs that were begun by an earlier release of salus all had the
+        same."""
         mark = self.remembered()
         return mark.origin if mark else self._own_origin
 
     def _key_id(self, origin: str) -> bytes:
-        """The id of the house's key under a name of its log, worked out once: a key is examined whenever it is read."""
+        """The id of the house's key under a name of its log. It is worked out once, as a key is examined whenever it is
+        read."""
         if origin not in self._key_ids:
             self._key_ids[origin] = verifier(origin, self._key).key_id
         return self._key_ids[origin]
@@ -125,7 +111,8 @@ class Log:
         return self.append_all(connection, [(patient, topic, entry)])[0]
 
     def append_all(self, connection: Database, entries: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[int]:
-        """As :meth:`append`, of several: patient, topic and content of each."""
+        """As :meth:`append`, for several entries: patient, topic and content of each. Raises IntegrityError for a
+        patient who is not in the store, and as :meth:`check_mark`."""
         patients, links = {patient for patient, _, _ in entries}, dict[str, _Link]()
         if self._batch is None:
             self._batch, links = self._begin(connection, patients - {SYSTEM})
@@ -151,7 +138,7 @@ class Log:
         n = batch.frontier.size
         chained = {**entry, "batch": batch.begun}
         if topic == CONSENT:
-            self.newest_consent(connection, patient)  # a writer who died after the commit is not forgotten
+            self.newest_consent(connection, patient)  # confirms a consent whose writer died after the commit
             chained["previous_consent"] = _last_consent(connection, pid)
             batch.consents[patient] = n
         payload = os.urandom(SALT) + json.dumps(chained, canonical=True)
@@ -164,8 +151,8 @@ class Log:
         return n
 
     def _begin(self, connection: Database, patients: Collection[str]) -> tuple[_Batch, dict[str, _Link]]:
-        """Go on from where the store's log ends, and from these patients' newest entries. Raises IntegrityError when
-        the mark outside it says otherwise."""
+        """A batch that begins where the store's log ends, and what the next entries of these patients follow. Raises
+        IntegrityError where the log and its checkpoint disagree, and as :meth:`check_mark`."""
         end = self._look(connection, patients)
         if end.frontier.size != end.leaves:
             raise IntegrityError("the log and its checkpoint disagree", remedy="run: salus verify")
@@ -198,7 +185,7 @@ class Log:
             ) from error
 
     def abandon(self) -> None:
-        """The transaction is rolled back: nothing of it was announced."""
+        """The transaction was rolled back: withdraw what was announced for it."""
         batch, self._batch = self._batch, None
         self._tiled = False
         self._auditor.rolled_back()
@@ -210,7 +197,7 @@ class Log:
             self._vault.withdraw_consent(patient)
 
     def acknowledge(self) -> None:
-        """The transaction was committed: its announced mark takes its place."""
+        """The transaction was committed: what was announced becomes the mark."""
         batch, self._batch = self._batch, None
         if batch is None:
             return
@@ -219,6 +206,10 @@ class Log:
         with suppress(OSError):  # as above
             for patient, leaf in batch.consents.items():
                 self._vault.confirm_consent(patient, leaf)
+
+    def blank(self, connection: Database, pid: int) -> int:
+        """Drop the sealed entries of an erased patient; their commitments stay, and with them every proof."""
+        return connection.execute("UPDATE log_leaf SET entry = ? WHERE pid = ?", (b"", pid)).rowcount
 
     # ---- the mark
 
@@ -231,16 +222,16 @@ class Log:
         return self._mark.look().mark
 
     def check_mark(self, connection: Database) -> None:
-        """Raise IntegrityError when the mark is missing, or the store is older than it or another one.
+        """Raise IntegrityError when the mark is missing, or when the store is older than the mark or is another store.
 
-        What was announced for what the store holds, by a writer who died before the mark took its place, is the mark.
+        A writer may have died after the commit and before the mark took its place. What was announced is then the mark.
         """
         self._look(connection)
 
     def _look(self, connection: Database, patients: Collection[str] = ()) -> _Found:
-        """Where the log ends, for itself and for some patients; as :meth:`check_mark`."""
+        """Where the log ends, and what the next entries of some patients follow. Raises as :meth:`check_mark`."""
         mark = self.finish(connection)
-        marks, names = one_of(list(patients) or [SYSTEM])  # which is no patient's name
+        marks, names = one_of(list(patients) or [SYSTEM])  # SYSTEM is no patient's name
         rows = connection.execute(f"{_END} ({marks})", (mark.size if mark else -1, *names)).fetchall()
         root, leaves, size, frontier, *_ = rows[0]
         if mark is None and size is not None:
@@ -251,7 +242,7 @@ class Log:
         return _Found(Frontier() if size is None else Frontier.from_bytes(size, frontier), leaves, mark, links)
 
     def finish(self, connection: Database) -> Checkpoint | None:
-        """Move the mark to what was announced by a writer who died after the commit. Returns the mark."""
+        """If a writer died after the commit, move the mark to what it announced. Returns the mark."""
         held = self._mark.look()
         if held.announced is None:
             return held.mark
@@ -260,48 +251,11 @@ class Log:
             self._promote(held.announced.size)
         return self.remembered()
 
-    def newest_consent(self, connection: Database, patient: str) -> int | None:
-        """The entry that filed the patient's newest consent, as remembered outside the store."""
-        announced = self._vault.announced_consent(patient)
-        if announced is not None:
-            row = connection.execute(
-                "SELECT 1 FROM log_leaf WHERE n = ? AND topic = ?", (announced, CONSENT)
-            ).fetchone()
-            if row is not None:
-                self._vault.confirm_consent(patient, announced)
-        return self._vault.newest_consent(patient)
-
-    def newest_filed(self, connection: Database, patients: Sequence[str]) -> dict[str, int]:
-        """Of those of the patients who are in the store, the entry that filed the newest consent, -1 for none: as it
-        stands in the store."""
-        marks, names = one_of(patients)
-        rows = connection.execute(
-            "SELECT p.id, (SELECT max(l.n) FROM log_leaf l WHERE l.pid = p.pid AND l.topic = ?) FROM patient p "
-            f"WHERE p.id IN ({marks})",
-            (CONSENT, *names),
-        )
-        return {patient: -1 if n is None else int(n) for patient, n in rows}
-
-    def nothing_filed(self, connection: Database, patient: str) -> str:
-        """What stands for the digest of a consent before the first: random to others, another after an erasure."""
-        row = connection.execute("SELECT pid FROM patient WHERE id = ?", (patient,)).fetchone()
-        return hashlib.sha256(self._vault.blind(f"no consent\0{patient}\0{row[0] if row else 0}")).hexdigest()
-
-    def sealed_head(self, patient: str, head: str) -> str:
-        """A digest as staff get to see it."""
-        return self._vault.seal(SYSTEM, head.encode(), f"head\0{patient}".encode()).hex()
-
-    def opened_head(self, patient: str, sealed: str) -> str | None:
-        """Inverse of :meth:`sealed_head`; None for anything else."""
-        try:
-            return self._vault.unseal(SYSTEM, bytes.fromhex(sealed), f"head\0{patient}".encode()).decode()
-        except (ValueError, IntegrityError):  # not a sealed digest: then it is no head either
-            return None
-
     def accept(self, connection: Database) -> Checkpoint | None:
-        """Take the store as it is: its newest checkpoint becomes the mark. Only on a person's word, who is logged.
+        """Take the store as it is: its newest checkpoint becomes the mark. Only for a person who decided so; the caller
+        logs who.
 
-        Returns the mark of before; None where there was none, or none that can be read.
+        Returns the former mark; None where there was none, or none that could be read.
         """
         place = self._vault.checkpoint_path
         try:
@@ -324,7 +278,47 @@ class Log:
         """Put back a mark that was replaced for a restore which then failed."""
         self._mark.write(mark)
 
-    # ---- reading
+    # ---- consents
+
+    def newest_consent(self, connection: Database, patient: str) -> int | None:
+        """The entry that filed the patient's newest consent, as remembered outside the store."""
+        announced = self._vault.announced_consent(patient)
+        if announced is not None:
+            row = connection.execute(
+                "SELECT 1 FROM log_leaf WHERE n = ? AND topic = ?", (announced, CONSENT)
+            ).fetchone()
+            if row is not None:
+                self._vault.confirm_consent(patient, announced)
+        return self._vault.newest_consent(patient)
+
+    def newest_filed(self, connection: Database, patients: Sequence[str]) -> dict[str, int]:
+        """For each of the patients who is in the store, the entry that filed the newest consent there; -1 for none."""
+        marks, names = one_of(patients)
+        rows = connection.execute(
+            "SELECT p.id, (SELECT max(l.n) FROM log_leaf l WHERE l.pid = p.pid AND l.topic = ?) FROM patient p "
+            f"WHERE p.id IN ({marks})",
+            (CONSENT, *names),
+        )
+        return {patient: -1 if n is None else int(n) for patient, n in rows}
+
+    def nothing_filed(self, connection: Database, patient: str) -> str:
+        """What a patient's first consent names in place of an earlier one's digest. To others it looks random, and it
+        is another after an erasure."""
+        row = connection.execute("SELECT pid FROM patient WHERE id = ?", (patient,)).fetchone()
+        return hashlib.sha256(self._vault.blind(f"no consent\0{patient}\0{row[0] if row else 0}")).hexdigest()
+
+    def sealed_head(self, patient: str, head: str) -> str:
+        """A digest in the form that staff get to see: sealed, and another text each time."""
+        return self._vault.seal(SYSTEM, head.encode(), f"head\0{patient}".encode()).hex()
+
+    def opened_head(self, patient: str, sealed: str) -> str | None:
+        """Inverse of :meth:`sealed_head`; None for anything else."""
+        try:
+            return self._vault.unseal(SYSTEM, bytes.fromhex(sealed), f"head\0{patient}".encode()).decode()
+        except (ValueError, IntegrityError):  # not a sealed digest: then it is no head either
+            return None
+
+    # ---- checkpoints
 
     def newest(self, connection: Database) -> Checkpoint | None:
         """The newest checkpoint in the store."""
@@ -335,14 +329,14 @@ class Log:
             return None
         size, root, signature = row
         newest = Checkpoint(size, root, signature, self.origin)
-        if self.remembered() is None and not newest.verify(self._key):  # which of the two it is, the signature tells
+        if self.remembered() is None and not newest.verify(self._key):  # the signature tells which name it is
             newest = Checkpoint(size, root, signature, LEGACY_ORIGIN)
         return replace(newest, key_id=self._key_id(newest.origin))
 
     def vouched(self, connection: Database, above: int = -1) -> Checkpoint:
-        """The newest checkpoint, or the newest that witnesses cosigned where that covers entry ``above``.
+        """The newest checkpoint that witnesses cosigned, where it covers entry ``above``; else the newest checkpoint.
 
-        Raises IntegrityError for an empty log.
+        Raises IntegrityError for an empty log, and for a log that is not the one that witnesses cosigned.
         """
         newest, cosigned = self.newest(connection), self.cosigned()
         if newest is None:
@@ -356,7 +350,7 @@ class Log:
     def view(self, connection: Database, size: int) -> View:
         """The log as it was at ``size`` entries, for its root and proofs.
 
-        The newest one asked for is kept, for many proofs to one checkpoint: it reads through ``connection``.
+        The last view is kept, for many proofs to one checkpoint. It reads through ``connection``.
         """
         if self._view is None or self._view[0] is not connection or self._view[1].size != size:
             self._view = connection, log_tiles.view(connection, size)
@@ -371,119 +365,10 @@ class Log:
         """Keep a checkpoint with the cosignatures of witnesses."""
         write_durably(self._vault.checkpoint_path.with_name("log.cosigned"), checkpoint.to_bytes())
 
-    def entries(self, connection: Database, *, topic: str = "", patient: str | None = None) -> Iterator[Entry]:
-        """Opened entries in order, of one topic or one patient where named. Raises IntegrityError on a changed one."""
-        clauses, values = ["1 = 1"], []
-        if topic:
-            clauses.append("l.topic = ?")
-            values.append(topic)
-        if patient is not None:
-            clauses.append("p.id = ?" if patient else "l.pid IS NULL")
-            values.extend([patient] if patient else [])
-        else:
-            clauses.append("(p.id IS NULL OR p.id NOT LIKE ?)")
-            values.append(f"{ERASED}%")
-        rows = connection.execute(
-            "SELECT l.n, coalesce(p.id, ''), l.topic, l.commitment, l.entry FROM log_leaf l "
-            f"LEFT JOIN patient p ON p.pid = l.pid WHERE {' AND '.join(clauses)} ORDER BY l.n",
-            values,
-        )
-        for row in rows.fetchall():
-            yield self.open(*row)
-
-    def newest_first(self, connection: Database, patient: str, before: int | None) -> Iterator[Entry]:
-        """Opened entries of one patient, the newest first, read as they are asked for; ``before`` an entry, or all.
-
-        Raises IntegrityError on a changed one.
-        """
-        below = (1 << 63) - 1 if before is None else before
-        while rows := connection.execute(
-            "SELECT l.n, p.id, l.topic, l.commitment, l.entry FROM log_leaf l JOIN patient p ON p.pid = l.pid "
-            "WHERE p.id = ? AND l.n < ? ORDER BY l.n DESC LIMIT 100",
-            (patient, below),
-        ).fetchall():
-            for row in rows:
-                yield self.open(*row)
-            below = rows[-1][0]
-
-    def opens(self, connection: Database, patient: str) -> bool:
-        """True when the patient's first entry opens under the present key."""
-        row = connection.execute(
-            "SELECT l.n, p.id, l.topic, l.commitment, l.entry FROM log_leaf l JOIN patient p ON p.pid = l.pid "
-            "WHERE p.id = ? ORDER BY l.n LIMIT 1",
-            (patient,),
-        ).fetchone()
-        try:
-            return row is None or bool(self.open(*row))
-        except IntegrityError:
-            return False
-
-    def written_since(self, connection: Database, patient: str, n: int) -> int | None:
-        """The patient's newest entry after ``n`` that wrote something (a look writes nothing), if any."""
-        row = connection.execute(
-            "SELECT max(n) FROM log_leaf WHERE pid = (SELECT pid FROM patient WHERE id = ?) AND n > ? "
-            "AND topic <> 'access'",
-            (patient, n),
-        ).fetchone()
-        return None if row[0] is None else int(row[0])
-
-    def wrote_between(self, connection: Database, patient: str, n: int, m: int) -> bool:
-        """Whether any of the patient's entries after ``n`` and before ``m`` wrote something."""
-        row = connection.execute(
-            "SELECT 1 FROM log_leaf WHERE pid = (SELECT pid FROM patient WHERE id = ?) AND n > ? AND n < ? "
-            "AND topic <> 'access' LIMIT 1",
-            (patient, n, m),
-        ).fetchone()
-        return row is not None
-
-    def written_after(self, connection: Database, n: int, span: int, most: int) -> tuple[list[tuple[int, str]], int]:
-        """Who was written to by the ``span`` entries after ``n``, at most ``most`` of them that wrote something.
-
-        Returns pairs of entry and patient, and how far this went: from there it goes on.
-        """
-        rows = connection.execute(
-            "SELECT l.n, p.id FROM log_leaf l JOIN patient p ON p.pid = l.pid "
-            "WHERE l.n > ? AND l.n <= ? AND l.topic <> 'access' AND p.id NOT LIKE ? ORDER BY l.n LIMIT ?",
-            (n, n + span, f"{ERASED}%", most),
-        ).fetchall()
-        if len(rows) == most:
-            return rows, int(rows[-1][0])
-        (last,) = connection.execute("SELECT coalesce(max(n), -1) FROM log_leaf").fetchone()
-        return rows, max(n, min(n + span, int(last)))
-
-    def newest_of(self, connection: Database, topic: str) -> int:
-        """The newest entry of a topic; -1 where there is none."""
-        row = connection.execute(_NEWEST, (topic, -1, topic, _LAST)).fetchone()
-        return int(row[0]) if row else -1
-
-    def last(self, connection: Database, topic: str) -> Entry | None:
-        """The newest of the house's own entries of a topic, opened. Raises IntegrityError for a changed one."""
-        row = connection.execute(
-            "SELECT n, '', topic, commitment, entry FROM log_leaf WHERE pid IS NULL AND topic = ? "
-            "ORDER BY n DESC LIMIT 1",
-            (topic,),
-        ).fetchone()
-        return self.open(*row) if row else None
-
-    def blank(self, connection: Database, pid: int) -> int:
-        """Drop the sealed entries of an erased patient; their commitments stay, and with them every proof."""
-        return connection.execute("UPDATE log_leaf SET entry = ? WHERE pid = ?", (b"", pid)).rowcount
-
-    def open(self, n: int, patient: str, topic: str, commitment: bytes, sealed: bytes) -> Entry:
-        """Unseal one leaf and hold it against its commitment."""
-        payload = self._vault.unseal(patient, sealed, leaf_context(n, patient, topic))
-        if hashlib.sha256(payload).digest() != commitment:
-            raise IntegrityError("a log entry is not the one that was committed to", where=f"entry {n}")
-        return Entry(n, patient, topic, json.loads(payload[SALT:]), commitment)
-
-
-def leaf_context(n: int, patient: str, topic: str) -> bytes:
-    """What is authenticated with a sealed entry: its place, whose it is, and its topic."""
-    return f"leaf\0{n}\0{patient}\0{topic}".encode()
-
 
 def _links(connection: Database, patients: Collection[str]) -> Iterator[tuple[str, _Link]]:
-    """Numbers and newest leaves: so chained, one patient's list of entries can be shown to be complete."""
+    """Number and newest leaf of each patient. Entries are chained by these, so that one patient's list can be shown to
+    be complete."""
     named = [patient for patient in patients if patient != SYSTEM]
     if SYSTEM in patients:
         (n,) = connection.execute("SELECT max(n) FROM log_leaf WHERE pid IS NULL").fetchone()

@@ -28,7 +28,8 @@ def fetch(connection: Database, tile: Tile) -> bytes:
 
 
 def complete(connection: Database, size: int) -> None:
-    """Add the roots of the tiles that a log of ``size`` entries has full, and of those that these fill."""
+    """Add the roots of all tiles that are full in a log of ``size`` entries, level by level, as far as they are not
+    there yet."""
     level = 1
     while size := size // WIDTH:
         held = _held(connection, level)

@@ -1,10 +1,9 @@
 """The mark: the newest checkpoint of a log, remembered outside its store, so that a store rolled back is noticed.
 
-One small file, overwritten in place: making, renaming and making durable a new file for every answer takes many times
-as long. It has two slots and, after them, the size of the checkpoint that is the mark. The slot that does not hold the
-mark takes the next checkpoint before the store's transaction is committed (it is *announced*), and the size after it is
-changed when it was (the mark is *moved*): whatever a crash cuts off, the mark itself stands. A file of one bare
-checkpoint, as earlier releases of salus wrote it, is a mark as well.
+It is one small file, overwritten in place: making, renaming and making durable a new file for every answer takes many
+times as long. It has two slots and, after them, the size of the checkpoint that is the mark. Before the store's
+transaction is committed, the next checkpoint is written into the slot that does not hold the mark (it is *announced*).
+After the commit, the size is changed (the mark is *moved*). The mark itself stands, wherever a crash cuts this off.
 """
 
 from __future__ import annotations
@@ -38,15 +37,16 @@ class Held:
 
 
 class Mark:
-    """The mark at ``path``. Only who writes into the store announces; moving the mark takes the key folder's lock."""
+    """The mark at ``path``. Only a process that writes into the store announces; moving the mark takes the key folder's
+    lock."""
 
     def __init__(self, path: Path) -> None:
         self.path, self._place = path, str(path)
         self._seen: tuple[bytes, Held] | None = None  # the file as it was read last, and what it says
-        self._known: dict[bytes, Checkpoint | None] = {}  # what slots say, of which each is read again and again
+        self._known: dict[bytes, Checkpoint | None] = {}  # what slots say: the same ones are read again and again
 
     def look(self) -> Held:
-        """What the file says; of none, nothing. Raises IntegrityError where the mark cannot be read."""
+        """What the file says; nothing where there is no file. Raises IntegrityError where the mark cannot be read."""
         try:
             return self._look()
         except IntegrityError:
@@ -70,7 +70,8 @@ class Mark:
             return None
 
     def announce(self, checkpoint: Checkpoint) -> None:
-        """Make a checkpoint durable in the free slot. Raises OSError where it cannot be written: the mark stands."""
+        """Make a checkpoint durable in the free slot. Raises OSError where it cannot be written; the mark then stays as
+        it was."""
         held = self.look()
         if not self._has_slots():
             self.write(held.mark)
@@ -85,7 +86,8 @@ class Mark:
             overwrite(self.path, self.look().free * SLOT, bytes(SLOT), durable=False)
 
     def move(self, size: int) -> None:
-        """Make the announced checkpoint of this size the mark; where it is the mark already, or past it, do nothing."""
+        """Make the announced checkpoint of this size the mark. Do nothing where none of this size is announced (any
+        more)."""
         announced = self.look().announced
         if announced is not None and announced.size == size:
             overwrite(self.path, 2 * SLOT, b"%0*d" % (DIGITS, size), durable=False)
@@ -118,7 +120,7 @@ class Mark:
         return Held(slots[at], slots[1 - at] if ahead else None, 1 - at)
 
     def _checkpoint(self, slot: bytes) -> Checkpoint | None:
-        """The checkpoint in a slot; None for what was cut off while it was written, or nothing."""
+        """The checkpoint in a slot; None for an empty slot, and for one whose writing was cut off."""
         if slot not in self._known:
             digest, _, data = slot.rstrip(b"\0").partition(b"\n")
             whole = hashlib.sha256(data).hexdigest().encode() == digest
@@ -132,10 +134,11 @@ class Mark:
 
 
 def _earlier(slots: Sequence[Checkpoint | None]) -> Held:
-    """Of slots that were written since the size beside them was: power failed before that reached the disk.
+    """What the file says where its slots are newer than the size beside them: power failed before the new size reached
+    the disk.
 
-    Who announced the later of two checkpoints had moved the mark to the earlier one. Of a single one, the store tells
-    whether it was committed.
+    The writer that announced the later of two checkpoints had moved the mark to the earlier one, which is the mark. If
+    there is only one, it counts as announced, and the store tells whether it was committed.
     """
     first, *second = sorted((slot for slot in slots if slot), key=lambda slot: slot.size)
     at = slots.index(first)

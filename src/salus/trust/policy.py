@@ -41,11 +41,11 @@ class Policy:
     rules: tuple[Rule, ...]
 
     def instants(self) -> tuple[datetime, ...]:
-        """When it begins and ends to hold."""
+        """The instants at which the policy begins and ends to be in force."""
         return (self.start.start, self.end.end) if self.end else (self.start.start,)
 
     def match(self, actor: Actor, patient: str, purpose: str, at: datetime) -> list[Rule]:
-        """The rules that speak of a request. A pattern stands for practitioners; anybody else is named."""
+        """The rules that apply to a request. A pattern matches practitioners only; anybody else has to be named."""
         if at < self.start.start or (self.end and at >= self.end.end):
             return []
         return [
@@ -58,8 +58,8 @@ class Policy:
 
 
 def _means(pattern: str, actor: Actor) -> bool:
-    """True where a rule's actor is this one. A pattern means neither the operator who filed the policy, nor a patient,
-    nor a practitioner whom one person alone made."""
+    """True where ``pattern`` is the actor's name, or matches it. A pattern matches neither the operator who filed the
+    policy, nor a patient, nor a practitioner whom one person alone enrolled."""
     return pattern == actor.id or (actor.kind == "practitioner" and actor.confirmed and fnmatchcase(actor.id, pattern))
 
 

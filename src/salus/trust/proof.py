@@ -19,7 +19,8 @@ from salus.fhir import json
 from salus.record.database import Database
 from salus.trust import merkle
 from salus.trust.checkpoint import Checkpoint
-from salus.trust.log import SALT, Log, leaf_context
+from salus.trust.log import Log
+from salus.trust.log_reading import SALT, leaf_context
 from salus.trust.merkle import HASH, PROOF_LIMIT
 from salus.trust.note import Verifier, decode_base64, parse_size
 from salus.trust.vault import Vault

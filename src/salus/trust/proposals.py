@@ -1,4 +1,4 @@
-"""Acts that wait for a second person, or for their time: as the log's entries tell of them."""
+"""Acts that wait for a second person, or for their time, as the log's entries record them."""
 
 from __future__ import annotations
 

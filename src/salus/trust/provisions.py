@@ -1,13 +1,14 @@
 """The rules of one consent in one form, whatever release of FHIR it was written in, and what follows from them.
 
-A provision speaks of a request when its actors, purposes, actions and period do, and of data when its categories,
-labels, classes, codes, references and data period do. Inside it stand its exceptions. They hold only where its actors,
-purposes, actions and period do; what they state about data replaces what it states, and what they leave out they
-inherit (IHE PCF: normal data only, and restricted data to this practitioner alone). Among what speaks of the same data
-deny overrides permit. What is not known never helps a permit and never escapes a denial.
+A provision applies to a request when its actors, purposes, actions and period match, and to data when its categories,
+labels, classes, codes, references and data period match. The provisions inside it are its exceptions. They apply only
+where its actors, purposes, actions and period match. What an exception states about data replaces what the provision
+around it states; what it leaves out it inherits (IHE PCF: normal data only, and restricted data to this practitioner
+alone). Among rules that apply to the same data, deny overrides permit. An unknown fact never makes a permit apply, and
+never keeps a denial from applying.
 
-A request for data in general gets obligations: what must be left out. They say the same as a decision resource by
-resource. Nothing here looks at a clock: a consent is in force or not at ``request.at``.
+The answer to a request for data in general comes with obligations: what must be left out. Their result is that of
+deciding on each resource. Nothing here looks at a clock: a consent is in force or not at ``request.at``.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from salus.trust.resource_facts import Condition, Data, DataReference, Period, R
 
 Answer = Literal["permit", "deny"]
 WithheldAs = Literal["hidden", "flagged", "interlock"]
-"""How what a denial withholds shows: not at all; the reader is told that this kind of data is withheld; or only by a
-severe conflict with it, for which the house checks."""
+"""What a reader learns of data that a denial withholds. Hidden: nothing. Flagged: that this kind of data is withheld.
+Interlock: only that there is a severe conflict with it, for which the house checks."""
 ALWAYS: Period = (None, None)
 MAX_DEPTH = 6
 MAX_PROVISIONS = 256
@@ -51,13 +52,13 @@ nothing to collect, use, disclose or correct, each of which consentaction define
 
 @dataclass(frozen=True, slots=True)
 class Provision:
-    """One rule as it was written. An empty set means "any"; whoever asks for a name asks :func:`names_nobody`.
+    """One rule as it was written. An empty set means "any"; :func:`names_nobody` says whether a rule names somebody.
 
     ``actors`` are references and identifiers (:func:`salus.trust.datatypes.identifier`) of people, organisations and
-    groups, ``roles`` those of whom only the role is told. ``purposes`` are codes of ActReason, or ``system|code``.
-    ``categories`` are salus's kinds of data, ``labels`` bare codes of confidentiality and sensitivity, ``classes``
-    resource types or ``system|code`` of documents and profiles, ``documents`` the same where FHIR R5 asks for both,
-    ``codes`` ``system|code``.
+    groups, ``roles`` the roles of actors of whom only the role is given. ``purposes`` are codes of ActReason, or
+    ``system|code``. ``categories`` are salus's kinds of data, ``labels`` bare codes of confidentiality and sensitivity,
+    ``classes`` resource types or ``system|code`` of documents and profiles, ``documents`` the same where FHIR R5 asks
+    for both, ``codes`` ``system|code``.
     """
 
     type: Answer
@@ -134,7 +135,7 @@ NO_CONSENT = Decision("no-consent")
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A provision with what it inherits, ready to be asked."""
+    """A provision with what it inherits, ready to be evaluated."""
 
     type: Answer
     path: tuple[str, ...]
@@ -181,14 +182,15 @@ def check_size(root: Provision) -> None:
 
 
 def recipients(provision: Provision, *, around: frozenset[str] = frozenset()) -> frozenset[str]:
-    """The actors whom the permits name, themselves or by what is around them."""
+    """The actors whom the permits name, in the permit itself or in a provision around it."""
     named = provision.actors or around
     inner = frozenset(actor for nested in provision.nested for actor in recipients(nested, around=named))
     return inner | named if provision.type == "permit" else inner
 
 
 def names_nobody(provision: Provision, *, named: bool = False) -> bool:
-    """True when a permit holds for whoever comes: neither it nor a provision around it names an actor.
+    """True when a permit holds for anybody: neither it nor a provision around it names an actor. A role is no name:
+    anybody may claim it.
 
     A role is no name: whoever asks may claim it.
     """
@@ -224,7 +226,7 @@ def _decisive(rule: _Rule, request: AccessRequest, facts: ResourceFacts) -> _Rul
 
 
 def speaks(form: ConsentForm, request: AccessRequest) -> bool:
-    """False where a consent says nothing to who asks, why, how and when, whatever the data."""
+    """False where a consent does not apply to the actors, purpose, action and time of a request, whatever the data."""
     return _speaks(form._rule, request) is not False
 
 
@@ -300,7 +302,8 @@ def _asked(category: str, kind: str) -> ResourceFacts:
 
 
 def _speaks(rule: _Rule, request: AccessRequest) -> bool | None:
-    """Whether a rule speaks of who asks, why, how, when; None when it names a purpose or action that is not told."""
+    """Whether a rule applies to the actors, purpose, action and time of a request; None when it names a purpose or
+    action, and the request states none."""
     at = request.at
     if (rule.start and at < rule.start) or (rule.end and at >= rule.end):
         return False

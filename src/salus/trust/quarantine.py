@@ -1,8 +1,9 @@
 """Quarantine: what could not be taken in, each source sealed under a key of its own, with the reason in the log.
 
-Nobody knows yet whose a source is, so no patient's key can seal it. With its own key it ends for itself: after a time,
-or when an operator says that it is of somebody who was erased. Its key is destroyed then and its bytes are blanked;
-the rows stay, empty, so that its number is given to nothing else, and the log keeps a keyed hash that says nothing.
+It is not known yet to whom a source belongs, so no patient's key can seal it. As it has a key of its own, it can be
+destroyed by itself: after a time, or with the patient to whom an operator assigned it. Its key is destroyed then and
+its bytes are blanked. The empty rows stay, so that the number is given to nothing else, and the log keeps a keyed hash
+that says nothing.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from salus.trust.registry import TOPIC
 from salus.trust.vault import SYSTEM, Vault
 
 DAYS = 30
-"""How long a source is kept where nobody says otherwise."""
+"""For how many days a source is kept, unless somebody says otherwise."""
 KEPT, ASSIGNED, DESTROYED = "quarantined", "quarantine-assigned", "quarantine-destroyed"
-"""What the house's log entries say of a source."""
+"""Reasons of the house's log entries about a source."""
 
 
 def keep(store: Store, vault: Vault, log: Log, scope: Grant, pieces: Iterable[bytes], reason: str, at: str) -> int:
@@ -54,7 +55,7 @@ def keep(store: Store, vault: Vault, log: Log, scope: Grant, pieces: Iterable[by
 
 
 def release(store: Store, vault: Vault, n: int) -> bytes:
-    """The bytes kept under ``n``. Raises InputError where they are no more."""
+    """The bytes kept under ``n``. Raises InputError where they were destroyed, or never lay there."""
     rows = store.connection.execute("SELECT part, body FROM quarantine WHERE n = ? ORDER BY part", (n,)).fetchall()
     if not any(body for _, body in rows):
         raise InputError(f"nothing lies in quarantine under {n} any more", remedy="salus quarantine list")
@@ -62,9 +63,9 @@ def release(store: Store, vault: Vault, n: int) -> bytes:
 
 
 def open_part(vault: Vault, n: int, part: int, sealed: bytes) -> bytes:
-    """Unseal one chunk; of a source that was destroyed nothing is left, and that is as it should be.
+    """Unseal one chunk. A blanked chunk of a source whose key was destroyed gives no bytes: that is as it should be.
 
-    Raises IntegrityError.
+    Raises IntegrityError for a chunk that cannot be opened.
     """
     name = key_name(n)
     if not sealed and vault.shredded(name):
@@ -85,7 +86,7 @@ def entries(store: Store, log: Log) -> Iterator[Mapping[str, Any]]:
 
 
 def expired(store: Store, log: Log, at: datetime, days: int = DAYS) -> list[int]:
-    """The sources that have lain there for ``days``."""
+    """The numbers of the sources that have lain in quarantine for ``days`` or longer."""
     there = held(store)
     if not there:
         return []
@@ -95,7 +96,7 @@ def expired(store: Store, log: Log, at: datetime, days: int = DAYS) -> list[int]
 
 
 def assigned(store: Store, log: Log, pid: int) -> list[int]:
-    """The sources that an operator called the patient's, last of all."""
+    """The numbers of the sources whose last assignment by an operator was to this patient."""
     owner = {e["n"]: e["pid"] for e in entries(store, log) if e["reason"] == ASSIGNED}
     return sorted(n for n in held(store) if owner.get(n) == pid)
 
@@ -106,7 +107,7 @@ def left(store: Store, vault: Vault) -> list[int]:
 
 
 def blank(store: Store, log: Log, scope: Grant, numbers: Sequence[int], why: str, at: str) -> None:
-    """Take the bytes of sources away whose keys were destroyed; ``why`` stands in the log."""
+    """Blank the bytes of sources whose keys were destroyed, with an entry in the log that says ``why``."""
     if not numbers:
         return
     with store.transaction(scope) as connection:

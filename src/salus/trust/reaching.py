@@ -1,8 +1,9 @@
 """Compiling reaches: of which patients anything is released to one reader for one purpose.
 
-A reach follows from the consents, the policies and the actors as of two log entries, and from the time. What was
-decided since is decided anew, patient by patient; so a reach of before, if only one that was put back, comes out right.
-It is kept sealed in the store for processes that start, and in memory for the threads of one.
+A reach follows from the consents, the policies and the actors as of two log entries, and from the time. Patients for
+whom something was decided since are decided on anew, one by one. So an earlier reach, even one that somebody put back,
+is brought up to date. It is kept sealed in the store for processes that start, and in memory for the threads of one
+process.
 """
 
 from __future__ import annotations
@@ -31,15 +32,15 @@ from salus.trust.log import CONSENT, Log
 from salus.trust.registry import Registry
 
 MAX_KEPT = 200
-"""Reaches that a process keeps; the one that was asked for longest ago goes first."""
+"""How many reaches a process keeps. The one that was asked for longest ago is dropped first."""
 WORTH_KEEPING = 100
-"""Decisions that are taken anew before a reach is written down again."""
+"""After how many new decisions a reach is written down again."""
 FAR = datetime.max.replace(tzinfo=UTC)
 _RULES = (
     *("consent.py", "provisions.py", "consent_forms.py", "consent_signatures.py", "resource_facts.py"),
     *("labels.py", "datatypes.py", "registry.py", "identity.py", "policy.py", "gate.py", "deciding.py"),
 )
-"""The code by which it is decided: a reach of other code is compiled anew."""
+"""The files whose code decides. A reach that other code made is compiled anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,10 @@ class Weighed:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What a reach follows from. ``weigh`` decides on one patient: for whom, whose, for what, when.
+    """What a reach follows from. ``weigh`` decides on one patient, given the actor, the patient, the purpose and the
+    time.
 
-    ``scope`` is one over the whole store in which a reach is kept.
+    ``scope`` covers the whole store, in which a reach is kept.
     """
 
     store: Store
@@ -67,8 +69,8 @@ class Ground:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """How far a reach took things into account: the newest entries of the log that filed a consent and that are the
-    house's own, and the highest number of a patient."""
+    """How far a reach took things into account: the newest log entry that filed a consent, the newest of the house's
+    own entries, and the highest number of a patient."""
 
     consents: int
     house: int
@@ -80,7 +82,8 @@ _NOTHING = Marks(-1, -1, 0)
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A reach with what it holds on. It holds from ``since``; ``expires`` says for whom only until when."""
+    """A reach, with how far it took things into account. It holds from ``since``; for the patients in ``expires`` only
+    until then."""
 
     reach: Reach
     marks: Marks
@@ -90,7 +93,7 @@ class Compiled:
 
 @dataclass(slots=True)
 class _Reader:
-    """One reader and purpose. ``fresh`` decisions are not written down yet."""
+    """The reach of one reader for one purpose. ``fresh`` counts the decisions that are not written down yet."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     compiled: Compiled | None = None
@@ -113,7 +116,7 @@ class Reaches:
             while len(self._readers) > MAX_KEPT:
                 self._readers.popitem(last=False)
         with reader.lock:
-            at = ground.clock()  # here: a time from before another's turn would seem to go back
+            at = ground.clock()  # under the lock: a time read before it could be earlier than another thread's
             held = reader.compiled or _kept(ground, name)
             compiled, decided = _brought(ground, name, actor, purpose, at, held)
             reader.compiled, reader.fresh = compiled, reader.fresh + decided
@@ -139,8 +142,8 @@ def of(path: Path) -> Reaches:
 def _brought(
     ground: Ground, name: str, actor: Actor, purpose: str, at: datetime, held: Compiled | None
 ) -> tuple[Compiled, int]:
-    """A reach as it is now, made of what is ``held``, and how many patients were decided on for it."""
-    now = _marks(ground)  # read first: what is decided then is no older
+    """The reach as it is now, made from what is ``held``, and how many patients were decided on for it."""
+    now = _marks(ground)  # read first: what is decided afterwards is no older
     due = None if held is None else _due(ground, held, now, at)
     if held is None or due is None:
         held, due = Compiled(Reach(name, {}), _NOTHING, at, {}), _everybody(ground)
@@ -168,7 +171,7 @@ def _marks(ground: Ground) -> Marks:
 
 
 def _due(ground: Ground, held: Compiled, now: Marks, at: datetime) -> set[int] | None:
-    """The patients on whom has to be decided anew; None where that may be everybody."""
+    """The patients who have to be decided on anew; None where that may be everybody."""
     if at < held.since or any(new < old for new, old in zip(astuple(now), astuple(held.marks), strict=True)):
         return None
     due = {pid for pid, until in held.expires.items() if until <= at}
@@ -189,7 +192,7 @@ def _due(ground: Ground, held: Compiled, now: Marks, at: datetime) -> set[int] |
 def _weighed(ground: Ground, actor: Actor, patient: str, purpose: str, at: datetime) -> Weighed:
     try:
         return ground.weigh(actor, patient, purpose, at)
-    except IntegrityError:  # nothing is released on consents that were tampered with: each look says so, and verify
+    except IntegrityError:  # tampered consents release nothing; each look at the patient and verification say so
         return Weighed(None, at)
 
 
@@ -225,7 +228,7 @@ def _keep(ground: Ground, name: str, compiled: Compiled) -> None:
         "marks": [compiled.marks.consents, compiled.marks.house, compiled.marks.people],
         "rules": _rules(),
     }
-    with suppress(StoreError):  # nothing depends on it: it is compiled again
+    with suppress(StoreError):  # nothing depends on this: what is not kept is compiled again
         ground.store.keep_reach(ground.scope, name, json.dumps(told))
 
 

@@ -1,4 +1,4 @@
-"""What the house knows of itself: actors, policies, allowed methods. Nothing but the fold of the log's own entries."""
+"""What the house knows of itself: actors, policies, allowed methods. All of it follows from the log's own entries."""
 
 from __future__ import annotations
 
@@ -22,21 +22,23 @@ _DECISIONS = frozenset(
         *("policy-added", "policy-removed", "method-allowed", "method-withdrawn", "hold", "hold-ended", "erased"),
     }
 )
-"""Reasons of entries by which the registry becomes another; that there are others changes nothing in it."""
+"""Reasons of the entries that change the registry. Entries with other reasons change nothing in it."""
 EVERYBODY = "*"
 PROPOSED = frozenset({"actor-added", "actor-removed", "policy-added"})
-"""Acts that may take two people and are told of by an entry of their own (an erasure, by what it did)."""
+"""Acts that may take two people, and that an entry with this reason records when they are carried out. (An erasure is
+recorded by what it did.)"""
 
 
 @dataclass(slots=True)
 class Registry:
     """The state after all house entries of the log.
 
-    ``former`` are actors taken out: what they signed stays signed, and nobody else gets their names. ``retired`` are
-    ids of policies that ended: none comes back. ``methods`` maps allowed distributions to pinned hashes. ``erased`` are
-    the numbers that stand in the log for patients who were erased, ``held`` those who must not be for now.
-    ``proposals`` wait, by the number of their entry. ``enrolled_by`` tells who enrolled whom. ``alone``: made for one
-    person, who is asked for no second. ``numbered``: the emergency journal has a count.
+    ``former`` are actors that were taken out: what they signed stays signed, and nobody else gets their names.
+    ``retired`` are the ids of policies that ended: none comes back. ``methods`` maps allowed distributions to pinned
+    hashes. ``erased`` are the numbers by which the log names erased patients; ``held`` are the numbers of patients who
+    must not be erased for now, with the ground. ``proposals`` are those that wait, by the number of their entry.
+    ``enrolled_by`` says who enrolled whom. ``alone``: the store was made for one person, and no act needs a second.
+    ``numbered``: the emergency journal has a count.
     """
 
     store_id: str = ""
@@ -53,11 +55,12 @@ class Registry:
     proposals: dict[int, Proposal] = field(default_factory=dict)
     enrolled_by: dict[str, str] = field(default_factory=dict)
     veils: dict[str, list[str]] = field(default_factory=dict)
-    """By patient, the names of the keys under which the house's own entries about him are sealed."""
+    """By patient, the names of the keys under which the house's own entries about that patient are sealed."""
     last: int = -1
     """The newest of the house's entries that is taken into account."""
     _weighty: list[tuple[int, str]] = field(default_factory=list)
-    """Entries by which somebody may be released something else, with the patient whose record that is, or EVERYBODY."""
+    """Entries that may change what is released to somebody, each with the patient whose record that is, or
+    EVERYBODY."""
 
     @property
     def ever(self) -> Mapping[str, Actor]:
@@ -65,7 +68,8 @@ class Registry:
         return ChainMap(self.actors, self.former)
 
     readable: set[str] = field(default_factory=set)
-    """Who speaks for a patient by an entry of an earlier release, which stays readable when the patient is erased."""
+    """Ids of actors who speak for a patient and whose entry an earlier release wrote. It stays readable when the
+    patient is erased."""
 
     def person(self, content: Mapping[str, Any]) -> str:
         """The patient whom an entry's content is about; "" for none."""
@@ -79,14 +83,14 @@ class Registry:
         return str(about.get("patient", "")) if about["reason"] in ("actor-added", "actor-removed") else ""
 
     def forget(self, patient: str) -> None:
-        """Know nothing any more of an erased patient: who spoke for him, what was proposed."""
+        """Remove what is known about an erased patient: who spoke for the patient, and what was proposed."""
         self.actors = {name: a for name, a in self.actors.items() if a.patient != patient}
         self.former = {name: a for name, a in self.former.items() if a.patient != patient}
         self.proposals = {n: p for n, p in self.proposals.items() if p.patient != patient}
         self.veils.pop(patient, None)
 
     def changed_since(self, n: int) -> set[str] | None:
-        """The patients of whom entries after ``n`` may have released something else; None where it may be anybody."""
+        """The patients of whom something else may be released since entry ``n``; None where that may be anybody."""
         found = {patient for entry, patient in self._weighty if entry > n}
         return None if EVERYBODY in found else found
 
@@ -105,7 +109,8 @@ class Registry:
             self._weighty.append((n, f"{ERASED}{content['pid']}"))
 
     def apply(self, n: int, content: Mapping[str, Any]) -> None:
-        """Take entry ``n`` into account. What was carried out of a proposal that two people did not agree on is not."""
+        """Take entry ``n`` into account. An entry that carries out a proposal which no second person confirmed changes
+        nothing."""
         self.last = n
         self._weigh(n, content)
         if content["reason"] != "confirmed":  # carried out, or stopped
@@ -150,8 +155,8 @@ class Registry:
                 self.erased.add(content["pid"])
 
     def _enrol(self, content: Mapping[str, Any]) -> None:
-        """An actor, under a name that nobody has. Two people stand behind operators (the founders behind each other)
-        and behind what was proposed."""
+        """Add an actor, unless somebody has the name. Operators (the founders by each other) and actors who were
+        proposed count as enrolled by two people; in a store for one person or a demonstration, everybody does."""
         if content["id"] in self.actors:
             return
         trusted = self.alone or self.demo or content["kind"] == "operator" or "proposal" in content
@@ -167,7 +172,7 @@ class Registry:
 
 
 def decided_since(log: Log, connection: Database, n: int) -> bool:
-    """True where an entry after ``n`` makes the registry another."""
+    """True where an entry after ``n`` changes the registry."""
     if log.newest_of(connection, TOPIC) <= n:
         return False
     later = (entry for entry in log.entries(connection, topic=TOPIC, patient=SYSTEM) if entry.n > n)
@@ -175,7 +180,8 @@ def decided_since(log: Log, connection: Database, n: int) -> bool:
 
 
 def veiled(vault: Vault, registry: Registry, content: Mapping[str, Any]) -> dict[str, Any]:
-    """The form in which an entry is kept: what is about a person under a key of its own, which is shredded with him."""
+    """An entry in the form in which it is kept. Content about a person is sealed under a key of its own, which is
+    shredded with the patient."""
     patient = registry.person(content)
     if not patient or content.get("id") in registry.readable:
         return dict(content)
@@ -186,7 +192,8 @@ def veiled(vault: Vault, registry: Registry, content: Mapping[str, Any]) -> dict
 
 
 def load(log: Log, connection: Database, vault: Vault) -> Registry:
-    """Replay the house entries of the log. Of an erased patient's nothing is known but that there were some."""
+    """The registry after all house entries of the log. Entries about an erased patient cannot be opened, and are passed
+    over."""
     registry = Registry()
     for entry in log.entries(connection, topic=TOPIC, patient=SYSTEM):
         content, registry.last = entry.content, entry.n

@@ -1,6 +1,7 @@
 """What is known of one resource, and what a consent's provision may ask of it.
 
-A condition holds, does not hold, or is open because a fact is missing. Whoever asks says what an open one counts as.
+A condition holds, does not hold, or is open because a fact is missing. The caller says what an open condition counts
+as.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 class DataReference:
     """Data named by a reference. ``ids`` are the reference and the identifier of one thing.
 
-    Meanings (consent-data-meaning): the resource itself; it and what it refers to (IHE PCF: and what happened in that
-    encounter, episode or plan); it and what refers to it; what the named one authored.
+    Meanings (consent-data-meaning): "instance", the resource itself; "related", it and what it refers to (IHE PCF: and
+    what happened in that encounter, episode or plan); "dependents", it and what refers to it; "authoredby", what the
+    named one authored.
     """
 
     meaning: Meaning
@@ -65,7 +67,7 @@ class ResourceFacts:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a provision states about one element of the data. ``denies`` tells the type of the one that stated it."""
+    """What a provision states about one element of the data. ``denies``: the provision that states it is a denial."""
 
     element: str
     values: Any
@@ -92,7 +94,7 @@ def fulfils(data: Data, facts: ResourceFacts, *, unknown: bool) -> bool:
 def facts_of(
     body: Body, *, category: str = "", names: Names = no_names, referred_by: frozenset[str] | None = None
 ) -> ResourceFacts:
-    """The facts of a resource of FHIR R4. ``referred_by`` is what refers to it, which it cannot tell itself.
+    """The facts of a resource of FHIR R4. ``referred_by`` is what refers to it, which its own body does not say.
 
     ``authored`` spans all times that the resource tells, from when it happened to when it was written.
     """
@@ -205,7 +207,7 @@ def _has_code(values: frozenset[str], denies: bool, facts: ResourceFacts) -> boo
 
 
 def _was_authored(values: Period, denies: bool, facts: ResourceFacts) -> bool | None:
-    """A permit needs all of the time that data stand for inside the period, a denial a part of it."""
+    """A permit needs the whole time of the data to lie inside the period, a denial only a part of it."""
     if facts.authored is None:
         return None
     start, end = values

@@ -1,8 +1,9 @@
 """A record without the identifiers of HIPAA's Safe Harbor, 45 CFR 164.514(b)(2), with the record as its own dictionary.
 
-What is not known to be safe is left out: resource types, elements and strings are kept by a list, dates by their year,
-ids and references under random names that hold for one release only. Every free text goes through :mod:`scrub` with the
-names, places and numbers of this very record; a second look must find nothing, or nothing is released.
+What is not known to be safe is left out. Resource types, elements and strings are kept if they are on a list; of dates
+the year is kept; ids and references get random names that hold for one release only. Every free text goes through
+:mod:`scrub` with the names, places and numbers of this very record. A second look must find nothing, or nothing is
+released.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _OVER |= {"day": _OVER["d"], "days": _OVER["d"]}
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """What may be handed out, and what was left out: resource types and elements by how often."""
+    """What may be handed out, and how often each resource type or element was left out."""
 
     resources: tuple[Body, ...]
     notes: tuple[str, ...]
@@ -185,7 +186,7 @@ class _Release:
             coded = k in _rules()["codes"] and isinstance(v, str)
             told = self._code(k, v, value) if coded else self.element(path, k, v)
             if k == "display" and not value.keys() & {"system", "code"}:
-                told = None  # not a coding but a reference without an address: a name, most likely
+                told = None  # no coding but a reference without an address: most likely a name
             if told is not None:
                 kept[k] = told
             elif coded or k == "display":
@@ -273,7 +274,7 @@ class _Release:
         return done.text
 
     def name(self, reference: str) -> str:
-        """The random name of a resource in this release; nothing can be reckoned back from it."""
+        """The random name of a resource in this release. The original id cannot be computed from it."""
         return self._names.setdefault(reference, secrets.token_hex(8))
 
 

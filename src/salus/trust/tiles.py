@@ -86,13 +86,13 @@ def width_of(size: int, level: int, index: int) -> int:
 
 
 def added_tiles(before: int, after: int) -> Iterator[Tile]:
-    """The tiles of hashes that a log which grows from ``before`` to ``after`` entries has and had not."""
+    """The tiles of hashes that are new when a log grows from ``before`` to ``after`` entries."""
     for level, tile in _added(before, after):
         yield Tile(level, tile, width_of(after, level, tile))
 
 
 def added_bundles(before: int, after: int) -> Iterator[Tile]:
-    """The bundles of entries that a log which grows from ``before`` to ``after`` entries has and had not."""
+    """The bundles of entries that are new when a log grows from ``before`` to ``after`` entries."""
     for level, tile in _added(before, after):
         if level == 0:
             yield Tile(None, tile, width_of(after, 0, tile))
@@ -134,9 +134,9 @@ def decode_bundle(data: bytes, width: int) -> list[bytes]:
 
 
 def grown(fetch: Fetch, size: int, leaves: Sequence[bytes]) -> Iterator[tuple[Tile, bytes]]:
-    """The tiles of hashes, with their bytes, that ``leaves`` (hashes) after a log of ``size`` entries add.
+    """The tiles of hashes, with their bytes, that are new when ``leaves`` (hashes) follow in a log of ``size`` entries.
 
-    Of what is there, only the partial tile at the right edge of each level is fetched.
+    Of the tiles that are there, only the partial one at the right edge of each level is fetched.
     """
     level, hashes = 0, list(leaves)
     while hashes:
@@ -242,7 +242,7 @@ class Writer:
             write_file(self.folder / tile.path, data)
 
     def _tidy(self, full: Iterable[Tile]) -> None:
-        """Remove the partial tiles of those that are full now, as the standard allows."""
+        """Remove the partial tiles whose full tile exists now, as the standard allows."""
         for tile in full:
             place = self.folder / (tile.path + ".p")
             for path in place.iterdir() if place.is_dir() else ():

@@ -1,8 +1,8 @@
 """The vault: one data key a patient, all in a folder outside the store, and how bytes are sealed under them.
 
-Losing the folder is losing the record; whoever has the store but not the folder has nothing. Shredding a patient's key
-erases that patient: what was sealed under it can be opened by nobody, wherever copies of it lie. How the keys lie in
-the folder, and what makes a dropped one unreadable also in copies of it: :mod:`salus.trust.keyring`.
+Losing the folder is losing the record: the store without the folder opens nothing. Shredding a patient's key erases
+that patient: nobody can open what was sealed under it, wherever copies of it lie. :mod:`salus.trust.keyring` says how
+the keys lie in the folder, and why a dropped key cannot be read from copies of the folder either.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ __all__ = ["NONCE", "SYSTEM", "Vault", "fingerprint", "write_durably"]
 
 _VEIL = b"veil"
 LOOK = 0.001
-"""Seconds for which an open key is taken to be there still: a search opens hundreds of bodies, and to drop a key takes
-longer."""
+"""Seconds for which an opened key is used before it is looked for again: a search opens hundreds of bodies, and to drop
+a key takes longer than this."""
 SYSTEM = ""
 """The "patient" whose key seals what belongs to no patient: log entries of the house."""
 
@@ -46,7 +46,7 @@ class Vault:
     """
 
     def __init__(self, folder: Path, provider: KeyProvider | None = None) -> None:
-        """Open the keys; ``provider`` has the master key (default: whoever the environment names).
+        """Open the keys; ``provider`` has the master key (default: the one that the environment names).
 
         Raises ConfigurationError or IntegrityError where they cannot be opened.
         """
@@ -79,7 +79,7 @@ class Vault:
 
     @property
     def provider(self) -> KeyProvider:
-        """Who holds the master key."""
+        """The provider that holds the master key."""
         return self._ring.provider
 
     def rotate(self, provider: KeyProvider | None = None) -> None:
@@ -124,9 +124,9 @@ class Vault:
     def shred(self, *patients: str) -> None:
         """Destroy the patients' keys for good, and keep marks that this was meant. Repeating it changes nothing.
 
-        All others are wrapped anew, and what wrapped them before is destroyed: a copy of the key folder from before is
-        then worth nothing, unless the master key lay in it. Once this has begun it is completed, after a crash by the
-        next one who opens the folder.
+        All other keys are wrapped anew, and what wrapped them before is destroyed: a copy of the key folder from before
+        is then worth nothing, unless the master key lay in it. Once this has begun it is completed; after a crash, by
+        the next process that opens the folder.
         """
         self._ring.rewrap(self.name(patient) for patient in patients)
 
@@ -144,16 +144,17 @@ class Vault:
         return self._path(patient).with_suffix(".shredded").exists()
 
     def name(self, patient: str) -> bytes:
-        """The 32 bytes that stand for a patient in the key folder: who has not its secrets cannot tell whom."""
+        """The 32 bytes that stand for a patient in the key folder. Without the folder's secrets nobody can tell for
+        whom."""
         return hmac.digest(self._ring.secrets.names, patient.encode(), "sha256")
 
-    # ---- what stands in the house's own entries and is about a person
+    # ---- what the house's own entries say about a person
 
     def veil(self, content: Mapping[str, Any]) -> dict[str, str]:
-        """Seal ``content`` under a new key of its own. What is returned names nobody and is for :meth:`unveil`.
+        """Seal ``content`` under a new key of its own. The result names nobody; :meth:`unveil` opens it.
 
-        The log is never rewritten: what it says of a person so is erased by shredding the key, whose name stands under
-        ``key``.
+        The log is never rewritten. What it says about a person in this form is erased by shredding the key, whose name
+        stands in the result under ``key``.
         """
         name = f"veil:{os.urandom(16).hex()}"
         self.create(name)
@@ -178,14 +179,15 @@ class Vault:
         write_durably(self._path(patient).with_suffix(".consent-next"), str(leaf).encode())
 
     def confirm_consent(self, patient: str, leaf: int) -> None:
-        """Entry ``leaf`` is in the store: remember it, where it is what was announced."""
+        """Remember entry ``leaf``, which is in the store, as the newest consent, where it is the one that was
+        announced."""
         path = self._path(patient).with_suffix(".consent-next")
         with self.locked():
             if _number(path) == leaf:
                 path.replace(path.with_suffix(".consent"))
 
     def withdraw_consent(self, patient: str) -> None:
-        """What was announced was not stored."""
+        """Forget what was announced: it was not stored."""
         self._path(patient).with_suffix(".consent-next").unlink(missing_ok=True)
 
     def announced_consent(self, patient: str) -> int | None:

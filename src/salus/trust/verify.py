@@ -31,16 +31,16 @@ from salus.trust.verify_rows import Rows, Whose, digest_of
 __all__ = ["SHORTER", "Problem", "Report", "verify"]
 
 SHORTER = (ROLLED_BACK, f"the log is shorter than the one that {WAS_COSIGNED}", *journal_check.LOST)
-"""What an older backup shows, of the store or of the keys, and a person may accept."""
+"""Problems that an older backup of the store or of the keys has, and that a person may accept."""
 Progress = Callable[[int, int], None]
-"""Is told how many resource versions were looked at, and how many there are."""
+"""Called with the number of resource versions that were looked at, and of those that there are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """The outcome: problems (none: the store is what was written), and how much was looked at.
 
-    ``remembered`` of the resource versions were verified by a run that was interrupted, and are what they were then.
+    ``remembered`` of the resource versions were verified by a run that was interrupted, and have not changed since.
     """
 
     problems: tuple[Problem, ...]
@@ -61,8 +61,8 @@ def verify(
 ) -> Report:
     """Check everything, patient by patient: memory grows with the largest record, and by 64 bytes for an entry.
 
-    ``held`` is a checkpoint that somebody else kept; the vault's own is always used. ``resume``: what a run that was
-    interrupted found in order, and lies there as it did, is not opened again.
+    ``held`` is a checkpoint that somebody else kept; the vault's own is always used. ``resume``: records that an
+    interrupted run found in order, and that have not changed since, are not opened again.
     """
     problems: list[Problem] = []
     run = _Run(store, vault, log, progress)
@@ -91,7 +91,7 @@ def verify(
 
 
 class _Run:
-    """The records, one after the other, and what is learned on the way."""
+    """Verifies the records one after the other, and keeps what is learned on the way."""
 
     def __init__(self, store: Store, vault: Vault, log: Log, progress: Progress) -> None:
         self._store, self._vault, self._log, self._progress = store, vault, log, progress
@@ -127,7 +127,7 @@ class _Run:
     def _stands(self, whose: Whose, memory: Memory) -> bool:
         """True where the patient's rows are those that an interrupted run found in order, and the key is still there.
 
-        The house's own entries are always looked at: others are held against what they say.
+        The house's own entries are always looked at: other checks rely on what they say.
         """
         connection = self._store.connection
         found = memory.of(whose.pid) if whose.pid is not None else None
@@ -162,7 +162,8 @@ def _schema(connection: Database) -> list[tuple[str, ...]]:
 
 
 def _erased_numbers(log: Log, connection: Database) -> set[int]:
-    """The patients whom the house's own entries call erased. An entry that cannot be opened is told elsewhere."""
+    """The numbers of the patients whom the house's own entries call erased. An entry that cannot be opened is reported
+    elsewhere."""
     rows = connection.execute(
         "SELECT n, topic, commitment, entry FROM log_leaf WHERE pid IS NULL AND topic = ?", (TOPIC,)
     ).fetchall()
@@ -176,7 +177,7 @@ def _erased_numbers(log: Log, connection: Database) -> set[int]:
 
 
 def _strays(connection: Database) -> Iterator[Problem]:
-    """Rows that belong to nothing, which no look at what they should belong to meets."""
+    """Rows whose parent row is missing. The check of each record does not meet them."""
     for table, name, of in (
         ("resource", "pid", "patient"),
         ("history", "rid", "resource"),
@@ -193,7 +194,8 @@ def _strays(connection: Database) -> Iterator[Problem]:
 
 
 def _waiting(store: Store, vault: Vault, log: Log) -> journal_check.Look | SalusError:
-    """The emergency journal, or why it cannot be read. Before the snapshot: what is merged later, the log has."""
+    """The emergency journal, or why it cannot be read. It is read before the snapshot, whose log then has every entry
+    that was merged in between."""
     try:
         return journal_check.look(Journal(vault), lambda: journal_check.merged(log, store.connection))
     except SalusError as error:

@@ -36,7 +36,7 @@ Mark = tuple[str, Checkpoint]
 
 
 def marks(log: Log, held: Checkpoint | None) -> list[Mark]:
-    """What the log has to be an extension of; ``held`` is a checkpoint that somebody else kept."""
+    """The checkpoints that the log has to extend; ``held`` is one that somebody else kept."""
     seen = ((WAS_HELD, held), (WAS_REMEMBERED, log.remembered()), (WAS_COSIGNED, log.cosigned()))
     return [(what, mark) for what, mark in seen if mark]
 
@@ -66,7 +66,7 @@ def check(connection: Database, log: Log, key: Ed25519PublicKey, known: Sequence
     if checkpoints.left():
         yield Problem("log", "checkpoints without entries")
     tiles = {(level, tile): hashes for level, tile, hashes in connection.execute("SELECT * FROM log_tile")}
-    if tiles and tiles != log_tiles.expected(leaves):  # none yet: a store of before; the next entry makes them
+    if tiles and tiles != log_tiles.expected(leaves):  # none yet in an older store: the next entry makes them
         yield Problem("log", "tiles that do not follow from the entries")
     if signed < frontier.size:
         yield Problem(f"checkpoint {frontier.size}", "is missing")
@@ -99,7 +99,7 @@ class _Checkpoints:
         return row[0], row[1], row[2]
 
     def left(self) -> bool:
-        """True where checkpoints are of no size that the log had."""
+        """True where there are checkpoints of a size that the log did not have."""
         return self._strays or self._next is not None
 
     def check(self, frontier: Frontier, row: tuple[bytes, bytes, bytes]) -> Iterator[Problem]:

@@ -1,9 +1,9 @@
-"""What an interrupted verification had found in order, so that another may go on from there.
+"""What an interrupted verification found in order, so that another can go on from there.
 
-For each patient that was verified without a problem stands the digest of all the patient's rows, sealed under the
-house's own key. It is no word that a store is in order: a patient is passed over only where the rows that lie in the
-store now have that digest, so that whatever was changed since is verified again, whoever changed it. Who has not the
-keys can write no line; a line that was kept from before says of other rows nothing; one that was taken away costs time.
+For each patient that was verified without a problem, the file holds the digest of all the patient's rows, sealed under
+the house's own key. The file is no proof that a store is in order: a patient is passed over only where the rows in the
+store now have that digest. So whatever was changed since is verified again, whoever changed it. Without the keys nobody
+can write a line; an older line does not fit other rows; a line that was taken away costs time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from salus.private_files import FILE
 from salus.trust.vault import SYSTEM, Vault
 
 EVERY = 2.0
-"""Seconds after which what was verified is written down: a shorter run leaves no file."""
+"""Seconds after which results are written down. A shorter run leaves no file."""
 _CODE = ("salus.fhir", "salus.record", "salus.trust")
 
 
@@ -53,7 +53,7 @@ class Memory:
         self._waiting: list[str] = []
         self._written = time.monotonic()
         self._begun = resume
-        """The file holds what counts: it is written on."""
+        """Whether the file holds lines that count: then lines are added to it."""
         if resume:
             self._read()
 
@@ -99,7 +99,7 @@ class Memory:
             try:
                 content = json.loads(self._vault.unseal(SYSTEM, bytes.fromhex(line.decode()), self._context))
             except (ValueError, IntegrityError, InputError):
-                continue  # cut off, of another release, or nobody's: what it would have spared is verified
+                continue  # cut off, of another release, or not ours: that patient is verified
             self._found[content["pid"]] = _verified(content)
 
 

@@ -45,11 +45,11 @@ class Counts:
 
 @dataclass(slots=True)
 class House:
-    """What the house's own entries say: of sources in quarantine, of patients erased, of the emergency journal."""
+    """What the house's own entries say about sources in quarantine, erased patients and the emergency journal."""
 
     quarantine: set[tuple[int, int]] = field(default_factory=set)
     merged: Count = field(default_factory=Count)
-    """Up to which entry the emergency journal was merged."""
+    """The last entry of the emergency journal that was merged."""
     numbered: bool = False
     """The emergency journal has a count."""
 

@@ -44,10 +44,10 @@ from salus.trust.tiles import write_file
 BODY_BYTES = 64 * 1024
 """A request's greatest length: sixteen ML-DSA-44 signatures and a proof of 63 hashes fit."""
 REQUEST_BYTES = BODY_BYTES + 16 * 1024
-"""What may be read for one request, its header lines among it."""
+"""How many bytes may be read for one request, header lines included."""
 CONNECTIONS = 64
 REQUEST_SECONDS = 10.0
-"""For a whole request to arrive, and for an idle connection to be used again."""
+"""Seconds for a whole request to arrive, and for an idle connection to be used again."""
 TEXT = "text/plain; charset=utf-8"
 SIZE = "text/x.tlog.size"
 
@@ -240,7 +240,8 @@ class Server(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that broke off concerns nobody: what the witness itself could not do is answered with 500."""
+        """Say nothing: a connection that broke off concerns nobody, and what the witness itself could not do is
+        answered with 500."""
 
 
 class _Timed(io.RawIOBase):

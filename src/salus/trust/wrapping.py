@@ -1,6 +1,6 @@
-"""Master keys: whoever holds one wraps the one key that wraps all others, and need not be a file beside them.
+"""Master keys. A master key wraps the one key that wraps all others, and need not be a file beside them.
 
-A *provider* wraps and unwraps a key of 32 bytes together with a context that is authenticated. Three there are:
+A *provider* wraps and unwraps a key of 32 bytes together with a context that is authenticated. There are three:
 
 - a file of the key folder (``master.key``), where nothing else is said;
 - any other file, by ``SALUS_MASTER_KEY_FILE``: a credential of the service manager, a mounted secret, ``/dev/fd/3``;
@@ -51,7 +51,7 @@ SECONDS = 60
 
 
 class KeyProvider(Protocol):
-    """Who holds the master key."""
+    """Holds the master key, and wraps and unwraps with it."""
 
     @property
     def name(self) -> str:
@@ -138,7 +138,7 @@ class FileProvider:
         return lock(derive(self.keys()[0], "master"), key, context)
 
     def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
-        """Under whichever key it was wrapped. Raises IntegrityError."""
+        """Inverse of :meth:`wrap`, under whichever of the keys it was. Raises IntegrityError."""
         for master in self.keys():
             found = unlock(derive(master, "master"), wrapped, context)
             if found is not None and len(found) == KEY:
@@ -146,11 +146,11 @@ class FileProvider:
         raise IntegrityError("the master key is not the one of these keys", where=str(self.path))
 
     def renew(self) -> None:
-        """A new key before the others."""
+        """Make a new key, and put it before the others."""
         write_durably(self.path, os.urandom(KEY) + b"".join(self.keys()), wipe=True)
 
     def retire(self) -> None:
-        """Only the newest key stays."""
+        """Destroy all keys but the newest. Does nothing where the file is not :attr:`renewable`."""
         if not self.renewable:
             return
         destroy_remnants(self.path.parent, self.path.name)
@@ -175,26 +175,26 @@ class ProgramProvider:
         self.renewable = told.get("renewable") is True
 
     def wrap(self, key: bytes, context: bytes) -> bytes:
-        """What the program makes of it."""
+        """``key`` as the program wraps it."""
         return self._bytes(self._ask("wrap", key=key, context=context), "wrapped")
 
     def unwrap(self, wrapped: bytes, context: bytes) -> bytes:
-        """The key. Raises IntegrityError where the program gives something else than a key."""
+        """The key that the program unwraps. Raises IntegrityError where the program gives something else than a key."""
         key = self._bytes(self._ask("unwrap", wrapped=wrapped, context=context), "key")
         if len(key) != KEY:
             raise IntegrityError("the key program gave no key", where=str(self._program))
         return key
 
     def renew(self) -> None:
-        """A new master key."""
+        """Have the program make a new master key."""
         self._ask("renew")
 
     def retire(self) -> None:
-        """The old ones are gone."""
+        """Have the program destroy every master key but the newest."""
         self._ask("retire")
 
     def _ask(self, operation: str, **values: bytes) -> Mapping[str, Any]:
-        """The program's answer. Neither what went in nor what came out stands in an error."""
+        """The program's answer. No error holds what was sent to it or what came back."""
         sent = json.dumps({name: value.hex() for name, value in values.items()})
         try:
             done = subprocess.run(

@@ -31,7 +31,7 @@ from salus.record.sealing import Chunk, open_chunk
 from salus.trust import proof, quarantine
 from salus.trust.consent_signatures import signature_id
 from salus.trust.grants import Grant
-from salus.trust.log import Entry
+from salus.trust.log_reading import Entry
 
 FORM = "salus.export/v1"
 PURPOSE = "PATRQT"

@@ -32,7 +32,7 @@ from salus.fhir import json
 from salus.trust import proof
 from salus.trust.consent_signatures import signers_of
 from salus.trust.identity import Actor
-from salus.trust.log import SALT
+from salus.trust.log_reading import SALT
 
 MANIFEST_BYTES = 64 << 20
 LINE_BYTES = 64 << 20

@@ -119,6 +119,8 @@ def _what(entry: Mapping[str, Any], actor: str) -> str:
             return f"reviewed the emergency of entry {entry.get('of')}: {entry.get('verdict', '')}"
         case "glass-listed":
             return "read, for a review, why the record was opened in an emergency"
+        case "consent-read":
+            return "read a decision on consent" if entry.get("id") else "asked for a consent that is not there"
         case "consent-registered":
             return "wrote a salted hash of a consent to a chain"
         case "hold":
