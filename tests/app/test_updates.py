@@ -14,10 +14,10 @@ from salus.app.house import House
 from salus.app.intake.intake import Intake
 from salus.app.session import Session
 from salus.fhir import json
+from salus.fhir.categories import TAG_FINDING
 from salus.fhir.views import CATEGORIES, Source
 from salus.findings import fhir as findings_fhir
 from salus.findings.runner import run
-from salus.record.facts import TAG_FINDING
 from salus.record.store import Change
 from salus.trust.identity import Actor, Identity
 from tests.conftest import bundle

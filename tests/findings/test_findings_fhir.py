@@ -8,13 +8,12 @@ from hypothesis import HealthCheck, given, settings
 
 from salus.errors import InputError, MethodError
 from salus.fhir import dates, json, quantity
-from salus.fhir.categories import categories_of
+from salus.fhir.categories import TAG_FINDING, categories_of
 from salus.fhir.codes import Code
 from salus.fhir.quantity import Quantity
 from salus.findings import fhir
 from salus.findings.model import Finding, Interval
 from salus.findings.runner import _as_kept
-from salus.record.facts import TAG_FINDING
 from tests.findings.made import FINDINGS, finding
 
 RECORDED = "2026-06-01T12:00:00Z"

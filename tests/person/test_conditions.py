@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.person.charts import condition, known, procedure
+from salus.person.conditions import recorded
+from salus.person.person import Person
+from tests.person.charts import chart, condition, known, medicine, procedure
 
 ICD9 = "http://hl7.org/fhir/sid/icd-9-cm"
 
@@ -142,3 +144,19 @@ def test_order_does_not_matter():
     one, other = known(*numbered), known(*reversed(numbered))
     for concept in ("diabetes", "myocardial-infarction"):
         assert one.about(concept) == other.about(concept)
+
+
+def test_every_chart_of_a_snapshot_has_read_the_lists_that_its_answers_rest_on():
+    whole = chart(condition("icd10cm|E11.9"), medicine("aspirin 100 mg"))
+    kinds = [("events", (kind,)) for kind in ("Device", "DeviceUseStatement", "Procedure")]
+    lists = [(name, ()) for name in ("conditions", "future", "mentions", "now", "patient")]
+    for _ in range(2):
+        twin = whole.fresh()
+        assert len(recorded(twin)[0]) == 1
+        assert [(r.accessor, r.arguments) for r in twin.reads] == sorted(kinds + lists)
+        person = Person(whole.fresh(), [])
+        assert len(person.listed) == 1
+        assert [r.accessor for r in person.chart.reads] == ["medications", "now", "patient"]
+    empty = chart()
+    assert recorded(empty) == ((), ())
+    assert [(r.accessor, r.arguments) for r in empty.reads] == sorted(kinds + lists)

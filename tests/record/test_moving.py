@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 
@@ -92,6 +93,92 @@ def test_a_plan_is_the_same_after_a_move_and_after_the_way_back(town):
     with pytest.raises(StoreError, match="no store in this database any more") as told:
         town.opened(town.database)
     assert "SALUS_DATABASE" in told.value.remedy
+
+
+def test_no_new_store_is_made_where_one_was_moved_away(town, tmp_path):
+    other = tmp_path / "other"  # a folder of keys in which there are none
+    app_moving.move(town.file, town.address)
+    for settings in (town.file, replace(town.file, keys=other)):
+        with pytest.raises(StoreError, match="moved into a database") as told:
+            House.create(settings, alone=True)
+        assert told.value.where == str(town.file.store_file)
+    assert not other.exists()
+    assert not town.file.store_file.exists()
+    app_moving.move(town.database, app_moving.FILE)
+    with pytest.raises(StoreError, match="no store in this database any more") as told:
+        House.create(town.database, alone=True)
+    assert "unset SALUS_DATABASE" in told.value.remedy
+    assert town.plan(town.file)[0]
+
+
+def test_who_waits_for_the_file_while_it_is_moved_is_told_that_it_was_moved(town):
+    found, waiting = [], []
+
+    def open_file():
+        try:
+            town.opened(town.file).close()
+        except StoreError as error:
+            found.append(error)
+
+    def look(done, total):
+        if not waiting:
+            waiting.append(threading.Thread(target=open_file))
+            waiting[0].start()
+            time.sleep(0.3)
+
+    app_moving.move(town.file, town.address, look)
+    waiting[0].join()
+    assert ["moved into a database" in error.what for error in found] == [True]
+    assert sorted(f.name for f in town.file.store.glob("record.sqlite*")) == [
+        "record.sqlite-turn", "record.sqlite.moved"
+    ]  # fmt: skip
+
+
+def test_a_database_that_was_found_is_not_moved_before_it_is_open(town, monkeypatch):
+    app_moving.move(town.file, town.address)
+    whole, tried = postgres._migrate, []
+
+    def migrate(connection, *, create):
+        whole(connection, create=create)
+        if not tried:
+            tried.append(True)
+            with pytest.raises(StoreError, match="in use"):
+                app_moving.move(town.database, app_moving.FILE)
+
+    monkeypatch.setattr(postgres, "_migrate", migrate)
+    assert town.plan(town.database)[0]
+    assert tried
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_who_opens_a_database_waits_for_a_session_that_is_ending(server, monkeypatch, alone):
+    address = f"{server.address}?options=-csearch_path%3D{server.schema()}"
+    postgres.connect(address, create=True).close()
+    other = postgres.connect(address, create=False, alone=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(postgres, "ENDING", 0.0)
+        with pytest.raises(StoreError, match="in use" if alone else "being moved"):
+            postgres.connect(address, create=False, alone=alone)
+    monkeypatch.setattr(postgres.time, "sleep", lambda pause: other.close())  # it is closed meanwhile
+    postgres.connect(address, create=False, alone=alone).close()
+
+
+def test_who_opens_a_database_while_it_is_set_aside_is_told_that_it_is_moved(town, monkeypatch):
+    app_moving.move(town.file, town.address)
+    whole, asked = moving._settle, []
+
+    def settle(folder):  # the table of versions bears its new name, and this is not committed
+        with monkeypatch.context() as patch:
+            patch.setattr(postgres, "ENDING", 0.0)
+            with pytest.raises(StoreError, match="being moved"):
+                town.opened(town.database)
+        asked.append(folder)
+        whole(folder)
+
+    monkeypatch.setattr(moving, "_settle", settle)
+    monkeypatch.setattr(postgres, "_SESSION", postgres._SESSION + "; SET lock_timeout = 100")
+    app_moving.move(town.database, app_moving.FILE)
+    assert asked
 
 
 def test_a_store_that_was_moved_earlier_is_never_overwritten(town, server):
@@ -238,7 +325,7 @@ def test_where_there_is_a_store_or_a_table_already_nothing_is_moved(town, server
         app_moving.move(replace(town.file, database=empty), app_moving.FILE)
 
 
-def test_a_store_that_somebody_has_open_is_not_moved(town):
+def test_a_store_that_somebody_has_open_is_not_moved(town, monkeypatch):
     with town.opened(town.file), pytest.raises(StoreError, match="in use"):
         app_moving.move(town.file, town.address)
     app_moving.move(town.file, town.address)
@@ -246,8 +333,10 @@ def test_a_store_that_somebody_has_open_is_not_moved(town):
         app_moving.move(town.database, app_moving.FILE)
 
     def look(done, total):
-        with pytest.raises(StoreError, match="being moved"):
-            town.opened(town.database)
+        with monkeypatch.context() as patch:
+            patch.setattr(postgres, "ENDING", 0.0)
+            with pytest.raises(StoreError, match="being moved"):
+                town.opened(town.database)
 
     app_moving.move(town.database, app_moving.FILE, look)
 

@@ -183,6 +183,18 @@ def test_what_is_shared_is_made_once_and_read_by_whoever_asks():
     assert [r.accessor for r in second.reads] == ["latest", "now"]
 
 
+def test_what_was_read_before_an_error_is_read_by_whoever_asked():
+    found = chart(creatinine("1.0", "2026-01-01", "c1"))
+
+    def make(reader):
+        return reader.latest("creatinine"), reader.now, 1 / 0
+
+    for twin in (found.fresh(), found.fresh()):
+        with pytest.raises(ZeroDivisionError):
+            twin.shared("x", make)
+        assert [r.accessor for r in twin.reads] == ["latest", "now"]
+
+
 def test_what_is_made_of_findings_is_made_each_time():
     found, made = chart(), []
     for twin in (found.fresh(), found.fresh()):

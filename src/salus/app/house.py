@@ -54,6 +54,8 @@ class House(Destroying):
         StoreError or ConfigurationError where there is a store in use, or keys of another, already.
         """
         configuration.check()
+        if configuration.moved_away:
+            configuration.check_made()  # a store that was moved into a database gets no empty one in its old place
         if not configuration.store_file.exists() and not Vault.unused(configuration.keys):
             Vault.make(configuration.keys)
         auditor.make(configuration.keys)

@@ -14,6 +14,7 @@ from typing import Any
 
 from salus.errors import InputError
 from salus.fhir import json, quantity
+from salus.fhir.categories import TAG_FINDING
 from salus.fhir.codes import SYSTEMS, Code
 from salus.fhir.quantity import Quantity
 from salus.fhir.views import OWN_ID, PERSON, TAG_CATEGORY, Body, Source, dicts
@@ -31,7 +32,6 @@ from salus.findings.model import (
 )
 from salus.findings.strength import Strength
 from salus.record.chart import Read
-from salus.record.facts import TAG_FINDING
 from salus.terminology.codes import concepts
 
 EXTENSION = "urn:salus:finding"

@@ -43,19 +43,13 @@ class Entry:
 
 def recorded(chart: Chart) -> tuple[tuple[Entry, ...], tuple[NotUnderstood, ...]]:
     """Every diagnosis and procedure that could be read, and those that could not."""
+    return chart.shared("diagnoses", _read)
+
+
+def _read(chart: Chart) -> tuple[tuple[Entry, ...], tuple[NotUnderstood, ...]]:
     done = tuple(event for kind in _DONE_KINDS for event in chart.events(kind))
-    told = (chart.conditions(), done, chart.future(), chart.mentions())
-    _ = chart.patient, chart.now  # whoever asks has read these too, though what is made of them may be kept
-    return chart.kept("diagnoses", lambda: _read(chart, *told))
-
-
-def _read(
-    chart: Chart,
-    conditions: Sequence[Condition],
-    done: Sequence[Event],
-    future: Sequence[Condition],
-    mentions: Sequence[Mention],
-) -> tuple[tuple[Entry, ...], tuple[NotUnderstood, ...]]:
+    conditions, future, mentions = chart.conditions(), chart.future(), chart.mentions()
+    _ = chart.patient, chart.now  # part of the read set of every record, also of one whose entries need neither
     entries: list[Entry] = []
     unread: list[NotUnderstood] = []
     for condition in conditions:

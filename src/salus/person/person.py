@@ -126,8 +126,7 @@ class Person:
     @cached_property
     def listed(self) -> tuple[Listed, ...]:
         """Every entry of the medicine list, read."""
-        entries, terminology = self.chart.medications(), self.chart.terminology
-        return self.chart.kept("medicines", lambda: medicines.listed(entries, terminology))
+        return self.chart.shared("medicines", lambda chart: medicines.listed(chart.medications(), chart.terminology))
 
     @cached_property
     def medicines(self) -> tuple[Medicine, ...]:

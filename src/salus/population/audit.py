@@ -1,4 +1,4 @@
-"""How well a survival model tells and calibrates, corrected for its own optimism, and how it does in subgroups.
+"""Validation of a survival model: discrimination and calibration, corrected for optimism, and results in subgroups.
 
 Discrimination: Harrell's C. Calibration: the slope of the linear predictor, and observed (Kaplan–Meier) over expected
 events at a horizon. Optimism by bootstrap (Harrell, Lee and Mark 1996, Stat Med 15:361-387). Intervals are bootstrap
@@ -30,7 +30,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One subgroup: people, events, and figures; ``reason`` says why there are none."""
+    """One subgroup: number of people and of events, and figures; ``reason`` says why there are no figures."""
 
     name: str
     people: int
@@ -41,7 +41,10 @@ class Group:
 
 
 def concordance(predictor: Array, time: Array, event: NDArray[np.bool_]) -> float:
-    """Harrell's C: of the pairs whose order is known, the share that the predictor puts in order; ties count half."""
+    """Harrell's C: the share of the pairs with a known order that ``predictor`` (n,) puts in order; ties count half.
+
+    NaN where no pair has a known order.
+    """
     order = np.argsort(time, kind="stable")
     score, when, happened = predictor[order], time[order], event[order]
     ranks = np.unique(score, return_inverse=True)[1]
@@ -64,7 +67,7 @@ def concordance(predictor: Array, time: Array, event: NDArray[np.bool_]) -> floa
 
 
 class _Counts:
-    """Numbers counted in a Fenwick tree: how many are below one."""
+    """Counts of whole numbers in a Fenwick tree, which tells how many are below a given one."""
 
     def __init__(self, n: int) -> None:
         self._tree, self._own, self.size = [0] * (n + 1), [0] * n, 0
@@ -89,7 +92,10 @@ class _Counts:
 
 
 def slope(predictor: Array, cohort: Cohort, cuts: Sequence[float]) -> float:
-    """The coefficient of the predictor when it is fitted anew on ``cohort``: 1 is perfect, below it overfitted."""
+    """The calibration slope: the coefficient of the predictor (n,) fitted anew on ``cohort``.
+
+    1 is perfect; below 1 the model is overfitted.
+    """
     alone = Cohort(("predictor",), predictor[:, None], cohort.time, cohort.event)
     same = Scale(np.zeros(1), np.ones(1))
     rate = float(cohort.event.sum() / cohort.time.sum())
@@ -97,7 +103,7 @@ def slope(predictor: Array, cohort: Cohort, cuts: Sequence[float]) -> float:
 
 
 def kaplan_meier(cohort: Cohort, horizon: float) -> float:
-    """The share who had the event by ``horizon`` (Kaplan and Meier 1958)."""
+    """The share of people with the event by ``horizon``, by the estimate of Kaplan and Meier (1958)."""
     times = np.unique(cohort.time[cohort.event & (cohort.time <= horizon)])
     alive = 1.0
     for time in times:
@@ -115,7 +121,10 @@ class Internal:
 
 
 def internal(cohort: Cohort, cuts: Sequence[float], *, ridge: float = 1.0, times: int = 100, seed: int = 1) -> Internal:
-    """Bootstrap correction: models of resampled people, on those and on everybody."""
+    """Figures corrected by bootstrap: ``times`` models are fitted on resampled people and tested on them and on all.
+
+    ``cuts`` and ``ridge`` are those of :func:`~salus.population.survival.fit_pooled`; ``seed`` fixes the samples.
+    """
     rng = np.random.default_rng(seed)
     model = fit_pooled(cohort, cuts, ridge=ridge)
     apparent = concordance(model.predictor(cohort.features), cohort.time, cohort.event)
@@ -131,7 +140,7 @@ def internal(cohort: Cohort, cuts: Sequence[float], *, ridge: float = 1.0, times
 
 
 def calibrated(model: Model, cohort: Cohort, shrink: float) -> Model:
-    """The model with its coefficients shrunk by the corrected slope and its baseline fitted anew to them."""
+    """The model with its coefficients multiplied by ``shrink`` (the corrected slope) and its baseline fitted anew."""
     shrunk = replace(model, coefficients=model.coefficients * shrink)
     total = source(cohort, model.scale, model.cuts)
     k = len(model.cuts) + 1
@@ -149,7 +158,10 @@ def subgroups(
     times: int = 200,
     seed: int = 1,
 ) -> list[Group]:
-    """Concordance and observed over expected at ``horizon`` in each group, with intervals."""
+    """Concordance and observed over expected events at ``horizon`` in each group, with bootstrap intervals.
+
+    ``groups`` maps a name to a mask (n,) of people. A group with fewer than FEWEST_EVENTS events gets no figures.
+    """
     rng = np.random.default_rng(seed)
     found = []
     for name, rows in groups.items():

@@ -1,8 +1,9 @@
-"""A pure function over the shards of a mirror: one after the other here, or spread over processes and machines by Dask.
+"""Applying a pure function to the shards of a mirror: one by one here, or with Dask on several processes and machines.
 
-What is worked out of a shard is a sealed file beside it, named by the job and by the state of the shard: whoever is
-killed goes on where he was, and nothing is worked out twice. A worker is given the folder (of a file system that all
-share) and the key of its one shard; it opens no store and no house. What travels over a network does so under TLS.
+The results for a shard are a sealed file beside it, named by the job and by the state of the shard. After an
+interruption the work goes on where it stopped, and nothing is computed twice. A worker gets the folder (on a file
+system that all share) and the key of its one shard; it opens no store and no house. All traffic over a network is under
+TLS.
 """
 
 from __future__ import annotations
@@ -30,16 +31,16 @@ MAX_WORKERS = 64
 
 
 class Job(Protocol):
-    """What is to be done, but for the shard: it is sent to every worker once."""
+    """What is to be done for each shard. It is sent to every worker once."""
 
     @property
     def at(self) -> datetime:
-        """The moment to speak of."""
+        """The moment for which results are computed."""
         ...
 
     @property
     def digest(self) -> str:
-        """SHA-256, in hex, of everything else that the results follow from."""
+        """SHA-256 (hex) of everything that the results follow from, except the shard and the moment."""
         ...
 
 
@@ -48,7 +49,7 @@ J = TypeVar("J", bound=Job)
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a job made of a shard: lines in order, and the first instant at which they may differ."""
+    """The results of a job for a shard: lines in order, and the first instant at which they may be different."""
 
     lines: tuple[bytes, ...]
     until: datetime
@@ -59,7 +60,7 @@ Work = Callable[[J, Iterable[Record]], Made]
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One shard to work on. ``key`` opens it and nothing else, and must not be told in any message."""
+    """One shard to work on. ``key`` opens this shard and nothing else; it must not appear in any message."""
 
     folder: Path
     mirror: str
@@ -72,7 +73,7 @@ class _Task:
         return Shard(self.folder, self.mirror, self.shard, self.key)
 
     def result(self, job: Job) -> Path:
-        """Where the results lie."""
+        """The path of the file with the results."""
         return self.folder / RESULTS / f"{self.shard:05d}.{job.digest[:16]}.{self.state[:16]}"
 
 
@@ -85,12 +86,14 @@ def over_shards(
     scheduler: str = "",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Iterator[bytes]:
-    """The lines that ``work`` makes of every shard, in the order of the shards, whoever works on which.
+    """The lines that ``work`` makes of every shard, in the order of the shards.
 
-    ``workers``: processes here, under Dask; 0: this one alone, without Dask. ``scheduler``: the address of a cluster,
-    "tls://HOST:PORT", instead. The mirror's lock must be held until the last line was taken. Raises InputError for a
-    mirror without records, ConfigurationError where Dask is missing; of a shard that fails, its error once the others
-    are done.
+    ``workers`` is the number of Dask processes on this machine; with 0, this process does the work without Dask.
+    ``scheduler``, "tls://HOST:PORT", is the address of a cluster to use instead. The mirror's lock must be held until
+    the last line was taken.
+
+    Raises InputError for a mirror without records, ConfigurationError where Dask is missing, and StoreError where no
+    cluster answers. Where a shard fails, its error is raised once the others are done.
     """
     if mirror.layout.files_up_to is None:
         raise InputError("the mirror holds no records", where=str(mirror.folder), remedy="--records")
@@ -125,7 +128,7 @@ def _task(mirror: Mirror, number: int) -> _Task:
 
 
 def _made(job: Job, task: _Task) -> list[bytes] | None:
-    """The lines that were made before and hold at the job's moment; None where there are none."""
+    """The lines of an earlier run, where they still hold at the job's moment; else None."""
     path = task.result(job)
     try:
         told = json.loads(zlib.decompress(task.opened().unseal(path, path.read_bytes(), _purpose(job, task))))
@@ -142,7 +145,7 @@ def _purpose(job: Job, task: _Task) -> str:
 
 
 def _work(work: Work[J], job: J, task: _Task) -> SalusError | None:
-    """Work on one shard, and write what came of it. Returns what went wrong: errors are told without patients' data."""
+    """Work on one shard and write the results. Returns the error, if any; it holds no data of patients."""
     try:
         shard = task.opened()
         index = shard.index()
@@ -154,7 +157,7 @@ def _work(work: Work[J], job: J, task: _Task) -> SalusError | None:
         sealed.write(task.result(job), shard.seal(data, _purpose(job, task)))
     except SalusError as error:
         return error
-    except Exception as error:  # noqa: BLE001 - its words, and what Dask logs of it, may quote a record
+    except Exception as error:  # noqa: BLE001 - its text, and what Dask logs of it, may quote a record
         return MethodError(f"failed with {type(error).__name__}", where=f"shard {task.shard}")
     return None
 
@@ -164,7 +167,7 @@ def _here(work: Work[J], job: J, tasks: Sequence[_Task]) -> Iterator[SalusError 
 
 
 def _spread(work: Work[J], job: J, tasks: Sequence[_Task], workers: int, scheduler: str) -> Iterator[SalusError | None]:
-    """Work on the shards under Dask, in whatever order they are done."""
+    """Work on the shards with Dask. Yields the error or None of each shard, in the order in which they finish."""
     if not tasks:
         return
     with _client(min(workers, len(tasks)), scheduler) as client:
@@ -175,15 +178,15 @@ def _spread(work: Work[J], job: J, tasks: Sequence[_Task], workers: int, schedul
         for future in as_completed(futures, loop=client.loop):
             try:
                 yield future.result()
-            except Exception as error:  # noqa: BLE001 - a worker that died, whatever Dask makes of it
+            except Exception as error:  # noqa: BLE001 - a worker that died, as any error of Dask
                 yield StoreError(f"a worker failed: {type(error).__name__}", remedy="try again with fewer workers")
 
 
 @contextmanager
 def _client(workers: int, scheduler: str) -> Iterator[Client]:
-    """A client of the cluster at an address, or of one of ``workers`` processes of this machine.
+    """A client of the cluster at the address ``scheduler``, or else of a cluster of ``workers`` processes here.
 
-    Both speak TLS: whoever can talk to a scheduler without it can run anything as its user. For an address Dask's own
+    Both use TLS: without it, anybody who reaches the scheduler can run code as its user. For an address, Dask's own
     settings (distributed.comm.tls) name the certificates.
     """
     if scheduler and not scheduler.startswith("tls://"):

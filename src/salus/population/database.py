@@ -1,4 +1,4 @@
-"""Views as tables in DuckDB, and SQL over them: nothing but these tables can be read, no file and no network."""
+"""Views as tables in DuckDB, and SQL over them. A query can read these tables only, no other file and no network."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ SQL_TYPES = {
     "integer64": "BIGINT",
     "decimal": "DOUBLE",
 }
-"""FHIR type to DuckDB's; everything else is text, dates as FHIR writes them (they may be partial)."""
+"""DuckDB's type for each FHIR type. All others are text; dates stay as FHIR writes them (they may be partial)."""
 MEMORY = "1GB"
 SECONDS = 60.0
 MAX_ROWS = 1_000_000
 AT_ONCE = 2_000
-"""Rows that one INSERT takes."""
+"""The most rows of one INSERT."""
 PATIENT, ORDER = "_patient", "_row"
-"""Columns of a mirrored view beside its own, whose names begin with a letter: whose row it is, and which of theirs."""
+"""Extra columns of a mirrored view: the patient of a row, and the number of the row among the patient's rows. The names
+of a view's own columns begin with a letter."""
 _ABOUT_THE_QUERY = (duckdb.ParserException, duckdb.SyntaxException, duckdb.BinderException, duckdb.CatalogException)
 
 
@@ -45,7 +46,7 @@ class Answer:
 class Database:
     """An in-memory database of view tables. Close it, or use it as a context manager.
 
-    ``files`` are all that can be read besides: Parquet files for :meth:`attach`.
+    ``files`` are the only files it can read: the Parquet files for :meth:`attach`.
     """
 
     def __init__(self, files: Sequence[str] = ()) -> None:
@@ -66,7 +67,9 @@ class Database:
         self._connection.close()
 
     def load(self, name: str, view: View, resources: Iterable[Body]) -> int:
-        """Run ``view`` over ``resources`` into the table ``name``; a table that is there grows. Returns the rows added.
+        """Add the rows of ``view`` over ``resources`` to the table ``name``, made where it is missing.
+
+        Returns the number of rows added.
 
         Raises InputError for a name that is no identifier, for columns that SQL cannot tell apart, and for values that
         do not fit their column's type: then no row is added.
@@ -80,20 +83,20 @@ class Database:
         return len(rows)
 
     def attach(self, name: str, view: View, files: Sequence[str]) -> None:
-        """The rows of ``view`` that lie in Parquet files of the mirror, as the table ``name``."""
+        """Make the table ``name`` of the rows of ``view`` in these Parquet files of a mirror."""
         columns = ", ".join(f'"{c}"' for c in view.columns)
         self._connection.execute(f'CREATE VIEW "{name}" AS SELECT {columns} FROM read_parquet({_texts(files)})')
 
     def in_order(self, view: View, files: Sequence[str]) -> Answer:
-        """All rows of ``view`` in these files, by patient. Raises InputError as :meth:`query` does."""
+        """All rows of ``view`` in these files, in the order of patients. Raises InputError as :meth:`query` does."""
         columns = ", ".join(f'"{c}"' for c in view.columns)
         return self.query(f"SELECT {columns} FROM read_parquet({_texts(files)}) ORDER BY {PATIENT}, {ORDER}")
 
     def query(self, sql: str) -> Answer:
         """The answer to one SQL query.
 
-        Raises InputError: with DuckDB's words where they are about the query alone (others may quote the data), after
-        SECONDS, and for more than MAX_ROWS rows.
+        Raises InputError for a query that cannot be answered, that takes longer than SECONDS, or that gives more than
+        MAX_ROWS rows. The error has DuckDB's message only where that is about the query alone: others may quote data.
         """
         timer = threading.Timer(SECONDS, self._connection.interrupt)
         timer.start()
@@ -118,17 +121,17 @@ class Database:
 
 
 def columns_of(view: View) -> dict[str, str]:
-    """DuckDB's type of each column of a view, in order."""
+    """The columns of a view in order, with DuckDB's type of each."""
     return {name: _sql_type(*view.types[name]) for name in view.columns}
 
 
 def cells(view: View, resources: Iterable[Body]) -> Iterator[list[Any]]:
-    """The rows of a view as values for DuckDB."""
+    """The rows of a view over ``resources``, as lists of values for DuckDB."""
     return ([_plain(row[c]) for c in view.columns] for row in view.rows(resources))
 
 
 def create(connection: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str]) -> None:
-    """Make a table where there is none. Raises InputError for columns that SQL cannot tell apart."""
+    """Make a table, unless it exists. Raises InputError for columns that SQL cannot tell apart."""
     told = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())
     try:
         connection.execute(f'CREATE TABLE IF NOT EXISTS "{name}" ({told})')
@@ -139,7 +142,7 @@ def create(connection: duckdb.DuckDBPyConnection, name: str, columns: Mapping[st
 def insert(
     connection: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]
 ) -> None:
-    """Add rows, all or none. Raises InputError for a value that does not fit its column's type."""
+    """Add all the rows, or none. Raises InputError for a value that does not fit its column's type."""
     connection.begin()
     try:
         for start in range(0, len(rows), AT_ONCE):
@@ -153,9 +156,9 @@ def insert(
 def _insert(
     connection: duckdb.DuckDBPyConnection, name: str, types: Sequence[str], rows: Sequence[Sequence[Any]]
 ) -> None:
-    """Add rows column by column where each column's values are of one kind, else row by row.
+    """Add rows column by column where the values of each column are of one kind, else row by row.
 
-    Of a list of several kinds DuckDB would first make one: true among numbers would become 1.
+    DuckDB would convert a list of values of several kinds to one kind: true among numbers would become 1.
     """
     columns = [list(column) for column in zip(*rows, strict=True)]
     if all(_of_one_kind(column, kind) for column, kind in zip(columns, types, strict=True)):
@@ -171,7 +174,7 @@ def _of_one_kind(values: Iterable[Any], type: str) -> bool:
 
 
 def _kinds(values: Iterable[Any]) -> set[str]:
-    """The kinds of values in a list and in the lists within, which DuckDB would make one of."""
+    """The kinds of the values in a list and in the lists inside it, all of which DuckDB would convert to one kind."""
     found: set[str] = set()
     for value in values:
         if isinstance(value, list):
@@ -182,7 +185,7 @@ def _kinds(values: Iterable[Any]) -> set[str]:
 
 
 def _texts(values: Iterable[str]) -> str:
-    """A list of texts in SQL."""
+    """A list of texts as an SQL literal."""
     quoted = (value.replace("'", "''") for value in values)
     return "[" + ", ".join(f"'{value}'" for value in quoted) + "]"
 

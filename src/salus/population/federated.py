@@ -1,8 +1,9 @@
-"""Training over hospitals that keep their people: each sends sums under masks that cancel in the total alone.
+"""Federated training: each hospital keeps its people's data and sends masked sums. The masks cancel in the total alone.
 
-Every pair of hospitals agrees on a secret (X25519); each round both draw the same stream from it, one adds it and the
-other subtracts it, in whole numbers modulo 2^64 (Bonawitz et al. 2017, CCS, without its handling of drop-outs). What a
-single hospital sends is uniformly random to everybody who lacks its secrets; only the sum over all can be read.
+Every pair of hospitals agrees on a secret (X25519). In each round both derive the same random stream from it; one adds
+the stream and the other subtracts it, in whole numbers modulo 2^64 (Bonawitz et al. 2017, CCS, without its handling of
+drop-outs). The message of a single hospital is uniformly random to everybody without its secrets; only the sum over all
+hospitals can be read.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ from salus.population import survival
 from salus.population.survival import Array, Cohort, Model, Sums
 
 UNIT = float(1 << 24)
-"""Sums travel as multiples of 1 / UNIT (6e-8)."""
+"""Sums are sent as whole multiples of 1 / UNIT (6e-8)."""
 LIMIT = float(1 << 62) / UNIT
-"""What the sums of all hospitals together have to stay below; each may send its share of it."""
+"""The bound on the sums of all hospitals together; each hospital may send up to its share of it."""
 FEWEST = 3
-"""With two hospitals each could subtract its own sums from the total and read the other's."""
+"""The fewest hospitals: of two, each could subtract its own sums from the total and read the other's."""
 Masked = NDArray[np.uint64]
 
 
 class Hospital:
-    """One site: its people never leave it. ``name`` orders who adds and who subtracts a mask."""
+    """One site, whose data never leave it. Of two hospitals, the one with the lower ``name`` adds the mask."""
 
     def __init__(self, name: str, cohort: Cohort) -> None:
         self.name = name
@@ -43,12 +44,12 @@ class Hospital:
         self._last = -1
 
     def join(self) -> bytes:
-        """Begin a training: a fresh key, so that no mask is ever used twice. What the others need of it (32 bytes)."""
+        """Begin a training with a fresh key, so that no mask is ever used twice. Returns the public key (32 bytes)."""
         self._key, self._secrets, self._last = X25519PrivateKey.generate(), {}, -1
         return self._key.public_key().public_bytes_raw()
 
     def agree(self, others: Mapping[str, bytes]) -> None:
-        """Make a secret with every other hospital."""
+        """Make a secret with every other hospital; ``others`` are public keys by name."""
         self._secrets = {
             name: HKDF(SHA256(), 32, salt=None, info=b"salus federated mask").derive(
                 self._key.exchange(X25519PublicKey.from_public_bytes(key))
@@ -58,12 +59,12 @@ class Hospital:
         }
 
     def moments(self, cuts: Sequence[float], number: int) -> Masked:
-        """Masked moments of the features, with events by piece and time at risk."""
+        """The masked moments of the features, the events in each piece and the time at risk, for round ``number``."""
         counted, at_risk = survival.events(self._cohort, cuts), [self._cohort.time.sum()]
         return self._mask(np.concatenate([survival.moments(self._cohort), counted, at_risk]), number)
 
     def sums(self, parameters: Array, scale: survival.Scale, cuts: Sequence[float], number: int) -> Masked:
-        """Masked likelihood, gradient and Hessian."""
+        """The masked log likelihood, gradient and Hessian, for round ``number``."""
         return self._mask(survival.source(self._cohort, scale, cuts)(parameters).flat(), number)
 
     def _mask(self, values: Array, number: int) -> Masked:
@@ -83,12 +84,12 @@ class Hospital:
 
 @dataclass(slots=True)
 class Server:
-    """Adds up what arrives. ``seen`` is all that it ever had before its eyes: masked messages by round."""
+    """Adds up the messages of hospitals. ``seen`` holds everything it ever received: masked messages by round."""
 
     seen: list[list[Masked]]
 
     def total(self, messages: Sequence[Masked]) -> Array:
-        """The sum over all hospitals: the masks cancel in it, and only in it."""
+        """The sum over all hospitals, the only sum in which the masks cancel."""
         self.seen.append(list(messages))
         added = np.zeros_like(messages[0])
         for message in messages:
@@ -99,7 +100,11 @@ class Server:
 def train(
     hospitals: Sequence[Hospital], names: tuple[str, ...], cuts: Sequence[float], *, ridge: float = 1.0
 ) -> tuple[Model, Server]:
-    """The survival model of all hospitals' people together. Raises InputError for fewer than three hospitals."""
+    """Train the survival model of the people of all hospitals together. Returns the model and the server.
+
+    ``names`` are the names of the features, ``cuts`` the times between the pieces of the baseline. Raises InputError
+    for fewer than three hospitals or two of one name, and as :func:`salus.population.survival.fit_pooled`.
+    """
     if len(hospitals) < FEWEST or len({h.name for h in hospitals}) != len(hospitals):
         raise InputError(f"at least {FEWEST} hospitals, each with a name of its own")
     survival.check_cuts(cuts)
@@ -122,6 +127,6 @@ def train(
 
 
 def _stream(secret: bytes, number: int, length: int) -> Masked:
-    """Uniform numbers of a pair's round: AES-256 in counter mode, never the same stream twice."""
+    """The random numbers of a pair of hospitals for one round: AES-256 in counter mode, never the same stream twice."""
     cipher = Cipher(AES(secret), CTR(number.to_bytes(8, "big") + bytes(8))).encryptor()
     return np.frombuffer(cipher.update(bytes(8 * length)), np.uint64)

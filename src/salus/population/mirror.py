@@ -1,7 +1,7 @@
-"""A mirror for analytics: a folder of what one reader was released for one purpose, in shards of patients.
+"""A mirror for analytics: a folder with the data released to one reader for one purpose, in shards of patients.
 
-The key lies in the manifest, sealed by the house: without the house nothing of a mirror can be read. Whoever has a
-mirror open holds its lock, so that no two write into it.
+The key lies in the manifest, sealed by the house: without the house nothing of a mirror can be read. A process that has
+a mirror open holds its lock, so that no two processes write into it.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from salus.population.shards import FORM, INDEX, RECORDS, Index, Shard, Wanted, 
 
 MANIFEST, LOCK, RESULTS = "manifest.json", "lock", "results"
 MAX_SHARDS, MAX_FILES = 256, 512
-"""The most shards, and the most files of rows that a query opens at once."""
+"""The most shards of a mirror, and the most files of rows that a query opens at once."""
 _NUMBER = "[0-9]" * 5
 ONE = "view"
-"""Another name of the table of a mirror that holds one view."""
+"""A second name for the table of a mirror with only one view."""
 
 
 class House(Protocol):
-    """Who seals the key of a mirror."""
+    """Seals the key of a mirror."""
 
     def seal(self, plain: bytes, context: bytes) -> bytes:
-        """``plain``, so that only the house opens it."""
+        """``plain`` sealed so that only the house can open it, with ``context`` authenticated."""
         ...
 
     def unseal(self, sealed: bytes, context: bytes) -> bytes:
@@ -45,9 +45,9 @@ class House(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a mirror holds: for whom and what for, of which store, in how many shards, which ViewDefinitions.
+    """The settings of a mirror: its id, the id of the store, reader, purpose, number of shards, and ViewDefinitions.
 
-    ``files_up_to`` is the size in bytes up to which files stand in the records; None: no records are held.
+    ``files_up_to`` is the size in bytes up to which files are held with records; None where no records are held.
     """
 
     id: str
@@ -59,7 +59,7 @@ class Layout:
     views: Mapping[str, Mapping[str, Any]]
 
     def check(self) -> None:
-        """Raise InputError for what no mirror can hold."""
+        """Raise InputError for settings that no mirror can have."""
         if not 1 <= self.shards <= MAX_SHARDS:
             raise InputError(f"1 to {MAX_SHARDS} shards", where="--shards")
         if not self.views and self.files_up_to is None:
@@ -81,7 +81,7 @@ class Mirror:
 
     @cached_property
     def wanted(self) -> Wanted:
-        """What each shard is to hold."""
+        """The views and parts that each shard must hold."""
         parts = {name: made_by(definition) for name, definition in self.layout.views.items()}
         if self.layout.files_up_to is not None:
             parts[RECORDS] = f"files up to {self.layout.files_up_to}"
@@ -93,24 +93,27 @@ class Mirror:
         return [self.shard(n) for n in range(self.layout.shards)]
 
     def shard(self, number: int) -> Shard:
-        """One shard."""
+        """The shard of this number."""
         return Shard(self.folder, self.layout.id, number, sealed.shard_key(self._key, number))
 
     def key_of(self, number: int) -> bytes:
-        """The key of one shard, to be handed to whoever works on it."""
+        """The key of one shard, to be given to the worker of that shard."""
         return sealed.shard_key(self._key, number)
 
     def by_shard(self, patients: Sequence[str]) -> list[list[str]]:
-        """The patients of each shard, in order."""
+        """These patients by shard: a list for each shard, in the given order."""
         found: list[list[str]] = [[] for _ in range(self.layout.shards)]
         for patient in patients:
             found[shard_of(patient, self.layout.shards)].append(patient)
         return found
 
     def query(self, sql: str = "") -> Answer:
-        """The answer to one SQL query over the views' tables; without ``sql`` all rows of the only view, by patient.
+        """The answer to one SQL query over the tables of the views.
 
-        Raises InputError, and IntegrityError for a damaged shard.
+        Without ``sql``, all rows of the only view, by patient.
+
+        Raises InputError for a query that cannot be answered, StoreError for a mirror that is not complete, and
+        IntegrityError for a damaged shard.
         """
         with ExitStack() as open_files:
             files = {
@@ -137,7 +140,7 @@ class Mirror:
             yield shard.part(index, name)
 
     def tidy(self, number: int, index: Index) -> None:
-        """Remove files of a shard that its index does not name: of an earlier state, or of somebody who was killed."""
+        """Remove the files of a shard that its index does not name: of an earlier state or an interrupted process."""
         named = {file for file, _, _ in index.parts.values()} | {self.shard(number).path.name}
         for path in self.folder.glob(f"{number:05d}.*"):
             if path.name not in named:
@@ -148,9 +151,9 @@ class Mirror:
 
 
 def make(folder: Path, layout: Layout, house: House) -> None:
-    """Make an empty mirror. Raises InputError where there is something already."""
+    """Make an empty mirror in ``folder``. Raises InputError where something else is there already."""
     layout.check()
-    begun = {MANIFEST + sealed.PART, LOCK}  # by somebody who was killed while making it
+    begun = {MANIFEST + sealed.PART, LOCK}  # left by a process that was killed while making it
     if folder.exists() and {path.name for path in folder.iterdir()} - begun:
         raise InputError("there is something already, and it is no mirror", where=str(folder), remedy="name another")
     if not folder.parent.is_dir():
@@ -167,10 +170,10 @@ def new_id() -> str:
 
 @contextmanager
 def opened(folder: Path, house: House, change: Callable[[Layout], Layout] = lambda same: same) -> Iterator[Mirror]:
-    """The mirror in ``folder``, its lock held; ``change`` gives the layout that it is to have from now on.
+    """The mirror in ``folder``, with its lock held; ``change`` returns the layout that it has from now on.
 
     Raises InputError where there is none, StoreError where somebody else works on it, IntegrityError for a manifest
-    that is not this house's own.
+    that this house did not write.
     """
     if not (folder / MANIFEST).is_file():
         raise InputError("there is no mirror", where=str(folder), remedy="salus population mirror")
@@ -184,9 +187,9 @@ def opened(folder: Path, house: House, change: Callable[[Layout], Layout] = lamb
 
 
 def drop(folder: Path) -> None:
-    """Delete a mirror, its key first, and nothing that is not of it. Raises InputError where there is none.
+    """Delete a mirror, its key first, and no other files. Raises InputError where there is none.
 
-    A mirror whose manifest is damaged, or whose deletion was interrupted, is one still.
+    A mirror with a damaged manifest, or one whose deletion was interrupted, can be deleted too.
     """
     if not (_form(folder / MANIFEST) == FORM or any(folder.glob(f"{_NUMBER}.{INDEX}"))):
         raise InputError("there is no mirror", where=str(folder))
@@ -201,7 +204,7 @@ def drop(folder: Path) -> None:
 
 
 def _form(manifest: Path) -> object:
-    """What the manifest says that it is of; None where it cannot be read."""
+    """The form that the manifest names; None where it cannot be read."""
     try:
         told = json.loads(manifest.read_bytes())
     except (OSError, InputError):

@@ -1,4 +1,4 @@
-"""Rows of a view as a Parquet file in memory, with columns that say whose each row is."""
+"""Writing the rows of a view as a Parquet file in memory, with a column for the patient of each row."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from salus.population.views import View
 
 
 def write(view: View, rows: Iterable[Sequence[Any]], kept: bytes = b"", out: Collection[str] = ()) -> bytes:
-    """A file of ``rows`` (patient, number, then the view's columns) and those of the file ``kept`` but for patients in
-    ``out``, ordered by patient and number.
+    """The bytes of a Parquet file of ``rows`` and of the rows in the file ``kept``, ordered by patient and number.
+
+    A row is the patient, its number, then the view's columns. Rows in ``kept`` of the patients in ``out`` are left out.
 
     Raises InputError for a value that does not fit its column, and for columns that SQL cannot tell apart.
     """

@@ -1,4 +1,4 @@
-"""What was released of one patient, packed to be worked on elsewhere: resources with their sources, and small files."""
+"""The released data of one patient, packed for work elsewhere: resources with their sources, and small files."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from salus.terminology.reader import Terminology
 class Record:
     """A patient's record as far as it was released.
 
-    ``entries`` as :meth:`salus.record.chart.Chart.resources` gives them, without what is contained in another;
-    ``closed`` are the references of those that the patient closed to processing: no method reads them. ``files`` are
-    blobs by address; one that was too large is not among them. ``withheld`` are kinds of data of which the reader may
-    be told that they are withheld.
+    ``entries`` are as :meth:`salus.record.chart.Chart.resources` returns them, without those contained in another.
+    ``closed`` are the references of the resources that the patient closed to processing: no method reads them.
+    ``files`` are blobs by address, without those that are too large. ``categories`` are the kinds of data released;
+    ``withheld`` are kinds of data that are withheld and of which the reader may know this.
     """
 
     patient: str
@@ -34,7 +34,7 @@ class Record:
     files: Mapping[str, bytes]
 
     def chart(self, at: datetime, terminology: Terminology, *, processed: bool = False) -> Chart:
-        """The chart as of ``at``; ``processed``: only of what is open to processing."""
+        """The chart as of ``at``; with ``processed``, only of the resources that are open to processing."""
         entries = [e for e in self.entries if not processed or e[0].ref not in self.closed]
         return Chart(entries, now=at, loader=self._load, terminology=terminology)
 
@@ -45,12 +45,12 @@ class Record:
 
 
 def whole(entries: Iterable[Entry]) -> tuple[Entry, ...]:
-    """Without the results that a chart takes out of the reports that contain them: it takes them out again."""
+    """The entries without the results contained in reports, which a chart takes out of the reports again."""
     return tuple(e for e in entries if e[0].ref.partition("/")[0] == e[1].get("resourceType"))
 
 
 def addresses(entries: Iterable[Entry], up_to: int) -> list[str]:
-    """The blobs of at most ``up_to`` bytes, as far as their size is told, that resources cite; each once."""
+    """The addresses of the blobs that resources cite, each once, without those stated to be above ``up_to`` bytes."""
     found: set[str] = set()
     for element in (element for _, body in entries for element in json.objects(body)):
         url, size = element.get("url"), element.get("size")
@@ -60,7 +60,7 @@ def addresses(entries: Iterable[Entry], up_to: int) -> list[str]:
 
 
 def pack(record: Record) -> bytes:
-    """The record as bytes; decimals keep their digits."""
+    """The record as compressed bytes; decimals keep all their digits."""
     told = {
         "patient": record.patient,
         "categories": sorted(record.categories),
@@ -73,7 +73,7 @@ def pack(record: Record) -> bytes:
 
 
 def unpack(data: bytes) -> Record:
-    """Inverse of :func:`pack`. Raises IntegrityError for anything else."""
+    """Inverse of :func:`pack`. Raises IntegrityError for damaged bytes."""
     try:
         told = json.loads(zlib.decompress(data))
     except zlib.error:

@@ -1,7 +1,7 @@
-"""Files that hold patients' data outside the store: sealed, written whole or not at all, opened in memory alone.
+"""Files with patients' data outside the store: sealed, written as a whole or not at all, and opened in memory only.
 
-AES-256-GCM under a key of the shard, which is derived from the mirror's own (HMAC-SHA256); what a file is for is
-authenticated with it, so that none can stand in the place of another.
+They are sealed with AES-256-GCM under the key of their shard, which is derived from the mirror's key (HMAC-SHA256). The
+purpose of a file is authenticated with it, so that no file can replace another.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from salus.errors import ConfigurationError, IntegrityError, StoreError
 
 NONCE, KEY = 12, 32
 LARGEST = (1 << 31) - 1
-"""Bytes that AES-GCM seals in one piece here."""
+"""The most bytes that AES-GCM seals in one piece here."""
 PART = ".part"
-"""The end of the name of a file that is not whole yet."""
+"""The ending of the name of a file that is not complete yet."""
 
 
 def shard_key(key: bytes, shard: int) -> bytes:
-    """The key of one shard: whoever has it opens that shard and no other."""
+    """The key of one shard, which opens that shard and no other."""
     return hmac.digest(key, f"salus.mirror shard {shard}".encode(), "sha256")
 
 
 def seal(key: bytes, plain: bytes, context: str) -> bytes:
-    """``plain`` sealed. Raises StoreError for more than 2 GiB."""
+    """``plain`` sealed, with ``context`` authenticated. Raises StoreError for more than 2 GiB."""
     if len(plain) > LARGEST:
         raise StoreError("a shard of more than 2 GiB", remedy="drop the mirror and make it with more shards")
     nonce = os.urandom(NONCE)
@@ -38,7 +38,7 @@ def seal(key: bytes, plain: bytes, context: str) -> bytes:
 
 
 def unseal(key: bytes, sealed: bytes, context: str) -> bytes:
-    """Inverse of :func:`seal`. Raises IntegrityError for anything else, without a place: the caller knows it."""
+    """Inverse of :func:`seal`. Raises IntegrityError for anything else; the caller adds the name of the file."""
     try:
         return AESGCM(key).decrypt(sealed[:NONCE], sealed[NONCE:], context.encode())
     except (InvalidTag, ValueError):
@@ -46,7 +46,7 @@ def unseal(key: bytes, sealed: bytes, context: str) -> bytes:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a file (mode 0600) so that after a crash it is there whole, or what was there before is."""
+    """Write a file (mode 0600). After a crash there is either the whole new file or the earlier one."""
     part = path.with_name(path.name + PART)
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(data)
@@ -57,7 +57,7 @@ def write(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
+    """Make the names of the files in a folder durable (fsync)."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -67,9 +67,9 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def in_memory(data: bytes = b"") -> Iterator[tuple[int, str]]:
-    """A file that lies in memory alone: its descriptor, and a path by which this process opens it.
+    """A file in memory only, with the content ``data``: its descriptor, and a path by which this process can open it.
 
-    Raises ConfigurationError where the system has none: what is sealed is not written to a disk in clear.
+    Raises ConfigurationError where the system has no such files: sealed data are never written to a disk unsealed.
     """
     if not hasattr(os, "memfd_create"):
         raise ConfigurationError("a mirror needs Linux", remedy="ask the store itself: salus population view")

@@ -1,8 +1,8 @@
-"""The shards of a mirror: sealed Parquet files and records of the patients whose ids hash to one number.
+"""The shards of a mirror: sealed Parquet files and records of the patients whose ids hash to the same number.
 
-The *index* of a shard names the files that hold its rows and records, with their digests, and for each patient the log
-entry and the release that these are of. New files are written first and the index last, each under its name only when
-it is whole: whoever is killed in between leaves the shard as it was.
+The *index* of a shard names the files with its rows and records, with their digests, and for each patient the log entry
+and the release that the data are from. New files are written first and the index last, and each gets its name only when
+it is complete: an interruption in between leaves the shard as it was.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ _CODE = ("salus.population.database", "salus.population.views")
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a shard holds of a patient: as of which log entry (the newest that wrote), and under which release."""
+    """The state of a patient's data in a shard.
+
+    ``written`` is the number of the newest log entry that wrote to the record (-1: none), ``release`` the digest of the
+    release.
+    """
 
     written: int
     release: str
@@ -38,7 +42,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A patient's data on the way into a mirror: rows by view, and the record where records are held."""
+    """A patient's data to be written into a mirror: rows by view, and the record where records are held."""
 
     held: Held
     rows: Mapping[str, Sequence[Sequence[Any]]]
@@ -47,7 +51,7 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What each shard is to hold: views by name, and of every part a mark of what makes it what it is."""
+    """What each shard must hold: views by name, and for every part a mark that changes when its making changes."""
 
     views: Mapping[str, View]
     parts: Mapping[str, str]
@@ -55,13 +59,13 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A shard's table of contents. ``parts``: file, its digest, its mark; ``spans``: where each record lies."""
+    """A shard's table of contents. ``parts``: file, digest and mark by name; ``spans``: start and end of records."""
 
     patients: Mapping[str, Held] = field(default_factory=dict)
     parts: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
     spans: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     digest: str = ""
-    """SHA-256 of the sealed index: another one as soon as anything of the shard is."""
+    """SHA-256 (hex) of the sealed index. It changes whenever anything in the shard changes."""
 
     @property
     def marks(self) -> dict[str, str]:
@@ -70,25 +74,28 @@ class Index:
 
 
 def shard_of(patient: str, shards: int) -> int:
-    """The shard of a patient, everywhere and always the same: the first 8 bytes of SHA-256 of the id, modulo."""
+    """The number of a patient's shard: the first 8 bytes of the SHA-256 of the id, modulo ``shards``.
+
+    It is the same on every machine and in every release.
+    """
     return int.from_bytes(hashlib.sha256(patient.encode()).digest()[:8], "big") % shards
 
 
 def made_by(definition: Mapping[str, Any]) -> str:
-    """What the rows of a view follow from: its definition, and the code that runs it."""
+    """The digest of what the rows of a view follow from: its definition, and the code that runs it."""
     told = [measured_code.digest(_CODE), definition]
     return hashlib.sha256(json.dumps(told, canonical=True)).hexdigest()
 
 
 class Shard:
-    """One shard as whoever has its key reads it: no house, no store, no other shard."""
+    """One shard, read and written with its key alone: without house or store, and without access to other shards."""
 
     def __init__(self, folder: Path, mirror: str, number: int, key: bytes) -> None:
         self.folder, self.mirror, self.number, self._key = folder, mirror, number, key
 
     @property
     def path(self) -> Path:
-        """The shard's index."""
+        """The path of the shard's index."""
         return self.folder / f"{self.number:05d}.{INDEX}"
 
     def index(self) -> Index:
@@ -105,7 +112,7 @@ class Shard:
         )
 
     def part(self, index: Index, name: str) -> bytes:
-        """One part, opened. Raises IntegrityError where it is not what the index says."""
+        """The content of one part. Raises IntegrityError where its file is not the one that the index names."""
         file, digest, _ = index.parts[name]
         path = self.folder / file
         data = path.read_bytes() if path.is_file() else b""
@@ -114,20 +121,20 @@ class Shard:
         return self.unseal(path, data, name)
 
     def check(self, index: Index) -> None:
-        """Hold every file against the index. Raises IntegrityError."""
+        """Compare every file with the index. Raises IntegrityError for one that is missing or differs."""
         for file, digest, _ in index.parts.values():
             path = self.folder / file
             if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
                 raise _damaged(path)
 
     def records(self, index: Index) -> Iterator[Record]:
-        """The records, by patient. Raises IntegrityError."""
+        """The records in the order of patients. Raises IntegrityError where they are damaged."""
         data = memoryview(self.part(index, RECORDS))
         for start, end in (index.spans[patient] for patient in sorted(index.spans)):
             yield records.unpack(bytes(data[start:end]))
 
     def seal(self, data: bytes, purpose: str) -> bytes:
-        """Seal what is to lie in the folder for ``purpose``."""
+        """Seal data for a file in the folder; ``purpose`` says what the file is for."""
         return sealed.seal(self._key, data, self._context(purpose))
 
     def unseal(self, path: Path, data: bytes, purpose: str) -> bytes:
@@ -138,9 +145,10 @@ class Shard:
             raise _damaged(path) from None
 
     def write(self, before: Index, gone: Collection[str], copies: Mapping[str, Copy], wanted: Wanted) -> None:
-        """Put ``copies`` in the place of what was held of these patients, and drop who is ``gone``.
+        """Replace the data of the patients in ``copies``, and remove the patients in ``gone``.
 
-        What was made otherwise than is ``wanted`` is made anew: then everybody who stays is among the copies.
+        ``before`` is the index so far. Where its marks differ from those ``wanted``, ``copies`` must hold every patient
+        who stays, since all parts are then made anew.
         """
         out = frozenset(gone) | frozenset(copies)
         patients = {p: held for p, held in before.patients.items() if p not in out}
@@ -160,7 +168,7 @@ class Shard:
     def _packed(
         self, before: Index, patients: Sequence[str], copies: Mapping[str, Copy]
     ) -> tuple[bytes, dict[str, tuple[int, int]]]:
-        """The records of the shard one behind the other, and where each lies."""
+        """The records of the shard in one sequence of bytes, and the start and end of each."""
         kept = self.part(before, RECORDS) if set(patients) - copies.keys() else b""
         pieces, spans, end = [], {}, 0
         for patient in patients:

@@ -1,8 +1,8 @@
-"""A survival model: proportional hazards with a piecewise constant baseline, fitted from sums over people alone.
+"""A survival model: proportional hazards with a piecewise constant baseline, fitted from sums over people only.
 
 The likelihood is that of Poisson counts with the time at risk as exposure (Friedman 1982, Ann Stat 10:101-113; Laird
-and Olivier 1981, JASA 76:231-240). Gradient and Hessian are sums over people, so that hospitals which share nothing but
-masked sums fit the very model that their pooled people would give.
+and Olivier 1981, JASA 76:231-240). Gradient and Hessian are sums over people, so that hospitals which share only masked
+sums get the same model as from their pooled data.
 """
 
 from __future__ import annotations
@@ -22,7 +22,13 @@ TOLERANCE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """People: ``features`` (n, p) by ``names``, ``time`` (n,) of follow-up, ``event`` (n,) true where it ended so."""
+    """n people and their follow-up.
+
+    ``features`` (n, p) are named by ``names`` (p), ``time`` (n,) is the length of follow-up, and ``event`` (n,) is true
+    where it ended with the event.
+
+    Raises InputError where the shapes do not fit, there is nobody, a number is not finite, or a time is not above 0.
+    """
 
     names: tuple[str, ...]
     features: Array
@@ -37,7 +43,7 @@ class Cohort:
             raise InputError("a cohort holds finite numbers, and times above 0", remedy="leave incomplete people out")
 
     def subset(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Cohort:
-        """These people only."""
+        """The cohort of the people in ``rows``, a mask (n,) or indices, which may repeat."""
         return Cohort(self.names, self.features[rows], self.time[rows], self.event[rows])
 
 
@@ -51,8 +57,11 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A fitted model. ``coefficients`` (p,) are for standardised features, ``hazards`` (len(cuts) + 1,) the baseline's
-    events a unit of time between ``cuts``."""
+    """A fitted model.
+
+    ``coefficients`` (p,) are for standardised features. ``hazards`` (len(cuts) + 1,) are the events per unit of time of
+    the baseline in each piece between ``cuts``.
+    """
 
     names: tuple[str, ...]
     scale: Scale
@@ -61,11 +70,11 @@ class Model:
     hazards: Array
 
     def predictor(self, features: Array) -> Array:
-        """The linear predictor (n,): 0 for somebody of average features."""
+        """The linear predictor (n,) of ``features`` (n, p): 0 for a person whose features are average."""
         return np.asarray((features - self.scale.mean) / self.scale.deviation @ self.coefficients)
 
     def risk(self, features: Array, horizon: float) -> Array:
-        """Probability (n,) of the event by ``horizon``. Raises InputError for a horizon that is not above 0."""
+        """The probability (n,) of the event by ``horizon``. Raises InputError for a horizon that is not above 0."""
         if not horizon > 0:
             raise InputError("a horizon is above 0")
         cumulative = exposure(np.array([horizon]), self.cuts)[0] @ self.hazards
@@ -74,14 +83,14 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What one place gives for one set of parameters: log likelihood, gradient (q,), Hessian (q, q); all are sums."""
+    """Sums over the people of one place for q parameters: log likelihood, its gradient (q,) and its Hessian (q, q)."""
 
     likelihood: float
     gradient: Array
     hessian: Array
 
     def flat(self) -> Array:
-        """As one array, to be masked."""
+        """All numbers as one array (1 + q + q * q,), to be masked."""
         return np.concatenate([[self.likelihood], self.gradient, self.hessian.ravel()])
 
     @classmethod
@@ -92,11 +101,11 @@ class Sums:
 
 
 Source = Callable[[Array], Sums]
-"""From parameters (log hazards, then coefficients) to sums."""
+"""A function from parameters (log hazards, then coefficients) to sums."""
 
 
 def exposure(time: Array, cuts: Sequence[float]) -> Array:
-    """Time at risk in each piece (n, len(cuts) + 1)."""
+    """The time at risk of each person in each piece (n, len(cuts) + 1)."""
     edges = np.array([0.0, *cuts, np.inf])
     return np.asarray(np.clip(time[:, None] - edges[:-1], 0.0, np.diff(edges)), float)
 
@@ -106,7 +115,7 @@ def _piece(time: Array, cuts: Sequence[float]) -> NDArray[np.int64]:
 
 
 def events(cohort: Cohort, cuts: Sequence[float]) -> Array:
-    """Events in each piece (len(cuts) + 1,)."""
+    """The number of events in each piece (len(cuts) + 1,)."""
     return np.bincount(_piece(cohort.time[cohort.event], cuts), minlength=len(cuts) + 1).astype(float)
 
 
@@ -119,12 +128,12 @@ def check_events(counted: Array) -> None:
 
 
 def moments(cohort: Cohort) -> Array:
-    """Count, sums and sums of squares of the features (1 + 2p,): what a scale is made of."""
+    """The number of people, and the sums and sums of squares of the features (1 + 2p,), for :func:`scale_of`."""
     return np.concatenate([[len(cohort.time)], cohort.features.sum(axis=0), (cohort.features**2).sum(axis=0)])
 
 
 def scale_of(total: Array) -> Scale:
-    """The scale from moments. Raises InputError where a feature is the same for everybody."""
+    """The scale from ``total``, the moments (1 + 2p,). Raises InputError where a feature is the same for everybody."""
     n, p = total[0], (len(total) - 1) // 2
     mean = total[1 : p + 1] / n
     variance = total[p + 1 :] / n - mean**2
@@ -134,7 +143,7 @@ def scale_of(total: Array) -> Scale:
 
 
 def source(cohort: Cohort, scale: Scale, cuts: Sequence[float]) -> Source:
-    """The sums of one place."""
+    """The function that gives the sums over the people of ``cohort``."""
     features = (cohort.features - scale.mean) / scale.deviation
     at_risk = exposure(cohort.time, cuts)
     pieces = _piece(cohort.time, cuts)
@@ -161,10 +170,10 @@ def source(cohort: Cohort, scale: Scale, cuts: Sequence[float]) -> Source:
 def fit(
     total: Source, names: tuple[str, ...], scale: Scale, cuts: Sequence[float], *, rate: float, ridge: float = 1.0
 ) -> Model:
-    """The parameters of greatest penalised likelihood, by Newton's method.
+    """The model with the greatest penalised likelihood, found by Newton's method.
 
-    ``total`` gives the sums over everybody, wherever they are; ``rate`` is events a unit of time, to start from;
-    ``ridge`` weighs the squared coefficients. Raises InputError when it does not converge.
+    ``total`` returns the sums over all people, of all places; ``rate``, the events per unit of time, is the start;
+    ``ridge`` is the weight of the squared coefficients. Raises InputError when the fit does not converge.
     """
     k, p = len(cuts) + 1, len(names)
     penalty = np.concatenate([np.zeros(k), np.full(p, ridge)])
@@ -191,7 +200,11 @@ def _value(sums: Sums, penalty: Array, parameters: Array) -> float:
 
 
 def fit_pooled(cohort: Cohort, cuts: Sequence[float], *, ridge: float = 1.0) -> Model:
-    """The model of people in one place. Raises InputError for fewer than 10 events, or a piece without any."""
+    """The model of the people of one cohort.
+
+    Raises InputError for fewer than 10 events, a piece without an event, cuts that do not rise from above 0, a feature
+    that is the same for everybody, and a fit that does not converge.
+    """
     check_cuts(cuts)
     check_events(events(cohort, cuts))
     scale = scale_of(moments(cohort))

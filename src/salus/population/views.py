@@ -1,4 +1,4 @@
-"""SQL on FHIR 2: ViewDefinitions read strictly, and run over resources into flat tables.
+"""SQL on FHIR 2: ViewDefinitions are compiled strictly, and make flat tables of resources.
 
 Specification: HL7 SQL on FHIR 2.0. ``select`` with ``column``, ``forEach``, ``forEachOrNull``, ``repeat``, ``unionAll``
 and nested ``select``; ``where``; ``constant``; ``%rowIndex``.
@@ -29,7 +29,7 @@ _KNOWN = frozenset({"column", "select", "forEach", "forEachOrNull", "repeat", "u
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: name, path, FHIR type ("" where not stated), and whether it holds a list."""
+    """A column: its name, path, FHIR type ("" where not stated), and whether its values are lists."""
 
     name: str
     path: Path
@@ -39,7 +39,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """One select: what it walks over, its columns, and what hangs below it."""
+    """One select: the elements it iterates over, its columns, and the selects and unions below it."""
 
     each: Path | None
     or_null: bool
@@ -50,14 +50,14 @@ class Select:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns it gives, in order."""
+        """The names of its columns in order, including those below it."""
         below = (name for part in self.selects for name in part.names)
         return (*(c.name for c in self.columns), *below, *(self.unions[0].names if self.unions else ()))
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A ViewDefinition, compiled. ``types`` are the columns' FHIR types."""
+    """A compiled ViewDefinition."""
 
     resource: str
     select: Select
@@ -66,16 +66,17 @@ class View:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns, in order."""
+        """The names of the columns, in order."""
         return self.select.names
 
     @property
     def types(self) -> Mapping[str, tuple[str, bool]]:
-        """Type of each column, and whether it holds a list."""
+        """The FHIR type of each column, and whether its values are lists, by name."""
         return {c.name: (c.type, c.collection) for c in _columns(self.select)}
 
     def rows(self, resources: Iterable[Body]) -> Iterator[Row]:
-        """The rows of these resources. Raises InputError for several values where one is meant."""
+        """The rows of these resources, without those of another type. Raises InputError for several values in a column
+        that holds one."""
         for resource in resources:
             if resource.get("resourceType") != self.resource:
                 continue
@@ -85,7 +86,7 @@ class View:
 
 
 def read(definition: Mapping[str, Any]) -> View:
-    """Compile a ViewDefinition. Raises InputError naming the place."""
+    """Compile a ViewDefinition. Raises InputError, which names the place of the mistake."""
     resource = definition.get("resource")
     if not isinstance(resource, str) or not resource.isalpha():
         raise InputError("a view names the resource type that it reads", where="resource")
@@ -169,7 +170,7 @@ def _path(text: Any, place: str) -> Path:
 
 
 def _is_true(found: Collection) -> bool:
-    """What a filter says. Raises InputError when it is no truth value."""
+    """The truth of a filter's result; an empty result is false. Raises InputError where it is no boolean."""
     if not found:
         return False
     if len(found) > 1 or not isinstance(found[0].value, bool):
@@ -191,7 +192,7 @@ def _bounded(rows: Iterator[Row]) -> Iterator[Row]:
 
 
 def _run(select: Select, focus: Node, environment: Environment) -> Iterator[Row]:
-    """The rows of a select: for each element it walks over, the product of what hangs below it."""
+    """The rows of a select: for each element it iterates over, the product of the rows of the selects below it."""
     for node, inside in _walked(select, focus, environment):
         own = {c.name: _cell(c, node, inside) for c in select.columns}
         below: list[list[Row]] = [
@@ -210,7 +211,10 @@ def _run(select: Select, focus: Node, environment: Environment) -> Iterator[Row]
 
 
 def _walked(select: Select, focus: Node, environment: Environment) -> Iterator[tuple[Node | None, Environment]]:
-    """What a select walks over, with its index; None for the one row of a forEachOrNull that finds nothing."""
+    """The elements that a select iterates over, with their index in the environment.
+
+    None stands for the one row of a forEachOrNull that finds nothing.
+    """
     if select.each is None and not select.repeat:
         yield focus, environment
         return
@@ -222,7 +226,7 @@ def _walked(select: Select, focus: Node, environment: Environment) -> Iterator[t
 
 
 def _repeated(paths: Sequence[Path], focus: Node, environment: Environment, depth: int = 64) -> Iterator[Node]:
-    """Every element that the paths lead to, and from there again, in the document's order."""
+    """Every element that the paths lead to, and those that they lead to from there, in the document's order."""
     if depth == 0:
         raise InputError("elements nested too deep to repeat")
     for path in paths:

@@ -1,8 +1,9 @@
-"""The chart: a read-only snapshot of one patient, as far as a scope allows, that remembers what was read from it.
+"""The chart: a read-only snapshot of one patient, limited to what a scope allows. It records what is read from it.
 
-Every accessor call is recorded with a digest of what its answer rests on. These *reads* are a finding's read set: when
-replaying one on a later chart gives another digest, what the finding was drawn from has changed. A resource is opened
-when somebody looks at it (see :mod:`salus.record.snapshot`); to replay a read, hardly any is.
+Every accessor call is recorded with a digest of the data that its answer rests on. These *reads* are the read set of a
+finding: when a read replayed on a later chart gives another digest, the data behind the finding have changed. A
+resource is opened only when its content is needed (see :mod:`salus.record.snapshot`); replaying a read hardly opens any
+resource.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class FindingView(Protocol):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Read:
-    """One accessor call: its name and arguments, the digest of what it returned, the kinds of data it touched."""
+    """One accessor call: its name, its arguments, the digest of what it rests on, the kinds of data it touched."""
 
     accessor: str
     arguments: tuple[str, ...]
@@ -58,6 +59,8 @@ class Read:
 
 
 K = TypeVar("K")
+_Reads = dict[tuple[str, tuple[str, ...]], Read]
+"""Reads by accessor and arguments."""
 
 
 def _no_blobs(address: str) -> bytes:
@@ -67,10 +70,11 @@ def _no_blobs(address: str) -> bytes:
 class Chart:
     """One patient's record as one reader may see it at one moment.
 
-    Parameters: ``entries``, the current resources in scope with their sources, or what reads them once when the first
-    question is asked, or ``listed``, which lists their rows to be opened one by one; ``now``; ``loader``, which fetches
-    a blob's bytes by address; ``findings`` to show; ``terminology``, which says what codes mean. Lists come oldest
-    first; of equal times the lower reference first.
+    ``entries`` are the current resources in scope with their sources, or a function that returns them; it is called
+    once, when the first question is asked. Instead of them, ``listed`` may list the rows of the record, which are
+    opened one by one. ``now`` is the moment of the chart, ``loader`` fetches the bytes of a blob by its address,
+    ``findings`` are the findings to show, ``terminology`` says what codes mean. With ``moving`` false, what uses the
+    moment holds for that instant only. Accessors return lists oldest first; of equal times, the lower reference first.
     """
 
     def __init__(
@@ -91,7 +95,7 @@ class Chart:
         self._snapshot = Snapshot(contents, now.astimezone(UTC), loader)
         self._moving = moving
         self._findings = tuple(findings)
-        self._reads: dict[tuple[str, tuple[str, ...]], Read] = {}
+        self._reads: _Reads = {}
         self._asked_now = False
 
     @classmethod
@@ -104,7 +108,7 @@ class Chart:
         findings: Sequence[FindingView] = (),
         terminology: Terminology | None = None,
     ) -> Chart:
-        """A chart straight from FHIR resources (as dicts) and blobs by address: for tests and for trying a method."""
+        """A chart made directly of FHIR resources (dicts) and blobs by address, for tests and for trying a method."""
         from salus.fhir import json
 
         entries = []
@@ -128,7 +132,7 @@ class Chart:
 
     @property
     def now(self) -> datetime:
-        """The moment the chart speaks of (UTC). Who asks for it is run anew whenever anything is."""
+        """The moment of the chart (UTC). A method that asks for it is run again in every run."""
         self._asked_now = True
         if not self._moving:
             self.momentary()
@@ -137,21 +141,21 @@ class Chart:
 
     @property
     def written_at(self) -> str:
-        """The moment as it is written on what is made of the chart (ISO, UTC): no answer may depend on it."""
+        """The moment as a text (ISO, UTC), to date what is made of the chart. No answer may depend on it."""
         return dates.write(self._snapshot.now)
 
     @property
     def until(self) -> datetime:
-        """The first instant at which something may differ of all that was read from this snapshot so far.
+        """The first instant at which any answer that was read from this snapshot so far may change.
 
-        At most the next midnight: a date can be read of a moment in C code, of which nobody is told.
+        It is never after the next midnight (UTC): C code can read the date of a moment without the moment noticing.
         """
         midnight = self._snapshot.now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
         return min(self._snapshot.horizon.until, midnight)
 
     @property
     def known(self) -> bool:
-        """True when the chart tells whose it is (not part of a read set)."""
+        """True when the chart has a Patient resource (not part of a read set)."""
         return bool(self._snapshot.contents.of("Patient"))
 
     @property
@@ -169,40 +173,41 @@ class Chart:
         return found[0]
 
     def momentary(self) -> None:
-        """Something was read of which nobody knows until when it holds."""
+        """Note that something was read whose answer may change at any time: ``until`` becomes the moment itself."""
         self._snapshot.horizon.at_once()
 
     def observations(self, concept: str, since: datetime | None = None) -> Sequence[Observation]:
-        """Usable observations of ``concept`` (a name of codes.toml), dated ones only, oldest first.
+        """The usable dated observations of ``concept`` (a name of codes.toml), oldest first.
 
-        A device's readings are among them, each event once whoever recorded it. They are opened as they are asked for:
-        take the last ones (``[-1:]``, ``reversed``) or a time where not all are needed.
+        ``since``: only those from this time on. Readings of devices are included; an event that several sources
+        recorded appears once. Observations are opened as they are asked for: where not all are needed, take the last
+        ones (``[-1:]``, ``reversed``) or give ``since``.
         """
         found: Sequence[Observation] = self._recall("observations", (concept, since.isoformat() if since else ""))
         return found
 
     def panels(self, concept: str) -> Sequence[Observation]:
-        """Usable observations of another name that hold ``concept`` as a component, oldest first."""
+        """The usable observations under another name that have ``concept`` as a component, oldest first."""
         found: Sequence[Observation] = self._recall("panels", (concept,))
         return found
 
     def readings(self, concept: str, unit: str, start: datetime, end: datetime) -> Arrays:
-        """What was measured of ``concept`` from ``start`` on and before ``end``, in ``unit``, as arrays."""
+        """The readings of ``concept`` from ``start`` on and before ``end``, in ``unit``, as arrays."""
         found: Arrays = self._recall("readings", (concept, unit, start.isoformat(), end.isoformat()))
         return found
 
     def summaries(self, concept: str, unit: str, by: By, start: datetime, end: datetime) -> Summaries:
-        """The same in short, by "hour" (UTC) or "day" of the clock by which it was measured."""
+        """The same readings summarised by "hour" (UTC) or by "day" of the local clock. Raises MethodError otherwise."""
         found: Summaries = self._recall("summaries", (concept, unit, by, start.isoformat(), end.isoformat()))
         return found
 
     def unread_observations(self) -> tuple[Observation, ...]:
-        """Observations that no question finds: of a code that nobody understands, without a date or with a status that
-        nobody knows, or about somebody else."""
+        """Observations that no other accessor returns: their code is not understood, they have no date, their status is
+        not usable, or they are about somebody else."""
         return tuple(self._recall("unread_observations", ()))
 
     def modified(self, kind: str) -> tuple[Unread, ...]:
-        """Entries of a resource type with a modifier that is not known: each may mean the contrary of what it says."""
+        """Entries of a resource type with an unknown modifier: each may mean the opposite of what it says."""
         return tuple(self._recall("modified", (kind,)))
 
     def latest(self, concept: str) -> Observation | None:
@@ -211,11 +216,11 @@ class Chart:
         return found[0] if found else None
 
     def conditions(self) -> tuple[Condition, ...]:
-        """Every entry of the problem list but those entered in error; ask each for ``asserted`` and ``active``."""
+        """The problem list without entries made in error; ask each entry for ``asserted`` and ``active``."""
         return tuple(self._recall("conditions", ()))
 
     def medications(self) -> tuple[Medication, ...]:
-        """Every prescription and statement of a medicine but those entered in error; ask each for ``current``."""
+        """All prescriptions and statements of medicines without those entered in error; ask each for ``current``."""
         return tuple(self._recall("medications", ()))
 
     def events(self, kind: str) -> tuple[Event, ...]:
@@ -224,11 +229,11 @@ class Chart:
         return tuple(self._recall("events", (kind,)))
 
     def mentions(self) -> tuple[Mention, ...]:
-        """Diagnoses that are named in passing: reasons, conclusions, flags, claims."""
+        """Diagnoses named in other resources: in reasons, conclusions, flags and claims."""
         return tuple(self._recall("mentions", ()))
 
     def future(self) -> tuple[Condition, ...]:
-        """Problems that were written down by now and are dated after it: one of the two dates is wrong."""
+        """Problems recorded up to the moment of the chart but dated after it: one of the two dates is wrong."""
         return tuple(self._recall("future", ()))
 
     def notes(self) -> tuple[Blob, ...]:
@@ -252,30 +257,35 @@ class Chart:
         return tuple(self._recall("findings", (code,)))
 
     def recorded(self) -> dict[str, Observation]:
-        """The newest usable observation of every concept (not part of a read set: for what no rule covers)."""
+        """The newest usable observation of each concept (not part of a read set: for results that no rule covers)."""
         return self._snapshot.kept("newest", self._snapshot.newest)
 
-    def kept(self, name: str, make: Callable[[], K]) -> K:
-        """What ``make`` gives, made once for the snapshot, whoever asks (not part of a read set: the caller reads what
-        it rests on, each time)."""
-        return self._snapshot.kept(f"asked {name}", make)
-
     def shared(self, name: str, make: Callable[[Chart], K]) -> K:
-        """What ``make`` gives of the chart, made once for the snapshot. Whoever asks has read what it was made of.
+        """The result of ``make``, computed once for the snapshot and kept under ``name``.
 
-        What was made of findings is made each time: they grow while methods run.
+        ``make`` gets a chart of the same snapshot and must read everything from that one. What it read is added to the
+        read set of every chart that asks for the result, also where ``make`` raises. A result for which ``make`` read
+        findings is not kept but computed at each call: findings grow while methods run.
         """
-        held: dict[str, tuple[K, Chart]] = self._snapshot.kept("shared", dict)
-        made, reader = held.get(name, (None, None))
-        if reader is None:
-            reader = self.fresh()
+        held: dict[str, tuple[K, _Reads, bool]] = self._snapshot.kept("shared", dict)
+        if name in held:
+            made, reads, asked_now = held[name]
+            self._add(reads, asked_now)
+            return made
+        reader = self.fresh()
+        try:
             made = make(reader)
-            if not any(accessor == "findings" for accessor, _ in reader._reads):
-                held[name] = made, reader
-        for asked, read in reader._reads.items():
+        finally:
+            self._add(reader._reads, reader._asked_now)
+        if not any(accessor == "findings" for accessor, _ in reader._reads):
+            held[name] = made, reader._reads, reader._asked_now  # not the reader: it would hold its own snapshot
+        return made
+
+    def _add(self, reads: _Reads, asked_now: bool) -> None:
+        """Add what another chart of the same snapshot read to the read set of this one."""
+        for asked, read in reads.items():
             self._reads.setdefault(asked, read)
-        self._asked_now |= reader._asked_now
-        return made  # type: ignore[return-value]
+        self._asked_now |= asked_now
 
     # ---- the read set
 
@@ -291,8 +301,8 @@ class Chart:
     def reads(self) -> tuple[Read, ...]:
         """What has been read so far, sorted.
 
-        Of the moment it is told that it was asked for and not when: that would tell readers of a part when something
-        else was written.
+        The read of the moment says that it was asked for, but not which moment it was: that would tell somebody who may
+        see a part of the record when another part was written.
         """
         found = list(self._reads.values())
         if self._asked_now:
@@ -300,23 +310,26 @@ class Chart:
         return tuple(sorted(found, key=lambda r: (r.accessor, r.arguments)))
 
     def replay(self, read: Read) -> bool:
-        """True when the same call on this chart still gives what it gave then. The time never does."""
+        """True when the same call on this chart gives the same digest. For a read of the moment, always false."""
         if read.accessor == "now":
             return False
         return self._read(read.accessor, read.arguments).digest == read.digest
 
     def resources(self, *kinds: str) -> tuple[Entry, ...]:
-        """Every resource in the snapshot with its source, or those of some types (not part of a read set)."""
+        """The resources of the snapshot with their sources: of these types, or all (not part of a read set)."""
         contents = self._snapshot.contents
         rows = contents.of(*(kinds or contents.by_type))
         return tuple(row.entry for row in opened(rows))
 
     def load(self, address: str) -> bytes:
-        """A blob's bytes by address (not part of a read set). Raises IntegrityError where there is none."""
+        """The bytes of a blob by its address (not part of a read set). Raises IntegrityError where there is none."""
         return self._snapshot.load(address)
 
     def resource(self, ref: str) -> Entry | None:
-        """One resource of the snapshot, or one reading in a block (not part of a read set: to open evidence)."""
+        """A resource of the snapshot, or a reading in a block, by reference (no part of a read set; opens evidence).
+
+        None where there is none.
+        """
         return of_reference(ref, self._snapshot.find)
 
     def _recall(self, accessor: str, arguments: tuple[str, ...]) -> Any:

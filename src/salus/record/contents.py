@@ -1,4 +1,4 @@
-"""The contents of a snapshot of one record: its resources by type, each opened when somebody looks at it."""
+"""The contents of a snapshot of one record: its resources by type, each opened only when its content is needed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from functools import cached_property
 from typing import TypeVar
 
 from salus.fhir import views
+from salus.fhir.categories import TAG_FINDING
 from salus.fhir.views import Body, Source
-from salus.record.facts import TAG_FINDING, Facts, Is, Reader, contained
+from salus.record.facts import Facts, Is, Reader, contained
 
 Entry = tuple[Source, Body]
 V = TypeVar("V")
@@ -19,8 +20,8 @@ AT_ONCE = 256
 class Row:
     """One resource of a snapshot.
 
-    ``mark`` is the digest of its content. ``open_all`` opens many rows at once; it
-    calls :meth:`opened` of each.
+    ``ref`` is its reference ("Type/id"), ``mark`` the digest of its content, ``categories`` its kinds of data.
+    ``open_all`` opens many rows at once and calls :meth:`opened` of each. ``facts`` are worked out where not given.
     """
 
     __slots__ = ("_entry", "_facts", "_line", "_open_all", "_reader", "_seen", "categories", "mark", "ref")
@@ -42,7 +43,7 @@ class Row:
 
     @classmethod
     def of(cls, entry: Entry, reader: Reader) -> Row:
-        """A row that is open."""
+        """A row of a resource that is open already."""
         source, _ = entry
         row = cls(source.ref, source.digest, source.categories, reader, _not_to_be_opened)
         row.opened(entry)
@@ -50,30 +51,30 @@ class Row:
 
     @property
     def holder(self) -> Row:
-        """The row that has to be opened to look at it."""
+        """The row that has to be opened to read this one: itself, or the report that contains it."""
         return self
 
     @property
     def rank(self) -> tuple[object, ...]:
-        """Where an Observation stands among the sources of an event: before what the event left in a block, which may
-        say less."""
+        """The rank of an Observation among the sources of one event. It comes before the reading of the same event in a
+        block, which may say less."""
         device = self.facts.kind.device
         return (0, device is None, device or "", "")
 
     @property
     def line(self) -> bytes:
-        """Reference and mark, for the digest of what rests on it."""
+        """Reference and mark, as they go into the digest of an answer that rests on this row."""
         if self._line is None:
             self._line = f"{self.ref} {self.mark}\n".encode()
         return self._line
 
     @property
     def is_open(self) -> bool:
-        """Whether it was opened."""
+        """Whether the row was opened."""
         return self._entry is not None
 
     def opened(self, entry: Entry) -> None:
-        """Take what it is."""
+        """Set the content of the row, once it is opened."""
         self._entry = entry
 
     @property
@@ -86,26 +87,26 @@ class Row:
 
     @property
     def facts(self) -> Facts:
-        """What questions choose it by."""
+        """The facts by which questions choose the resource. Opens the row where they were not given."""
         if self._facts is None:
             self._facts, self._seen = self._reader.read(*self.entry)
         return self._facts
 
     def seen(self, view: Callable[[Source, Body], V]) -> V:
-        """A view of it, made once: a row is seen in one way only."""
+        """The view that ``view`` makes of the resource; made once, since each row is viewed in one way only."""
         if self._seen is None:
             self._seen = view(*self.entry)
         return self._seen  # type: ignore[return-value]
 
     @property
     def start(self) -> int:
-        """When it begins (microseconds since 1970)."""
+        """When the resource's time begins (microseconds since 1970). Only for rows that have a time."""
         assert self.facts.start is not None
         return self.facts.start
 
 
 class Inside(Row):
-    """A result that a report contains. It has the report's reference."""
+    """A result that a report contains. It has the reference of the report."""
 
     __slots__ = ("_number", "_report")
 
@@ -132,7 +133,7 @@ def _not_to_be_opened(rows: Sequence[Row]) -> None:
 
 
 def opened(rows: Iterable[Row]) -> Iterator[Row]:
-    """The rows, those not open yet opened many at once."""
+    """The same rows in order, opened; those that were not open are opened :data:`AT_ONCE` at a time."""
     waiting: list[Row] = []
     for row in rows:
         waiting.append(row)
@@ -150,7 +151,7 @@ def _open(rows: list[Row]) -> list[Row]:
 
 
 class Contents:
-    """The rows of a snapshot by type, findings left out. They are listed when the first question is asked."""
+    """The rows of a snapshot by type, without findings. ``listed`` is called when the first question is asked."""
 
     def __init__(self, listed: Callable[[Reader], Iterable[Row]], reader: Reader) -> None:
         self._listed = listed
@@ -158,7 +159,7 @@ class Contents:
 
     @classmethod
     def given(cls, entries: Callable[[], Iterable[Entry]], reader: Reader) -> Contents:
-        """Contents of resources that are open."""
+        """The contents made of resources that are open; ``entries`` returns them."""
 
         def listed(reader: Reader) -> Iterator[Row]:
             return (Row.of(e, reader) for e in entries() if not views.tags(e[1], TAG_FINDING))
@@ -167,7 +168,7 @@ class Contents:
 
     @cached_property
     def by_type(self) -> dict[str, list[Row]]:
-        """The rows of each type, in the order in which they came; results in reports after those by themselves."""
+        """The rows of each type in the order in which they were listed. Observations contained in reports come last."""
         found: dict[str, list[Row]] = {}
         for row in self._listed(self.reader):
             found.setdefault(row.ref.partition("/")[0], []).append(row)
@@ -181,7 +182,7 @@ class Contents:
         return [row for kind in kinds for row in self.by_type.get(kind, ())]
 
     def find(self, reference: str) -> Row | None:
-        """The row that a relative reference leads to. A reference with a server's address is never ours."""
+        """The row that a relative reference names; None where there is none, and for one with a server's address."""
         kind, _, rest = reference.partition("/")
         return self._by_reference.get(f"{kind}/{rest.partition('/')[0]}")
 
@@ -199,5 +200,5 @@ class Contents:
 
     @cached_property
     def results(self) -> list[Row]:
-        """The other observations, as far as they can be read: with a modifier one may mean the contrary."""
+        """The other observations, without those with a modifier: such a one may mean the opposite of what it says."""
         return [row for row in self.of("Observation") if not row.facts.has(Is.BLOCK | Is.MODIFIED)]

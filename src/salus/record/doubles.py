@@ -1,16 +1,17 @@
-"""Doubles: one physiological event that two sources recorded, settled when the record is read.
+"""Doubles: two readings of one physiological event by two sources, of which a reader of the record gets one.
 
-A second app copies what the first one wrote; a phone counts the steps that the watch counts too. The record keeps both;
-whoever reads gets one of them. Pure: no chart, no store.
+A second app copies what the first one wrote; a phone counts the steps that the watch counts too. The record keeps both
+readings, and the doubles are found when it is read. Pure: no chart, no store.
 
-- *Measurements* (heart rate, blood pressure, weight): a reading is a double of one by another source that lies less
-  than :data:`WINDOW` away and has the same value, a blood pressure both, where each of the two is the nearest such
-  reading of the other: one copy stands for one event, however many of the same value lie around. Never of one by the
-  same source: a protocol asks for two measurements a minute apart. The same instant and value is one event whoever
-  wrote it, so that an export taken in by two releases of salus counts once.
+- *Measurements* (heart rate, blood pressure, weight): a reading is a double of a reading by another source when the
+  two lie less than :data:`WINDOW` apart, have the same value (for a blood pressure, both values), and each is the
+  nearest such reading to the other. So one copy stands for one event, however many readings of the same value lie
+  around. Readings by the same source are no doubles: a protocol asks for two measurements a minute apart. But the same
+  value at the same instant is one event, whoever wrote it, so that an export taken in by two releases of salus counts
+  once.
 - *Counts* (steps) overlap and differ. In each hour (UTC) the fuller source counts, and the others are its doubles.
 
-Which source stays does not depend on what was asked: it is the first in :attr:`Told.rank`.
+The source whose reading stays does not depend on the question: it is the one with the lowest :attr:`Told.rank`.
 """
 
 from __future__ import annotations
@@ -22,29 +23,30 @@ from itertools import groupby
 from typing import NamedTuple
 
 WINDOW = 60_000_000
-"""Microseconds within which the same value by another source is the same event: less than a minute."""
+"""Microseconds (a minute): the same value by two sources is one event when the readings lie less than this apart."""
 HOUR = 3_600_000_000
 AGREES = Decimal("0.001")
 """The share of a value by which units and rounding may make two records of one event differ."""
 COUNTS = frozenset({"step-count"})
-"""Concepts of which each reading is a sum over its time."""
+"""Concepts whose readings are sums over a time."""
 
 
 class By(NamedTuple):
-    """Who recorded a reading: the device, and the app or program, None where that is not told."""
+    """The source of a reading: the device, and the app or program (None where it is not known)."""
 
     device: str
     app: str | None
 
     def apart(self, other: By) -> bool:
-        """Whether it is surely another: another device, or another app."""
+        """Whether the two sources surely differ: in the device, or in the app where both are known."""
         return self.device != other.device or (None not in (self.app, other.app) and self.app != other.app)
 
 
 class Told(NamedTuple):
-    """One reading as it is compared: when (microseconds since 1970), what (number and unit of each part), by whom.
+    """One reading in the form in which readings are compared.
 
-    ``rank`` orders the sources: of one event the reading stays whose rank is the lowest.
+    ``start`` is in microseconds since 1970, ``values`` are the number and the unit of each part, ``by`` is the source.
+    ``rank`` orders the sources: of one event, the reading with the lowest rank stays.
     """
 
     start: int
@@ -54,19 +56,22 @@ class Told(NamedTuple):
 
 
 def reach(sources: int) -> int:
-    """How far (microseconds) the readings lie that can decide on one, with so many sources."""
+    """The distance (microseconds) up to which readings can decide whether one is a double, with so many sources."""
     return 2 * WINDOW * max(0, sources - 1)
 
 
 def dropped(told: Sequence[Told], *, counts: bool) -> set[int]:
-    """The places in ``told``, which is in order of time, of the readings that are doubles of others."""
+    """The indices in ``told`` of the readings that are doubles of others.
+
+    ``told`` must be in order of time. ``counts``: the readings are sums over a time (see :data:`COUNTS`).
+    """
     if len({reading.rank for reading in told}) < 2:
         return set()
     return _less_full(told) if counts else _copies(told)
 
 
 def _copies(told: Sequence[Told]) -> set[int]:
-    """Source by source: each reading that one of an earlier source tells already."""
+    """The measurements that a source of a lower rank has recorded already, worked out source by source."""
     out: set[int] = set()
     kept: list[int] = []  # places, in order of time
     for _, group in groupby(sorted(range(len(told)), key=lambda n: told[n].rank), key=lambda n: told[n].rank):
@@ -80,7 +85,7 @@ def _copies(told: Sequence[Told]) -> set[int]:
 
 
 def _nearest(told: Sequence[Told], places: Sequence[int], among: Sequence[int]) -> dict[int, int]:
-    """For each place the nearest reading among others that may be the same event, where there is any."""
+    """For each of ``places`` the nearest of ``among`` that may be the same event; a place without one is left out."""
     starts = [told[n].start for n in among]
     found: dict[int, int] = {}
     for n in places:
@@ -105,7 +110,7 @@ def _agree(one: tuple[Decimal, str], other: tuple[Decimal, str]) -> bool:
 
 
 def _less_full(told: Sequence[Told]) -> set[int]:
-    """Hour by hour: what all sources but the fullest counted."""
+    """The counts of all sources but the one that counted most, hour by hour."""
     out: set[int] = set()
     for _, hour in groupby(range(len(told)), key=lambda n: told[n].start // HOUR):
         by_source: dict[tuple[object, ...], list[int]] = {}

@@ -1,8 +1,7 @@
-"""What a question must know of a resource to choose it, without opening it: under which names it counts, when, and
-whether it says anything.
+"""The facts by which a question chooses resources without opening them: names, times, and whether there is a result.
 
-These *facts* follow from the resource's body, the terminology and this code alone. They are worked out when a resource
-is opened for the first time, and kept (see :mod:`salus.record.outline`).
+The *facts* of a resource follow from its body, the terminology and this code alone. They are worked out when the
+resource is opened for the first time, and kept (see :mod:`salus.record.outline`).
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from salus.errors import InputError
 from salus.fhir import series, views
+from salus.fhir.categories import TAG_FINDING
 from salus.fhir.codes import Code
 from salus.fhir.columns import micros
 from salus.fhir.dates import Span
@@ -26,43 +26,43 @@ from salus.record import doubles
 if TYPE_CHECKING:
     from salus.terminology.reader import Terminology
 
-TAG_FINDING = "urn:salus:finding"
 EVENTS = (
     "Encounter", "Procedure", "Device", "DeviceUseStatement", "AllergyIntolerance", "FamilyMemberHistory",
     "Immunization", "QuestionnaireResponse",
 )  # fmt: skip
 USABLE_STATUS = frozenset({"final", "amended", "corrected", "preliminary"})
 WITHOUT_RESULT = frozenset({"registered", "specimen-in-process", "cancelled", "entered-in-error"})
-"""Statuses of an observation that has no result. One of any other status has one that nobody vouches for."""
+"""Statuses of an observation without a result. With a status in neither set, its result exists but is not usable."""
 _TAKEN_BACK = ("entered-in-error", "cancelled", "not-done")
 
 
 class Is:
-    """What holds of a resource, as bits."""
+    """Properties of a resource, as bits."""
 
     FINDING = 1
-    """Written by salus's own methods."""
+    """It is a finding, written by salus's own methods."""
     MODIFIED = 2
-    """An element that is not known may turn its meaning round."""
+    """It has an unknown modifier, which may reverse its meaning."""
     MENTIONING = 4
-    """It names diagnoses in passing."""
+    """It names diagnoses, though it is no diagnosis itself (see :mod:`salus.fhir.mentions`)."""
     ERROR = 8
     """It was entered in error."""
     WITHOUT_RESULT = 16
     VOUCHED = 32
-    """An observation of the patient, of a status that somebody answers for."""
+    """An observation about the patient whose status is one of :data:`USABLE_STATUS`."""
     MEANT = 64
-    """Somebody can say what was observed."""
+    """Its code, or its text and unit, say what was observed."""
     HOME = 128
     BLOCK = 256
     """A block of readings (:mod:`salus.fhir.series`) that can be read."""
 
 
 class Kind(NamedTuple):
-    """What many resources of a record have in common.
+    """The facts that many resources of a record share.
 
-    ``concepts`` are the names of what it is of, ``parts`` those of components beside them; ``device`` and ``app``
-    recorded it; ``stretch`` is that of a block.
+    ``flags`` are bits of :class:`Is`. ``concepts`` are the names of what was observed, ``parts`` the names of
+    components that are not among them. ``device`` and ``app`` recorded it. ``stretch`` is the stretch of time
+    of a block (see :data:`salus.fhir.series_head.STRETCHES`), "" for other resources.
     """
 
     flags: int
@@ -74,8 +74,11 @@ class Kind(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """The facts of one resource: its kind, when it begins and ends, when it names diagnoses in passing, if it does
-    (microseconds since 1970), and those of the results that it contains."""
+    """The facts of one resource.
+
+    ``start`` and ``end`` are the ends of its time, ``mentioned`` is the time from which it names diagnoses (all in
+    microseconds since 1970; None where there is no such time). ``contained`` are the facts of the results inside it.
+    """
 
     kind: Kind
     start: int | None = None
@@ -84,13 +87,13 @@ class Facts(NamedTuple):
     contained: tuple[Facts, ...] = ()
 
     def has(self, flag: int) -> bool:
-        """Whether something holds of the resource."""
+        """Whether the resource has the property ``flag``; of several flags, whether it has any."""
         return bool(self.kind.flags & flag)
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What the readings of a series have in common, as methods see it."""
+    """What all readings of a series share, in the form in which methods see an Observation."""
 
     concepts: frozenset[str]
     codes: tuple[Code, ...]
@@ -108,12 +111,12 @@ class Heading:
 
     @property
     def by(self) -> doubles.By:
-        """Who recorded them."""
+        """The device and the app that recorded the readings."""
         return doubles.By(self.device or "", self.app or self.device or "")
 
 
 class Reader:
-    """Reads resources by one terminology: as views, and the facts of them."""
+    """Makes the views and the facts of resources, with one terminology."""
 
     def __init__(self, names: Names, terminology: Terminology) -> None:
         self._names = names
@@ -121,15 +124,15 @@ class Reader:
         self._headings: dict[str, list[tuple[Body, Heading]]] = {}
 
     def observation(self, source: Source, body: Body) -> Observation:
-        """View of an Observation; a blood pressure that was written as one value ("198/104 mmHg") has its two parts."""
+        """The view of an Observation; a blood pressure written as one value ("198/104 mmHg") gets two components."""
         return with_pressures(views.observation(source, body, self._names))
 
     def event(self, source: Source, body: Body) -> Event:
-        """View of a resource of one of :data:`EVENTS`."""
+        """The view of a resource whose type is one of :data:`EVENTS`."""
         return views.event(source, body, self._names)
 
     def read(self, source: Source, body: Body) -> tuple[Facts, Observation | None]:
-        """The facts of a resource, and its view where that had to be made."""
+        """The facts of a resource, and its view where it had to be made for them, else None."""
         kind = str(body.get("resourceType"))
         if views.tags(body, TAG_FINDING):
             return Facts(Kind(Is.FINDING)), None
@@ -161,14 +164,17 @@ class Reader:
         return Facts(Kind(flags, *names, seen.device), _begin(seen.effective), mentioned=mentioned), seen
 
     def _meant(self, observation: Observation) -> bool:
-        """Whether anybody can say what was observed."""
+        """Whether the observation says what was observed, in a way that the terminology understands."""
         if observation.concepts or (observation.components and observation.codes):
             return True
         unit = views.unit_of(observation.value) or None
         return self.terminology.measure(observation.codes, observation.text, unit).understood
 
     def block(self, source: Source, body: Body) -> tuple[Block, Heading] | None:
-        """A block that can be read and says what it is of, with its heading; any other is an Observation like all."""
+        """The block of readings with its heading; None where it is not usable or does not say what was measured.
+
+        Such a one is read as an ordinary Observation.
+        """
         own = source.ref == f"Observation/{body.get('id')}"
         if not own or body.get("status") not in USABLE_STATUS or body.get("focus"):
             return None
@@ -180,7 +186,7 @@ class Reader:
         return (block, heading) if heading.concepts and all(heading.units) else None
 
     def _heading(self, block: Block) -> Heading:
-        """What the block's readings are. Most blocks are of one of a few series."""
+        """The heading of a block. Blocks of one series share it, and a record has few series."""
         known = self._headings.setdefault(str(block.body.get("id")).rpartition("-")[0], [])
         for other, heading in known:
             if _alike(other, block.body):
@@ -195,12 +201,12 @@ class Reader:
 
 
 def contained(report: Body) -> list[dict[str, Any]]:
-    """The results that a report holds in itself."""
+    """The Observations contained in a report."""
     return [b for b in views.dicts(report.get("contained")) if b.get("resourceType") == "Observation"]
 
 
 def with_pressures(observation: Observation) -> Observation:
-    """A blood pressure that was written as one value ("198/104 mmHg") with its two parts."""
+    """The observation; a blood pressure written as one value ("198/104 mmHg") gets its two components instead."""
     if observation.pair is None or "blood-pressure" not in observation.concepts:
         return observation
     upper, lower = (Quantity(value, views.MMHG) for value in observation.pair)
@@ -208,7 +214,7 @@ def with_pressures(observation: Observation) -> Observation:
 
 
 def _common(kind: str, source: Source, body: Body) -> tuple[int, int | None]:
-    """What holds of a resource of any type, and when it names diagnoses in passing."""
+    """The flags that a resource of any type can have, and the time from which it names diagnoses, if it does."""
     named = mentions(source, body) if kind in MENTIONING and _stands(body) else ()
     flags = Is.MODIFIED * modified(body) | Is.MENTIONING * bool(named)
     return flags, _begin(named[0].period) if named else None
@@ -223,7 +229,7 @@ def _begin(span: Span | None) -> int | None:
 
 
 def _as_reading(block: Block) -> dict[str, Any]:
-    """A block's body with a value in the place of each column, so that its names are told as those of a reading are."""
+    """The body of a block with one value in place of each column, so that it can be read as a single reading is."""
     made = dict(block.body)
     values = [{"value": 0, "unit": unit, "code": unit, "system": UCUM} for unit in block.units()]
     if "component" in made:
@@ -233,7 +239,7 @@ def _as_reading(block: Block) -> dict[str, Any]:
 
 
 def _alike(one: Body, other: Body) -> bool:
-    """Whether two blocks are of one series."""
+    """Whether two blocks belong to one series."""
     plain = all(one.get(name) == other.get(name) for name in ("code", "device", "meta"))
     return plain and [_about(p) for p in _columns(one)] == [_about(p) for p in _columns(other)] and (
         series.source_of(one) == series.source_of(other)

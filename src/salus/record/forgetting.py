@@ -1,7 +1,7 @@
-"""Deleting everything of one patient but the log's leaves: the store's part of an erasure.
+"""Deleting everything of one patient except the leaves of the log: the store's part of an erasure.
 
-What follows from the record and stands in the clear, the search indexes, never goes into a backup: from there it could
-not be taken out again.
+The search indexes follow from the record and are not sealed. They never go into a backup, because they could not be
+removed from there again.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from salus.record.database import Database, File
 from salus.record.protocols import Scope
 
 ERASED = "erased:"
-"""Begins what stands in the place of an erased patient's id; no id in FHIR can hold a colon."""
+"""The beginning of the text that replaces the id of an erased patient. No id in FHIR contains a colon."""
 
 PATIENCE = 2.0
-"""Seconds to wait for others to let the file go."""
+"""Seconds to wait for other programs to release the file."""
 INDEXES = ("token_index", "date_index")
-"""Tables that follow from the bodies of resources."""
+"""Tables that can be worked out again from the bodies of resources."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What was deleted of an erased patient: the number that stays in the log, resource versions, blobs."""
+    """What was deleted of an erased patient: ``pid``, the number that stays in the log; how many versions and blobs."""
 
     pid: int
     versions: int
@@ -34,10 +34,10 @@ class Forgotten:
 
 
 def forget(connection: Database, scope: Scope) -> Forgotten:
-    """Delete all rows of the scope's patient and put a number in the place of the id.
+    """Delete all rows of the scope's patient and replace the patient's id by a number.
 
-    To be called inside a transaction, after the patient's key was shredded. Raises AccessError for a scope over more
-    than one patient, or over one who is not there.
+    Must be called inside a transaction, after the patient's key was shredded. Raises AccessError for a scope that may
+    not write, covers more than one patient, or names a patient who is not in the store.
     """
     found = connection.execute("SELECT pid FROM patient WHERE id = ?", (scope.patient,)).fetchone()
     if not scope.may_write or found is None:
@@ -54,16 +54,16 @@ def forget(connection: Database, scope: Scope) -> Forgotten:
     connection.execute("DELETE FROM blob_chunk WHERE address IN (SELECT address FROM blob WHERE pid = ?)", (pid,))
     for table in ("memo", "blob", "resource"):
         connection.execute(f"DELETE FROM {table} WHERE pid = ?", (pid,))
-    connection.execute("DELETE FROM server_state WHERE kind = 'page'")  # a list of results names whom it is about
+    connection.execute("DELETE FROM server_state WHERE kind = 'page'")  # a list of results names patients
     connection.execute("UPDATE patient SET id = ? WHERE pid = ?", (f"{ERASED}{pid}", pid))
     return Forgotten(int(pid), int(versions), int(blobs))
 
 
 def compact(connection: Database, scope: Scope, *, patience: float = PATIENCE) -> bool:
-    """Write the file anew without what was deleted, so that not even its sealed bytes remain. Raises AccessError.
+    """Write the file anew without the deleted rows, so that not even their sealed bytes remain. Raises AccessError.
 
-    False where another program holds the file, after ``patience`` seconds: then pages of before, with sealed bytes that
-    nobody can open and dates of the search index, stay until the next time.
+    Returns false where another program still holds the file after ``patience`` seconds. Then old pages stay in it until
+    the next time, with sealed bytes that nobody can open and with dates of the search index.
     """
     if scope.patient != "*" or not scope.may_write:
         raise AccessError("not allowed")
@@ -71,7 +71,10 @@ def compact(connection: Database, scope: Scope, *, patience: float = PATIENCE) -
 
 
 def rewritten(connection: Database, *, patience: float = PATIENCE) -> bool:
-    """Write an SQLite file anew, of what it still holds, and cut its journal; False where others hold it too long."""
+    """Write the store anew with what it still holds, and truncate SQLite's journal.
+
+    Returns false where other programs still hold the file after ``patience`` seconds.
+    """
     if not isinstance(connection, File):
         return _rewritten_tables(connection, patience)
     (before,) = connection.execute("PRAGMA busy_timeout").fetchone()
@@ -87,9 +90,9 @@ def rewritten(connection: Database, *, patience: float = PATIENCE) -> bool:
 
 
 def _rewritten_tables(connection: Database, patience: float) -> bool:
-    """The same in PostgreSQL: its tables written anew. Its own write-ahead log is kept as long as its settings say.
+    """The same for PostgreSQL: write its tables anew. The server's settings say how long its write-ahead log is kept.
 
-    False as well where the role does not own them: PostgreSQL would pass them over without an error.
+    Returns false also where the role does not own the tables: PostgreSQL would skip them without an error.
     """
     (owned,) = connection.execute(
         "SELECT bool_and(pg_has_role(tableowner, 'USAGE')) FROM pg_tables WHERE schemaname = current_schema()"
@@ -111,9 +114,11 @@ def _rewritten_tables(connection: Database, patience: float) -> bool:
 
 
 def strip(copy: Path) -> None:
-    """Take what can be worked out again out of a copy of the store: memos, reaches, and the search indexes, which
-    :func:`salus.trust.erasure.reindex` makes again; and what a running server remembers, which nobody is to come back
-    with."""
+    """Delete from a copy of the store what can be worked out again, and the state of the server.
+
+    These are memos, reaches and the search indexes, which :func:`salus.trust.erasure.reindex` makes again. The state of
+    the server (sessions, say) must not come back with a restored backup.
+    """
     with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
         connection.execute("PRAGMA secure_delete=ON")

@@ -1,4 +1,4 @@
-"""Index rows of a resource: recomputed from its body whenever they are checked, never trusted by themselves."""
+"""The index rows of a resource. A check computes them anew from the body and never trusts the stored ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DATES = (
 
 
 class TokenRow(NamedTuple):
-    """One token: search parameter and "system|code"."""
+    """One token: the search parameter, and "system|code"."""
 
     param: str
     token: str
@@ -40,7 +40,7 @@ class DateRow(NamedTuple):
 
 
 def tokens(body: Body) -> set[TokenRow]:
-    """Tokens of ``code`` and ``identifier``."""
+    """The tokens of a body for the parameters ``code`` and ``identifier``."""
     return {*_codes(body), *_identifiers(body)}
 
 
@@ -61,12 +61,12 @@ def _identifiers(body: Body) -> Iterator[TokenRow]:
 
 
 def date_rows(body: Body) -> set[DateRow]:
-    """The resource's own date. A Patient's birth date would stand here in clear, so it has no row."""
+    """The rows of a resource's own dates. A birth date has none, because index rows are not encrypted."""
     written = (body[name] for name in _DATES if name in body)
     return {row for value in written if isinstance(value, str) and (row := _date_row(value)) is not None}
 
 
-@lru_cache(maxsize=4096)  # what was done at one visit bears one time
+@lru_cache(maxsize=4096)  # resources of one visit have the same time
 def _date_row(written: str) -> DateRow | None:
     try:
         span = dates.parse(written)

@@ -1,8 +1,8 @@
-"""Which kinds of data each row of the record tells of, kept beside it as bits so that nothing hidden is opened.
+"""The kinds of data of each row of the record, kept beside it as bits so that no withheld resource is opened.
 
-A resource has the kinds of its own body and those of what it refers to for its content (a report of its results, a
-Provenance of its targets), gone through to the end. They are worked out when something is written; bodies decide when
-something is read.
+A resource has the kinds of its own body and, through all references, those of the resources that it refers to for its
+content (a report refers to its results, a Provenance to its targets). The kinds are worked out when something is
+written; when something is read, the bodies decide.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ALL = sum(_BITS.values())
 
 
 def bits(kinds: Iterable[str]) -> int:
-    """Kinds as bits. Whose record it is, is no kind that could be withheld."""
+    """Kinds of data as bits. The kind "person" has no bit: it is never withheld."""
     return _bits(frozenset(kinds))
 
 
@@ -34,17 +34,17 @@ def _bits(kinds: frozenset[str]) -> int:
 
 @cache
 def names(mask: int) -> frozenset[str]:
-    """The kinds that bits stand for; of what was not told yet, every one."""
+    """The kinds that bits stand for; all kinds for a negative number, which means "not worked out yet"."""
     return EVERY if mask < 0 else frozenset(name for name, bit in _BITS.items() if mask & bit)
 
 
 def own_of(body: Body | None) -> int:
-    """The kinds that a body tells of by itself; -1 for a deleted one, which tells nothing of what it was."""
+    """The kinds of a body by itself, as bits; -1 for a deleted resource, which has no body."""
     return -1 if body is None else bits(categories_of(body))
 
 
 def targets_in(body: Body | None) -> set[tuple[str, str]]:
-    """Type and id of what a body refers to for its content."""
+    """Type and id of the resources that a body refers to for its content."""
     found = () if body is None else targets_of(body)
     if not found:
         return set()
@@ -52,7 +52,7 @@ def targets_in(body: Body | None) -> set[tuple[str, str]]:
 
 
 def by_type(refs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """The ids of resources by their type."""
+    """The ids of these resources by type."""
     found: dict[str, list[str]] = {}
     for kind, name in refs:
         found.setdefault(kind, []).append(name)
@@ -60,7 +60,10 @@ def by_type(refs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def named(connection: Database, refs: Iterable[tuple[str, str]], above: int) -> set[tuple[str, str]]:
-    """Which of these resources a row beyond number ``above`` refers to for its content: they need :func:`spread`."""
+    """Those of the resources that a row with a number above ``above`` refers to for its content.
+
+    Their kinds need :func:`spread`.
+    """
     found: set[tuple[str, str]] = set()
     for kind, names in by_type(refs).items():
         rows = connection.execute(
@@ -73,10 +76,10 @@ def named(connection: Database, refs: Iterable[tuple[str, str]], above: int) -> 
 
 
 def spread(connection: Database, pid: int, changed: Iterable[int], above: int) -> None:
-    """Work out the kinds of these rows and of all the patient's rows that lead to them, each once.
+    """Work out the kinds of the rows ``changed`` and of all the patient's rows that lead to them, each once.
 
-    ``above``: the patient's rows have greater numbers. What everybody's records name, an organization say, would else
-    be looked for in all of them.
+    All rows of the patient have numbers greater than ``above``. Without this limit, a resource that all records name
+    (an organization, say) would be looked for in all of them.
     """
     waiting, affected = list(changed), set(changed)
     while waiting:
@@ -92,14 +95,14 @@ def spread(connection: Database, pid: int, changed: Iterable[int], above: int) -
 
 
 def _note(connection: Database, found: Iterable[tuple[int, int]]) -> None:
-    """Write down the kinds of rows, where they stand and in the index."""
+    """Write the kinds of rows (number and bits), in the rows themselves and in the index."""
     rows = [(value, rid) for rid, value in found]
     connection.executemany("UPDATE resource SET kinds = ?1 WHERE rid = ?2 AND kinds <> ?1", rows)
     connection.executemany("UPDATE token_index SET kinds = ?1 WHERE rid = ?2 AND kinds <> ?1", rows)
 
 
 def _gathered(connection: Database, pid: int, affected: set[int]) -> dict[int, int]:
-    """The kinds of rows with those of what they lead to; of rows that are not among them, what stands there holds."""
+    """The kinds of each row with those of the rows it leads to. The kinds stored in rows outside ``affected`` hold."""
     value: dict[int, int] = {}
     leading: dict[int, list[int]] = {}
     for rid in affected:
@@ -126,7 +129,7 @@ def _gathered(connection: Database, pid: int, affected: set[int]) -> dict[int, i
 
 
 def reached(connection: Database, pid: int, rid: int) -> int:
-    """The kinds of a row with those of everything it leads to, which are at most the patient's rows."""
+    """The kinds of a row with those of all rows of the patient that it leads to, as bits."""
     rows = connection.execute(
         "WITH RECURSIVE reached(rid) AS (VALUES (CAST(? AS BIGINT)) UNION "
         "SELECT r.rid FROM reached JOIN target t ON t.rid = reached.rid "
@@ -141,7 +144,7 @@ def reached(connection: Database, pid: int, rid: int) -> int:
 
 
 def led_to(connection: Database, pid: int, body: Body) -> frozenset[str]:
-    """The kinds of what a body, of now or of before, refers to for its content, as far as that is in the record."""
+    """The kinds of the resources in the record that a body, current or earlier, refers to for its content."""
     found = 0
     for kind, name in targets_in(body):
         row = connection.execute(
@@ -152,16 +155,16 @@ def led_to(connection: Database, pid: int, body: Body) -> frozenset[str]:
 
 
 def told(connection: Database) -> bool:
-    """True when every row's kinds are those of the present tables."""
+    """True when the kinds of all rows were worked out with the present tables."""
     row = connection.execute("SELECT value FROM setting WHERE name = ?", (_TABLES,)).fetchone()
     return bool(row) and row[0] == _digest()
 
 
 def tell(connection: Database, open_body: Callable[[tuple[Any, ...]], Body | None]) -> None:
-    """Work out the kinds of all rows: once, when a store of before or other tables are met. Inside a transaction.
+    """Work out the kinds of all rows: once, for a store of an earlier release or when the tables have changed.
 
-    ``open_body`` opens (patient, type, id, version, updated, deleted, mac, body) of a current row; None where it
-    cannot be: then the row stays of every kind.
+    Must be called inside a transaction. ``open_body`` takes (patient, type, id, version, updated, deleted, mac, body)
+    of a current row and returns its body, or None where it cannot be opened: then the row has every kind.
     """
     newest = 0
     while rows := connection.execute(

@@ -1,8 +1,8 @@
-"""The moment a chart speaks of, which notes until when whatever was made of it stays the same.
+"""The moment of a chart, which notes until when the answers that were drawn from it stay the same.
 
 Methods compare the moment with dates ("at most two years ago"), count days and take the calendar's date from it. Each
-of these answers changes at a known instant: the earliest of them is the :class:`Horizon`. Until then nothing that was
-read from the moment can differ, and nothing has to be worked out again.
+of these answers changes at a known instant; the earliest of these instants is the :class:`Horizon`. Until then no
+answer drawn from the moment can change, and nothing has to be worked out again.
 """
 
 from __future__ import annotations
@@ -13,41 +13,44 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, SupportsIndex
 
 FAR = datetime(9999, 1, 1, tzinfo=UTC)
-"""The horizon of what does not depend on the moment."""
+"""The horizon of an answer that does not depend on the moment."""
 _DAY = timedelta(days=1)
 
 
 @dataclass(slots=True)
 class Horizon:
-    """``until`` is the first instant (UTC) at which an answer may differ; ``now`` itself where it may at once."""
+    """``until`` is the first instant (UTC) at which an answer may change; it is ``now`` where that may be at once."""
 
     now: datetime
     until: datetime = FAR
 
     def limit(self, after: timedelta) -> None:
-        """An answer changes ``after`` from now."""
+        """Note that an answer changes when ``after`` has passed from ``now``."""
         if after < self.until - self.now:
             self.until = self.now + after
 
     def at_once(self) -> None:
-        """The answer is of this instant only."""
+        """Note that an answer holds for this instant only."""
         self.until = self.now
 
 
 class Moment(datetime):
-    """``datetime`` that tells its horizon what is asked of it. ``now`` and its sums and differences are moments."""
+    """A ``datetime`` that notes in its horizon until when each answer it gives holds.
+
+    The chart's ``now`` is a moment, and so is a moment plus or minus a timedelta.
+    """
 
     _horizon: Horizon
 
     @classmethod
     def of(cls, instant: datetime, horizon: Horizon) -> Moment:
-        """``instant``, which moves as the horizon's ``now`` does. It must have a time zone."""
+        """A moment at ``instant``, which must have a time zone. It moves on with the horizon's ``now``."""
         made = cls(*_fields(instant), instant.microsecond, instant.tzinfo, fold=instant.fold)
         made._horizon = horizon
         return made
 
     def _plain(self) -> datetime:
-        """The same instant, which no longer tells."""
+        """The same instant as an ordinary ``datetime``, which notes nothing."""
         return datetime(*_fields(super()), super().microsecond, super().tzinfo, fold=super().fold)
 
     def _momentary(self) -> datetime:
@@ -55,14 +58,14 @@ class Moment(datetime):
         return self._plain()
 
     def _daily(self) -> datetime:
-        """The same instant where only the calendar's date is asked for: it changes at midnight."""
+        """The same instant, for answers that use its date only: they change at midnight of its time zone."""
         plain = self._plain()
         midnight = datetime.combine(plain.date(), calendar.time(0), plain.tzinfo) + _DAY
         # subtracted in UTC: a day of a zone with summer time may have 23 hours
         self._horizon.limit(midnight.astimezone(UTC) - plain.astimezone(UTC))
         return plain
 
-    # ---- comparing: what lies at or after this moment will be passed
+    # ---- comparing: the answer changes when this moment passes the other one
 
     def _passes(self, other: datetime) -> datetime:
         plain = self._plain()
@@ -106,14 +109,14 @@ class Moment(datetime):
         return Moment.of(self._clock() - _length(other), self._horizon)
 
     def _clock(self) -> datetime:
-        """To count from. Where clocks are changed a sum is of this instant only: it may jump."""
+        """The instant to add to. In a zone whose clocks are changed a sum holds for this instant only: it may jump."""
         return self._plain() if self.tzinfo is UTC else self._momentary()
 
     def __rsub__(self, other: datetime) -> Remaining:  # type: ignore[misc]
         return Remaining(-self._distance(other), self._horizon)
 
     def _distance(self, other: datetime) -> timedelta:
-        """From ``other`` to this. In a zone whose clocks are changed it is of this instant only."""
+        """The time from ``other`` to this. In a zone whose clocks are changed it holds for this instant only."""
         if self.tzinfo is not UTC and self.tzinfo is other.tzinfo:
             self._horizon.at_once()
         return self._plain() - other
@@ -150,7 +153,7 @@ class Moment(datetime):
     def astimezone(self, tz: tzinfo | None = None) -> Moment:
         return Moment.of(self._plain().astimezone(tz), self._horizon)
 
-    # ---- everything else is of this instant only
+    # ---- all other answers hold for this instant only
 
     @property
     def hour(self) -> int:
@@ -209,15 +212,15 @@ class Moment(datetime):
 
 
 class _Length:
-    """Time between a fixed instant and the moment. ``_grows`` is 1 where it becomes longer as time passes, else -1.
+    """The time between a fixed instant and the moment. ``_grows`` is 1 where it grows as time passes, else -1.
 
-    It answers as a ``timedelta`` does and is none: C code would read one without asking.
+    It answers as a ``timedelta`` does, but is not one: C code would read a ``timedelta`` without calling its methods.
     """
 
     _grows: int
 
     def __init__(self, length: timedelta, horizon: Horizon) -> None:
-        """``length``, as the horizon's ``now`` finds it."""
+        """``length`` is the time as it is at the horizon's ``now``."""
         self._length = length
         self._horizon = horizon
 
@@ -263,7 +266,7 @@ class _Length:
         if not isinstance(other, timedelta) or other <= timedelta():
             return self._momentary() // other
         whole = self._length // other
-        # it grows up to the next whole one, or shrinks until it is less than this one
+        # the answer changes when it has grown to the next whole number, or shrunk below this one
         rest = self._length - whole * other
         self._horizon.limit(other - rest if self._grows > 0 else rest)
         return whole
@@ -288,7 +291,7 @@ class _Length:
         return self if self >= timedelta() else -self
 
     def total_seconds(self) -> float:
-        """Of this instant only, as everything below."""
+        """The seconds. Like all answers below, it holds for this instant only."""
         return self._momentary().total_seconds()
 
     @property
@@ -353,5 +356,5 @@ def _still(other: Any) -> Any:
 
 
 def _length(other: Any) -> Any:
-    """A length that is added or compared; one that moves itself is taken as of this instant."""
+    """The length as a ``timedelta``; for a :class:`_Length`, as it is at this instant."""
     return other._momentary() if isinstance(other, _Length) else other

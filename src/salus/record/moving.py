@@ -1,8 +1,8 @@
-"""Moving a whole store from SQLite to PostgreSQL or back: every row of every table, compared before anything counts.
+"""Moving a whole store from SQLite to PostgreSQL or back: every row of every table is copied and compared.
 
-While it is moved the store is nobody else's. The new one comes into being at once, with everything in it, when all rows
-were read back and found to be the same: in PostgreSQL by one transaction, as a file by its name. Until then there is
-none, whatever happens. The old one is left with all its rows, under a name that salus does not open.
+Nobody else can use the store while it is moved. The new store appears all at once, when all rows were read back and
+found to be the same: in PostgreSQL by one transaction, as a file by being renamed. Until then there is no new store,
+whatever happens. The old store is left with all its rows, under a name that salus does not open.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from salus.record.postgres_wire import Connection
 
 AT_ONCE, LARGE = 1000, 8
-"""Rows that are held in memory at once; of tables whose rows are large."""
+"""Rows that are held in memory at once: of most tables, and of tables with large rows."""
 _LARGE = frozenset({"blob_chunk", "quarantine"})
 _SET_ASIDE = f"ALTER TABLE {VERSIONS} RENAME TO {MOVED_AWAY}"
 Progress = Callable[[int, int], None]
-"""Is told how many rows were written or compared, and how many there are of both together."""
+"""Called with the number of rows written and compared so far, and with their total (each row counts twice)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of the schema: its columns, and those of its key."""
+    """A table of the schema: its name, its columns, and the columns of its primary key."""
 
     name: str
     columns: tuple[str, ...]
@@ -44,7 +44,7 @@ class Table:
 
     @property
     def reading(self) -> str:
-        """The statement that reads all rows in the order of the key, which is the same in both engines."""
+        """The statement that reads all rows in the order of the key. Both engines order them in the same way."""
         return f"SELECT {', '.join(self.columns)} FROM {self.name} ORDER BY {', '.join(self.key)}"
 
     @property
@@ -55,7 +55,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What was moved: rows by table, and the entries and the root of the log's newest checkpoint."""
+    """What was moved: the number of rows by table, and the size and root hash of the log's newest checkpoint."""
 
     rows: Mapping[str, int]
     entries: int
@@ -64,7 +64,7 @@ class Moved:
 
 @cache
 def tables() -> tuple[Table, ...]:
-    """The tables of a store, each after those that it refers to."""
+    """The tables of a store. Each comes after the tables that it refers to."""
     with closing(schema.pristine()) as fresh:
         names = [name for (name,) in fresh.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
         needs = {name: {row[2] for row in fresh.execute(f"PRAGMA foreign_key_list({name})")} for name in names}
@@ -83,11 +83,11 @@ def _table(fresh: File, name: str) -> Table:
 
 
 def move(source: Path | str, target: Path | str, progress: Progress = lambda done, total: None) -> Moved:
-    """Move a store between a file (a path) and a database (an address). Verified when it returns.
+    """Move a store between a file (a Path) and a PostgreSQL database (its address). The copy is verified on return.
 
-    Raises StoreError where the source is in use or no store, where there is a store at the target already, or where
-    either end fails; IntegrityError where what was written is not what was read. Then both are as they were before.
-    Only where a connection is lost while PostgreSQL commits, nobody can tell whether it did.
+    Raises StoreError where the source is in use or is no store, where the target holds a store already, or where either
+    of them fails; IntegrityError where the rows written differ from those read. After an error both are as they were
+    before. There is one exception: where a connection is lost while PostgreSQL commits, it may have committed or not.
     """
     try:
         with _source(source) as old, _target(target, old, _setting_aside(source, old)) as new:
@@ -133,7 +133,7 @@ def _one(connection: Database, sql: str) -> int:
     return int(connection.execute(sql).fetchone()[0])
 
 
-# ---- the old store, which is nobody else's meanwhile
+# ---- the old store, which nobody else can use meanwhile
 
 
 @contextmanager
@@ -144,11 +144,11 @@ def _source(source: Path | str) -> Iterator[Database]:
         with closing(postgres.connect(source, create=False, alone=True)) as connection:
             connection.begin(PATIENCE)
             connection.script(postgres.UNBOUNDED)
-            # only an owner can set it aside: who is none is told now, not when everything was copied
+            # only the owner of the tables can rename one: try it now, not when everything was copied
             connection.script(f"SAVEPOINT tried; {_SET_ASIDE}; ROLLBACK TO tried")
             yield connection
         return
-    schema.connect(source, create=False).close()  # brings it up to date, or tells why it cannot be
+    schema.connect(source, create=False).close()  # brings the schema up to date, or raises
     if (earlier := schema.moved_away(source)).exists():
         remedy = "destroy it if nothing needs it any more, or put it into another folder, then try again"
         raise StoreError("a store that was moved earlier is still here", where=str(earlier), remedy=remedy)
@@ -161,7 +161,7 @@ def _source(source: Path | str) -> Iterator[Database]:
 
 
 def _alone(path: Path) -> File:
-    """The file, opened so that nobody else has it open. Raises StoreError."""
+    """The file, opened exclusively. Raises StoreError where somebody else has it open."""
     file = sqlite3.connect(path, timeout=1.0, isolation_level=None, factory=File)
     try:
         file.execute("PRAGMA locking_mode=EXCLUSIVE")
@@ -174,9 +174,10 @@ def _alone(path: Path) -> File:
 
 @contextmanager
 def _setting_aside(source: Path | str, old: Database) -> Iterator[None]:
-    """Keep salus from opening the old store again. The new one comes into being inside of this.
+    """Rename the old store (or its table of versions), so that salus does not open it again.
 
-    What may well fail is done before that, and right after it what hardly can.
+    The body of the ``with`` block makes the new store appear. Steps that may well fail are done before it; only steps
+    that hardly can fail come after it.
     """
     if isinstance(source, str):
         old.execute(_SET_ASIDE)
@@ -190,7 +191,7 @@ def _setting_aside(source: Path | str, old: Database) -> Iterator[None]:
     _settle(source.parent)
 
 
-# ---- the new store, which is there at once or not at all
+# ---- the new store, which appears all at once or not at all
 
 
 @contextmanager
@@ -203,7 +204,7 @@ def _target(target: Path | str, old: Database, setting_aside: AbstractContextMan
             _count_on(connection)
             with setting_aside:
                 connection.execute("COMMIT")
-            with suppress(postgres.PostgresError):  # the server does it by itself, some minutes later
+            with suppress(postgres.PostgresError):  # the server does this by itself some minutes later
                 connection.execute("SET statement_timeout = 0")
                 for table in tables():
                     connection.execute(f"VACUUM ANALYZE {table.name}")
@@ -232,12 +233,12 @@ def _put_in_place(part: Path, target: Path, old: Database, setting_aside: Abstra
             _settle(target.parent)
     except BaseException as error:
         if old.in_transaction or isinstance(error, sqlite3.Error | OSError):
-            target.unlink(missing_ok=True)  # the old store was not set aside, and there must not be two
+            target.unlink(missing_ok=True)  # the old store was not renamed, and there must not be two
         raise
 
 
 def _count_on(connection: Connection) -> None:
-    """Let the numbers that PostgreSQL gives go on after those that were moved."""
+    """Set PostgreSQL's sequences so that new row numbers continue after the moved ones."""
     rows = connection.execute(
         "SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
         "WHERE a.attidentity <> '' AND c.relnamespace = to_regnamespace(current_schema()) AND c.relkind = 'r'"
@@ -250,7 +251,7 @@ def _count_on(connection: Connection) -> None:
 
 
 def _settle(folder: Path) -> None:
-    """Make the names in a folder durable."""
+    """Make the names of the files in a folder durable (fsync)."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

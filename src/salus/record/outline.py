@@ -1,10 +1,9 @@
-"""The outline of a record: the facts of each of its resources, kept sealed beside them, so that a chart opens only what
-somebody looks at.
+"""The outline of a record: the facts of its resources, kept sealed, so that a chart opens only the resources it needs.
 
-It is worked out of the resources whenever they are met without it, holds for a content (by its keyed hash), a
-terminology and this code, and says no more than they do: it may be deleted at any time. There is one for each set of
-kinds of data under which a record is read, so that what is not released to a reader costs him nothing; where consents
-speak of single resources there is none.
+A line of the outline is worked out when a resource without one is met. It holds for one content (known by its keyed
+hash), one terminology and this code, and says no more than the resource does: an outline may be deleted at any time.
+There is one outline for each set of kinds of data under which a record is read, so that a reader spends no time on what
+is not released to him. Where consents decide on single resources there is none.
 """
 
 from __future__ import annotations
@@ -30,14 +29,17 @@ from salus.record.store import Store
 
 MEMO = "outline"
 _KEYED = 16
-"""Bytes of a keyed hash by which a content is known again."""
+"""The first bytes of a keyed hash, by which a content is recognised."""
 _FEW, _SHARE = 32, 0.02
-"""So many resources without facts, and such a share of all, are rather opened again than written down."""
+"""The outline is written only when new lines are at least this many and at least this share of the known ones."""
 
 
 class Line(NamedTuple):
-    """What is kept of one resource: the beginning of its keyed hash, the digest of its content (which is sealed like
-    it), the kinds of data of its body, its facts."""
+    """One resource in an outline.
+
+    ``keyed`` is the beginning of its keyed hash (hex), ``mark`` the digest of its content (sealed as the content is),
+    ``categories`` the kinds of data in its body as one text, ``facts`` its facts.
+    """
 
     keyed: str
     mark: str
@@ -47,13 +49,14 @@ class Line(NamedTuple):
 
 Lines = dict[str, Line]
 _READ_WITH = (".py", ".toml", ".tsv", ".json")
-"""Files that decide how a resource is read, code and tables."""
+"""Endings of the files that decide how a resource is read: code and tables."""
 
 
 def listing(store: Store, scope: Scope, keeping: Scope, then: Callable[[], None]) -> Callable[[Reader], list[Row]]:
-    """What lists the rows of a scope's record; ``then`` is called when they were listed, before any is given out.
+    """A function that lists the rows of the record of ``scope``.
 
-    ``keeping`` may write into the record: under it the outline is kept.
+    ``then`` is called when the rows were listed, before they are returned. The outline is kept under ``keeping``, a
+    scope that may write into the record.
     """
 
     def listed(reader: Reader) -> list[Row]:
@@ -68,7 +71,7 @@ def listing(store: Store, scope: Scope, keeping: Scope, then: Callable[[], None]
 
 
 class _Listing:
-    """The rows of one record as they are listed once."""
+    """One listing of the rows of a record."""
 
     def __init__(self, store: Store, scope: Scope, reader: Reader) -> None:
         self._store, self._scope, self._reader = store, scope, reader
@@ -80,7 +83,7 @@ class _Listing:
         self._fresh: Lines = {}
 
     def rows(self) -> list[Row]:
-        """The rows in scope, in their order, without findings."""
+        """The rows in scope in the order of the record, without findings."""
         unknown = [place for place in self._places.values() if not self._knows(place)]
         met = {row.ref: row for row in self._met(unknown)}
         told = (self._told(place) if self._knows(place) else met.get(ref) for ref, place in self._places.items())
@@ -91,7 +94,7 @@ class _Listing:
         return line is not None and line.keyed == place.mac[:_KEYED].hex()
 
     def _told(self, place: Place) -> Row | None:
-        """A row that is not opened; None where a kind of data that it tells of is not in scope."""
+        """A row of the outline, not opened; None where one of its kinds of data is not in scope."""
         line = self._known[place.ref]
         found = frozenset(line.categories.split("+")) | kinds.names(place.kinds)
         if not covers(self._scope, found):
@@ -100,7 +103,7 @@ class _Listing:
         return Row(place.ref, line.mark, seen, self._reader, self._open, line.facts)
 
     def _met(self, places: Sequence[Place]) -> Iterator[Row]:
-        """Rows of which nothing was known: they are opened, and their facts are read."""
+        """The rows in scope that the outline does not know: they are opened, and their facts are worked out."""
         for start in range(0, len(places), AT_ONCE):
             part = places[start : start + AT_ONCE]
             for place, stored in zip(part, self._store.open_places(self._scope, part), strict=True):
@@ -118,7 +121,7 @@ class _Listing:
             row.opened((stored.source, stored.body))
 
     def keep(self, keeping: Scope) -> None:
-        """Keep the outline, where enough is new. Where the store cannot be written now, it is worked out again."""
+        """Write the outline where enough of it is new. Where that fails, it is worked out again the next time."""
         if self._name is None or len(self._fresh) < max(_FEW, _SHARE * len(self._known)):
             return
         lines = {ref: line for ref, line in {**self._known, **self._fresh}.items() if ref in self._places}
@@ -126,7 +129,7 @@ class _Listing:
             self._store.memorise(keeping, MEMO, _dump(lines, self._form), self._name)
 
 
-# ---- as it is written: what many resources have in common stands once
+# ---- the written form: what many resources share is written once
 
 
 def _dump(lines: Lines, form: str) -> bytes:
@@ -144,7 +147,7 @@ def _shape(shapes: dict[tuple[str, Kind], int], categories: str, kind: Kind) -> 
 
 
 def _load(data: bytes | None, form: str) -> Lines:
-    """What was kept; nothing where it is of another form."""
+    """The lines of a written outline; none where it was made by another terminology or other code."""
     told = {} if data is None else orjson.loads(data)
     if told.get("form") != form:
         return {}
@@ -162,7 +165,7 @@ def _load(data: bytes | None, form: str) -> Lines:
 
 @cache
 def _form(terminology: str) -> str:
-    """What the facts of a content follow from, as a digest: the terminology, and the code that reads resources."""
+    """The digest of what facts follow from besides a content: the terminology, and the code that reads resources."""
     root = Path(salus.__file__).parent
     files = [root / "record" / "facts.py", Path(__file__)]
     files += [p for name in ("fhir", "terminology") for p in (root / name).rglob("*") if p.suffix in _READ_WITH]

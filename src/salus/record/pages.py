@@ -1,8 +1,8 @@
-"""The readings of one concept by time, opened only where somebody asks, each physiological event once.
+"""The readings of one concept in order of time, each physiological event once, opened only where they are needed.
 
-A *page* is the stretch of time of a block: a day, or a month of what is measured rarely. The blocks and single
-Observations of a page are put in order, and doubles are settled, when a question touches it. Methods get
-:class:`Readings`, a sequence of Observations made one by one, or :class:`Arrays`.
+A *page* is the stretch of time of a block: a day, or a month for what is measured rarely. When a question touches a
+page, its blocks and single Observations are put in order and doubles are removed. Methods get :class:`Readings`, a
+sequence of Observations that are made one by one, or :class:`Arrays`.
 """
 
 from __future__ import annotations
@@ -27,44 +27,47 @@ from salus.record.series import Held
 from salus.terminology import units
 
 Item = tuple[int, str, "Held | Single", int]
-"""A reading in a page: start, reference to put equal times in order, where it is, its number in its block."""
+"""A reading in a page: start (microseconds since 1970), reference, the block or Observation it is in, its number there.
+
+The reference puts readings of equal times in order.
+"""
 
 
 class Single(NamedTuple):
-    """An Observation that came by itself. ``view`` is how it is seen once it is opened."""
+    """An Observation outside of blocks. ``view`` makes its view once it is opened."""
 
     row: Row
     view: Callable[[Source, Body], Observation]
 
     @property
     def seen(self) -> Observation:
-        """It, opened."""
+        """The view of the Observation, which is opened for it."""
         return self.row.seen(self.view)
 
     @property
     def is_reading(self) -> bool:
-        """Whether it is a device's, so that it may be a double."""
+        """Whether a device recorded it, or it was taken at home. Only such an Observation can be a double."""
         return self.row.facts.has(Is.HOME) or self.row.facts.kind.device is not None
 
 
 @dataclass(slots=True)
 class Page:
-    """What lies in one stretch of time of one concept."""
+    """The blocks and single Observations of one concept in one stretch of time."""
 
     held: list[Held] = field(default_factory=list)
     single: list[Single] = field(default_factory=list)
 
     @property
     def end(self) -> int:
-        """When the last of it ends, or begins (microseconds since 1970)."""
+        """The latest end of its blocks or start of its single Observations (microseconds since 1970)."""
         return max(*(h.end for h in self.held), *(o.row.start for o in self.single), -_FAR, -_FAR)
 
     def ranks(self) -> set[tuple[object, ...]]:
-        """Who recorded it."""
+        """The ranks of the sources that recorded it (see :mod:`salus.record.doubles`)."""
         return {h.rank for h in self.held} | {o.row.rank for o in self.single}
 
     def items(self, since: int, until: int) -> list[Item]:
-        """Its readings from ``since`` on and before ``until``, doubles too, in order."""
+        """Its readings from ``since`` on and before ``until`` (microseconds since 1970) in order, doubles included."""
         found: list[Item] = []
         for held in self.held:
             columns, ref = held.columns, held.row.ref
@@ -76,17 +79,21 @@ class Page:
 
 
 def _order(item: Item) -> tuple[int, str, int]:
-    """By time; of equal times the lower reference first. No two readings are equal in this."""
+    """The key that puts readings in order: by time, then by reference. No two readings have the same key."""
     return item[0], item[1], item[3]
 
 
 def may_be_doubled(rows: Iterable[Row]) -> bool:
-    """Whether single Observations may tell of one event twice: several devices or apps at home recorded them."""
+    """Whether single Observations may hold one event twice, because several devices or apps at home recorded them."""
     return len({row.facts.kind.device for row in rows if row.facts.has(Is.HOME)}) > 1
 
 
 class Pages:
-    """Every reading of one concept, page by page. ``single`` are Observations that came one by one, oldest first."""
+    """All readings of one concept, page by page.
+
+    ``held`` are its blocks, ``single`` its Observations outside of blocks, oldest first. ``counts``: the readings are
+    sums over a time (see :data:`salus.record.doubles.COUNTS`).
+    """
 
     def __init__(self, held: Iterable[Held], single: Iterable[Single], *, counts: bool) -> None:
         told = list(held)
@@ -119,13 +126,13 @@ class Pages:
         return self._pages[n]
 
     def settled(self, n: int) -> list[Item]:
-        """The readings of page ``n`` in order, each event once."""
+        """The readings of page ``n`` in order, without doubles."""
         if n not in self._settled:
             self._settled[n] = self._settle(n)
         return self._settled[n]
 
     def next_after(self, now: int) -> int | None:
-        """When the first reading after ``now`` begins; None where there is none."""
+        """The start of the first reading in a block after ``now`` (microseconds since 1970); None without such one."""
         waiting = [h for page in self._pages for h in page.held if h.end > now]
         starts = [h.start if h.start > now else next((s for s in h.columns.starts if s > now), None) for h in waiting]
         return min((start for start in starts if start is not None), default=None)
@@ -159,7 +166,7 @@ def _told(item: Item) -> doubles.Told:
 
 
 def view(item: Item) -> Observation:
-    """A reading as an Observation."""
+    """The reading as an Observation."""
     return item[2].view(item[3]) if isinstance(item[2], Held) else item[2].seen
 
 
@@ -171,7 +178,8 @@ def _views(items: Sequence[Item]) -> Iterator[Observation]:
 class Readings(Sequence[Observation]):
     """The readings of one concept that start from ``since`` on and before ``until``, as Observations, oldest first.
 
-    Nothing is read of a page that nobody looks into: asking for the last ones reads the last page.
+    Times are in microseconds since 1970; ``since`` None is no limit. Pages are read only where they are needed: asking
+    for the last readings reads the last page.
     """
 
     def __init__(self, pages: Pages, since: int | None, until: int) -> None:
@@ -180,11 +188,14 @@ class Readings(Sequence[Observation]):
 
     @property
     def numbers(self) -> range:
-        """The numbers of its pages."""
+        """The numbers of the pages that it covers."""
         return self._among
 
     def alone(self, n: int) -> Held | None:
-        """The block that is all of page ``n``, where it is asked for whole and nothing can be a double of it."""
+        """The block that makes up all of page ``n``, where the whole page is asked for and doubles are impossible.
+
+        Else None.
+        """
         held = self._pages[n].held
         ranks = set[tuple[object, ...]]().union(*(near.ranks() for near in self._pages.near(n)))
         if len(held) != 1 or len(ranks) > 1:
@@ -199,25 +210,28 @@ class Readings(Sequence[Observation]):
         return found
 
     def items(self) -> Iterator[Item]:
-        """Start, reference, place and number of each reading."""
+        """The readings one by one, oldest first."""
         for n in self._among:
             yield from self.of_page(n)
 
     @property
     def rows(self) -> list[Row]:
-        """The rows of the record that it may rest on, doubles too."""
+        """The rows of the record that the readings may rest on, including rows of doubles."""
         near = self._pages.near(self._among[0], self._among[-1]) if self._among else []
         return [h.row for p in near for h in p.held] + [o.row for p in near for o in p.single]
 
     @property
     def come(self) -> int | None:
-        """How many readings of its last page have come already, where more of them lie ahead: for its digest."""
+        """The number of readings of the last page before ``until``, where more of that page come later; else None.
+
+        It goes into the digest of the answer.
+        """
         if self._among and self._pages[self._among[-1]].end >= self._until:
             return len(self.of_page(self._among[-1]))
         return None
 
     def last(self) -> Item | None:
-        """The newest of them."""
+        """The newest reading; None where there is none."""
         return next((found[-1] for n in reversed(self._among) if (found := self.of_page(n))), None)
 
     def __iter__(self) -> Iterator[Observation]:
@@ -268,10 +282,10 @@ class Readings(Sequence[Observation]):
 
 @dataclass(frozen=True, slots=True)
 class Arrays:
-    """Readings as two columns of length n, for methods that want arrays; each event once, oldest first.
+    """Readings as two arrays of length n, for methods that work on arrays; each event once, oldest first.
 
-    ``times`` are microseconds since 1970 (UTC), ``values`` in ``unit``. ``unread`` counts readings that are no number,
-    only a bound, or in a unit that cannot be converted.
+    ``times`` are microseconds since 1970 (UTC), ``values`` are in ``unit``. ``unread`` counts the readings left out
+    because they are no number, only a bound, or in a unit that cannot be converted.
     """
 
     times: array[int]
@@ -281,7 +295,7 @@ class Arrays:
 
     @classmethod
     def of(cls, told: Readings, concept: str, unit: str) -> Arrays:
-        """The values of ``concept``, of its own or as a part of a panel, in ``unit``."""
+        """The values of ``concept`` in ``unit``, as the value of a reading or as a part of a panel."""
         times, values, unread = array("q"), array("d"), 0
         lines: dict[int, Line | None] = {}
         for n in told.numbers:
@@ -302,7 +316,7 @@ class Arrays:
 
 
 def value_of(item: Item, concept: str, unit: str, lines: dict[int, Line | None]) -> float | None:
-    """The value of a reading in ``unit``; ``lines`` remembers how each block's become such."""
+    """The value of a reading in ``unit``, None where it has none. ``lines`` caches the conversion of each block."""
     _, _, where, n = item
     if isinstance(where, Single):
         return number(where.seen.components.get(concept, where.seen.value), concept, unit)
@@ -314,7 +328,7 @@ def value_of(item: Item, concept: str, unit: str, lines: dict[int, Line | None])
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """How the values of one part of a block become values of another unit."""
+    """The linear conversion of the values of one part of a block to another unit."""
 
     held: Held
     part: int
@@ -322,23 +336,23 @@ class Line:
     start: float
 
     def value(self, n: int) -> float:
-        """Reading ``n``."""
+        """The value of reading ``n`` in the new unit."""
         columns = self.held.columns
         return columns.values[self.part][n] / float(10 ** columns.exponents[self.part]) * self.slope + self.start
 
     def values(self) -> list[float]:
-        """Every reading."""
+        """The values of all readings in the new unit."""
         columns = self.held.columns
         size, slope, start = float(10 ** columns.exponents[self.part]), self.slope, self.start
         return [number / size * slope + start for number in columns.values[self.part]]
 
     def of(self, value: Decimal) -> float:
-        """A value in the block's own unit."""
+        """A value in the block's own unit, converted to the new unit."""
         return float(value) * self.slope + self.start
 
 
 def line(held: Held, concept: str, unit: str) -> Line | None:
-    """How the readings of a block become values of ``concept`` in ``unit``; None where they cannot."""
+    """The conversion of a block's readings to values of ``concept`` in ``unit``; None where there is none."""
     part = next((p for p, names in enumerate(held.heading.parts) if concept in names), 0)
     written = held.heading.units[part]
     zero, one = (number(Quantity(Decimal(v), written), concept, unit) for v in (0, 1))
@@ -348,7 +362,7 @@ def line(held: Held, concept: str, unit: str) -> Line | None:
 
 
 def number(value: Value, concept: str, unit: str) -> float | None:
-    """A value of ``concept`` in ``unit``; None where it is no quantity, a bound, or cannot be converted."""
+    """The value as a number in ``unit``; None where it is no quantity, a bound, or cannot be converted."""
     if not isinstance(value, Quantity) or value.comparator:
         return None
     if value.unit == unit:

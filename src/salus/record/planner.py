@@ -1,7 +1,7 @@
-"""The search planner: from the clauses of a search to SQL that starts at the patient and never at a common code.
+"""The search planner: turns the clauses of a search into SQL that starts at the patient and never at a common code.
 
-Left to itself SQLite starts from the index of a code that half the store carries; so every index is asked about one
-patient at a time. What the index does not hold exactly is left to the body.
+SQLite alone would start from the index of a code that half the store carries; so each query of an index is for one
+patient at a time. What the index does not hold exactly is decided on the body.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from salus.record.search import Clause, Moment, Token
 Value = str | bytes | int
 Blind = Callable[[str], bytes]
 Condition = tuple[str, list[Value]]
-"""SQL, and the values of its marks."""
+"""SQL, and the values for its placeholders in order."""
 NUMBER = "(SELECT pid FROM patient WHERE id = ?)"
 _CODES = frozenset({("code",), ("medicationCodeableConcept",), ("vaccineCode",), ("type",)})
-"""What stands in the token index under "code" (see :mod:`salus.record.index`)."""
+"""The paths whose tokens stand in the index under "code" (see :mod:`salus.record.index`)."""
 _IDENTIFIERS = frozenset({("identifier",)})
 ONE_CODE = frozenset(
     {
@@ -27,16 +27,19 @@ ONE_CODE = frozenset(
         *("MedicationRequest", "MedicationStatement", "MedicationAdministration"),
     }
 )
-"""Types that have just one of the elements that stand under "code" (FHIR R4): the index holds that one exactly. Each of
-their resources is about one patient, in whose record alone it is."""
+"""Types with exactly one of the elements indexed under "code" (FHIR R4), so that the index holds that element exactly.
+Each of their resources is about one patient and stands in that patient's record alone."""
 _ONE_DATE = frozenset({"Observation", "DiagnosticReport", "Procedure"})
-"""Types whose only indexed date is the one that ``date`` searches; where it is a Period they have no row."""
+"""Types whose only indexed date is the one that ``date`` searches. A Period there has no row in the index."""
 _SLACK = timedelta(seconds=1)
-"""The index writes whole seconds and fractions differently: within one second their order is not that of time."""
+"""The index writes whole seconds and fractions in different forms, which within one second are not in order of time."""
 
 
 def narrow(kind: str, clauses: Sequence[Clause], ids: Sequence[str], patient: str, blind: Blind) -> Condition:
-    """SQL conditions on the rows ``r`` of one patient that hold for every match (and perhaps for others)."""
+    """SQL conditions on the rows ``r`` of one patient that every match fulfils, and perhaps other rows too.
+
+    ``ids`` restricts the rows to these ids; ``blind`` makes the keyed hash of a token.
+    """
     sql, values = "", list[Value]()
     if ids:
         marks, given = one_of(ids)
@@ -53,7 +56,7 @@ def narrow(kind: str, clauses: Sequence[Clause], ids: Sequence[str], patient: st
 
 
 def exact(kind: str, clauses: Sequence[Clause]) -> bool:
-    """True where :func:`narrow` holds for the matches alone, so that no body needs to be looked into."""
+    """True where only the matches fulfil :func:`narrow`, so that no body has to be read."""
     return all(
         _tokens(clause) is not None and (frozenset(clause.parameter.paths) <= _IDENTIFIERS or kind in ONE_CODE)
         for clause in clauses
@@ -61,7 +64,7 @@ def exact(kind: str, clauses: Sequence[Clause]) -> bool:
 
 
 def held(kind: str, clauses: Sequence[Clause], blind: Blind) -> Condition:
-    """SQL conditions on a patient ``x`` of a reach: that for every clause which the index can answer it has a row."""
+    """SQL conditions on a patient ``x`` of a reach: it has a row in the index for each clause the index can answer."""
     sql, values = "", list[Value]()
     for clause in clauses:
         if (tokens := _rows(kind, clause, blind)) is not None:
@@ -71,7 +74,7 @@ def held(kind: str, clauses: Sequence[Clause], blind: Blind) -> Condition:
 
 
 def carried(kind: str, clause: Clause, blind: Blind) -> Condition:
-    """Where the index rows ``t`` of an :func:`exact` clause stand."""
+    """The FROM and WHERE of the index rows ``t`` of an :func:`exact` clause."""
     found = _rows(kind, clause, blind)
     assert found is not None
     return found
@@ -89,7 +92,7 @@ def counted(kind: str, clauses: Sequence[Clause], blind: Blind) -> Condition:
 
 
 def _tokens(clause: Clause) -> tuple[str, list[Token]] | None:
-    """Under which name a clause's tokens stand in the index, and they; None where it does not hold them all."""
+    """The name under which a clause's tokens stand in the index, and the tokens; None where it does not hold all."""
     paths = frozenset(clause.parameter.paths)
     name = "code" if paths <= _CODES else "identifier" if paths <= _IDENTIFIERS else ""
     wanted = [v for v in clause.values if isinstance(v, Token) and v.system is not None and v.code]
@@ -97,7 +100,7 @@ def _tokens(clause: Clause) -> tuple[str, list[Token]] | None:
 
 
 def _rows(kind: str, clause: Clause, blind: Blind) -> Condition | None:
-    """Where the index rows of a clause's tokens stand; None where it does not hold them all."""
+    """The FROM and WHERE of the index rows of a clause's tokens; None where the index does not hold them all."""
     found = _tokens(clause)
     if found is None:
         return None

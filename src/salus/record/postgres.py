@@ -1,14 +1,15 @@
 """A store in PostgreSQL (extra ``postgres``): opening it, and its schema.
 
-There is one logical schema and one text of each statement. Statements are standard SQL with SQLite's marks
-(:mod:`salus.record.postgres_wire` gives them PostgreSQL's); here the migrations get its types. Errors are raised as
-:mod:`sqlite3` raises them (they are the DB-API's), so that who catches them needs not know the engine. Whoever writes
+Both engines share one logical schema and the text of each statement. Statements are standard SQL with SQLite's
+placeholders, which :mod:`salus.record.postgres_wire` translates; this module translates the types in the migrations.
+Errors are subclasses of those of :mod:`sqlite3`, so that code which catches them need not know the engine. A writer
 holds one advisory lock from the beginning of a transaction to its end: the log has one writer at a time among all
 servers.
 """
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from salus.errors import ConfigurationError, StoreError
@@ -20,13 +21,15 @@ from salus.record.turn import PATIENCE
 __all__ = ["Connection", "PostgresError", "connect", "made", "version"]
 
 LONGEST = 60.0
-"""Seconds that a statement may take."""
+"""The most seconds that a statement may take."""
 SILENT = 600.0
-"""Seconds after which a transaction in which nothing is said is over: its client may be gone, and hold the turn."""
+"""Seconds after which an idle transaction is ended: its client may be gone and still hold the turn to write."""
+ENDING, _AGAIN = 2.0, 0.05
+"""Seconds to wait for a lock, since a closed session may hold its locks a little longer; seconds between two tries."""
 IN_USE = 0x53414C56
-"""The advisory lock, one for each schema, that all who have a store open share."""
+"""The advisory lock of a schema: everybody who has its store open shares it."""
 UNBOUNDED = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
-"""For the rest of a transaction: a whole store is moved in it, and either end waits for the other."""
+"""Lifts both limits for the rest of a transaction, because a move copies a whole store in one."""
 _PARAMETERS: dict[str, Any] = {"application_name": "salus", "keepalives_idle": 30, "tcp_user_timeout": 60_000}
 _SESSION = f"""
 SET statement_timeout = {round(1000 * LONGEST)};
@@ -43,20 +46,24 @@ SET enable_bitmapscan = off;
 SET max_parallel_workers_per_gather = 0;
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """
-"""Statements are planned once, as SQLite plans them: by the indexes and not by what a table held when it was counted
-last. What was acknowledged is durable, whatever the database's default. A client that vanished is noticed soon."""
+"""Statements are planned once and by the indexes, as in SQLite, not by the last statistics of a table. A commit is
+durable when it is acknowledged, whatever the database's default. A client that vanished is noticed soon."""
 
 
 def connect(url: str, *, create: bool, alone: bool = False) -> Connection:
-    """Open the store at ``url``, bringing its schema up to date. ``alone``: as the only one who has it open.
+    """Open the store at ``url``, bringing its schema up to date.
 
-    Raises ConfigurationError without psycopg; StoreError where there is no store (and ``create`` is false), it is newer
-    than this salus, it is being moved or (``alone``) in use, or it cannot be reached.
+    ``create``: make the store where there is none. ``alone``: open it exclusively.
+
+    Raises ConfigurationError without psycopg; StoreError where there is no store (and ``create`` is false), where it
+    was moved away (whatever ``create`` says), it is newer than this salus, it is being moved or (``alone``) in use, or
+    it cannot be reached.
     """
     connection = _connected(url)
     try:
+        # before the store is looked for: once it was found, nobody moves it away
+        _take_part(connection, alone=alone, create=create)
         _migrate(connection, create=create)
-        _take_part(connection, alone=alone)
     except BaseException:
         connection.close()
         raise
@@ -64,9 +71,9 @@ def connect(url: str, *, create: bool, alone: bool = False) -> Connection:
 
 
 def made(url: str) -> Connection:
-    """An empty store in a database that has none, as the only one who has it open, in a transaction that makes it.
+    """Make an empty store in a database without tables, opened exclusively, in a transaction that is left open.
 
-    Raises as :func:`connect`, and StoreError where there is a store.
+    The store exists when the caller commits. Raises as :func:`connect`, and StoreError where there are tables already.
     """
     connection = _connected(url)
     try:
@@ -109,27 +116,36 @@ def _connected(url: str) -> Connection:
     return connection
 
 
-def _take_part(connection: Connection, *, alone: bool) -> None:
-    """Hold, as long as the connection lasts, that the store is in use; ``alone``, that nobody else uses it."""
+def _take_part(connection: Connection, *, alone: bool, create: bool = True) -> None:
+    """Take the lock that marks the store as in use, as long as the connection lasts; ``alone``: exclusively.
+
+    Raises StoreError where others hold it against that for longer than :data:`ENDING`. Where there is no store and
+    ``create`` is false, the error says that instead.
+    """
     how = "pg_try_advisory_lock" if alone else "pg_try_advisory_lock_shared"
-    (held,) = connection.execute(f"SELECT {how}({IN_USE}, to_regnamespace(current_schema())::oid::int)").fetchone()
+    asked = f"SELECT {how}({IN_USE}, to_regnamespace(current_schema())::oid::int)"
+    until = time.monotonic() + ENDING
+    while not (held := connection.execute(asked).fetchone()[0]) and time.monotonic() < until:
+        time.sleep(_AGAIN)
     if not held and alone:
         raise StoreError("the store is in use", remedy="stop the server, then try again")
+    if not held and not create and not _is_table(connection, VERSIONS):
+        raise _missing(connection)  # it is being moved here, or was moved away
     if not held:
         raise StoreError("the store is being moved", remedy="try again when that is done")
 
 
 def version(connection: Connection) -> int:
-    """The number of the schema's last migration; 0 where there is no store."""
-    (found,) = connection.execute("SELECT to_regclass(?) IS NOT NULL", (VERSIONS,)).fetchone()
-    row = connection.execute(f"SELECT max(version) FROM {VERSIONS}").fetchone() if found else (None,)
+    """The number of the last migration that was run; 0 where there is no store."""
+    there = _is_table(connection, VERSIONS)
+    row = connection.execute(f"SELECT max(version) FROM {VERSIONS}").fetchone() if there else (None,)
     return int(row[0] or 0)
 
 
 def _migrate(connection: Connection, *, create: bool) -> None:
     newest = migrations()[-1][0]
     current = version(connection)
-    if not current and not create:
+    if not current and (not create or _is_table(connection, MOVED_AWAY)):
         raise _missing(connection)
     if current > newest:
         raise StoreError(f"the store has schema {current}, this salus knows {newest}", remedy="use a newer salus")
@@ -141,10 +157,18 @@ def _migrate(connection: Connection, *, create: bool) -> None:
             raise StoreError(f"the schema cannot be brought up to date: {error}", remedy=remedy) from error
 
 
+def _is_table(connection: Connection, name: str) -> bool:
+    """Whether the schema has a table of this name. Does not wait for locks on the table."""
+    (found,) = connection.execute("SELECT to_regclass(?) IS NOT NULL", (name,)).fetchone()
+    return bool(found)
+
+
 def _missing(connection: Connection) -> StoreError:
-    (moved,) = connection.execute("SELECT to_regclass(?) IS NOT NULL", (MOVED_AWAY,)).fetchone()
-    if moved:
-        remedy = 'set database in salus.toml, or SALUS_DATABASE, to the address it was moved to, or "" for the file'
+    if _is_table(connection, MOVED_AWAY):
+        remedy = (
+            "set database in salus.toml, or SALUS_DATABASE, to the address it was moved to; for the file, set database "
+            'to "" in salus.toml and unset SALUS_DATABASE'
+        )
         return StoreError("there is no store in this database any more: it was moved away", remedy=remedy)
     return StoreError("there is no store in this database", remedy="make one with: salus init")
 

@@ -1,4 +1,4 @@
-"""What the store asks of whoever guards it. ``trust`` implements all three; nothing here knows how."""
+"""The interfaces that the store needs from ``trust``: scopes, sealing and the log. Nothing here knows how they work."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from salus.record.database import Database
 
 
 class Content(Protocol):
-    """Bytes to be stored that need not be in memory; see :mod:`salus.formats.content`."""
+    """Bytes to be stored, which need not be in memory; see :mod:`salus.formats.content`."""
 
     @property
     def size(self) -> int: ...
     def chunks(self, size: int) -> Iterator[bytes]:
-        """The bytes in pieces of ``size``, the last one shorter; one empty piece where there are none."""
+        """The bytes in pieces of ``size``, the last of which may be shorter; one empty piece for no bytes."""
         ...
 
 
@@ -36,12 +36,12 @@ class Scope(Protocol):
         ...
 
     def shows(self, ref: str, version: int) -> bool:
-        """Whether a version of a resource ("Type/id") may be read, where its kinds may."""
+        """Whether this version of a resource ("Type/id") may be read, given that its kinds of data may."""
         ...
 
     @property
     def partial(self) -> bool:
-        """True where single resources were decided on: then the past of none is shown, which nobody decided on."""
+        """True where single resources were decided on. Then no earlier versions are shown: nobody decided on them."""
         ...
 
     @property
@@ -49,10 +49,10 @@ class Scope(Protocol):
 
 
 class Sealer(Protocol):
-    """Encrypts bodies and blobs under one key a patient, and blinds what must stand outside the ciphertext."""
+    """Encrypts bodies and blobs under one key per patient, and makes keyed hashes of what is stored unencrypted."""
 
     def create(self, patient: str) -> None:
-        """Make (durably) the keys of a new patient; does nothing where they exist."""
+        """Make the keys of a new patient durably; does nothing where they exist."""
         ...
 
     def seal(self, patient: str, plain: bytes, context: bytes) -> bytes:
@@ -80,13 +80,13 @@ class Journal(Protocol):
         ...
 
     def seal(self, connection: Database) -> None:
-        """Finish what was added, durably, right before the commit. What it raises rolls the transaction back."""
+        """Finish the added entries durably, right before the commit. An error rolls the transaction back."""
         ...
 
     def abandon(self) -> None:
-        """The transaction is about to be rolled back."""
+        """Called when the transaction is about to be rolled back."""
         ...
 
     def acknowledge(self) -> None:
-        """The transaction was committed. Raises nothing: what was committed is answered as done."""
+        """Called when the transaction was committed. Raises nothing: a committed step is reported as done."""
         ...

@@ -1,4 +1,4 @@
-"""The results of a chart: which of its observations say something, under which names, and which cannot be told."""
+"""The observations of a chart: the usable ones by name, and those that no question returns."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ _EARLIEST = -1 << 62
 
 
 class Results:
-    """The observations of one snapshot, as far as ``past`` says that they lie behind its moment. Lists come oldest
-    first, of equal times the lower reference first; each is made when it is first asked for. Nothing is opened."""
+    """The observations of one snapshot that have begun by its moment; ``past`` says whether a start has been reached.
+
+    Lists come oldest first; of equal times, the lower reference first. Each list is made when it is first asked for.
+    No resource is opened.
+    """
 
     def __init__(self, rows: Sequence[Row], past: Callable[[int | None], bool]) -> None:
         self._rows = rows
@@ -27,17 +30,17 @@ class Results:
 
     @property
     def parts(self) -> Named:
-        """Those that hold something as a component, under another name of their own, by its name."""
+        """The usable observations by the names of their components that are not their own names."""
         return self._named[1]
 
     @cached_property
     def newest(self) -> dict[str, Row]:
-        """The newest usable observation of every name, of its own or of a component."""
+        """The newest usable observation of each name, be it its own name or that of a component."""
         return {name: row for row in self._usable for name in (*row.facts.kind.concepts, *row.facts.kind.parts)}
 
     @cached_property
     def unread(self) -> tuple[Row, ...]:
-        """Those that no question finds: without a date, of a code or status that nobody knows, or about others."""
+        """Observations that no other question returns: undated, with an unknown code or status, or about others."""
         said = (row for row in self._rows if not row.facts.has(Is.WITHOUT_RESULT) and self._past(row.facts.start))
         found = [row for row in said if row.facts.start is None or not _is_usable(row) or not row.facts.has(Is.MEANT)]
         return tuple(sorted(found, key=lambda row: (_EARLIEST if row.facts.start is None else row.start, row.ref)))

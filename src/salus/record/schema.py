@@ -1,4 +1,4 @@
-"""Opening the store's file: settings, numbered forward migrations, and one clear error for whatever is wrong."""
+"""Opening the file of a store: settings, numbered forward migrations, and one clear error for each problem."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from salus.record.database import File
 from salus.record.turn import PATIENCE
 
 MOVED = "moved"
-"""Ends the name of a store's file that was moved away, and of its table of versions in a database."""
+"""The ending of the name of a store's file, and of its table of versions in a database, after the store was moved."""
 APPLICATION_ID = 0x53414C55  # "SALU", so that no other SQLite file is taken for a store
 
 
 def migrations() -> list[tuple[int, str]]:
-    """Number and SQL of every migration, in order."""
+    """The number and the SQL script of every migration, in order."""
     folder = files("salus.record").joinpath("migrations")
     found = [(int(p.name[:4]), p.read_text("utf-8")) for p in folder.iterdir() if p.name.endswith(".sql")]
     return sorted(found)
 
 
 def pristine() -> File:
-    """An empty store in memory, with the schema as it is to be."""
+    """An empty store in memory with the schema that the migrations make."""
     fresh = sqlite3.connect(":memory:", isolation_level=None, factory=File)
     for _, script in migrations():
         fresh.executescript(script)
@@ -33,8 +33,8 @@ def pristine() -> File:
 def connect(path: Path, *, create: bool) -> File:
     """Open the store at ``path``, bringing its schema up to date.
 
-    Raises :class:`StoreError` when it is missing (and ``create`` is false), is no store of salus, is newer than this
-    salus, or cannot be opened.
+    Raises :class:`StoreError` when it is missing (and ``create`` is false), was moved away meanwhile, is no store of
+    salus, is newer than this salus, or cannot be opened.
     """
     if not create and not path.is_file():
         raise missing(path)
@@ -46,17 +46,19 @@ def connect(path: Path, *, create: bool) -> File:
         connection.execute("PRAGMA secure_delete=ON")
         _migrate(connection, path)
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: a damaged schema, which SQLite quotes
+        if moved_away(path).exists() and not path.exists():  # it was being moved when it was opened
+            raise missing(path) from error
         raise StoreError(f"the store cannot be opened: {error}", where=str(path), remedy="salus restore") from error
     return connection
 
 
 def moved_away(path: Path) -> Path:
-    """Where the file of a store lies that was moved away from ``path``."""
+    """The path that the file of a store at ``path`` gets when the store is moved away."""
     return path.with_name(f"{path.name}.{MOVED}")
 
 
 def missing(path: Path) -> StoreError:
-    """The error that there is no store at ``path``, and what to do about it."""
+    """The error that there is no store at ``path``. It says what to do, also where the store was moved away."""
     if moved_away(path).exists():
         remedy = "set database in salus.toml, or SALUS_DATABASE, to the address it was moved to"
         return StoreError("there is no store any more: it was moved into a database", where=str(path), remedy=remedy)

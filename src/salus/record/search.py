@@ -1,8 +1,8 @@
 """Search parameters of FHIR R4 as clauses that a resource's body fulfils or not.
 
-Which parameters there are stands in ``search_parameters.json`` (made by ``tools/make_search_parameters.py``). The store
-narrows by its index what it can; whether a resource matches is decided here, on the body alone. How values match:
-FHIR R4, "Search", sections 3.1.1.4.5 to 3.1.1.4.12 (number's precision, date, string, token, quantity, reference).
+``search_parameters.json`` (made by ``tools/make_search_parameters.py``) lists the parameters. The store uses its index
+to narrow a search down; whether a resource matches is decided here, on the body alone. Values match as FHIR R4,
+"Search", says in sections 3.1.1.4.5 to 3.1.1.4.12 (number's precision, date, string, token, quantity, reference).
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ _FAR_FUTURE = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One search parameter of one type. ``paths`` are dotted JSON members; none for ``patient`` (whose record it is).
+    """One search parameter of one resource type.
+
+    ``paths`` are the JSON members to search, name by name; ``patient`` has none, since the record says whose it is.
 
     ``kind`` is token, code (a token without a system of its own), date, string, quantity, reference or patient.
     """
@@ -47,7 +49,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token to find: ``system`` None means any, "" means none; ``code`` "" means any of the system."""
+    """A token to find. ``system``: None for any, "" for no system. ``code``: "" for any code of the system."""
 
     system: str | None
     code: str
@@ -55,7 +57,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A date to compare with: its prefix and the interval that the written value stands for."""
+    """A date to compare with: its prefix, and the interval that the written date stands for."""
 
     prefix: str
     span: Span
@@ -63,9 +65,10 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A quantity to compare with: a number, and half a unit of its last written digit, within which another is equal.
+    """A quantity to compare with: its prefix and its number.
 
-    ``system`` None: any; ``unit`` "": any unit, else its code or, where no system is given, its name.
+    ``half`` is half a unit of the last written digit: numbers within it count as equal. ``system`` is None for any.
+    ``unit`` is "" for any unit, else its code or, where no system is given, its code or its name.
     """
 
     prefix: str
@@ -78,12 +81,12 @@ class Limit:
 Wanted = Token | Moment | Limit | str
 _Time = TypeVar("_Time", datetime, int)
 Amount = tuple[Decimal, str, str, str]
-"""A quantity's number, system, code and unit as a person reads it."""
+"""The number, system and code of a quantity, and its unit as people read it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One parameter with its values: a resource matches when any of its elements matches any of the values."""
+    """One parameter with its values. A resource matches when any of its elements matches any of the values."""
 
     parameter: Parameter
     values: tuple[Wanted, ...]
@@ -102,7 +105,7 @@ class Clause:
 
 @cache
 def types() -> Mapping[str, Mapping[str, Parameter]]:
-    """Every searchable type with its parameters by name."""
+    """The searchable types, each with its parameters by name."""
     table: dict[str, Any] = json.loads(files("salus.record").joinpath("search_parameters.json").read_bytes())["types"]
     return {
         kind: {
@@ -114,7 +117,7 @@ def types() -> Mapping[str, Mapping[str, Parameter]]:
 
 
 def parse(parameter: Parameter, modifier: str, text: str) -> Clause:
-    """A clause from a parameter's written value. Raises InputError; the value is never repeated."""
+    """The clause for a parameter and its written value. Raises InputError, which never repeats the value."""
     if modifier and (parameter.kind, modifier) != ("string", "exact"):
         raise InputError("a modifier that is not supported", where=parameter.name, remedy="only :exact, on strings")
     parts = _split(text, ",")
@@ -126,14 +129,14 @@ def parse(parameter: Parameter, modifier: str, text: str) -> Clause:
 
 
 def absolute(text: str) -> bool:
-    """Whether a reference names a server. An id means something only with its server: such a one is never ours."""
+    """Whether a reference names a server. An id is valid on its own server only, so it never names a resource here."""
     return bool(_ABSOLUTE.match(text))
 
 
 def identity(text: str) -> tuple[str, str]:
-    """Type ("" where not said) and id of a written reference; of one to another server the id is "", which is nobody's.
+    """The type ("" where it is not given) and the id of a written reference.
 
-    Raises InputError for anything else.
+    For a reference to another server the id is "", which no resource has. Raises InputError for anything else.
     """
     if _ID.match(text):
         return "", text
@@ -146,7 +149,7 @@ def identity(text: str) -> tuple[str, str]:
 
 
 def elements(body: Body, path: tuple[str, ...]) -> Iterator[Any]:
-    """The values at a path, lists taken apart."""
+    """The values at a path. The items of a list are given one by one."""
     level: list[Any] = [body]
     for name in path:
         found = [item[name] for item in level if isinstance(item, Mapping) and name in item]
@@ -155,7 +158,10 @@ def elements(body: Body, path: tuple[str, ...]) -> Iterator[Any]:
 
 
 def span(element: Any) -> Span | None:
-    """The interval of a date, dateTime, instant or Period element; an open end reaches to the end of time."""
+    """The interval of a date, dateTime, instant or Period; None where it cannot be read.
+
+    An open end of a Period reaches to the end of time, an open start from its beginning.
+    """
     try:
         if isinstance(element, str):
             return dates.parse(element)
@@ -171,7 +177,7 @@ def span(element: Any) -> Span | None:
 
 
 def _split(text: str, mark: str) -> list[str]:
-    r"""Split at ``mark``; what follows a backslash stands for itself ("\," is a comma in a value)."""
+    r"""Split at ``mark``, except where a backslash comes before it ("\," is a comma in a value)."""
     parts, current, escaped = [], "", False
     for sign in text:
         if escaped:
@@ -262,7 +268,7 @@ def _date_matches(element: Any, wanted: Moment, _: str) -> bool:
 
 
 def in_time(prefix: str, start: _Time, end: _Time, since: _Time, until: _Time) -> bool:
-    """Whether the time [start, end) stands to [since, until) as a prefix of a date says."""
+    """Whether the time [start, end) relates to [since, until) as the prefix of a date says."""
     inside = since <= start and end <= until
     return {
         "eq": inside,
@@ -277,7 +283,7 @@ def in_time(prefix: str, start: _Time, end: _Time, since: _Time, until: _Time) -
 
 
 def _quantity_matches(element: Any, wanted: Limit, _: str) -> bool:
-    if not isinstance(element, Mapping) or element.get("comparator"):  # a bound is no value: it is not found by one
+    if not isinstance(element, Mapping) or element.get("comparator"):  # a bound ("<5") is no value to compare
         return False
     value = element.get("value")
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
@@ -287,7 +293,7 @@ def _quantity_matches(element: Any, wanted: Limit, _: str) -> bool:
 
 
 def is_amount(number: Decimal, system: str, code: str, unit: str, wanted: Wanted) -> bool:
-    """Whether a quantity is what is asked for. Units are compared, never converted."""
+    """Whether a quantity matches the wanted :class:`Limit`. Units are compared, never converted."""
     assert isinstance(wanted, Limit)
     if wanted.system is not None and (wanted.system, wanted.unit) != (system, code):
         return False
@@ -318,11 +324,11 @@ def _string_matches(element: Any, wanted: str, modifier: str) -> bool:
 
 
 _NO_TEXT = frozenset({"use", "type", "period", "id", "extension"})
-"""What a HumanName or Address holds besides its words: nobody is called "official", nothing lies in "2019"."""
+"""Members of a HumanName or Address that are no part of a name or an address ("official", "2019")."""
 
 
 def _folded(text: str) -> str:
-    """Without case and accents, as FHIR's string search asks."""
+    """The text without case and accents, as FHIR's string search asks."""
     return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
 
 

@@ -1,7 +1,7 @@
-"""The blocks of readings in a chart: which there are, of what, and each of their readings as an Observation.
+"""The blocks of readings in a chart, and each of their readings as an Observation.
 
-A block is one row of the record (see :mod:`salus.fhir.series`). The chart knows head and time of each; its columns are
-read when a question touches its stretch of time (see :mod:`salus.record.pages`).
+A block is one row of the record (see :mod:`salus.fhir.series`). The chart knows the head and the time of each block;
+its columns are read when a question touches its stretch of time (see :mod:`salus.record.pages`).
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Held:
-    """A block in the chart. When it begins and ends (microseconds since 1970) and who recorded it is known unopened.
+    """A block in the chart.
 
-    ``rank`` says where the source stands among others: a device that an app tells of comes before an app by itself.
+    ``start`` and ``end`` (microseconds since 1970), ``stretch`` and ``rank`` are known before it is opened. ``rank``
+    orders the sources of one event: a device that an app names comes before an app alone.
     """
 
     __slots__ = ("__dict__", "_reader", "end", "rank", "row", "start", "stretch")
@@ -56,12 +57,12 @@ class Held:
 
     @property
     def heading(self) -> Heading:
-        """What its readings have in common."""
+        """What the readings of the block share. Raises IntegrityError where the block cannot be opened."""
         return self._opened[1]
 
     @property
     def columns(self) -> Columns:
-        """The readings. Raises IntegrityError where they cannot be read: a gap would say that nothing was measured."""
+        """The columns of the readings. Raises IntegrityError where they cannot be read: a gap would hide results."""
         try:
             return self.block.columns
         except InputError as error:
@@ -93,16 +94,16 @@ class Held:
         )
 
     def told(self, n: int) -> doubles.Told:
-        """Reading ``n`` as doubles are settled."""
+        """Reading ``n`` in the form in which doubles are compared."""
         columns = self.columns
         values = tuple((columns.value(n, p), unit) for p, unit in enumerate(self.heading.units))
         return doubles.Told(columns.starts[n], values, self.heading.by, self.rank)
 
 
 def of_reference(ref: str, entry: Callable[[str], Entry | None]) -> Entry | None:
-    """The resource of a reference, also the single reading in a block that it names; None where there is none.
+    """The resource that ``ref`` names, or the single reading in a block that it names; None where there is neither.
 
-    ``entry`` gives the resources of the chart by reference. A reading has digest and version of its block.
+    ``entry`` returns a resource of the chart by reference. A reading has the digest and the version of its block.
     """
     found = entry(ref)
     block_ref, stamp = series.split(ref)
@@ -119,7 +120,7 @@ def of_reference(ref: str, entry: Callable[[str], Entry | None]) -> Entry | None
 
 
 class _ReadingBody(Mapping[str, Any]):
-    """The Observation that a reading stands for, made when somebody looks."""
+    """The body of the Observation that a reading stands for, made when it is first accessed."""
 
     __slots__ = ("_block", "_made", "_n")
 
@@ -143,7 +144,8 @@ class _ReadingBody(Mapping[str, Any]):
 
 
 def _span(start: int, length: int, zone: int) -> Span:
-    """The time of a reading, just as :func:`salus.fhir.views.span_of` reads it from the single Observation."""
+    """The time of a reading (``start`` and ``length`` in microseconds, ``zone`` in minutes), equal to what
+    :func:`salus.fhir.views.span_of` reads from the single Observation."""
     first, last = moment(start), moment(start + length)
     end = last + (_MICROSECOND if last.microsecond else _SECOND)
     return Span(first, end, moment(start, zone).isoformat())

@@ -1,7 +1,7 @@
-"""What a record answers to each question of a chart: which of its resources, and what they say.
+"""The answers of a record to the questions of a chart: the resources that each rests on, and the result.
 
-An :class:`Answer` tells by which resources it stands or falls before any of them is opened: whether it is still the
-same can be told from their marks alone.
+An :class:`Answer` knows the resources it rests on before any of them is opened: their marks alone show whether the
+answer is still the same.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ K = TypeVar("K")
 V = TypeVar("V")
 MEDICATIONS = ("MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration")
 OUTDATED = ("MedicationPrescription",)
-"""Types of before FHIR DSTU2, which nobody reads: whatever stands in them is not understood."""
+"""Resource types older than FHIR DSTU2. salus does not read them: each entry counts as not understood."""
 _EARLIEST = -1 << 62
 
 
 class Answer:
-    """What a question gives, made when it is first looked at.
+    """The answer to a question. Its result is made when it is first asked for.
 
-    ``digest`` (SHA-256) is over what it rests on: reference and mark of each row, and ``words`` more where the marks do
-    not say all. ``categories`` are the kinds of data that those rows tell of.
+    ``digest`` (SHA-256, hex) covers what the answer rests on: the reference and mark of each row, and ``words`` where
+    the marks alone do not determine the result. ``categories`` are the kinds of data in those rows.
     """
 
     def __init__(self, rows: Iterable[Row], make: Callable[[], Any], *words: str) -> None:
@@ -58,12 +58,12 @@ class Answer:
 
     @cached_property
     def result(self) -> Any:
-        """The answer."""
+        """The result, as ``make`` returned it."""
         return self._make()
 
 
 class Seen(Sequence[V]):
-    """Rows as they are seen, each opened when it is looked at: all of them, or the last ones (``[-1:]``, ``[-1]``)."""
+    """The views of some rows. A row is opened when its view is asked for, so ``[-1:]`` opens the last one only."""
 
     def __init__(self, rows: Sequence[Row], view: Callable[[views.Source, Body], V]) -> None:
         self.rows, self._view = rows, view
@@ -91,7 +91,7 @@ class Seen(Sequence[V]):
 
 
 class Snapshot:
-    """One record at one moment, ``now``. Every question is answered once; ``horizon`` notes until when that holds."""
+    """One record at one moment, ``now``. Each question is answered once; ``horizon`` notes until when answers hold."""
 
     def __init__(self, contents: Contents, now: datetime, loader: Callable[[str], bytes]) -> None:
         self.contents = contents
@@ -103,26 +103,26 @@ class Snapshot:
         self._answers: dict[tuple[str, tuple[str, ...]], Answer] = {}
 
     def answer(self, accessor: str, arguments: tuple[str, ...]) -> Answer:
-        """The answer to a question: the name of an accessor of the chart and its arguments as text."""
+        """The answer to a question: the name of an accessor of the chart, and its arguments as texts."""
         found = self._answers.get((accessor, arguments))
         if found is None:
             found = self._answers[accessor, arguments] = _QUESTIONS[accessor](self, *arguments)
         return found
 
     def kept(self, name: str, make: Callable[[], K]) -> K:
-        """What ``make`` gives, made once."""
+        """The result of ``make``, computed once and kept under ``name``."""
         if name not in self._kept:
             self._kept[name] = make()
         found: K = self._kept[name]
         return found
 
     def find(self, reference: str) -> Entry | None:
-        """The resource that a relative reference leads to."""
+        """The resource that a relative reference names; None where there is none."""
         row = self.contents.find(reference)
         return None if row is None else row.entry
 
     def newest(self) -> dict[str, Observation]:
-        """The newest usable observation of every concept."""
+        """The newest usable observation of each concept, as its own name or as a component."""
         reader = self.contents.reader
         rows = dict(self._results.newest)
         found = {name: row.seen(reader.observation) for name, row in zip(rows, opened(rows.values()), strict=True)}
@@ -139,7 +139,7 @@ class Snapshot:
         found = tuple(row.seen(views.patient) for row in rows)
         if found and found[0].deceased_at and not self._past(found[0].deceased_at):
             found = (replace(found[0], deceased=False),)  # the snapshot is of a moment before the death
-        # whether a person has died depends on the moment, not only on the resource
+        # whether the person has died depends on the moment, not only on the resource
         return Answer(rows, lambda: found, *(str(p.deceased) for p in found))
 
     def _observations(self, concept: str, since: str) -> Answer:
@@ -192,7 +192,7 @@ class Snapshot:
 
     @property
     def _diagnosed(self) -> list[tuple[Row, Condition]]:
-        """The problems but those entered in error."""
+        """The problems without those entered in error."""
         found = ((row, row.seen(views.condition)) for row in self._readable("Condition"))
         return self.kept("conditions", lambda: [each for each in found if each[1].verification != "entered-in-error"])
 
@@ -206,7 +206,7 @@ class Snapshot:
         found = [told for told in seen if told[1].status != "entered-in-error" and self._past(told[1].period)]
         rows = sorted(found, key=lambda told: (_start(told[1].period), told[0].ref))
         named = [self.contents.find(m.named.ref) if m.named else None for _, m in rows]
-        words = ("" if of is None else f"{of.ref} {of.mark}" for of in named)  # it says what a prescription is of
+        words = ("" if of is None else f"{of.ref} {of.mark}" for of in named)  # the medicine that a prescription names
         return Answer((row for row, _ in rows), lambda: tuple(m for _, m in rows), *words)
 
     def _medication(self, source: views.Source, body: Body) -> Medication:
@@ -235,7 +235,7 @@ class Snapshot:
     # ----
 
     def _readable(self, *kinds: str) -> list[Row]:
-        """The rows of some types, opened, but those with a modifier, which may turn their meaning round."""
+        """The rows of some types, opened, without those with a modifier, which may reverse their meaning."""
         return [row for row in opened(self.contents.of(*kinds)) if not modified(row.entry[1], self.find)]
 
     @property
@@ -243,7 +243,7 @@ class Snapshot:
         return self.kept("results", lambda: Results(self.contents.results, self._is_past))
 
     def _held(self, concept: str, *, own: bool | None) -> list[Held]:
-        """The blocks of a concept: of its own name, of panels that have it as a part, or both."""
+        """The blocks of a concept: under its own name (``own`` true), as a part of panels (false), or both (None)."""
         kinds = ((row, row.facts.kind) for row in self.contents.blocks)
         rows = [
             row
@@ -253,7 +253,7 @@ class Snapshot:
         return [self.kept(f"block {row.ref}", lambda row=row: Held(row, self.contents.reader)) for row in rows]  # type: ignore[misc]
 
     def _told(self, name: str, held: Sequence[Held], rows: Sequence[Row], since: int | None) -> Answer:
-        """What there is under a name since a time: as it came, where there are neither blocks nor doubles."""
+        """The answer for the blocks and rows of a name since a time; without blocks or doubles, the rows themselves."""
         view = self.contents.reader.observation
         if not held and not may_be_doubled(rows):
             first = 0 if since is None else bisect_left(rows, since, key=lambda row: row.start)
@@ -275,7 +275,7 @@ class Snapshot:
         return self.kept(f"pages {name}", make)
 
     def _all_of(self, concept: str, start: str, end: str) -> Readings:
-        """What is told of a concept, by its own name or as a part of a panel, within a time."""
+        """The readings of a concept, by its own name or as a part of a panel, from ``start`` on and before ``end``."""
         rows = (*self._results.own.get(concept, ()), *self._results.parts.get(concept, ()))
         single = [Single(row, self.contents.reader.observation) for row in rows]
         until = min(micros(datetime.fromisoformat(end)), self._now + 1)
@@ -286,7 +286,7 @@ class Snapshot:
         return self._is_past(None if span is None else micros(span.start))
 
     def _is_past(self, start: int | None) -> bool:
-        """Whether something that begins then has begun. What has no time has."""
+        """Whether ``start`` (microseconds since 1970) has been reached; true for None, which is no date."""
         if start is None or start <= self._now:
             return True
         self.horizon.limit(moment(start) - self.now)
@@ -298,8 +298,11 @@ def _of_pairs(pairs: Sequence[tuple[Row, Any]]) -> Answer:
 
 
 def _of_readings(told: Readings, make: Callable[[], Any]) -> Answer:
-    """The rows are those of the pages asked for and of those beside them: how many pages are asked for tells which is
-    the last, and of that one it matters how much has come already."""
+    """An answer that rests on the rows of the pages asked for and of the pages beside them.
+
+    The digest also covers the number of pages asked for, which determines the last one, and how many readings of that
+    last page have come already.
+    """
     return Answer(told.rows, make, str(len(told.numbers)), "all" if told.come is None else str(told.come))
 
 

@@ -1,7 +1,7 @@
-"""What the processes of a server share and must remember over a restart: rows of a few kinds, each kept for a time.
+"""The state that the processes of a server share and keep over a restart: rows of a few kinds, each kept for a time.
 
-Names and owners stand in the table as keyed hashes. A body is sealed, and all else that its row says is authenticated
-with it: a row that was changed behind salus's back, or put in another's place, is as good as none.
+Names and owners stand in the table as keyed hashes. The body of a row is sealed, and the rest of the row is
+authenticated with it: a row that was changed or moved by anybody but salus is treated as if it were not there.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from salus.record.database import Database
 from salus.record.protocols import Sealer
 
 STEP = 100
-"""Expired rows that are deleted in one go, so that no writer waits long for it."""
+"""The most expired rows that are deleted at once, so that no writer waits long."""
 SYSTEM = ""
-"""The "patient" under whose key a body is sealed that concerns no single patient."""
+"""Stands for the patient's name where a body concerns no single patient: it is sealed under the house's own key."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _Row = tuple[bytes, int, int, bytes]
-"""Owner, last use, end, and sealed body."""
+"""Keyed hash of the owner, last use and end (microseconds since 1970), sealed body."""
 
 
 class Full(Exception):
-    """The owner has as many rows of a kind as there may be."""
+    """The owner has as many rows of the kind as it may have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of rows, of which one owner may have ``each`` at once."""
+    """A kind of rows. One owner may have at most ``each`` of them at once."""
 
     name: str
     each: int
@@ -36,7 +36,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A row as it was read: its opened body, when it was last used, and when it ends."""
+    """A row as it was read: its opened body, its last use, and its end; ``row`` is the stored form."""
 
     body: bytes
     used: datetime
@@ -45,7 +45,7 @@ class Kept:
 
 
 class State:
-    """The table, as one open store sees it. What writes is to be called inside a transaction of that store."""
+    """The table of one open store. Methods that write must be called inside a transaction of that store."""
 
     def __init__(self, connection: Database, sealer: Sealer) -> None:
         self._connection = connection
@@ -54,10 +54,10 @@ class State:
     def find(
         self, kind: Kind, name: str, now: datetime, *, under: str = SYSTEM, known: Kept | None = None
     ) -> Kept | None:
-        """The row of this name that has not ended at ``now``; None where there is none, or none that opens.
+        """The row of this name that has not ended at ``now``; None where there is none, or where it does not open.
 
-        ``under`` names the patient under whose key it was sealed. ``known`` is the row as it was read before: the same
-        row is not opened again.
+        ``under`` names the patient under whose key it was sealed. ``known`` is the row as it was read before; where the
+        stored row is still the same, it is returned and nothing is opened.
         """
         place = self._place(kind, name)
         row: _Row | None = self._connection.execute(
@@ -76,7 +76,7 @@ class State:
     def put(
         self, kind: Kind, owner: str, name: str, body: bytes, expires: datetime, now: datetime, *, under: str = SYSTEM
     ) -> None:
-        """Keep a row. Where its owner has no room, what was longest unused of the same owner goes for it."""
+        """Keep a row until ``expires``. Where the owner has no room, the owner's longest unused rows are deleted."""
         self.sweep(now)
         place, whose = self._place(kind, name), self._owner(owner)
         number, used = self._of(kind, whose, now)
@@ -90,7 +90,7 @@ class State:
         self._insert(kind, place, whose, used, _micros(expires), body, under)
 
     def add(self, kind: Kind, owner: str, name: str, body: bytes, expires: datetime, now: datetime) -> None:
-        """Keep a row; nothing else makes room for it. Raises Full where its owner has none."""
+        """Keep a row until ``expires``, deleting only rows that have ended. Raises Full where the owner has no room."""
         self.sweep(now)
         whose = self._owner(owner)
         number, used = self._of(kind, whose, now)
@@ -105,7 +105,7 @@ class State:
         self._insert(kind, self._place(kind, name), whose, used, _micros(expires), body, SYSTEM)
 
     def touch(self, kind: Kind, name: str, now: datetime) -> None:
-        """Note that a row was used. Of one that is not there, or does not open, this does nothing."""
+        """Note that a row was used at ``now``. Does nothing for a row that is not there or does not open."""
         kept = self.find(kind, name, now)
         if kept is not None and kept.used < now:
             owner, _, expires, _ = kept.row
@@ -123,7 +123,7 @@ class State:
         self._connection.execute("DELETE FROM server_state WHERE kind = ? AND owner = ?", row)
 
     def sweep(self, now: datetime) -> int:
-        """Delete what has ended, at most :data:`STEP` rows of it. Returns how many."""
+        """Delete at most :data:`STEP` rows that have ended. Returns how many were deleted."""
         done = self._connection.execute(
             "DELETE FROM server_state WHERE (kind, name) IN "
             "(SELECT kind, name FROM server_state WHERE expires <= ? ORDER BY expires LIMIT ?)",
@@ -132,7 +132,7 @@ class State:
         return done.rowcount
 
     def stale(self, now: datetime) -> bool:
-        """Whether anything has ended that is still there."""
+        """Whether a row that has ended is still there."""
         row = (_micros(now),)
         return bool(self._connection.execute("SELECT 1 FROM server_state WHERE expires <= ? LIMIT 1", row).fetchone())
 
@@ -148,8 +148,10 @@ class State:
         )
 
     def _of(self, kind: Kind, owner: bytes, now: datetime) -> tuple[int, int]:
-        """How many rows an owner has, and now, or as little later as makes it his last use, where the clock stood
-        still."""
+        """The number of rows of an owner, and the time to note for a use now (microseconds since 1970).
+
+        That is ``now``, or one microsecond after the owner's last use where the clock has not moved on.
+        """
         number, last = self._connection.execute(
             "SELECT count(*), max(used) FROM server_state WHERE kind = ? AND owner = ?", (kind.name, owner)
         ).fetchone()

@@ -1,7 +1,7 @@
-"""The store: resources with history, blobs and their indexes in one SQLite file.
+"""The store: resources with their history, blobs and indexes, in one SQLite file or one PostgreSQL database.
 
-Bodies are bytes and stay what they were: a resource's digest is the SHA-256 of them. Everything of one call to
-:meth:`Store.commit` is kept together with its log entry, or nothing is.
+The bytes of a body are stored unchanged; the digest of a resource is their SHA-256. Each call to :meth:`Store.commit`
+stores everything together with its log entry, or nothing.
 """
 
 from __future__ import annotations
@@ -27,14 +27,17 @@ from salus.record.writing import Change, IndexRows, Writing
 __all__ = ["CHUNK", "Change", "Store", "Written"]
 
 CODES_KEPT = 1 << 15
-"""Codes of which an open store remembers the keyed hash: the same ones come again and again."""
+"""The most codes whose keyed hash an open store remembers: the same codes come again and again."""
 MEMO_PATIENCE = 1.0
-"""Seconds to wait for others who write before something worked out is not kept."""
+"""Seconds to wait for other writers before a memo or a reach is not kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a commit did: how many resources are new, changed, unchanged, deleted; its log leaf (None: nothing new)."""
+    """What a commit did: how many resources it created, updated, left unchanged and deleted, how many blobs it added.
+
+    ``leaf`` is the number of its log leaf; None where nothing was written.
+    """
 
     created: int = 0
     updated: int = 0
@@ -45,13 +48,16 @@ class Written:
 
 
 class Store(Reading):
-    """An open store. Not to be shared between threads; open one a worker by path.
+    """An open store. It must not be shared between threads: each worker opens its own.
 
-    ``sealer`` and ``journal`` come from ``trust``. Every public call takes the scope that the gate gave.
+    ``sealer`` and ``journal`` come from ``trust``. Every public call takes the scope that the gate granted.
     """
 
     def __init__(self, path: Path, sealer: Sealer, journal: Journal, *, create: bool = False, url: str = "") -> None:
-        """``url`` names a database of PostgreSQL, in which the store is then, instead of the file at ``path``."""
+        """``path`` is the file of the store. With ``url``, the store is in that PostgreSQL database instead.
+
+        ``create`` makes the store where there is none. Raises StoreError where it cannot be opened.
+        """
         super().__init__(_connected(path, url, create=create), sealer)
         self.path = path
         self._journal = journal
@@ -61,7 +67,7 @@ class Store(Reading):
             self._tell_kinds()
 
     def _tell_kinds(self) -> None:
-        """Work out which kinds of data every row tells of: in a store of before, or when the tables are others."""
+        """Work out the kinds of data of all rows, for a store of an earlier release or when the tables have changed."""
         self._connection.begin(PATIENCE)
         try:
             kinds.tell(self._connection, self._opened)
@@ -73,20 +79,21 @@ class Store(Reading):
     def _opened(self, row: tuple[Any, ...]) -> Body | None:
         try:
             body: Body = self.open_row(*row).body
-        except IntegrityError:  # verify names it; until then it is of every kind
+        except IntegrityError:  # verify reports it; until then the row has every kind
             return None
         return body
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, or the connection to the database."""
         self._connection.close()
         self._turn.close()
 
     @contextmanager
     def transaction(self, scope: Scope, patience: float = PATIENCE) -> Iterator[Database]:
-        """A write transaction; rolled back whole on any exception. What it logged is sealed before it is committed.
+        """A write transaction, rolled back whole on any exception. Its log entries are sealed before the commit.
 
-        Raises StoreError where the store cannot be written, or others write for longer than ``patience`` seconds.
+        Raises AccessError for a scope that may not write, StoreError where the store cannot be written or others write
+        for longer than ``patience`` seconds.
         """
         if not scope.may_write:
             raise AccessError("not allowed")
@@ -108,14 +115,14 @@ class Store(Reading):
             self._connection.execute("COMMIT")
         except BaseException as error:
             if sealed and not self._connection.in_transaction and not isinstance(error, sqlite3.Error):
-                self._journal.acknowledge()  # interrupted right after the commit: what is stored stays announced
+                self._journal.acknowledge()  # interrupted right after the commit: the entries are stored
             else:
                 self._roll_back()
             raise
         self._journal.acknowledge()
 
     def _roll_back(self) -> None:
-        """What was announced is taken back while nobody else can write yet."""
+        """Let the journal withdraw its entries, then roll back: until then nobody else can write."""
         try:
             self._journal.abandon()
         finally:
@@ -138,9 +145,10 @@ class Store(Reading):
     ) -> Written:
         """Write resources and blobs of one patient in one transaction with one log leaf.
 
-        ``blobs`` are (address, category, content) with addresses from :meth:`address`. A resource whose bytes are
-        the same is not written again. ``check`` is called inside the transaction, when nobody else can write any more;
-        what it raises leaves everything as it was.
+        ``at`` is the time of writing, ``blobs`` are (address, category, content) with addresses from :meth:`address`.
+        ``reason``, ``topic`` and ``details`` go into the log entry. A resource whose bytes are the same is not written
+        again. ``check`` is called inside the transaction, when nobody else can write any more; an error that it raises
+        leaves everything as it was.
         """
         patient = one(scope)
         with self.transaction(scope) as connection:
@@ -169,10 +177,10 @@ class Store(Reading):
         return Written(**writing.counts, blobs=len(added), leaf=leaf)
 
     def memorise(self, scope: Scope, kind: str, data: bytes, name: str = "", *, ends: str = "") -> None:
-        """Keep what was worked out of the record of the scope's patient, in the place of what stood under this name.
+        """Keep ``data``, worked out of the record of the scope's patient, replacing what is kept under this name.
 
-        What stood of the kind ``ends`` is deleted. It leaves no entry in the log: nothing of the record changes. Raises
-        StoreError where the store cannot be written, or not soon.
+        The patient's memos of the kind ``ends`` are deleted. The log gets no entry, since the record does not change.
+        Raises StoreError where the store cannot be written within :data:`MEMO_PATIENCE` seconds.
         """
         patient, place = one(scope), memo_context(one(scope), kind, name)
         with self.transaction(scope, MEMO_PATIENCE) as connection:
@@ -185,9 +193,9 @@ class Store(Reading):
             )
 
     def keep_reach(self, scope: Scope, name: str, data: bytes) -> None:
-        """Keep a compiled reach, for a scope over the whole store. It leaves no entry in the log.
+        """Keep a compiled reach under ``name``; ``scope`` covers the whole store. The log gets no entry.
 
-        Raises StoreError where the store cannot be written, or not soon.
+        Raises StoreError where the store cannot be written within :data:`MEMO_PATIENCE` seconds.
         """
         with self.transaction(scope, MEMO_PATIENCE) as connection:
             sealed = self._sealer.seal(HOUSE, pack(data), reach_context(name))
@@ -197,7 +205,7 @@ class Store(Reading):
             )
 
     def insert_index(self, connection: Database, rid: int, body: Body) -> None:
-        """Add a current row's index rows, with the kinds of data that stand in it."""
+        """Add the index rows of the current row ``rid``, with the kinds of data that are stored in that row."""
         kind = str(body.get("resourceType"))
         tokens, spans = self.index_rows(body)
         pid, told = connection.execute("SELECT pid, kinds FROM resource WHERE rid = ?", (rid,)).fetchone()
@@ -206,11 +214,11 @@ class Store(Reading):
         connection.executemany("INSERT INTO date_index VALUES (?, ?, ?, ?, ?)", ((kind, *row, rid) for row in spans))
 
     def index_rows(self, body: Body) -> IndexRows:
-        """The index rows that belong to ``body``: blinded tokens and dates."""
+        """The index rows of ``body``: its tokens as keyed hashes, and its dates."""
         return {(row.param, self._blinded(row)) for row in index.tokens(body)}, index.date_rows(body)
 
     def _blinded(self, row: index.TokenRow) -> bytes:
-        if row.param != index.CODE:  # an identifier hardly comes twice
+        if row.param != index.CODE:  # an identifier rarely comes twice, so its hash is not remembered
             return self._sealer.blind(row.token)
         found = self._codes.get(row.token)
         if found is None:
@@ -220,7 +228,7 @@ class Store(Reading):
         return found
 
     def address(self, scope: Scope, sha256: bytes) -> str:
-        """Where bytes of this SHA-256 lie in the patient's blob store (keyed: it says nothing without the key)."""
+        """The address in the patient's blob store for bytes with this SHA-256: a keyed hash, opaque without the key."""
         patient = one(scope)
         self._prepare(patient)
         return self._address(patient, sha256)
@@ -232,7 +240,7 @@ class Store(Reading):
         return int(made.fetchone()[0])
 
     def _prepare(self, patient: str) -> None:
-        """Make the key of a patient who is new. A known one whose key is gone must not get another."""
+        """Make the key of a new patient. A patient who is known and whose key is gone must not get another one."""
         if not self._known(patient):
             self._sealer.create(patient)
 
@@ -255,7 +263,11 @@ class Store(Reading):
     # ---- for verify, backup and the log
 
     def backup(self, scope: Scope, target: Path) -> None:
-        """A consistent copy of the whole file at ``target``."""
+        """Write a consistent copy of the whole file to ``target``.
+
+        Raises AccessError for a scope over less than the whole store, StoreError for a store in PostgreSQL or a copy
+        that fails.
+        """
         if scope.patient != "*":
             raise AccessError("not allowed")
         if not isinstance(self._connection, File):

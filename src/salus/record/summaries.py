@@ -1,7 +1,7 @@
-"""Readings in short: how many, least, greatest, mean and last of each hour or day.
+"""Summaries of readings: number, least, greatest, mean and last value of each hour or day.
 
-A block of many readings carries its hours, so that years are summed up without opening a reading. Where doubles are to
-be settled, or only a part of a block is asked for, the readings themselves are counted.
+A block of many readings carries summaries of its hours, so that years can be summarised without opening a reading.
+Where doubles have to be removed, or only a part of a block is asked for, the readings themselves are counted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MINUTE = 60_000_000
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The readings of one hour (UTC), or of one day of the clock by which they were taken, from ``start`` on."""
+    """The readings of one hour (UTC), or of one day of the local clock, that begins at ``start``."""
 
     start: datetime
     n: int
@@ -32,7 +32,7 @@ class Summary:
 
 
 class _Part(NamedTuple):
-    """Some readings of one hour or day, or one: when its stretch begins, the zone, and its figures."""
+    """One or more readings of one hour or day: its start (microseconds since 1970), zone (minutes), and figures."""
 
     start: int
     zone: int
@@ -52,7 +52,7 @@ class Summaries:
 
     @classmethod
     def of(cls, told: Readings, concept: str, unit: str, by: By) -> Summaries:
-        """What ``told`` holds of ``concept``, by hour or day."""
+        """The summaries of ``concept`` in ``told``, by hour or day, without readings that have no value in ``unit``."""
         parts = (part for n in told.numbers for part in _parts(told, n, concept, unit))
         return cls(tuple(_folded(parts, by)), unit)
 

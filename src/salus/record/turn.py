@@ -1,7 +1,7 @@
-"""Whose turn it is to write into a store, among all threads and processes.
+"""The turn to write into a store: a lock among all threads and processes.
 
-Where SQLite finds its file taken it tries again after a while, and after a longer one: a short write of one process
-costs whoever came second many times as long. Here who waits looks again soon, and not for ever: a writer may hang.
+When SQLite finds its file locked it waits longer and longer between its tries, so that a short write of one process
+delays the next one many times as long. Here a waiting writer tries again soon, and not for ever: a writer may hang.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pathlib import Path
 from salus.errors import StoreError
 
 PATIENCE = 30.0
-"""Seconds that a writer waits for others."""
+"""Seconds that a writer waits for others before it gives up."""
 _SOON, _LATER = 0.0002, 0.002
 _REMEDY = "try again; is a process of salus stopped, or a disk hanging?"
 
 
 class Turn:
-    """One store's turn. The lock is the system's, and ends with a process, however that ended."""
+    """The turn of one store. The operating system holds the lock and releases it when the process ends in any way."""
 
     def __init__(self, store: Path) -> None:
         self._path = store.with_name(f"{store.name}-turn")
@@ -30,9 +30,9 @@ class Turn:
 
     @contextmanager
     def taken(self, patience: float = PATIENCE) -> Iterator[None]:
-        """Wait for the turn and hold it. Raises StoreError where others have it for longer than ``patience`` seconds.
+        """Wait for the turn and hold it. Raises StoreError where others hold it for longer than ``patience`` seconds.
 
-        Where the lock's file cannot be made nothing is waited for: whether the store can be written, SQLite tells.
+        Where the file of the lock cannot be made there is no waiting; SQLite then reports whether it can write.
         """
         if self._descriptor is None:
             try:
@@ -60,7 +60,7 @@ class Turn:
                 return
 
     def close(self) -> None:
-        """Give the lock's file back."""
+        """Close the file of the lock."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

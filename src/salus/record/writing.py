@@ -1,4 +1,4 @@
-"""What one commit writes of a patient's resources: worked out part by part, and each part written a table at a time."""
+"""Writing the resources of one commit: the rows are worked out in parts, and each part is written table by table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from salus.record.protocols import Sealer
 from salus.record.sealing import context, pack
 
 PART = 500
-"""Resources that are looked up, and written, at once."""
+"""The most resources that are looked up and written at once."""
 Ref = tuple[str, str]
 """Type and id."""
 IndexRows = tuple[set[tuple[str, bytes]], set[index.DateRow]]
@@ -24,7 +24,7 @@ IndexRows = tuple[set[tuple[str, bytes]], set[index.DateRow]]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One resource to write (``body``) or, with ``body`` None, to delete."""
+    """One resource to write; with ``body`` None, one to delete."""
 
     type: str
     id: str
@@ -37,7 +37,7 @@ class Change:
 
 
 class _Held(NamedTuple):
-    """What the record holds of a resource, without its body."""
+    """The current row of a resource, without its body."""
 
     rid: int
     version: int
@@ -47,7 +47,7 @@ class _Held(NamedTuple):
 
 @dataclass(slots=True)
 class _Rows:
-    """The rows of one part, by what becomes of them."""
+    """The rows of one part, by the table and the statement that they are written with."""
 
     replaced: list[tuple[int]] = field(default_factory=list)
     updated: list[tuple[Any, ...]] = field(default_factory=list)
@@ -55,16 +55,17 @@ class _Rows:
     tokens: list[tuple[str, str, bytes, int, int, int]] = field(default_factory=list)
     dates: list[tuple[str, str, str, str, int]] = field(default_factory=list)
     untold: list[tuple[int]] = field(default_factory=list)
-    """Rows whose targets are no longer those of before."""
+    """Rows whose earlier targets are deleted."""
     targets: list[tuple[int, str, str]] = field(default_factory=list)
     refs: dict[Ref, int] = field(default_factory=dict)
-    """Row number of all that was written."""
+    """The row number of each resource written."""
 
 
 class Writing:
     """The changes of one patient's commit, inside its transaction.
 
-    ``kinds_of`` tells the kinds of data of a body with its keyed hash, ``index_rows`` its rows in the search index.
+    ``kinds_of`` returns the kinds of data of a body, given its keyed hash and the body; ``index_rows`` returns its rows
+    in the search index. ``pid`` is the patient's number, ``at`` the time of writing.
     """
 
     def __init__(
@@ -87,16 +88,16 @@ class Writing:
         self._above = self._newest if is_new else 0
         self.counts = dict.fromkeys(("created", "updated", "unchanged", "deleted"), 0)
         self.items: list[list[Any]] = []
-        """For the log: reference, version, keyed hash and whether deleted, in the order of the changes."""
+        """For the log: reference, version, keyed hash (hex) and whether deleted, in the order of the changes."""
 
     def apply(self, changes: Iterable[Change]) -> None:
-        """Write what is not in the record as it is. Raises InputError for a body of another type or id."""
+        """Write the changes that differ from the record. Raises InputError for a body of another type or id."""
         spreading: list[int] = []
         for part in _parts(changes):
             held, rows = self._held([change.ref for change in part]), _Rows()
             for change in part:
                 self._work_out(change, held.get(change.ref), rows)
-            named = kinds.named(self._connection, rows.refs, self._above)  # by what is there; what comes leads itself
+            named = kinds.named(self._connection, rows.refs, self._above)  # by stored rows; new ones are in leading
             leading = {rid for rid, _, _ in rows.targets}
             spreading += [rid for ref, rid in rows.refs.items() if ref in named or rid in leading]
             self._write(rows)
@@ -142,9 +143,9 @@ class Writing:
         self.items.append([ref, version, mac.hex(), gone])
 
     def _tell(self, rid: int, body: Body, own: int, rows: _Rows, *, fresh: bool) -> None:
-        """What follows from a body, which tells of the kinds ``own``.
+        """Add the rows that follow from a body with the kinds ``own`` (bits): index rows and targets.
 
-        A deleted resource keeps the kinds and targets it had: its history is no less private.
+        It is not called for a deleted resource, which keeps its kinds and targets: its history is no less private.
         """
         tokens, dates = self._index_rows(body)
         kind = str(body["resourceType"])
@@ -175,7 +176,8 @@ class Writing:
 
 
 def _parts(changes: Iterable[Change]) -> Iterator[list[Change]]:
-    """Changes in parts of at most :data:`PART`, none of which names a resource twice: the second finds the first."""
+    """The changes in parts of at most :data:`PART`. No part names a resource twice, so a second change of one resource
+    finds the first one written."""
     part: dict[Ref, Change] = {}
     for change in changes:
         if len(part) >= PART or change.ref in part:

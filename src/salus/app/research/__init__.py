@@ -1,1 +1,1 @@
-"""Many patients, as far as they released their records for research."""
+"""Work on many patients, limited to what they released for research."""

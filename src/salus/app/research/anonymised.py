@@ -1,4 +1,4 @@
-"""A table for others: k-anonymous, with the sensitive columns as diverse or as close to the whole as is asked."""
+"""Anonymising a table: k-anonymity, with conditions on the diversity or closeness of sensitive columns."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from salus.trust.anonymise import Hierarchy, Release, release
 from salus.trust.diversity import Condition, DistinctDiversity, EqualCloseness
 
 Levels = Mapping[str, tuple[str, ...]]
-"""Each value of a column with its generalisations, itself first."""
+"""Each value of a column with its generalisations, from the value itself to the most general."""
 
 
 def read_levels(column: str, path: Path, delimiter: str = ";") -> Levels:
-    """The generalisations of a column from a table without heading, a row a value. Raises InputError."""
+    """Read the generalisations of a column from a CSV file without a header, one row per value. Raises InputError."""
     return Hierarchy.read(column, path, delimiter).levels
 
 
@@ -27,11 +27,13 @@ def anonymised(
     diverse: Mapping[str, int] | None = None,
     close: Mapping[str, float] | None = None,
 ) -> Release:
-    """The k-anonymous form of a table with the least loss, suppressing at most ``suppression`` (0 to 1) of its rows.
+    """The k-anonymous form of a table with the least loss. At most the share ``suppression`` (0 to 1) of its rows is
+    suppressed.
 
-    ``levels`` are the generalisations by column; a column without any is kept as it is. In each class of rows that look
-    alike a column of ``diverse`` has that many values, and the shares of the values of one of ``close`` are within that
-    much (0 to 1) of the whole table's. Raises InputError where there is no such form.
+    ``rows`` have one text per column of ``columns``. ``levels`` are the generalisations by column; a column without any
+    is kept as it is. In each class of rows that look alike, a column in ``diverse`` has at least that many different
+    values, and the distribution of a column in ``close`` is within that distance (0 to 1) of the whole table's. Raises
+    InputError where there is no such form.
     """
     conditions: list[Condition] = [
         *(DistinctDiversity(column, least) for column, least in (diverse or {}).items()),

@@ -1,4 +1,4 @@
-"""Handing data out for research: a record without identifiers, under the patient's consent to just that purpose."""
+"""Releasing a record for research: without identifiers, under the patient's consent to that purpose."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ RESEARCH = "HRESCH"
 
 
 def deidentified(session: Session, patient: str, at: datetime, *, purpose: str = RESEARCH) -> Released:
-    """What is released to this actor of the record and its notes, without the identifiers of Safe Harbor.
+    """The record and notes that are released to this actor, without the identifiers that Safe Harbor lists.
 
-    Genome, images and signals are not in it: a genome identifies by itself, and a head can be seen in its images.
-    Raises AccessError without a basis for ``purpose``, InputError where a note cannot be read or something is left.
+    Genome, images and signals are left out: a genome identifies by itself, and images of a head show the face. Raises
+    AccessError without a basis for ``purpose``, InputError where a note cannot be read or an identifier is left.
     """
     glass.refuse(purpose)
     chart = session.open(patient, at, purpose=purpose).chart

@@ -1,8 +1,8 @@
-"""Mirrors for analytics: what the gate released of many records, kept up to date in a folder of sealed files.
+"""Mirrors for analytics: the data that the gate released of many records, in a folder of sealed files.
 
-Every question to a mirror begins by bringing it up to date: the gate decides anew on each patient and logs it, and
-only those are read again of whom something was written, or to whom another release applies, since they were read. Who
-is no longer released is no longer in it.
+Every question to a mirror begins by bringing it up to date. The gate decides anew on each patient and logs the
+decision. A record is read again only where it was written to, or where its release has changed, since it was last read.
+Patients whose records are no longer released are removed.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from salus.trust.vault import SYSTEM
 
 SHARDS = 16
 FILES_UP_TO = 16 << 20
-"""Bytes up to which files are kept in the records of a mirror, unless somebody says otherwise."""
+"""The default size, in bytes, up to which files are kept in the records of a mirror."""
 Progress = Callable[[int, int], None]
-"""Told how many shards of how many are done."""
+"""Called with the number of shards done, and the number of all shards."""
 
 
 def silent(done: int, total: int) -> None:
-    """Tell nobody."""
+    """A progress function that does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What an update did: patients who are in the mirror, were read (again), went; and files that were damaged."""
+    """What an update did: how many patients are in the mirror, were read, were removed; which files were damaged."""
 
     people: int = 0
     read: int = 0
@@ -53,7 +53,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class _Release:
-    """What is released of a patient, and as of which log entry; ``processing``: what is open to methods."""
+    """What is released of a patient, what is open to methods (``processing``), and the mark of both (``held``)."""
 
     grant: Grant
     processing: Grant | None
@@ -61,13 +61,13 @@ class _Release:
 
 
 class _Seal:
-    """The house as it seals a mirror's key."""
+    """Seals the key of a mirror under the house's own key."""
 
     def __init__(self, house: House) -> None:
         self._vault = house.vault
 
     def seal(self, plain: bytes, context: bytes) -> bytes:
-        """``plain`` under the house's own key."""
+        """``plain`` sealed under the house's own key."""
         return self._vault.seal(SYSTEM, plain, context)
 
     def unseal(self, sealed: bytes, context: bytes) -> bytes:
@@ -76,9 +76,9 @@ class _Seal:
 
 
 def named(definitions: Iterable[tuple[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """ViewDefinitions by the name of their table: their own, else the one beside it (that of the file, say).
+    """ViewDefinitions by the name of their table: their own "name", else the name given with them (of the file, say).
 
-    Raises InputError for what is no view, and for two of one name.
+    Raises InputError for a definition that is no view, and for two with one name.
     """
     found: dict[str, Mapping[str, Any]] = {}
     for other, body in definitions:
@@ -108,10 +108,11 @@ def ensure(
 ) -> Update:
     """Make a mirror, or bring the one in ``folder`` up to date.
 
-    What is not said stays as it is; at first that is 16 shards without records, for research.
+    An argument that is None leaves its setting unchanged; a new mirror has 16 shards, no records, and is for research.
+    ``definitions`` are all the views that the mirror holds from now on; where it is empty, the views stay as they are.
+    ``records``: whether to hold records; ``files_up_to``: the size in bytes up to which their files are held.
 
-    ``definitions`` are all views that it is to hold from now on, none: those it holds. Raises InputError for what a
-    mirror cannot hold, or cannot change: its purpose and number of shards.
+    Raises InputError for what a mirror cannot hold, and for a change of its purpose or number of shards.
     """
     glass.refuse(purpose or RESEARCH)
     if not (folder / mirrors.MANIFEST).exists():
@@ -131,7 +132,7 @@ def ensure(
 
 
 def _kept_up_to(before: int | None, records: bool | None, files_up_to: int | None) -> int | None:
-    """The size up to which files are kept with the records; None: no records are."""
+    """The size in bytes up to which files are kept with the records; None where no records are kept."""
     if not (before is not None if records is None else records):
         if files_up_to is not None:
             raise InputError("files are kept with records", where="--files-up-to", remedy="--records")
@@ -143,27 +144,27 @@ def _kept_up_to(before: int | None, records: bool | None, files_up_to: int | Non
 
 @contextmanager
 def current(session: Session, folder: Path, progress: Progress = silent) -> Iterator[tuple[Mirror, Update]]:
-    """The mirror in ``folder``, brought up to date, as long as nobody else may change it.
+    """The mirror in ``folder``, brought up to date. Nobody else can change it until the ``with`` block ends.
 
-    Raises InputError where there is none, AccessError where it is somebody else's.
+    Raises InputError where there is none, AccessError where it belongs to somebody else.
     """
     with _opened(session, folder) as mirror:
         yield mirror, bring_up_to_date(session, mirror, progress)
 
 
 def query(session: Session, folder: Path, sql: str = "", progress: Progress = silent) -> tuple[Answer, Update]:
-    """The answer to one SQL query over a mirror that is brought up to date first. Each look is logged.
+    """The answer to one SQL query over a mirror, which is brought up to date first. Each access is logged.
 
-    Without ``sql``: all rows of the only view. Raises InputError as :meth:`salus.population.database.Database.query`.
+    Without ``sql``, all rows of the only view. Raises InputError as :meth:`salus.population.database.Database.query`.
     """
     with current(session, folder, progress) as (mirror, update):
         return mirror.query(sql), update
 
 
 def drop(session: Session, folder: Path) -> None:
-    """Delete a mirror; its key goes first. Raises InputError where there is none.
+    """Delete a mirror, its key first. Raises InputError where there is none.
 
-    AccessError for others than whose it is and operators.
+    Raises AccessError for anybody but its owner and operators.
     """
     if session.actor.kind == "operator":
         mirrors.drop(folder)
@@ -188,7 +189,7 @@ def _opened(session: Session, folder: Path, change: Callable[[Layout], Layout] =
 
 
 def bring_up_to_date(session: Session, mirror: Mirror, progress: Progress = silent) -> Update:
-    """Decide anew on every patient, shard by shard, and read again what is not as it was. Each decision is logged."""
+    """Decide anew on every patient, shard by shard, and read the records that changed. Each decision is logged."""
     total = Update()
     everybody = mirror.by_shard([*session.reachable(mirror.layout.purpose)])
     for number, (shard, patients) in enumerate(zip(mirror.shards, everybody, strict=True), 1):
@@ -216,7 +217,7 @@ def _bring(session: Session, mirror: Mirror, shard: Shard, patients: Sequence[st
 
 
 def _whole(shard: Shard) -> tuple[Index, tuple[str, ...]]:
-    """A shard's index, or of a damaged one an empty index and the damaged file."""
+    """The index of a shard; for a damaged shard, an empty index and the name of the damaged file."""
     try:
         index = shard.index()
         shard.check(index)
@@ -226,9 +227,9 @@ def _whole(shard: Shard) -> tuple[Index, tuple[str, ...]]:
 
 
 def _released(session: Session, layout: Layout, patients: Sequence[str]) -> dict[str, _Release]:
-    """What is released now of these patients, decided and logged in one transaction."""
+    """What is released of these patients now; the decisions are made and logged in one transaction."""
     house = session.house
-    # before the decision: what is written meanwhile is then read once more the next time, and never overlooked
+    # before the decision, so that an entry written meanwhile is not missed: its record is read again the next time
     newest = {p: house.log.written_since(house.store.connection, p, -1) for p in patients}
     found = {}
     for grant in house.gate.grants(session.actor, dict.fromkeys(patients, layout.purpose)):
@@ -240,7 +241,7 @@ def _released(session: Session, layout: Layout, patients: Sequence[str]) -> dict
 
 
 def _digest(*grants: Grant | None) -> str:
-    """What is released, in one digest: of another release it is another."""
+    """A digest of what is released. It differs for another release."""
     told = [
         [
             sorted(grant.categories),
@@ -255,7 +256,7 @@ def _digest(*grants: Grant | None) -> str:
 
 
 def _copy(session: Session, mirror: Mirror, release: _Release) -> Copy | None:
-    """The patient's rows, and record where records are held; None where the patient was erased a moment ago."""
+    """The patient's rows, with the record where records are held; None where the patient was erased meanwhile."""
     house = session.house
     try:
         entries = house.gate.chart(release.grant, house.clock()).resources()
@@ -280,16 +281,16 @@ def _record(house: House, layout: Layout, release: _Release, entries: Sequence[E
 
 
 def _files(house: House, grant: Grant, entries: Sequence[Entry], up_to: int) -> dict[str, bytes]:
-    """The files of at most so many bytes that are released with these resources, by address."""
+    """The files of at most ``up_to`` bytes that are released with these resources, by address."""
     found, load = {}, house.store.loader(grant)
     for address in records.addresses(entries, up_to):
-        with suppress(AccessError):  # a resource may cite a file that tells of what is not released
+        with suppress(AccessError):  # a resource may cite a file with data that are not released
             found[address] = load(address)
     return {address: data for address, data in found.items() if len(data) <= up_to}
 
 
 def _closed(house: House, release: _Release, entries: Sequence[Entry]) -> frozenset[str]:
-    """The references of what the patient closed to processing."""
+    """The references of the resources that the patient closed to processing."""
     grant, processing = release.grant, release.processing
     assert processing is not None
     if grant.categories <= processing.categories and not processing.partial:

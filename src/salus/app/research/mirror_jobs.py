@@ -1,4 +1,4 @@
-"""Work over the shards of a mirror: on this machine or a cluster, of what the gate released and nothing else."""
+"""Work over the shards of a mirror, on this machine or on a cluster, with only the data that the gate released."""
 
 from __future__ import annotations
 
@@ -28,12 +28,17 @@ def lines(
     scheduler: str = "",
     progress: Progress = silent,
 ) -> Iterator[bytes]:
-    """What is worked out of a mirror's records: lines of JSON by shard and patient, whoever works on which shard.
+    """Lines of JSON worked out of the records of a mirror, in the order of shard and patient.
 
-    ``what``: ROWS, those of the ViewDefinition ``definition``, a line each; FINDINGS, a line each, and one for each
-    method that failed; PLANS, a line for each patient: what the session gives the same reader for the same purpose,
-    but that no interlock is asked, which takes the house. Raises InputError for a definition that cannot be read, and
-    what :func:`salus.population.cluster.over_shards` raises, which tells of ``workers`` and ``scheduler``.
+    ``what`` is one of:
+
+    - ROWS: a line for each row of the ViewDefinition ``definition``;
+    - FINDINGS: a line for each finding, and one for each method that failed;
+    - PLANS: a line for each patient, with the plan that a session gives the same reader for the same purpose, except
+      that no interlock is asked, which needs the house.
+
+    ``at`` is the moment; for ``workers`` and ``scheduler`` see :func:`salus.population.cluster.over_shards`. Raises
+    InputError for a definition that cannot be read, and what :func:`~salus.population.cluster.over_shards` raises.
     """
     if what == ROWS:
         views.read(definition or {})
@@ -42,7 +47,7 @@ def lines(
 
 
 def _job(session: Session, job: Job) -> Job:
-    """The job with what the house lets run and knows, and its digest."""
+    """The job with the packages that the house allows, its knowledge and terminology, and with its digest."""
     house = session.house
     if job.kind != ROWS:
         laid_over = tuple(path.resolve() for path in packs(house.configuration))

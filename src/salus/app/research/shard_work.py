@@ -1,4 +1,4 @@
-"""What is worked out of a mirror's records: rows of a view, findings, plans. Pure: no store, no house, no clock."""
+"""Computing rows of a view, findings or plans from the records of a mirror. Pure: no store, no house, no clock."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ _CODE = "salus.app.research.shard_work"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be worked out, as it is sent to a worker. Holds nothing of a patient.
+    """What a worker is to compute. It holds no data of patients.
 
-    ``definition`` is the ViewDefinition of rows; ``allowed`` are the strangers' packages that may run, with their
-    hashes; ``packs`` the terminology files that lie over the shipped one, on a file system that all workers share.
-    ``digest`` is that of all but the moment, with the code, the methods and the terminology of whoever made the job.
+    ``kind`` is ROWS, FINDINGS or PLANS, ``at`` the moment. ``definition`` is the ViewDefinition for rows; ``allowed``
+    are the other packages that may run, with their hashes; ``contexts`` are the parameters and knowledge of methods;
+    ``packs`` are terminology files that extend the shipped one, on a file system that all workers share. ``digest`` is
+    over all but the moment, with the code, the methods and the terminology of the process that made the job.
     """
 
     kind: str
@@ -51,7 +52,7 @@ class Job:
 
 
 def digest(job: Job) -> str:
-    """SHA-256, in hex, of what the results of a job follow from where this runs, but for records and the moment."""
+    """SHA-256 (hex) of all that the results of the job follow from in this process, except records and the moment."""
     told: dict[str, Any] = {"kind": job.kind, "definition": job.definition}
     runs: list[Method] = []
     if job.kind != ROWS:
@@ -63,9 +64,9 @@ def digest(job: Job) -> str:
 
 
 def work(job: Job, records: Iterable[Record]) -> Made:
-    """What the job makes of the records of one shard.
+    """The results of the job for the records of one shard.
 
-    Raises ConfigurationError where salus, its methods or the terminology are not those of whoever made the job.
+    Raises ConfigurationError where salus, its methods or the terminology differ from those that the job was made with.
     """
     if digest(job) != job.digest:
         remedy = "install the same release everywhere, and share the folder of knowledge"
@@ -94,7 +95,7 @@ def _findings(job: Job, record: Record) -> Made:
 
 
 def _plan(job: Job, record: Record) -> Made:
-    """The plan of a patient, without its moment. No interlock is asked: that takes the house."""
+    """The plan of a patient, without its moment. No interlock is asked, which needs the house."""
     outcome, chart = _drawn(job, record), _chart(job, record)
     made = kept_plan.dump(compose(chart.fresh(outcome.findings), outcome.findings, looked_at=record.categories))
     told = {name: value for name, value in made.items() if name not in ("subject", "name", "at", "conflict_withheld")}
@@ -105,7 +106,7 @@ def _plan(job: Job, record: Record) -> Made:
 
 
 def _drawn(job: Job, record: Record) -> Outcome:
-    """What the methods draw from what is released and not closed to them."""
+    """The outcome of the methods over the data that are released and not closed to processing."""
     chart = _chart(job, record, processed=True)
     if not chart.known:
         return Outcome((), (), ())

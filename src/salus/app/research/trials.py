@@ -24,7 +24,7 @@ SEALED = "trial-sealed"
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """A document of a trial as it stood when it was sealed: log entry, time, who, SHA-256."""
+    """A sealed document of a trial: its SHA-256 (hex), the time, the actor, and the number of the log entry."""
 
     trial: str
     document: str
@@ -35,14 +35,14 @@ class Seal:
 
 
 def match_patient(session: Session, protocol: Protocol, patient: str, at: datetime, purpose: str = RESEARCH) -> Match:
-    """Hold a protocol against what this patient released for research. Raises AccessError."""
+    """Match a protocol with what this patient released for ``purpose``. Raises AccessError."""
     return match(protocol, session.open(patient, at, purpose=purpose).chart)
 
 
 def match_all(
     session: Session, protocol: Protocol, at: datetime, purpose: str = RESEARCH
 ) -> Iterator[tuple[str, Match]]:
-    """The same for every patient who released anything for research; each look is logged."""
+    """The matches of all patients who released anything for ``purpose``, by id. Each access is logged."""
     for patient in session.house.store.patients(session.house.gate.house(session.actor.id)):
         try:
             yield patient, match_patient(session, protocol, patient, at, purpose)
@@ -51,10 +51,11 @@ def match_all(
 
 
 def seal(session: Session, trial: str, document: Document, data: bytes) -> Seal:
-    """Write into the log that this is the trial's document now: the log proves the order and that none was changed.
+    """Write the digest of a trial's document into the log, which proves the order of seals and that none was changed.
 
-    A protocol or analysis plan may be sealed anew (an amendment, and it shows); after a data lock nothing of the trial
-    is sealed any more. Raises AccessError for others than operators and practitioners, InputError after the lock.
+    A protocol or analysis plan may be sealed again: this is an amendment and visible as one. After a data lock nothing
+    of the trial is sealed any more. Raises AccessError for anybody but operators and practitioners, InputError for a
+    name or document that is not valid and after the lock.
     """
     house = session.house
     if session.actor.kind not in ("operator", "practitioner"):
@@ -72,7 +73,7 @@ def seal(session: Session, trial: str, document: Document, data: bytes) -> Seal:
 
 
 def seals(session: Session, trial: str) -> list[Seal]:
-    """What was sealed of a trial, oldest first."""
+    """The seals of a trial, oldest first."""
     house = session.house
     entries = house.log.entries(house.store.connection, topic=TOPIC, patient=SYSTEM)
     return [
@@ -83,13 +84,16 @@ def seals(session: Session, trial: str) -> list[Seal]:
 
 
 def check(session: Session, trial: str, data: bytes) -> Seal | None:
-    """The newest seal that this document bears, or None when it is not what was sealed."""
+    """The newest seal of the trial with the digest of ``data``; None where this document was never sealed."""
     digest = hashlib.sha256(data).hexdigest()
     return next((s for s in reversed(seals(session, trial)) if s.sha256 == digest), None)
 
 
 def digest_of_folder(folder: Path) -> bytes:
-    """A listing of a folder's files with their SHA-256, to be sealed as a data lock. Raises InputError when empty."""
+    """A listing of the files in a folder with their SHA-256, to be sealed as a data lock.
+
+    Raises InputError for a folder without files.
+    """
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     if not files:
         raise InputError("there is nothing to lock", where=str(folder))

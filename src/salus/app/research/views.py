@@ -1,4 +1,4 @@
-"""Many patients in the house: views over what was opened to research, and who is overdue for what."""
+"""Queries over many patients: views over records released for research, and what plans ask to be measured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TABLE = "view"
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Something a patient's plan asks to be measured or asked, with its reason and where that comes from."""
+    """Something that a patient's plan asks to be measured or found out, with the reason and its citation."""
 
     patient: str
     key: str
@@ -32,9 +32,10 @@ class Due:
 def view(
     session: Session, definition: Mapping[str, Any], at: datetime, *, sql: str = "", purpose: str = RESEARCH
 ) -> tuple[Answer, int]:
-    """A ViewDefinition over everybody who opened the record for ``purpose``, and how many people that were.
+    """The rows of a ViewDefinition over all records released for ``purpose``, and the number of these records.
 
-    With ``sql``, its answer instead; the view's table is called "view". Raises InputError. Each look is logged.
+    With ``sql``, the answer to that query instead; the view's table is called "view". Each access is logged. Raises
+    InputError for a definition or a query that cannot be used.
     """
     glass.refuse(purpose)
     compiled = read(definition)
@@ -57,7 +58,7 @@ def _released(session: Session, compiled: View, at: datetime, purpose: str) -> I
 
 
 def overdue(session: Session, at: datetime) -> Iterator[Due]:
-    """What the plans of all patients released to this actor ask to be measured or found out, patient by patient."""
+    """What plans ask to be measured or found out, for all patients released to this actor, patient by patient."""
     for patient, _ in list(session.patients()):
         plan, _ = session.plan(patient, at)
         for item in plan.items:
