@@ -285,6 +285,7 @@ ATTEMPTS = {
     ("keys", "rotate"): ["keys", "rotate"],
     ("quarantine", "destroy"): ["quarantine", "destroy", "99"],
     ("quarantine", "assign"): ["quarantine", "assign", "1", "p1"],
+    ("quarantine", "file"): ["quarantine", "file", "1", "--patient", "p1"],
     ("audit", "list"): ["audit", "list", "--key", "policy.json"],
     ("audit", "expire"): ["audit", "expire", "--before", "2020-01-01"],
     ("glass", "break"): ["glass", "break", "p1", "--reason", "I want to see it all"],

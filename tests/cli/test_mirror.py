@@ -53,3 +53,18 @@ def test_what_is_wrong_is_said_and_nothing_is_made(town):  # noqa: F811
     )
     elsewhere = ("--scheduler", "tcp://127.0.0.1:1")
     assert "begins with tls://" in town.fails("population", "run", "held", "plans", *elsewhere, *DR_LEE)
+
+
+def test_an_erasure_says_that_mirrors_still_hold_the_patient_and_the_next_update_drops_him(town):  # noqa: F811
+    town.consent("--purpose", "HRESCH")
+    (town.folder / "view.json").write_text(json.dumps(VIEW))
+    town.salus("population", "mirror", "held", "--view", "view.json", "--shards", "2", *DR_LEE)
+    town.salus("privacy", "ask-erasure", "p1", "--as", "pat")
+    said = town.salus("privacy", "erase", "p1", "--yes", "--as", "operator")
+    assert "Mirrors for analytics are not reached and still hold the erased" in said
+    assert "salus population mirror FOLDER" in said
+    assert "salus population drop FOLDER" in said
+    assert "salus keeps no list of mirrors" in said
+    again = town.run("population", "mirror", "held", *DR_LEE)
+    assert again.err == "mirror: 0 people, 0 read, 1 gone\n"
+    assert town.run("population", "query", "held", *DR_LEE).out == "id,sex\n"

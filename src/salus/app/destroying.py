@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from salus.app.live import waiting
+from salus.app.live import devices, waiting
 from salus.app.opened import Opened
 from salus.app.serving import state as state_of_servers
 from salus.errors import InputError
@@ -37,6 +37,13 @@ class Destroying(Opened):
         self._check_quarantined(number)
         pid = self.store.number_of(self.gate.custody(by, patient))
         self.note(by, {"reason": quarantine.ASSIGNED, "n": number, "pid": pid})
+
+    def filed_from_quarantine(self, numbers: Sequence[int], by: str) -> bool:
+        """Destroy sources that were filed into a record: they lie there, and need not lie here as well.
+
+        Returns whether the file was written anew without their bytes.
+        """
+        return self._destroy_quarantined(numbers, by, "filed into a record")
 
     def destroy_quarantined(self, number: int, by: str) -> bool:
         """Destroy a source for good. Returns whether the file was written anew without its bytes."""
@@ -88,15 +95,25 @@ class Destroying(Opened):
         return {**content, "compacted": self._compact(by)}
 
     def erase(self, pid: int, by: str, act: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Erase the patient under a number of the store: the key first, then the rest. Returns the house's entry."""
+        """Erase the patient under a number of the store: the key first, then the rest. Returns the house's entry.
+
+        Live readings of the patient go too, from the queue and from quarantine. They are looked for twice: the second
+        time for those that a listener in another process took in while the erasure went on.
+        """
         self.gate.merge_journal()
         patient = self.store.patient_of(self.gate.house(by), pid)
-        waiting.forget(self, patient)
+        measured = devices.all_of(self, patient)
+        waiting.forget(self, patient, measured)
         state_of_servers.end_all_of(self, *(a.id for a in self.registry.actors.values() if a.patient == patient))
-        sources = quarantine.assigned(self.store, self.log, pid)
+        sources = {*quarantine.assigned(self.store, self.log, pid), *waiting.quarantined(self, patient, measured)}
         veils = self.registry.veils.get(patient, ())
-        self.vault.shred(patient, *veils, *map(quarantine.key_name, sources))
-        return self.erase_shredded(patient, by, act.get("request"), act)
+        self.vault.shred(patient, *veils, *map(quarantine.key_name, sorted(sources)))
+        told = self.erase_shredded(patient, by, act.get("request"), act)
+        waiting.forget(self, patient, measured)  # before quarantine: see Monitor._keep_nobodys
+        meanwhile = {*quarantine.assigned(self.store, self.log, pid), *waiting.quarantined(self, patient, measured)}
+        if meanwhile:
+            told = {**told, "compacted": self._destroy_quarantined(sorted(meanwhile), by, "with its patient")}
+        return told
 
     def complete_erasures(self) -> None:
         """Complete erasures that were interrupted, or are not yet in a restored backup."""

@@ -6,16 +6,15 @@ import asyncio
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
 from salus.cli.binding import BEHIND_PROXY, check_host
-from salus.cli.options import acting, moment, session
+from salus.cli.options import acting, moment, session, zone
 from salus.errors import InputError
 
 if TYPE_CHECKING:
-    from salus.app.live.readings import Monitor
+    from salus.app.live.readings import Drained
     from salus.app.live.receiver import Receiver
     from salus.app.session import Session
     from salus.intake.live.mllp import Limits
@@ -62,7 +61,7 @@ def _messages(work: Session, given: dict[str, Any]) -> None:
     work.administer()
     host, port = _address(given["mllp"], "--mllp")
     check_host(host, "TCP", behind_proxy=given["behind_proxy"])
-    receiver = Receiver(work, zone=_zone(given["time_zone"]), encoding=given["encoding"])
+    receiver = Receiver(work, zone=zone(given["time_zone"]), encoding=given["encoding"])
     try:
         asyncio.run(_serve(receiver, host, port, Limits(given["max_bytes"], given["idle"])))
     finally:
@@ -92,7 +91,7 @@ def _broker(work: Session, given: dict[str, Any]) -> None:
         ticked = 0.0
         while True:
             line.pump(monitor.receive, seconds=1.0)
-            monitor.drain(WAIT)
+            _tell_refused(monitor.drain(WAIT))
             if time.monotonic() - ticked > TICK:
                 ticked = time.monotonic()
                 monitor.advance()
@@ -108,16 +107,17 @@ def _lines(work: Session, stream: Any) -> None:
             said = monitor.receive(batch)
             new, duplicates = new + said.new, duplicates + said.duplicates
             refused += len(said.refused) + said.conflicts
-            _told(monitor)
+            _tell_refused(monitor.drain())
         changed = monitor.advance()
     click.echo(f"{new} new readings, {duplicates} doubles, {refused} refused; {changed} alerts changed with the clock")
 
 
-def _told(monitor: Monitor) -> None:
-    done = monitor.drain()
-    if done.refused:
-        why = "nobody had the device at their time (they are in quarantine), or the patient was erased"
-        click.echo(f"{done.refused} readings refused: {why}", err=True)
+def _tell_refused(done: Drained) -> None:
+    """Say how many readings are in no record, and why; nothing of a reading or a device is named."""
+    if nobodys := done.refused - done.erased:
+        click.echo(f"{nobodys} readings in quarantine: nobody had the device at their time", err=True)
+    if done.erased:
+        click.echo(f"{done.erased} readings dropped: their patient was erased", err=True)
 
 
 @click.group()
@@ -207,12 +207,3 @@ def _address(text: str, where: str) -> tuple[str, int]:
     if not host or not port.isdigit() or int(port) > 65535:
         raise InputError("not HOST:PORT", where=where)
     return host.strip("[]"), int(port)
-
-
-def _zone(name: str | None) -> ZoneInfo | None:
-    if name is None:
-        return None
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise InputError("not a time zone", where="--time-zone", remedy="Europe/Paris, say") from error

@@ -45,7 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "methods": ("salus.cli.house:methods", "List the methods; allow a stranger's package."),
     "log": ("salus.cli.log:log", "The tamper-evident log: who looked, checkpoints."),
     "anchor": ("salus.cli.anchor:anchor", "Anchor the log's checkpoints in a blockchain."),
-    "quarantine": ("salus.cli.quarantine:quarantine", "What could not be taken in: list, release."),
+    "quarantine": ("salus.cli.quarantine:quarantine", "What could not be taken in: list, file, release."),
     "verify": ("salus.cli.house:verify", "Hold everything stored against the log."),
     "backup": ("salus.cli.house:backup", "Write a consistent copy of the store."),
     "imaging": ("salus.cli.imaging:imaging", "Raw imaging data, for research."),

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
@@ -70,3 +71,13 @@ def hex_bytes(text: str, where: str) -> bytes:
         return bytes.fromhex(text)
     except ValueError as error:
         raise InputError("not hex digits", where=where) from error
+
+
+def zone(name: str | None) -> ZoneInfo | None:
+    """The time zone that ``--time-zone`` names; None without it. Raises InputError."""
+    if name is None:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InputError("not a time zone", where="--time-zone", remedy="Europe/Paris, say") from error

@@ -29,3 +29,6 @@ def tell_erased(told: Mapping[str, Any]) -> None:
         click.echo("Other programs hold the store: its sealed bytes, which nobody can open, go with the next erasure.")
     click.echo("Copy the key folder and the master key anew, and destroy their older copies: together these still open")
     click.echo("what older backups hold of the erased. An older copy of the folder alone opens nothing any more.")
+    click.echo("Mirrors for analytics are not reached and still hold the erased. Whoever made one brings it up to date")
+    click.echo("(salus population mirror FOLDER), or an operator drops it (salus population drop FOLDER).")
+    click.echo("salus keeps no list of mirrors: ask everybody who may have made one.")

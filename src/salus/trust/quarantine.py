@@ -1,15 +1,15 @@
 """Quarantine: what could not be taken in, each source sealed under a key of its own, with the reason in the log.
 
 It is not known yet to whom a source belongs, so no patient's key can seal it. As it has a key of its own, it can be
-destroyed by itself: after a time, or with the patient to whom an operator assigned it. Its key is destroyed then and
-its bytes are blanked. The empty rows stay, so that the number is given to nothing else, and the log keeps a keyed hash
-that says nothing.
+destroyed by itself: after a time, when it was filed into a record, or with an erased patient to whom an operator
+assigned it or whose device it is a reading of. Its key is destroyed then and its bytes are blanked. The empty rows
+stay, so that the number is given to nothing else, and the log keeps a keyed hash that says nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,12 +25,32 @@ DAYS = 30
 """For how many days a source is kept, unless somebody says otherwise."""
 KEPT, ASSIGNED, DESTROYED = "quarantined", "quarantine-assigned", "quarantine-destroyed"
 """Reasons of the house's log entries about a source."""
+FILES, CONTENT, READING, SENT = "files", "content", "reading", "sent"
+"""What the bytes of a source are, as its log entry says. FILES: files, each preceded by its name and size. CONTENT: one
+source that came otherwise than as a file (a message, a request). READING: a live reading that passed all checks of the
+line, as the queue writes it. SENT: what a device sent and the line refused. Entries of release 0.1 do not say it."""
 
 
-def keep(store: Store, vault: Vault, log: Log, scope: Grant, pieces: Iterable[bytes], reason: str, at: str) -> int:
-    """Seal ``pieces`` (a source in chunks of any size) and log why. Returns the number it is kept under."""
+def keep(
+    store: Store,
+    vault: Vault,
+    log: Log,
+    scope: Grant,
+    pieces: Iterable[bytes],
+    reason: str,
+    at: str,
+    *,
+    form: str = CONTENT,
+    check: Callable[[], None] = lambda: None,
+) -> int:
+    """Seal ``pieces`` (a source in chunks of any size) and log why. Returns the number it is kept under.
+
+    ``form`` says what the bytes are: FILES, CONTENT, READING or SENT. ``check`` is called inside the transaction,
+    before anything is written; where it raises, nothing is kept.
+    """
     total = hashlib.sha256()
     with store.transaction(scope) as connection:
+        check()
         (n,) = connection.execute("SELECT coalesce(max(n) + 1, 1) FROM quarantine").fetchone()
         vault.create(key_name(n))
         parts = 0
@@ -45,6 +65,7 @@ def keep(store: Store, vault: Vault, log: Log, scope: Grant, pieces: Iterable[by
             "reason": KEPT,
             "n": n,
             "parts": parts,
+            "form": form,
             "mac": vault.mac(key_name(n), total.digest()).hex(),
             "why": reason,
             "actor": scope.actor,
@@ -85,6 +106,12 @@ def entries(store: Store, log: Log) -> Iterator[Mapping[str, Any]]:
             yield entry.content
 
 
+def forms(store: Store, log: Log) -> dict[int, str]:
+    """What the bytes of each source are that lies there, by number; "" where its entry does not say it."""
+    there = held(store)
+    return {e["n"]: e.get("form", "") for e in entries(store, log) if e["reason"] == KEPT and e["n"] in there}
+
+
 def expired(store: Store, log: Log, at: datetime, days: int = DAYS) -> list[int]:
     """The numbers of the sources that have lain in quarantine for ``days`` or longer."""
     there = held(store)
@@ -97,8 +124,13 @@ def expired(store: Store, log: Log, at: datetime, days: int = DAYS) -> list[int]
 
 def assigned(store: Store, log: Log, pid: int) -> list[int]:
     """The numbers of the sources whose last assignment by an operator was to this patient."""
-    owner = {e["n"]: e["pid"] for e in entries(store, log) if e["reason"] == ASSIGNED}
+    owner = owners(store, log)
     return sorted(n for n in held(store) if owner.get(n) == pid)
+
+
+def owners(store: Store, log: Log) -> dict[int, int]:
+    """By source, the number of the patient whose an operator called it last; of sources that are gone as well."""
+    return {e["n"]: e["pid"] for e in entries(store, log) if e["reason"] == ASSIGNED}
 
 
 def left(store: Store, vault: Vault) -> list[int]:

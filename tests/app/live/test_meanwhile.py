@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from datetime import timedelta
 
 import pytest
 
 from salus.app import erasure
+from salus.app.house import House
 from salus.app.intake.intake import Intake
+from salus.app.live import devices
 from salus.app.live.alerts import acknowledge, alerts
 from salus.app.live.filing import WAIT
 from salus.app.live.readings import Monitor
@@ -15,6 +18,7 @@ from salus.app.session import Session
 from salus.errors import StoreError
 from salus.fhir import json
 from salus.record.store import Change
+from salus.trust import quarantine
 from tests.app.live.test_readings import held, stored
 from tests.conftest import bundle, person
 
@@ -204,3 +208,124 @@ def test_a_look_at_the_record_that_fails_after_a_write_loses_no_reading(ward, mo
         monitor.drain()
     again = monitor.drain()
     assert (again.duplicates, monitor.queue.waiting(), stored(ward.house)) == (1, 0, 1)
+
+
+# ---- an erasure that another process completes within one drain
+
+
+@pytest.fixture
+def other(ward):
+    """The same house, opened by another process."""
+    with House(ward.house.configuration, clock=lambda: ward.time) as found:
+        yield found
+
+
+def erase(ward, house):
+    erasure.ask(Session(house, ward.patient), "p1")
+    erasure.carry_out(Session(house, ward.operator), "p1")
+
+
+def erase_at(ward, other, monkeypatch, owner, name, *, before=True):
+    """Let the other process erase p1 once, just before or after the named call."""
+    plain = getattr(owner, name)
+
+    def called(*args, **more):
+        monkeypatch.setattr(owner, name, plain)
+        if before:
+            erase(ward, other)
+        found = plain(*args, **more)
+        if not before:
+            erase(ward, other)
+        return found
+
+    monkeypatch.setattr(owner, name, called)
+
+
+def check_nothing_is_kept(ward, monitor, done, count):
+    assert (done.stored, done.refused, done.erased) == (0, count, count)
+    assert ward.house.quarantined() == []
+    assert monitor.queue.waiting() == 0
+    assert "p1" not in monitor._people
+    assert not ward.house.store.exists(ward.house.gate.custody("t", "p1"))
+    assert ward.house.verify().problems == ()
+
+
+MOMENTS = {
+    "before the devices are looked up": (Monitor, "_by_patient", True),
+    "before one device is looked up": (devices, "periods", True),
+    "after the devices were looked up": (Monitor, "_by_patient", False),
+    "while one device is looked up": (devices, "_periods_of", True),
+    "before the machine is rebuilt": ("salus.app.live.readings", "load", True),
+    "before the write": ("salus.app.live.readings", "file_readings", True),
+    "before the write's transaction": (House, "commit", True),
+    "before quarantine is written": (quarantine, "keep", True),
+}
+
+
+@pytest.mark.parametrize(("owner", "name", "before"), MOMENTS.values(), ids=MOMENTS)
+def test_of_a_patient_erased_by_another_process_within_a_drain_nothing_is_kept(
+    ward, monitor, other, monkeypatch, owner, name, before
+):
+    sent = [{"device": "belt", "code": "heart-rate", "at": ward.time.isoformat(), "value": 70, "unit": "/min"}]
+    if owner is quarantine:  # of the patient's device, from before it was assigned: nobody's
+        sent[0]["at"] = (ward.time - MINUTE).isoformat()
+    monitor.receive([json.dumps(line) for line in sent])
+    owner = importlib.import_module(owner) if isinstance(owner, str) else owner
+    erase_at(ward, other, monkeypatch, owner, name, before=before)
+    check_nothing_is_kept(ward, monitor, monitor.drain(), 1)
+
+
+def test_a_reading_that_came_to_quarantine_during_the_erasure_goes_with_it(ward, monitor, other, monkeypatch):
+    """The listener took it from the line after the erasure had looked into the queue."""
+    at = ward.time.isoformat()
+    line = json.dumps({"device": "belt", "code": "heart-rate", "at": at, "value": 70, "unit": "/min"})
+    plain = House.erase_shredded
+
+    def erased(*args, **more):
+        told = plain(*args, **more)
+        monitor.receive([line])
+        assert monitor.drain().refused == 1
+        assert len(other.quarantined()) == 1
+        return told
+
+    monkeypatch.setattr(House, "erase_shredded", erased)
+    erase(ward, other)
+    assert other.quarantined() == []
+    assert monitor.queue.waiting() == 0
+    assert other.verify().problems == ()
+
+
+def test_an_erasure_takes_from_quarantine_what_may_be_the_patients_and_leaves_the_rest(ward, monitor):
+    Intake(Session(ward.house, ward.operator)).run([ward.write("q.json", bundle(person("p2")))])
+    monitor.assign("cuff", "p2", setting="home", silent_after=None)
+
+    def line(device, minutes, value=70):
+        at = (ward.time + minutes * MINUTE).isoformat()
+        return json.dumps({"device": device, "code": "heart-rate", "at": at, "value": value, "unit": "/min"})
+
+    early = [line(device, -5) for device in ("belt", "cuff", "lost")]
+    refused = [line("belt", 0, 900), line("cuff", 0, 900), b"{"]
+    monitor.receive([*early, *refused])
+    assert monitor.drain().refused == 3
+    assert len(ward.house.quarantined()) == 6
+    erase(ward, ward.house)
+    left = [ward.house.release(e["n"], "operator") for e in ward.house.quarantined()]
+    assert len(left) == 4
+    assert not any(b"belt" in data for data in left)
+
+
+def test_a_reading_that_came_into_the_queue_during_the_erasure_goes_with_it(ward, monitor, other, monkeypatch):
+    line = json.dumps(
+        {"device": "belt", "code": "heart-rate", "at": ward.time.isoformat(), "value": 70, "unit": "/min"}
+    )
+    plain = House.erase_shredded
+
+    def erased(*args, **more):
+        assert monitor.receive([line]).new == 1
+        return plain(*args, **more)
+
+    monkeypatch.setattr(House, "erase_shredded", erased)
+    erase(ward, other)
+    assert monitor.queue.waiting() == 0
+    assert monitor.drain().refused == 0
+    assert ward.house.quarantined() == []

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from datetime import timedelta
 
+import duckdb
 import pytest
 
 from salus.app import erasure
@@ -17,6 +18,8 @@ from salus.app.research.views import view
 from salus.app.session import Session
 from salus.errors import AccessError, InputError
 from salus.fhir.views import CATEGORIES
+from salus.population import mirror as mirrors
+from salus.population import sealed
 from salus.population.mirror import RESULTS
 from salus.record.store import Change
 from salus.trust.identity import Actor, Identity
@@ -145,12 +148,50 @@ def test_a_narrower_release_is_read_again(crowd):
     crowd.check()
 
 
-def test_a_patient_who_was_erased_is_gone(crowd):
+def shards_with(mirror_open, patient):
+    """The shards whose index, rows or records tell of a patient."""
+    found = set()
+    for shard in mirror_open.shards:
+        index = shard.index()
+        told = {*index.patients, *index.spans, *(record.patient for record in shard.records(index))}
+        with sealed.in_memory(shard.part(index, "creatinine")) as (_, path):
+            rows = duckdb.sql(f"SELECT * FROM read_parquet('{path}')").fetchall()
+        told |= {cell for row in rows for cell in row if isinstance(cell, str)}
+        found |= {shard.number} if patient in told else set()
+    return found
+
+
+def test_the_next_update_takes_an_erased_patient_out_of_every_shard(crowd):
     crowd.ensure(records=True)
+    with mirrors.opened(crowd.folder, mirror._Seal(crowd.house)) as before:
+        assert len(shards_with(before, "p5")) == 1
+        (held,) = (shard for shard in before.shards if "p5" in shard.index().patients)
+        files = [crowd.folder / file for file, _, _ in held.index().parts.values()]
+    assert len(files) == 2
     erasure.ask(crowd.session("p5"), "p5")
     erasure.carry_out(Session(crowd.house, crowd.ward.operator), "p5")
+    with mirrors.opened(crowd.folder, mirror._Seal(crowd.house)) as still:
+        assert len(shards_with(still, "p5")) == 1  # the erasure does not reach it
     assert crowd.ensure() == mirror.Update(4, 0, 1)
+    with mirrors.opened(crowd.folder, mirror._Seal(crowd.house)) as after:
+        assert shards_with(after, "p5") == set()
+        assert shards_with(after, "p4")
+    assert not any(path.exists() for path in files)
     assert "p5" not in {patient for patient, _ in crowd.rows()}
+
+
+def test_an_erased_patient_leaves_a_mirror_with_the_next_question_and_another_ones_at_its_own(crowd, tmp_path):
+    crowd.ensure()
+    other = tmp_path / "another"
+    mirror.ensure(crowd.reader, other, mirror.named([("creatinine", DEFINITION)]), shards=3)
+    erasure.ask(crowd.session("p5"), "p5")
+    erasure.carry_out(Session(crowd.house, crowd.ward.operator), "p5")
+    answer, update = mirror.query(crowd.reader, crowd.folder)
+    assert update == mirror.Update(4, 0, 1)
+    assert "p5" not in {patient for patient, _ in answer.rows}
+    with mirrors.opened(other, mirror._Seal(crowd.house)) as untouched:
+        assert [s.number for s in untouched.shards if "p5" in s.index().patients]
+    assert mirror.query(crowd.reader, other)[1] == mirror.Update(4, 0, 1)
 
 
 def test_each_update_and_each_question_is_decided_on_and_logged(crowd):

@@ -21,7 +21,7 @@ _UNTOLD = "took the place of another version: neither tells which is the newer"
 
 @dataclass(frozen=True, slots=True)
 class Newer:
-    """The part of a batch that is to be written; ``unchanged`` resources are in the record as they are."""
+    """The part of a batch that is to be written. ``unchanged``: how many resources the record holds already."""
 
     batch: Batch
     unchanged: int = 0
@@ -30,8 +30,8 @@ class Newer:
 def newer(store: Store, batch: Batch, scope: Grant) -> Newer:
     """``batch`` without what the record holds in the same or a newer version.
 
-    Its losses say what was left out or replaced. Whoever files learns that there is a newer version, not which.
-    ``scope`` is the house's own, or what whoever files may know: then everything else counts as absent.
+    Its losses say what was left out or replaced: that the record holds a newer version, never what it says. ``scope``
+    is the house's own, or what whoever files may know; what it does not cover counts as absent.
     """
     if not store.exists(scope):
         return Newer(batch)

@@ -29,8 +29,9 @@ class Answered:
 def answer(session: Session, patient: str, answers: Mapping[str, str], *, name: str = "lifestyle") -> Answered:
     """File the patient's own answers and what they say as Observations, in one step.
 
-    Only what is answered now is said anew: earlier answers to other questions stand. Raises AccessError for others than
-    the patient or a proxy, InputError for an answer that a question does not allow (then nothing is filed).
+    Only questions that are answered now give new Observations; earlier answers to other questions stay valid. Raises
+    AccessError for others than the patient or a proxy, InputError for an answer that a question does not allow (then
+    nothing is filed).
     """
     questionnaire = questionnaires.load(name)
     scope = session.house.gate.own_data(session.actor, patient)

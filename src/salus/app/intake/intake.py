@@ -64,9 +64,10 @@ class Taken:
 
 
 class Intake:
-    """One run of intake by one operator or practitioner. ``patient`` is whom sources are about that name nobody.
+    """One run of intake by one operator or practitioner. Sources that name nobody are filed for ``patient``.
 
-    ``new_ids``: the caller has just made the ids of what it files, so that nobody else has them.
+    ``new_ids``: the caller has just made the ids of what it files, so that nobody else has them. ``quarantined`` is the
+    number under which the sources of this run lie in quarantine: what is refused is not kept there a second time.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Intake:
         accept_identifiers: Sequence[str] = (),
         dry_run: bool = False,
         new_ids: bool = False,
+        quarantined: int | None = None,
     ) -> None:
         self._session = session
         self._house = session.house
@@ -89,6 +91,7 @@ class Intake:
         self._people: dict[str, None] = {}
         self._doubt = False
         self._new_ids = new_ids
+        self._quarantined = quarantined
         self._views: dict[str, Grant] = {}
         self._later: list[Batch] = []
         self._filed: dict[str, set[str]] = {}
@@ -97,8 +100,9 @@ class Intake:
     def run(self, paths: Sequence[Path], progress: Callable[[str], None] = lambda _: None) -> list[Taken]:
         """Take in everything below ``paths``.
 
-        What names nobody comes last: only when the whole run was read is it known of how many people it speaks. What
-        refers to something that is not released to whoever files waits for it to come with another file.
+        Sources that name nobody are taken in last: only when all others were read is it known how many people the run
+        is about. A source that refers to something that is not released to whoever files waits, in case another file
+        of the run brings it.
         """
         self._session.house.gate.custodian(self._session.actor, self._patient or "*")
         with collecting.seldom():
@@ -129,8 +133,8 @@ class Intake:
     def view(self, owner: str) -> Grant | None:
         """What the actor may read of a record, decided once a run and logged; None for an operator.
 
-        Operators are told everything: they keep the record and its quarantine. To anybody else no answer may tell of
-        what is not released.
+        Operators are told everything, since they keep the record and its quarantine. Nobody else may learn from an
+        answer that there is something which is not released to them.
         """
         if self._is_told:
             return None
@@ -143,7 +147,7 @@ class Intake:
         return self._session.actor.kind == "operator"
 
     def _take_later(self, taken: list[Taken]) -> None:
-        """Take in what waited for another file, as long as one source lets another in. What is left is refused."""
+        """Take in what waited for another file, again as long as that lets further sources in. The rest is refused."""
         lets_in = True
         for n in range(ROUNDS):
             waiting, self._later = self._later, []
@@ -152,7 +156,7 @@ class Intake:
             lets_in = len(self._later) < len(waiting)
 
     def _must_wait(self, batch: Batch) -> bool:
-        """True for a source that names nobody, and for one of a patient who may still come with another file."""
+        """True for a source that names nobody, or a patient whose own resource may still come with another file."""
         if hl7v2.is_message(batch) or (batch.patient is not None and not self._joins(batch)):
             return False
         owner = self._known_as(batch) if batch.clues.reference else self._patient
@@ -164,7 +168,7 @@ class Intake:
         try:
             return self._file(batch, _name(batch))
         except InputError as error:
-            return self._keep(_name(batch), batch.kind, [content], error)
+            return self._keep(_name(batch), batch.kind, [content], error, quarantine.CONTENT)
 
     # ----
 
@@ -365,21 +369,23 @@ class Intake:
         targets = [f"{c.type}/{c.id}" for c in changes]
         proof = documents.provenance(batch, owner, targets, actor=self._session.actor.id, attribution=how, recorded=at)
         changes.append(Change("Provenance", proof["id"], proof))
-        details = {"source": batch.sha256, "attribution": how, "accepted": sorted(self._accepted)}
+        details: dict[str, Any] = {"source": batch.sha256, "attribution": how, "accepted": sorted(self._accepted)}
+        if self._quarantined is not None:
+            details["quarantine"] = [self._quarantined]
         return self._house.commit(scope, changes, at=at, blobs=blobs, reason="intake", details=details, check=check)
 
     def _refuse(self, name: str, kind: str, files: Sequence[File], error: SalusError) -> Taken:
-        if self._dry_run or not files:
+        if self._dry_run or not files or self._quarantined is not None:
             return Taken(name, kind, error=error)
         try:
-            return self._keep(name, kind, pieces(files), error)
+            return self._keep(name, kind, pieces(files), error, quarantine.FILES)
         except (OSError, InputError):  # what cannot be read cannot be kept either: the error says so
             return Taken(name, kind, error=error)
 
-    def _keep(self, name: str, kind: str, content: Iterable[bytes], error: SalusError) -> Taken:
-        house = self._house
+    def _keep(self, name: str, kind: str, content: Iterable[bytes], error: SalusError, form: str) -> Taken:
+        house, at = self._house, self._house.time()
         scope = house.gate.house(self._session.actor.id, may_write=True)
-        n = quarantine.keep(house.store, house.vault, house.log, scope, content, error.what, house.time())
+        n = quarantine.keep(house.store, house.vault, house.log, scope, content, error.what, at, form=form)
         return Taken(name, kind, error=error, quarantine=n)
 
 

@@ -1,8 +1,9 @@
-"""Blocks of readings that meet those in the record: both are kept as one, and nothing is in it twice.
+"""Joining blocks of readings with those of the record, so that each reading is in it once.
 
 Whoever files needs no right to read: the house reads the block of the same series and day, joins the two and writes the
-result. What it found is told to nobody. Where somebody else writes such a block in between, it is done again. A block
-that says more than its readings (a note) stays as it is: what comes to its stretch of time stands beside it.
+result. What it found is told to nobody. Where somebody else writes such a block in between, the join is done again. A
+block that says more than its readings (one with a note) is not changed: further readings of its stretch of time go into
+a block beside it.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ AT_ONCE = 500
 TRIES = 5
 _OTHER = "readings not taken: the record holds something else in the place of their block"
 Write = Callable[[Batch, Callable[[], None]], Written]
-"""Writes a batch; what it is given besides is called in the transaction, and raises where the batch is outdated."""
+"""Writes a batch. Its second argument is to be called in the transaction, and raises where the batch is outdated."""
 
 
 @dataclass(slots=True)
 class Joined:
-    """Blocks as they are to be written, how many stand in the record as they are, and how many readings are lost."""
+    """Blocks to be written, how many the record holds already, and how many readings cannot be kept."""
 
     made: list[dict[str, Any]] = field(default_factory=list)
     unchanged: int = 0
     lost: int = 0
     refused: list[dict[str, Any]] = field(default_factory=list)
-    """Blocks for which there is no place, also those of which whoever files may not know."""
+    """Blocks for which the record has no place, also where whoever files may not know why."""
 
 
 class _Meanwhile(Exception):
@@ -79,14 +80,13 @@ def joining(
 ) -> tuple[Written, Joined]:
     """Join blocks to those of the record, as ``scope`` shows it, and write them.
 
-    It is done again where somebody else writes them in between.
-
-    ``write`` calls what it is given besides in its transaction. Raises StoreError where others never stop.
+    Where somebody else writes one of the blocks in between, it is done again, a few times. ``write`` gets the joined
+    blocks and a check, which it has to call inside its transaction. Raises StoreError where others keep writing.
     """
     places = [series.ids_for(block, f"Patient/{scope.patient}") for block in brought]
     names = [name for ids in places for name in ids]
     for _ in range(TRIES):
-        held = {str(stored.body["id"]): stored for stored in _held(store, scope, names)}
+        held = {str(stored.body["id"]): stored for stored in held_of(store, scope, names)}
         joined, versions = Joined(), {name: stored.source.version for name, stored in held.items()}
         for block, ids in zip(brought, places, strict=True):
             _join(block, ids, held, view, joined)
@@ -105,7 +105,7 @@ def joining(
 def _join(
     block: dict[str, Any], ids: Sequence[str], held: Mapping[str, Stored], view: Grant | None, joined: Joined
 ) -> None:
-    """Find the place of one block: joined to what is there, beside what says more, or in the first one that is free."""
+    """Find the place of one block: joined to a block of the record, beside one that says more, or in a free place."""
     former, *own = ids
     for name in ids if former in held else own:
         if name not in held:
@@ -135,7 +135,7 @@ def _join(
 
 
 def _stands(found: Stored, view: Grant | None, joined: Joined) -> None:
-    """Note a block that has it all."""
+    """Note a block of the record that holds all of the new readings already."""
     if _known(found, view):
         joined.unchanged += 1
     else:
@@ -149,7 +149,8 @@ def _known(held: Stored, view: Grant | None) -> bool:
     return held.categories - {PERSON} <= view.categories and view.shows(held.source.ref, held.source.version)
 
 
-def _held(store: Store, scope: Grant, names: Sequence[str]) -> Iterator[Stored]:
+def held_of(store: Store, scope: Grant, names: Sequence[str]) -> Iterator[Stored]:
+    """The Observations that the patient's record holds under these ids, as ``scope`` shows them."""
     if not store.exists(scope):
         return
     for start in range(0, len(names), AT_ONCE):

@@ -1,7 +1,7 @@
-"""Resources about nobody (medicines, practitioners, places) that nothing in a run refers to: the record is asked.
+"""Resources about nobody (medicines, practitioners, places) that nothing in a run refers to: who needs them?
 
-A medicine may come in a later file than the prescription that refers to it. Nothing in the store tells what refers to
-what, so every record is looked through, once a run and only where something is left.
+A medicine may come in a later file than the prescription that refers to it. The store has no index of references, so
+every record is searched for one, once a run and only where such a resource is left.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _Pool = Mapping[str, Sequence[dict[str, Any]]]
 
 @dataclass(slots=True)
 class _Record:
-    """Which of its resources refer to what, what it holds under these names, and the servers that know its person."""
+    """A record: its resources by the name they refer to, what it holds under these names, its person's servers."""
 
     patient: str
     refers: dict[str, list[Body]] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class _Record:
 
 
 def divided(house: House, actor: Actor, batches: Sequence[Batch], sole: str | None) -> list[Batch]:
-    """``batches`` of shared resources. Those that name nobody go to the patients whose records refer to them.
+    """Divide ``batches`` of shared resources among the patients whose records refer to them.
 
     ``sole`` is the one person of the run: what no record refers to stays that person's. An id means something only on
     its server. So another server's resource is never given, and one of an unknown server only to a record that lacks

@@ -1,9 +1,10 @@
-"""What whoever files may know of a record: a source never tells, by what becomes of it, of what is not released.
+"""What somebody who files may learn of a record: nothing about what is not released to them.
 
-Operators keep the record and its quarantine: they are told. Anybody else chooses ids and references in a source as he
-likes. So a reference by which a resource gets the kinds of another (:func:`targets_of`) leads only to what is released
-to him, to what came with it, or to what he filed before in the same run; and what he files under an id that is not
-released to him is kept under one that is his own, whether something hidden has that id or nothing has.
+Operators are told everything, since they keep the record and its quarantine. Anybody else could choose the ids and
+references of a source so that its outcome tells of something hidden. Two rules prevent it. A reference by which a
+resource gets the kinds of another (:func:`targets_of`) may lead only to what is released to whoever files, came with
+the source, or was filed by them earlier in the same run. And a resource under an id that is not released to them is
+kept under a new id of their own, whether something hidden has that id or nothing has.
 """
 
 from __future__ import annotations

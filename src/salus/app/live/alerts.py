@@ -1,4 +1,4 @@
-"""Alerts of live monitoring as their readers see them, and that somebody has seen one."""
+"""Alerts of live monitoring as their readers see them, and their acknowledgement."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAMESPACE = uuid.UUID("7d8f4d52-7c43-5a47-9d0b-9ef9c2a0b4c9")
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert as its reader sees it. ``seen_by`` is filled from the acknowledgement at once."""
+    """An alert as its reader sees it. ``seen_by`` names who acknowledged it, as soon as that is written."""
 
     id: str
     rule: str
@@ -58,14 +58,15 @@ def alerts(session: Session, patient: str) -> list[Alert]:
 
 
 def _later(task: dict[str, Any], steps: list[dict[str, Any]]) -> bool:
-    """True when the acknowledgement is newer than the last step: it takes effect when the watermark has passed."""
+    """True for an acknowledgement newer than the last step: it becomes a step once the watermark has passed it."""
     return dates.instant(str(task["authoredOn"])) >= dates.instant(str(steps[-1]["at"]))
 
 
 def acknowledge(session: Session, patient: str, alert: str) -> None:
-    """Say that the actor has seen an alert.
+    """Acknowledge an alert: write that the actor has seen it.
 
-    Raises AccessError for who may not see it, InputError where there is none.
+    Raises AccessError for others than staff and for who may not see the alert, InputError where there is no such alert
+    or it is neither open nor escalated.
     """
     house = session.house
     if session.actor.kind not in ("practitioner", "operator"):

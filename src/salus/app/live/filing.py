@@ -1,14 +1,16 @@
-"""Live readings on their way into the record: what waits for a write, and the write of blocks with changed alerts."""
+"""Writing live readings into the record: what waits for the next write, and the write of blocks and changed alerts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from salus.app.house import House
 from salus.app.intake.series import Joined, joining
+from salus.app.live import devices
+from salus.errors import SalusError
 from salus.fhir import series
 from salus.fhir.columns import in_columns
 from salus.fhir.views import Body
@@ -19,14 +21,14 @@ from salus.record.store import Change, Written
 from salus.trust.grants import Grant
 
 WAIT = timedelta(seconds=30)
-"""How long readings from a line that goes on wait for others of the same patient."""
+"""How long readings wait for others of the same patient while a listener runs, to be written with them."""
 MOST = 5_000
-"""How many of one patient wait at most."""
+"""How many readings of one patient wait at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A reading with its number in the queue; ``late``: it came after its moment was final."""
+    """A reading with its number in the queue (or in quarantine). ``late``: it came after its moment was final."""
 
     n: int
     sent: Sent
@@ -36,7 +38,10 @@ class Queued:
 
 @dataclass(slots=True)
 class Pending:
-    """What the rules have seen of one patient and the record does not hold yet; ``doubles`` are numbers of copies."""
+    """Readings of one patient that the rules have seen and the record does not hold yet.
+
+    ``since``: when the first of them came. ``doubles``: the queue's numbers of copies, which are not written.
+    """
 
     since: datetime
     readings: list[Queued] = field(default_factory=list)
@@ -44,32 +49,51 @@ class Pending:
 
     @property
     def numbers(self) -> list[int]:
-        """The numbers in the queue of all of it."""
+        """The queue's numbers of the readings and of the copies."""
         return [*self.doubles, *(queued.n for queued in self.readings)]
 
     @property
     def is_full(self) -> bool:
-        """Whether it waits no longer, however short it has waited."""
+        """Whether so many readings wait that they are written now, however short they have waited."""
         return len(self.readings) >= MOST
 
 
-def file_readings(house: House, scope: Grant, found: Sequence[Queued], flags: Sequence[Change]) -> Written:
-    """Write readings in blocks, joined to those of the record, together with ``flags``. Raises StoreError."""
-    blocks = list(_blocks(found, scope.patient))
+class Erased(SalusError):
+    """The patient was erased before the readings could be written."""
 
-    def write(joined: Joined, check: Callable[[], None]) -> Written:
+
+def file_readings(
+    house: House,
+    scope: Grant,
+    found: Sequence[Queued],
+    flags: Sequence[Change],
+    details: Mapping[str, Any] | None = None,
+) -> Written:
+    """Write readings in blocks, joined to those of the record, together with ``flags``.
+
+    ``details`` are added to the log entry. Raises StoreError, and Erased where there is no such patient any more.
+    """
+    blocks = list(blocks_of(found, scope.patient))
+
+    def write(joined: Joined, unchanged: Callable[[], None]) -> Written:
+        def check() -> None:
+            if not devices.is_here(house, scope.patient):
+                raise Erased("the patient was erased")
+            unchanged()
+
         subject = {"reference": f"Patient/{scope.patient}"}
         made = [{**block, "subject": subject} for block in joined.made]
         made += [body for block in joined.refused for body in _singly(block, found, scope.patient)]
         changes = [*(Change("Observation", str(body["id"]), body) for body in made), *flags]
-        details = {"resources": len(changes), "readings": len(found)}
-        return house.commit(scope, changes, reason="live", details=details, check=check)
+        told = {"resources": len(changes), "readings": len(found), **(details or {})}
+        return house.commit(scope, changes, reason="live", details=told, check=check)
 
     written, _ = joining(house.store, house.gate.comparison(scope.patient), blocks, None, write)
     return written
 
 
-def _blocks(found: Sequence[Queued], patient: str) -> Iterator[dict[str, Any]]:
+def blocks_of(found: Sequence[Queued], patient: str) -> Iterator[dict[str, Any]]:
+    """The readings as blocks of the patient's: one for each kind, device, setting and stretch of time."""
     rows: dict[tuple[str, str, str, str], tuple[series.Head, list[Queued]]] = {}
     for queued in found:
         sent = queued.sent
@@ -82,7 +106,7 @@ def _blocks(found: Sequence[Queued], patient: str) -> Iterator[dict[str, Any]]:
 
 
 def _singly(block: Body, found: Sequence[Queued], patient: str) -> Iterator[dict[str, Any]]:
-    """The readings of a block that has no place in the record, as an Observation each: none is lost."""
+    """The readings of a block that has no place in the record, as one Observation each, so that none is lost."""
     held = series.Block(block)
     for queued in found:
         sent, at = queued.sent, readings.row(queued.sent, late=False)[0]

@@ -1,4 +1,4 @@
-"""A session for hours: before each piece of work its house is opened anew where the house changed meanwhile."""
+"""A session that lasts for hours: the house is opened anew before a piece of work if it was changed meanwhile."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from salus.app.session import Session
 
 
 class LongSession:
-    """One actor at work for long, as a listener is.
+    """One actor at work for long, such as a listener.
 
-    The session that it is made from stays its owner's to close; houses that are opened here are closed here.
+    Whoever made the session that this is made from closes that session. Houses that are opened here are closed here.
     """
 
     def __init__(self, session: Session) -> None:

@@ -1,8 +1,11 @@
-"""One patient under live monitoring: the machine rebuilt from the record, and its alerts as FHIR."""
+"""One patient under live monitoring: the state of the rules, rebuilt from the record, and its alerts as FHIR.
+
+This state is called the patient's machine: readings are shown to it in order of time, and it opens and ends alerts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,11 +15,11 @@ from salus.fhir import dates, views
 from salus.fhir.columns import exact, whole
 from salus.fhir.quantity import Quantity
 from salus.fhir.views import OWN_ID, TAG_KIND, TAG_SETTING, Body
-from salus.intake.live.readings import KEY_SYSTEM, TAG_LATE, Sent, sent_in
+from salus.intake.live.readings import KEY_SYSTEM, TAG_LATE, Sent, reference, sent_in
 from salus.monitoring._chart import pregnant
 from salus.monitoring.alerts import SILENT, Context, Transition, Watch
 from salus.monitoring.live import Acknowledgement, Event, Key, Reading, Setting, Stay, table
-from salus.monitoring.live_stream import Stream
+from salus.monitoring.live_stream import Stream, Verdict
 from salus.record.chart import Chart
 from salus.record.store import Change
 from salus.terminology.naming import names_by
@@ -32,7 +35,8 @@ MIN_AGE = 18
 class Assignment:
     """A device and how it is watched.
 
-    ``silent_after``: None, its silence is not watched. ``since``: None, it measures the patient since this was written.
+    ``silent_after`` is the time without a reading after which the device counts as silent; None where its silence is
+    not watched. ``since`` is when it began to measure the patient; None: when the assignment was written.
     """
 
     device: str
@@ -59,8 +63,10 @@ class Person:
 
 
 def reading(sent: Sent, setting: Setting) -> Reading:
-    """A reading as the machine takes it: the same whether it comes from the line or, without zeros at the end, from the
-    record."""
+    """A reading as the machine takes it.
+
+    Zeros at the end of its numbers are dropped, as the record does: it is the same from the line and from the record.
+    """
     values = {name: exact(*whole(value)) for name, value in sent.values.items()}
     return Reading(sent.device, sent.code, sent.moment, sent.seq, values, setting)
 
@@ -75,15 +81,28 @@ def load(house: Opened, patient: str) -> Person:
     watch = Watch(Context(patient, silent, _stays(chart)), () if reason else None)
     stream = Stream(table().lateness, watch.apply, watch.tick)
     person = Person(patient, devices, watch, stream, reason, grant.leaf or 0)
-    for event, late, ref in sorted(_events(bodies), key=lambda found: (found[0].at, found[0].key)):
+    for event, late, ref in sorted(events(bodies), key=lambda found: (found[0].at, found[0].key)):
         person.refs[event.key] = ref
         remember(person, event, late=late)
     person.written = {str(b["id"]): b for b in bodies if b["resourceType"] == "Flag" and _of(b, RULE)}
     return person
 
 
+def show(person: Person, sent: Sent, setting: Setting) -> Verdict:
+    """Show a new reading to the machine, and say what it is to it: "accepted", "late", "duplicate" or "conflict"."""
+    event = reading(sent, setting)
+    verdict = person.stream.offer(event)
+    if verdict in ("duplicate", "conflict"):
+        return verdict
+    if verdict == "late":
+        person.late.append((event.at, event.key))
+    person.first = min(person.first or event.at, event.at)
+    person.refs[event.key] = reference(sent, person.patient, setting)
+    return verdict
+
+
 def remember(person: Person, event: Event, *, late: bool) -> None:
-    """Take a stored event into account; one that was late when it came stays without effect."""
+    """Show a stored event to the machine. One that was late when it came is remembered and has no effect on alerts."""
     if isinstance(event, Reading):
         person.first = min(person.first or event.at, event.at)
     if late:
@@ -114,7 +133,7 @@ def _assignments(bodies: list[Body]) -> Iterator[Assignment]:
 
 def assignment(body: Body) -> Assignment | None:
     """What a Device resource says of monitoring; None where it says nothing, or no longer."""
-    parts = _parts(next(iter(_of(body, ASSIGNED)), {}))
+    parts = parts_of(body, ASSIGNED)
     if body.get("resourceType") != "Device" or body.get("status") != "active" or "device" not in parts:
         return None
     seconds = parts.get("silent-after", 0)
@@ -135,8 +154,11 @@ def _stays(chart: Chart) -> list[Stay]:
     return found
 
 
-def _events(bodies: list[Body]) -> Iterator[tuple[Event, bool, str]]:
-    """What happened, whether it was late when it came, and the reference to it."""
+def events(bodies: Iterable[Body]) -> Iterator[tuple[Event, bool, str]]:
+    """The readings and acknowledgements among resources.
+
+    Of each: the event, whether it was late when it came, and the reference to it.
+    """
     for body in bodies:
         if body["resourceType"] == "Observation":
             found = _stored(body)
@@ -228,6 +250,11 @@ def _step(step: Transition, refs: Mapping[Key, str]) -> dict[str, Any]:
 
 def _of(body: Body, url: str) -> list[dict[str, Any]]:
     return [e for e in views.dicts(body.get("extension")) if e.get("url") == url]
+
+
+def parts_of(body: Body, url: str) -> dict[str, Any]:
+    """The inner extensions of the first extension with this address, as name and value; none where it has none."""
+    return _parts(next(iter(_of(body, url)), {}))
 
 
 def _parts(extension: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,13 @@
-"""Live readings: from the line into the queue, from the queue into the record exactly once, alerts beside them.
+"""Live readings: received into a durable queue, shown to the rules, and filed into the record exactly once.
 
-The rules see each reading as soon as it is drained. Into the record readings go in blocks, those of a short time in one
-write (:mod:`salus.app.live.filing`); until then they stay in the queue, from which a monitor that ended begins anew.
+The rules see each reading as soon as it is drained from the queue. Readings of a short time are written into the record
+together, in blocks (:mod:`salus.app.live.filing`). Until then they stay in the queue: a monitor that starts after
+another one ended takes them from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -15,14 +16,7 @@ from salus.app.live import devices, waiting
 from salus.app.live.devices import Period
 from salus.app.live.filing import Pending, Queued, file_readings
 from salus.app.live.long_session import LongSession
-from salus.app.live.person import (
-    Assignment,
-    Person,
-    assignment,
-    changes,
-    load,
-    reading,
-)
+from salus.app.live.person import Assignment, Person, assignment, changes, load, show
 from salus.app.session import Session
 from salus.errors import InputError, SalusError
 from salus.intake.live import readings
@@ -37,7 +31,10 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What became of readings that came in: new ones are durable in the queue."""
+    """What became of readings that came in: how many are new, and durable in the queue, and how many are not.
+
+    ``refused`` tells why what was no reading was refused.
+    """
 
     new: int = 0
     duplicates: int = 0
@@ -49,13 +46,15 @@ class Received:
 class Drained:
     """What became of readings that left the queue.
 
-    ``refused`` are in no record: those that are nobody's are in quarantine, those of an erased patient nowhere.
+    ``refused`` are in no record. Of these, ``erased`` are those of patients who were erased, and are nowhere; the
+    others are nobody's and are in quarantine.
     """
 
     stored: int = 0
     duplicates: int = 0
     late: int = 0
     refused: int = 0
+    erased: int = 0
     alerts: int = 0
 
 
@@ -73,7 +72,7 @@ class Monitor:
         """Who was watched when a write failed, and is to be watched again."""
         self._pending: dict[str, Pending] = {}
         self._taken = 0
-        """The last reading of the queue that the machines have seen."""
+        """The queue's number of the last reading that the machines have seen."""
         self._begin()
 
     def __enter__(self) -> Monitor:
@@ -92,7 +91,7 @@ class Monitor:
             self._long_session.close()
 
     def _begin(self) -> None:
-        """A new piece of work begins: whoever was removed meanwhile is out."""
+        """Begin a piece of work with the house as it is now. Raises AccessError where the operator was removed."""
         self._house: House = self._long_session.session().administer()
 
     # ---- devices
@@ -106,9 +105,9 @@ class Monitor:
         silent_after: timedelta | None,
         since: datetime | None = None,
     ) -> None:
-        """``device`` measures ``patient`` from now on, or ``since`` earlier already.
+        """Write that ``device`` measures ``patient``: from now on, or since an earlier time.
 
-        Raises InputError where it is somebody else's, or was since then.
+        Raises InputError where it measures another patient, or did so after ``since``, and for a ``since`` to come.
         """
         self._begin()
         scope = self._house.gate.custodian(self._actor, patient)
@@ -125,7 +124,7 @@ class Monitor:
         self._write(scope, [devices.resource(device, patient, how, "active")])
 
     def release(self, device: str) -> None:
-        """The device measures nobody any more. Raises InputError where it measured nobody."""
+        """Write that the device measures nobody any more. Raises InputError where it measured nobody."""
         self._begin()
         now = devices.current(self._periods(device))
         if now is None:
@@ -139,38 +138,43 @@ class Monitor:
     # ---- in
 
     def receive(self, payloads: Sequence[bytes]) -> Received:
-        """Check readings and keep them durably in the queue; what is none goes into quarantine. Raises StoreError."""
+        """Check readings and keep them durably in the queue. What is refused, or conflicts, goes into quarantine.
+
+        Raises StoreError.
+        """
         self._begin()
         items: list[tuple[bytes, bytes]] = []
         refused: list[str] = []
         for payload in payloads:
             try:
-                sent = readings.parse(payload)
-                check_plausible(sent.values)
-                if sent.moment > self._house.clock() + table().future:
-                    raise InputError("measured in the future", where="at", remedy="set the device's clock")
+                sent = checked(payload, self._house.clock())
                 items.append((sent.identity, sent.to_bytes()))
             except InputError as error:
                 refused.append(str(error))
-                self._quarantine(payload, error)
+                self._quarantine(payload, error, quarantine.SENT)
         said = self.queue.put(items)
         for (_, body), what in zip(items, said, strict=True):
             if what == "conflict":
-                self._quarantine(body, InputError("another value under the same device, time and sequence"))
+                why = InputError("another value under the same device, time and sequence")
+                self._quarantine(body, why, quarantine.READING)
         return Received(said.count("new"), said.count("duplicate"), said.count("conflict"), tuple(refused))
 
-    def _quarantine(self, content: bytes, error: SalusError) -> None:
-        house = self._house
+    def _quarantine(
+        self, content: bytes, error: SalusError, form: str, check: Callable[[], None] = lambda: None
+    ) -> None:
+        house, at = self._house, self._house.time()
         scope = house.gate.house(self._actor.id, may_write=True)
-        quarantine.keep(house.store, house.vault, house.log, scope, [content], error.what, house.time())
+        args = (house.store, house.vault, house.log, scope, [content], error.what, at)
+        quarantine.keep(*args, form=form, check=check)
 
     # ---- through
 
     def drain(self, wait: timedelta = timedelta()) -> Drained:
-        """Show everything that waits to the rules, and bring it into the record.
+        """Show all readings of the queue to the rules, and write them into the record.
 
-        A patient's readings may wait ``wait`` for others, to be written with them; never where an alert changes. Until
-        then they stay in the queue. Raises StoreError; what is not done is then still waiting.
+        A patient's readings wait up to ``wait`` for others, to be written with them, but where an alert changes they
+        are written at once. Until they are written they stay in the queue. Raises StoreError; what was not written is
+        then still in the queue.
         """
         self._begin()
         total = Drained()
@@ -189,24 +193,26 @@ class Monitor:
         return total
 
     def _forget(self) -> None:
-        """Everything that is not in the record is taken from the queue again, and shown to machines rebuilt from it."""
+        """Forget what is not in the record: the next drain takes it from the queue and shows it to rebuilt machines."""
         self._forgotten.update(self._people)
         self._pending.clear()
         self._people.clear()
         self._taken = 0
 
     def _watch_again(self) -> None:
-        """Go on watching for silence after a failed write, as soon as what the queue still held was shown to the rules.
+        """Watch for silence again after a failed write, once the rules have seen what was left in the queue.
 
-        Not before: the clock would make late what was there in time.
+        Done earlier, the clock would pass and make readings late that had come in time.
         """
         for patient in self._forgotten:
-            if self._is_here(patient):
-                self._person(patient)
+            self._present(patient)
         self._forgotten.clear()
 
     def _by_patient(self, taken: Sequence[tuple[int, bytes]], total: Drained) -> dict[str, list[Queued]]:
-        """The readings by whom their device measured at their moment; what is nobody's goes into quarantine."""
+        """The readings by the patient whom their device measured at their moment.
+
+        Readings of nobody go into quarantine.
+        """
         known: dict[str, list[Period]] = {}
         found: dict[str, list[Queued]] = {}
         for n, body in taken:
@@ -215,45 +221,59 @@ class Monitor:
                 known[sent.device] = self._periods(sent.device)
             then = devices.measured(known[sent.device], sent.moment)
             if then is None:
-                total.refused += 1
-                self._quarantine(body, InputError(_why_nobodys(known[sent.device])))
-                self.queue.done([n])
+                self._keep_nobodys(n, body, why_nobodys(known[sent.device]), total)
                 continue
             found.setdefault(then.patient, []).append(Queued(n, sent, then.how.setting))
         return found
 
+    def _keep_nobodys(self, n: int, body: bytes, why: str, total: Drained) -> None:
+        """Put a reading of no patient into quarantine, unless an erasure took it out of the queue meanwhile.
+
+        An erasure in another process deletes the patient's readings in the queue first, and those in quarantine after
+        that. Here the queue is looked at inside the transaction that writes into quarantine. So either the reading is
+        gone from the queue by then, or the erasure finds it in quarantine.
+        """
+        try:
+            self._quarantine(body, InputError(why), quarantine.READING, lambda: self._check_waits(n))
+        except _TakenOut:
+            total.erased += 1
+        total.refused += 1
+        self.queue.done([n])
+
+    def _check_waits(self, n: int) -> None:
+        if not any(waits == n for waits, _ in self.queue.take(1, n - 1)):
+            raise _TakenOut
+
     def _is_here(self, patient: str) -> bool:
-        """False for a patient who was erased since: nothing that is remembered of him may bring him back."""
-        return self._house.store.exists(self._house.gate.custody("live", patient))
+        """False for a patient who was erased since: nothing that is remembered of the patient may be filed then."""
+        return devices.is_here(self._house, patient)
 
     def _offer(self, patient: str, found: Sequence[Queued], total: Drained) -> None:
-        """Show readings to the patient's machine; what changes an alert is written with it at once."""
-        if not self._is_here(patient):
+        """Show readings to the patient's machine. Where an alert changes, it is written at once with what waits."""
+        person = self._present(patient, total)
+        if person is None:
             held = self._pending.pop(patient, Pending(self._house.clock()))
             held.readings.extend(found)
             self._drop(patient, held, total)
             return
-        person = self._person(patient, total)
         held = self._pending.setdefault(patient, Pending(self._house.clock()))
         for queued in found:
-            event = reading(queued.sent, queued.setting)
-            verdict = person.stream.offer(event)
+            verdict = show(person, queued.sent, queued.setting)
             if verdict in ("duplicate", "conflict"):
                 total.duplicates += 1
                 held.doubles.append(queued.n)
                 continue
             late = verdict == "late"
             total.late += late
-            if late:
-                person.late.append((event.at, event.key))
-            person.first = min(person.first or event.at, event.at)
-            person.refs[event.key] = readings.reference(queued.sent, patient, queued.setting)
             held.readings.append(replace(queued, late=late))
         if flags := changes(person):
             self._keep(patient, flags, total)
 
     def _keep(self, patient: str, flags: list[Change], total: Drained) -> None:
-        """Write what waits of a patient, and changed alerts; where that fails all is rebuilt from record and queue."""
+        """Write the patient's readings that wait, and changed alerts.
+
+        Where that fails, all machines are rebuilt from the record, and the queue is read again.
+        """
         held = self._pending.pop(patient, Pending(self._house.clock()))
         if not self._is_here(patient):
             self._drop(patient, held, total)
@@ -263,7 +283,10 @@ class Monitor:
                 scope = self._house.gate.custodian(self._actor, patient)
                 written = file_readings(self._house, scope, held.readings, flags)
                 self._notice(patient, written.leaf)
-            except BaseException:
+            except BaseException as error:
+                if isinstance(error, SalusError) and not self._is_here(patient):
+                    self._drop(patient, held, total)
+                    return
                 self._forget()
                 raise
         total.stored += len(held.readings)
@@ -271,7 +294,7 @@ class Monitor:
         self.queue.done(held.numbers)
 
     def _notice(self, patient: str, leaf: int | None) -> None:
-        """After an own write: the machine is rebuilt where somebody else wrote between the last look and this one."""
+        """After a write of our own, rebuild the machine if somebody else wrote since it last looked at the record."""
         person = self._people.get(patient)
         if person is None or leaf is None:
             return
@@ -281,13 +304,23 @@ class Monitor:
             person.leaf = leaf
 
     def _drop(self, patient: str, held: Pending, total: Drained) -> None:
-        """Of an erased patient nothing is kept: in quarantine it would be nobody's, and no erasure would find it."""
+        """Drop the readings of an erased patient: they are kept nowhere, and only their number is told."""
         self._people.pop(patient, None)
         total.refused += len(held.readings)
+        total.erased += len(held.readings)
         self.queue.done(held.numbers)
 
     def _write(self, scope: Grant, found: list[Change]) -> None:
         self._house.commit(scope, found, reason="live", details={"resources": len(found)})
+
+    def _present(self, patient: str, total: Drained | None = None) -> Person | None:
+        """The patient's machine; None for a patient who was erased, also while the machine was rebuilt."""
+        try:
+            return self._person(patient, total) if self._is_here(patient) else None
+        except SalusError:
+            if self._is_here(patient):
+                raise
+            return None
 
     def _person(self, patient: str, total: Drained | None = None) -> Person:
         """The patient's machine; rebuilt when somebody else wrote into the record meanwhile.
@@ -320,10 +353,10 @@ class Monitor:
         self._begin()
         changed = 0
         for patient in list(self._people):
-            if not self._is_here(patient):
+            person = self._present(patient)
+            if person is None:
                 self._people.pop(patient)
                 continue
-            person = self._person(patient)
             person.stream.advance(self._house.clock())
             flags = changes(person)
             if flags:
@@ -332,7 +365,20 @@ class Monitor:
         return changed
 
 
-def _why_nobodys(known: Sequence[Period]) -> str:
+def checked(payload: bytes, now: datetime) -> Sent:
+    """What a device sent, as a reading. Raises InputError where it is none, implausible, or measured in the future."""
+    sent = readings.parse(payload)
+    check_plausible(sent.values)
+    if sent.moment > now + table().future:
+        raise InputError("measured in the future", where="at", remedy="set the device's clock")
+    return sent
+
+
+class _TakenOut(Exception):
+    """An erasure took the reading out of the queue."""
+
+
+def why_nobodys(known: Sequence[Period]) -> str:
     """Why a reading is in quarantine, from what is known of its device."""
     if devices.current(known) is None:
         return "the device is assigned to nobody"

@@ -1,4 +1,4 @@
-"""What listens: HL7 v2 messages over MLLP. A message is acknowledged AA only when it lies durably in the record."""
+"""HL7 v2 messages over MLLP. A message is acknowledged AA only when it is stored durably in the record."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Receiver:
     """Turns MLLP frames into acknowledgements, storing what they hold as ``session``'s operator."""
 
     def __init__(self, session: Session, *, zone: tzinfo | None = None, encoding: str = "") -> None:
-        """``encoding`` is the senders' where a message names none (else UTF-8).
+        """``encoding`` holds for messages that name none (default: UTF-8).
 
         Raises AccessError unless the actor may file data.
         """
@@ -92,7 +92,7 @@ class Receiver:
 
     @staticmethod
     def _show(error: Exception) -> None:
-        """Where it broke, without any value."""
+        """Print where in the code a defect showed, without any value."""
         places = "; ".join(
             f"{Path(f.filename).name}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)[-4:]
         )

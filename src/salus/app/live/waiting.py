@@ -1,20 +1,25 @@
-"""Readings that wait: the durable queue between the devices and the record, sealed under the house's key."""
+"""The durable queue of readings between the devices and the record, sealed under the house's key."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from datetime import datetime
 
-from salus.app.live.devices import Period, periods
+from salus.app.live import devices
+from salus.app.live.devices import Period
 from salus.app.opened import Opened
+from salus.errors import InputError
+from salus.intake.live import readings
 from salus.intake.live.queue import Guard, Queue
 from salus.intake.live.readings import Sent
 from salus.record.database import File
 from salus.record.forgetting import rewritten
+from salus.trust import quarantine
 from salus.trust.vault import SYSTEM
 
+Devices = Mapping[str, Sequence[Period]]
+"""By device, the periods in which it measured patients."""
 FILE = "live.sqlite"
 _CONTEXT = b"live reading"
 
@@ -30,25 +35,26 @@ def opened(house: Opened) -> Queue:
     return Queue(house.configuration.store / FILE, guard)
 
 
-def forget(house: Opened, patient: str) -> int:
+def identities(house: Opened) -> set[bytes]:
+    """What tells the readings apart that wait in the queue: see :attr:`salus.intake.live.readings.Sent.identity`."""
+    if not (house.configuration.store / FILE).exists():
+        return set()
+    with closing(opened(house)) as queue:
+        return {Sent.from_bytes(body).identity for _, body in queue.take(queue.waiting())}
+
+
+def forget(house: Opened, patient: str, measured: Devices) -> int:
     """Take a patient's readings out of the queue, for good. Returns how many waited.
 
-    To be called before the patient's key is destroyed: the record tells which devices are whose. What comes later is of
-    a device that measures nobody, and goes into quarantine.
+    ``measured`` are the devices that measured the patient, as the record told them before its key was destroyed. What
+    such a device sends after the erasure is of a device that measures nobody, and goes into quarantine.
     """
     path = house.configuration.store / FILE
     if not path.exists():
         return 0
-    known: dict[str, list[Period]] = {}
-    found = []
     queue = opened(house)
     try:
-        for n, body in queue.take(queue.waiting()):
-            sent = Sent.from_bytes(body)
-            if sent.device not in known:
-                known[sent.device] = periods(house, "house", sent.device)
-            if _may_be_of(patient, known[sent.device], sent.moment):
-                found.append(n)
+        found = [n for n, body in queue.take(queue.waiting()) if _is_of(patient, measured, Sent.from_bytes(body))]
         queue.done(found)
     finally:
         queue.close()
@@ -58,7 +64,28 @@ def forget(house: Opened, patient: str) -> int:
     return len(found)
 
 
-def _may_be_of(patient: str, known: Sequence[Period], moment: datetime) -> bool:
-    """Whether a reading is the patient's: also where the device was his, and was nobody's when it measured."""
-    then = {period.patient for period in known if period.covers(moment)}
-    return patient in (then or {period.patient for period in known})
+def quarantined(house: Opened, patient: str, measured: Devices) -> list[int]:
+    """The numbers under which readings that may be the patient's lie in quarantine, in order.
+
+    ``measured`` as in :func:`forget`. A reading that the line refused counts where its device and time can be read.
+    """
+    found = []
+    for n, form in sorted(quarantine.forms(house.store, house.log).items()):
+        if form not in (quarantine.READING, quarantine.SENT) or house.vault.shredded(quarantine.key_name(n)):
+            continue
+        data = quarantine.release(house.store, house.vault, n)
+        sent = Sent.from_bytes(data) if form == quarantine.READING else _readable(data)
+        if sent is not None and _is_of(patient, measured, sent):
+            found.append(n)
+    return found
+
+
+def _is_of(patient: str, measured: Devices, sent: Sent) -> bool:
+    return devices.may_be_of(patient, measured.get(sent.device, ()), sent.moment)
+
+
+def _readable(data: bytes) -> Sent | None:
+    try:
+        return readings.parse(data)
+    except InputError:
+        return None
