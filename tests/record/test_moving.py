@@ -29,9 +29,9 @@ class Town:
         self.file = at_folder(folder)
         self.address = f"{server.address}?options=-csearch_path%3D{server.schema()}"
         self.database = replace(self.file, database=self.address)
-        self.pat = Identity.generate("pat")
+        self.pat, self.operator = Identity.generate("pat"), Identity.generate("operator")
         with House.create(self.file, alone=True, clock=lambda: NOW) as house:
-            house.add_actor(Actor("operator", "operator", Identity.generate("operator").public_key), by="operator")
+            house.add_actor(Actor("operator", "operator", self.operator.public_key), by="operator")
             house.add_actor(Actor("pat", "patient", self.pat.public_key, "p1"), by="operator")
             self.write(
                 house, "p1", person(), creatinine("1.1", "2026-01-01", "c1"), creatinine("1.3", "2026-02-01", "c2")
@@ -93,6 +93,23 @@ def test_a_plan_is_the_same_after_a_move_and_after_the_way_back(town):
     with pytest.raises(StoreError, match="no store in this database any more") as told:
         town.opened(town.database)
     assert "SALUS_DATABASE" in told.value.remedy
+
+
+def test_the_command_says_what_has_to_stand_in_the_settings(town):
+    town.operator.save(town.file.identities)
+
+    def move(database, to):
+        settings = {s.variable: str(getattr(town.file, s.name)) for s in SETTINGS} | {"SALUS_DATABASE": database}
+        told = CliRunner().invoke(cli, ["move", "--to", to, "--as", "operator"], env=settings)
+        assert told.exit_code == 0, told.output
+        return next(line for line in told.output.splitlines() if line.startswith("settings"))
+
+    there = move("", town.address)
+    assert f'database = "{town.address}"' in there
+    assert "or as SALUS_DATABASE" in there
+    back = move(town.address, "file")
+    assert 'database = ""' in back
+    assert "SALUS_DATABASE unset" in back
 
 
 def test_no_new_store_is_made_where_one_was_moved_away(town, tmp_path):

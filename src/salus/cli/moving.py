@@ -29,5 +29,6 @@ def move(ctx: click.Context, to: str, actor: str) -> None:
     rows, log = arrived.moved.rows, arrived.moved
     click.echo(f"{sum(rows.values())} rows of {len(rows)} tables moved and compared")
     click.echo(f"log        {log.entries} entries, root {log.root.hex()}")
-    click.echo(f"settings   {arrived.setting}   (in salus.toml, or as SALUS_DATABASE, before anything else is done)")
+    where = "in salus.toml, and SALUS_DATABASE unset" if to == moving.FILE else "in salus.toml, or as SALUS_DATABASE"
+    click.echo(f"settings   {arrived.setting}   ({where}, before anything else is done)")
     click.echo("next       salus verify")
