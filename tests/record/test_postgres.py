@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 
@@ -75,6 +76,29 @@ def test_values_come_back_as_they_were_one_by_one_and_in_bulk(plain, rows):
             plain.executemany("INSERT INTO t (body, place, n, name) VALUES (?4, ?1, ?2, ?3)", wanted)
         assert plain.execute("SELECT * FROM t ORDER BY place").fetchall() == wanted
         assert list(plain.scan("SELECT * FROM t ORDER BY place", 5)) == wanted
+
+
+def test_rows_that_wait_for_the_next_statement_are_never_many_bytes(plain, monkeypatch):
+    """A picture of a gigabyte comes in pieces of a megabyte, an INSERT each."""
+    monkeypatch.setattr(postgres_wire, "HEAVY", 1000)
+    plain.execute("INSERT INTO t (place, body) VALUES (?, ?)", (0, b"x"))  # prepared with the second
+    for place in range(1, 8):
+        plain.execute("INSERT INTO t (place, body) VALUES (?, ?)", (place, b"x" * 300))
+        assert plain._weight < 1000
+        assert len(plain._waiting) < 4
+    assert plain._waiting
+    assert plain.execute("SELECT count(*), max(length(body)) FROM t").fetchone() == (8, 300)
+    assert not plain._waiting
+    assert plain._weight == 0
+
+
+def test_the_driver_logs_nothing_as_its_words_repeat_values(plain):
+    assert not logging.getLogger("psycopg").isEnabledFor(logging.CRITICAL)
+
+
+def test_a_schema_that_is_not_there_is_told_of(server):
+    with pytest.raises(StoreError, match="no schema of the name"):
+        postgres.connect(f"{server.address}?options=-csearch_path%3Dnowhere", create=True)
 
 
 def test_a_text_that_the_database_cannot_hold_is_refused_and_not_cut_off(plain):

@@ -65,8 +65,18 @@ class Destroying(Opened):
         scope = self.gate.house(by, may_write=True)
         self.vault.shred(*map(quarantine.key_name, numbers))
         quarantine.blank(self.store, self.log, scope, numbers, why, self.time())
-        self._heard = self.log.newest_of(self.store.connection, state.TOPIC)
+        self._take_note_of(self.log.newest_of(self.store.connection, state.TOPIC))
         return self._compact(by)
+
+    def _take_note_of(self, n: int) -> bool:
+        """Count this house's own entry ``n`` as taken into account, unless somebody else decided something before it.
+
+        Then the house is outdated, and whoever keeps it open has to open it anew. Returns whether the entry counts.
+        """
+        if state.decided_since(self.log, self.store.connection, self._heard, before=n):
+            return False
+        self._heard = n
+        return True
 
     # ---- erasure
 
@@ -89,8 +99,8 @@ class Destroying(Opened):
         quarantine.blank(self.store, self.log, scope, gone, "with its patient", self.time())
         decided = {k: act[k] for k in ("proposal", "second") if act and k in act}
         n, content = erasure.delete(self.store, self.log, scope, patient, request, self.time(), decided)
-        self.registry.apply(n, content)
-        self._heard = n
+        if self._take_note_of(n):
+            self.registry.apply(n, content)
         erasure.remember(self._erased, self.vault, patient, n)
         return {**content, "compacted": self._compact(by)}
 
@@ -110,6 +120,8 @@ class Destroying(Opened):
         self.vault.shred(patient, *veils, *map(quarantine.key_name, sorted(sources)))
         told = self.erase_shredded(patient, by, act.get("request"), act)
         waiting.forget(self, patient, measured)  # before quarantine: see Monitor._keep_nobodys
+        with self.store.transaction(self.gate.house(by, may_write=True)):
+            pass  # a listener that is writing into quarantine now has written when this begins
         meanwhile = {*quarantine.assigned(self.store, self.log, pid), *waiting.quarantined(self, patient, measured)}
         if meanwhile:
             told = {**told, "compacted": self._destroy_quarantined(sorted(meanwhile), by, "with its patient")}
@@ -119,16 +131,22 @@ class Destroying(Opened):
         """Complete erasures that were interrupted, or are not yet in a restored backup."""
         for patient in erasure.left(self.store, self.vault, self.gate.house("house")):
             self.erase_shredded(patient, "house")
-        if gone := quarantine.left(self.store, self.vault):
-            scope = self.gate.house("house", may_write=True)
-            quarantine.blank(self.store, self.log, scope, gone, "its key was destroyed before", self.time())
-            self._compact("house")
+        self._complete_quarantine()
         self._compact_if_due()
 
     def tidy(self) -> None:
-        """What is due whenever the house is opened: quarantine that has expired, a file that could not be compacted."""
+        """Do what is due whenever the house is opened.
+
+        These are sources in quarantine that have expired, those of which only the key was destroyed yet, and a file
+        that could not be compacted.
+        """
         self.expire_quarantine()
+        self._complete_quarantine()
         self._compact_if_due()
+
+    def _complete_quarantine(self) -> None:
+        if gone := quarantine.left(self.store, self.vault):
+            self._destroy_quarantined(gone, "house", "its key was destroyed before")
 
     @property
     def _erased(self) -> Path:

@@ -41,7 +41,7 @@ class Everybody:
         rows = self._connection.execute("SELECT id FROM patient WHERE id NOT LIKE ? ORDER BY pid", (f"{ERASED}%",))
         return [row[0] for row in rows]
 
-    def holders(self, scope: Scope, kind: str, name: str, limit: int) -> list[str]:
+    def holders(self, scope: Scope, kind: str, name: str, limit: int = _ALL) -> list[str]:
         """The patients, at most ``limit``, whose records hold or held a resource of this type and id."""
         return [patient for _, patient in self._holding(scope, kind, name, limit)]
 

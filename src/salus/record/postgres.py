@@ -9,6 +9,7 @@ servers.
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
 
@@ -99,6 +100,7 @@ def _connected(url: str) -> Connection:
         raise ConfigurationError(
             "a store in PostgreSQL needs psycopg", remedy='pip install "salus[postgres]"'
         ) from error
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL + 1)  # it warns in the server's words, which repeat values
     try:
         raw = psycopg.connect(url, autocommit=True, connect_timeout=10, **_PARAMETERS)
     except psycopg.Error as error:  # its words hold the address, which may hold a password
@@ -125,8 +127,10 @@ def _take_part(connection: Connection, *, alone: bool, create: bool = True) -> N
     how = "pg_try_advisory_lock" if alone else "pg_try_advisory_lock_shared"
     asked = f"SELECT {how}({IN_USE}, to_regnamespace(current_schema())::oid::int)"
     until = time.monotonic() + ENDING
-    while not (held := connection.execute(asked).fetchone()[0]) and time.monotonic() < until:
+    while (held := connection.execute(asked).fetchone()[0]) is False and time.monotonic() < until:
         time.sleep(_AGAIN)
+    if held is None:  # of no schema there is no number
+        raise StoreError("the database has no schema of the name that is set", remedy="CREATE SCHEMA, or name another")
     if not held and alone:
         raise StoreError("the store is in use", remedy="stop the server, then try again")
     if not held and not create and not _is_table(connection, VERSIONS):

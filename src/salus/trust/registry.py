@@ -171,12 +171,12 @@ class Registry:
         )
 
 
-def decided_since(log: Log, connection: Database, n: int) -> bool:
-    """True where an entry after ``n`` changes the registry."""
+def decided_since(log: Log, connection: Database, n: int, before: int | None = None) -> bool:
+    """True where an entry after ``n`` changes the registry; with ``before``, only entries with lower numbers count."""
     if log.newest_of(connection, TOPIC) <= n:
         return False
     later = (entry for entry in log.entries(connection, topic=TOPIC, patient=SYSTEM) if entry.n > n)
-    return any(entry.content["reason"] in _DECISIONS for entry in later)
+    return any(e.content["reason"] in _DECISIONS for e in later if before is None or e.n < before)
 
 
 def veiled(vault: Vault, registry: Registry, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,11 @@ class Standings:
         found = self._kept.get(patient)
         return found[1] if found is not None and found[0] == ground else None
 
+    def forget_before(self, house: int) -> None:
+        """Forget what follows from earlier entries of the house than ``house``: of erased patients nothing stays."""
+        with self._lock:
+            self._kept = {p: kept for p, kept in self._kept.items() if kept[0].house >= house}
+
     def keep(self, patient: str, ground: Ground, standing: Standing) -> None:
         """Keep a standing in the place of the patient's earlier one."""
         with self._lock:

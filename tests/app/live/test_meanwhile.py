@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import importlib
+import threading
+import time
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from salus.app import erasure
 from salus.app.house import House
 from salus.app.intake.intake import Intake
-from salus.app.live import devices
+from salus.app.live import devices, waiting
 from salus.app.live.alerts import acknowledge, alerts
 from salus.app.live.filing import WAIT
 from salus.app.live.readings import Monitor
 from salus.app.session import Session
-from salus.errors import StoreError
+from salus.errors import InputError, StoreError
 from salus.fhir import json
+from salus.intake.live.readings import Sent
 from salus.record.store import Change
 from salus.trust import quarantine
 from tests.app.live.test_readings import held, stored
@@ -293,6 +297,57 @@ def test_a_reading_that_came_to_quarantine_during_the_erasure_goes_with_it(ward,
     assert other.quarantined() == []
     assert monitor.queue.waiting() == 0
     assert other.verify().problems == ()
+
+
+def test_a_listener_that_writes_into_quarantine_at_the_second_look_is_waited_for(ward, monitor, other, monkeypatch):
+    sent = Sent("belt", "heart-rate", ward.time.isoformat(), "1", {"value": Decimal(70)})
+    writing, plain, looks, threads = threading.Event(), waiting.forget, [], []
+
+    def writes():
+        writing.set()
+        time.sleep(0.3)  # nothing is committed yet, and the erasure goes on
+
+    def listen():
+        with House(ward.house.configuration, clock=ward.house.clock) as house:
+            scope, kept = house.gate.house("operator", may_write=True), [sent.to_bytes()]
+            given = (house.store, house.vault, house.log, scope, kept, "nobody's", house.time())
+            quarantine.keep(*given, form=quarantine.READING, check=writes)
+
+    def forget(*given):
+        looks.append(plain(*given))
+        if len(looks) == 2:
+            threads.append(threading.Thread(target=listen))
+            threads[0].start()
+            assert writing.wait(20)
+        return looks[-1]
+
+    monkeypatch.setattr(waiting, "forget", forget)
+    erase(ward, other)
+    threads[0].join(20)
+    assert other.quarantined() == []
+
+
+def test_a_source_that_does_not_open_stops_no_erasure(ward, monitor, other):
+    at = (ward.time - MINUTE).isoformat()  # before the belt was anybody's
+    monitor.receive([json.dumps({"device": "belt", "code": "heart-rate", "at": at, "value": 70, "unit": "/min"})])
+    assert monitor.drain().refused == 1
+    other.store.connection.execute("UPDATE quarantine SET body = ?", (b"changed",))
+    erase(ward, other)
+    assert not other.store.exists(other.gate.custody("t", "p1"))
+    assert len(other.quarantined()) == 1
+
+
+def test_a_device_may_have_measured_any_number_of_patients(ward, monitor):
+    """A monitor of a ward measures hundreds: the last one is known as well as the first."""
+    names = [f"q{n}" for n in range(60)]
+    Intake(Session(ward.house, ward.operator)).run([ward.write(f"{name}.json", bundle(person(name))) for name in names])
+    for name in names:
+        monitor.release("belt")
+        monitor.assign("belt", name, setting="home", silent_after=None)
+        ward.time += MINUTE
+    assert devices.current(devices.periods(ward.house, "t", "belt")).patient == "q59"
+    with pytest.raises(InputError, match="assigned to another patient"):
+        monitor.assign("belt", "p1", setting="home", silent_after=None)
 
 
 def test_an_erasure_takes_from_quarantine_what_may_be_the_patients_and_leaves_the_rest(ward, monitor):

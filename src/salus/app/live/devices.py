@@ -16,8 +16,6 @@ from salus.fhir import dates
 from salus.fhir.views import OWN_ID, TAG_KIND
 from salus.record.store import Change
 
-MOST = 50
-"""How many patients are found for one device at most."""
 _NAMESPACE = uuid.UUID("7d8f4d52-7c43-5a47-9d0b-9ef9c2a0b4c9")
 
 
@@ -46,7 +44,7 @@ def periods(house: Opened, by: str, device: str) -> list[Period]:
     Those of one patient are in the order they were written. A patient who is being erased has none any more.
     """
     found: list[Period] = []
-    for patient in house.store.holders(house.gate.house(by), "Device", device_id(device), MOST):
+    for patient in house.store.holders(house.gate.house(by), "Device", device_id(device)):
         try:
             found += _periods_of(house, patient, device_id(device))
         except (AccessError, IntegrityError):

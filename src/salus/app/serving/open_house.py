@@ -21,7 +21,9 @@ class Houses:
 
     def open(self) -> House:
         """A house for the thread that calls. Raises what House raises."""
-        return House(self._configuration, clock=self._clock, standings=self._standings)
+        house = House(self._configuration, clock=self._clock, standings=self._standings)
+        self._standings.forget_before(house.registry.last)
+        return house
 
 
 class OpenHouse:
