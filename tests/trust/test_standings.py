@@ -1,7 +1,5 @@
 """What consents amount to, shared by the gates of several threads: worked out once, and never once it is over."""
 
-from contextlib import contextmanager
-
 import pytest
 
 from salus.app.house import House
@@ -24,13 +22,6 @@ def evaluated(monkeypatch):
     return found
 
 
-@contextmanager
-def two_houses(ward):
-    houses = Houses(ward.house.configuration, ward.house.clock)
-    with houses.open() as one, houses.open() as other:
-        yield one, other
-
-
 def look(house):
     return house.gate.grant(house.registry.actors["dr-lee"], "p1", "TREAT")
 
@@ -42,9 +33,12 @@ def give(ward):
 def test_a_consent_is_evaluated_once_for_all_houses_of_a_process(ward, evaluated):
     fill(ward)
     given = give(ward)
-    with two_houses(ward) as (one, other):
+    houses = Houses(ward.house.configuration, ward.house.clock)
+    with houses.open() as one, houses.open() as other:
         evaluated.clear()
         assert look(one).basis == look(other).basis == look(one).basis == "consent"
+        with houses.open() as later:
+            assert look(later).basis == "consent"
         assert evaluated == ["p1"]
         Session(ward.house, ward.patient).revoke("p1", given)
         evaluated.clear()
