@@ -273,7 +273,7 @@ def fill(url: str) -> bool:
     try:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("DROP TABLE IF EXISTS filler")
-            connection.execute("CREATE TABLE filler (body BYTEA)")
+            connection.execute("CREATE UNLOGGED TABLE filler (body BYTEA)")  # not written again by a recovery
             try:
                 for _ in range(SMALL >> 16):
                     connection.execute("INSERT INTO filler VALUES (%s)", (os.urandom(1 << 16),))
