@@ -93,3 +93,18 @@ def test_only_an_operator_files(town, readings, name):  # noqa: F811
 
 def test_a_zone_that_is_none_is_named(town):  # noqa: F811
     assert "--time-zone: not a time zone" in town.fails("quarantine", "file", "1", "--time-zone", "Mars", *OPERATOR)
+
+
+def test_a_source_of_which_a_part_would_be_lost_is_one_line_of_error(town):  # noqa: F811
+    weight = {"resourceType": "Observation", "id": "w", "status": "final", "code": {"text": "Weight"}}
+    entries = [{"resource": weight}, {"resource": {"resourceType": "AuditEvent", "id": "e"}}]
+    (town.folder / "a.json").write_text(json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}))
+    assert town.run("intake", "a.json", *OPERATOR).status == 1
+    (number,) = listed(town)
+    done = town.run("quarantine", "file", number, "--patient", "p1", *OPERATOR)
+    assert (done.status, done.out) == (1, "0 of 1 filed and gone from quarantine\n")
+    assert done.err == (
+        f"{number}: not filed: not all of it is in the record: 1 AuditEvent not taken: the record keeps its own log "
+        f"(salus quarantine release {number} FILE keeps it elsewhere, salus quarantine destroy {number} ends it)\n"
+    )
+    assert listed(town) == [number]

@@ -117,7 +117,8 @@ def _tell_filed(filed: Sequence[Filed]) -> None:
     for entry in filed:
         if entry.error is not None:
             click.echo(f"{entry.number}: not filed: {entry.error}", err=True)
-        elif entry.is_reading:
+            continue
+        if entry.is_reading:
             readings.setdefault((entry.patient, entry.attribution), []).append(entry.double)
         for source in entry.taken:
             print_taken(source)

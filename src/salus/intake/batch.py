@@ -11,6 +11,9 @@ from salus.errors import SalusError
 from salus.fhir import series
 from salus.formats.content import Content, File
 
+NOT_TAKEN = "not taken: "
+"""What a loss says that tells of resources or readings which go into no record. The other losses do not say it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clues:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,6 +30,14 @@ FILES, CONTENT, READING, SENT = "files", "content", "reading", "sent"
 """What the bytes of a source are, as its log entry says. FILES: files, each preceded by its name and size. CONTENT: one
 source that came otherwise than as a file (a message, a request). READING: a live reading that passed all checks of the
 line, as the queue writes it. SENT: what a device sent and the line refused. Entries of release 0.1 do not say it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What its log entry says of a source: what its bytes are ("": it does not say), and when it was kept."""
+
+    form: str
+    at: datetime
 
 
 def keep(
@@ -106,10 +115,16 @@ def entries(store: Store, log: Log) -> Iterator[Mapping[str, Any]]:
             yield entry.content
 
 
+def kept(store: Store, log: Log) -> dict[int, Kept]:
+    """What the log says of each source that lies there, by number."""
+    there = held(store)
+    found = (e for e in entries(store, log) if e["reason"] == KEPT and e["n"] in there)
+    return {e["n"]: Kept(e.get("form", ""), dates.instant(e["at"])) for e in found}
+
+
 def forms(store: Store, log: Log) -> dict[int, str]:
     """What the bytes of each source are that lies there, by number; "" where its entry does not say it."""
-    there = held(store)
-    return {e["n"]: e.get("form", "") for e in entries(store, log) if e["reason"] == KEPT and e["n"] in there}
+    return {n: each.form for n, each in kept(store, log).items()}
 
 
 def expired(store: Store, log: Log, at: datetime, days: int = DAYS) -> list[int]:
@@ -130,7 +145,16 @@ def assigned(store: Store, log: Log, pid: int) -> list[int]:
 
 def owners(store: Store, log: Log) -> dict[int, int]:
     """By source, the number of the patient whose an operator called it last; of sources that are gone as well."""
-    return {e["n"]: e["pid"] for e in entries(store, log) if e["reason"] == ASSIGNED}
+    return {n: pids[-1] for n, pids in assignments(store, log).items()}
+
+
+def assignments(store: Store, log: Log) -> dict[int, list[int]]:
+    """By source, the numbers of the patients whose operators called it, the oldest first."""
+    found: dict[int, list[int]] = {}
+    for entry in entries(store, log):
+        if entry["reason"] == ASSIGNED:
+            found.setdefault(entry["n"], []).append(entry["pid"])
+    return found
 
 
 def left(store: Store, vault: Vault) -> list[int]:

@@ -31,7 +31,7 @@ from salus.intake.attribute import (
     same_person,
     with_origins,
 )
-from salus.intake.batch import Batch, Clues, Read, Unreadable
+from salus.intake.batch import NOT_TAKEN, Batch, Clues, Read, Unreadable
 from salus.intake.fhir_links import id_for
 from salus.intake.joined import joined
 from salus.intake.read import Options, pieces, read
@@ -44,6 +44,7 @@ from salus.trust.grants import Grant
 ROUNDS = 8
 """How often what waits for another file of a run is tried."""
 _PURPOSE = "TREAT"
+_CHANGED = f"resources {NOT_TAKEN}the source was filed before, and the record holds something else in their place now"
 _NAMING = frozenset({"fhir", "ndjson", "hl7v2"})
 """Kinds of files that say whom they are about."""
 
@@ -67,7 +68,9 @@ class Intake:
     """One run of intake by one operator or practitioner. Sources that name nobody are filed for ``patient``.
 
     ``new_ids``: the caller has just made the ids of what it files, so that nobody else has them. ``quarantined`` is the
-    number under which the sources of this run lie in quarantine: what is refused is not kept there a second time.
+    number under which the sources of this run lie in quarantine: what is refused is not kept there a second time, and
+    the losses tell all that the record does not hold, also in a dry run and of a source that was filed before.
+    ``check`` is called inside each transaction that writes; where it raises, nothing of that source is written.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Intake:
         dry_run: bool = False,
         new_ids: bool = False,
         quarantined: int | None = None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._session = session
         self._house = session.house
@@ -92,6 +96,7 @@ class Intake:
         self._doubt = False
         self._new_ids = new_ids
         self._quarantined = quarantined
+        self._check = check
         self._views: dict[str, Grant] = {}
         self._later: list[Batch] = []
         self._filed: dict[str, set[str]] = {}
@@ -269,7 +274,7 @@ class Intake:
             batch = self._fitting(batch, view)
         if batch.patient is not None:
             self._incoming[owner] = batch.patient
-        if self._dry_run:
+        if self._dry_run and self._quarantined is None:
             taken = Taken(name, batch.kind, owner, how, batch.counts, batch.losses)
         else:
             scope = self._house.gate.custodian(self._session.actor, owner)
@@ -339,7 +344,8 @@ class Intake:
     def _commit(self, taken: Taken, batch: Batch, scope: Grant) -> Taken:
         """Write what is new of ``batch`` for the patient of ``taken``; one source is written once."""
         store, owner = self._house.store, taken.patient
-        if store.has(scope, "Provenance", documents.provenance_id(batch, owner)):
+        before = store.has(scope, "Provenance", documents.provenance_id(batch, owner))
+        if before and self._quarantined is None:
             written = Written(unchanged=len(batch.resources) + len(batch.documents))
             return replace(taken, counts=batch.counts, losses=batch.losses, written=written)
         view = self._views.get(owner)  # None: an operator's; else what is not released counts as absent here too
@@ -350,6 +356,10 @@ class Intake:
 
         def write(met: Batch, check: Callable[[], None]) -> Written:
             losses[:] = met.losses
+            if before and met.resources:
+                losses.append(f"{len(met.resources)} {_CHANGED}")
+            if before or self._dry_run:
+                return Written()
             return self._write(met, owner, taken.attribution, scope, check)
 
         written = intake_series.filed(store, own, found.batch, blocks, view, write)
@@ -369,10 +379,15 @@ class Intake:
         targets = [f"{c.type}/{c.id}" for c in changes]
         proof = documents.provenance(batch, owner, targets, actor=self._session.actor.id, attribution=how, recorded=at)
         changes.append(Change("Provenance", proof["id"], proof))
+
+        def still() -> None:
+            self._check()
+            check()
+
         details: dict[str, Any] = {"source": batch.sha256, "attribution": how, "accepted": sorted(self._accepted)}
         if self._quarantined is not None:
             details["quarantine"] = [self._quarantined]
-        return self._house.commit(scope, changes, at=at, blobs=blobs, reason="intake", details=details, check=check)
+        return self._house.commit(scope, changes, at=at, blobs=blobs, reason="intake", details=details, check=still)
 
     def _refuse(self, name: str, kind: str, files: Sequence[File], error: SalusError) -> Taken:
         if self._dry_run or not files or self._quarantined is not None:

@@ -68,10 +68,12 @@ def file_readings(
     found: Sequence[Queued],
     flags: Sequence[Change],
     details: Mapping[str, Any] | None = None,
+    still: Callable[[], None] = lambda: None,
 ) -> Written:
     """Write readings in blocks, joined to those of the record, together with ``flags``.
 
-    ``details`` are added to the log entry. Raises StoreError, and Erased where there is no such patient any more.
+    ``details`` are added to the log entry. ``still`` is called inside the transaction; where it raises, nothing is
+    written. Raises StoreError, and Erased where there is no such patient any more.
     """
     blocks = list(blocks_of(found, scope.patient))
 
@@ -79,6 +81,7 @@ def file_readings(
         def check() -> None:
             if not devices.is_here(house, scope.patient):
                 raise Erased("the patient was erased")
+            still()
             unchanged()
 
         subject = {"reference": f"Patient/{scope.patient}"}
