@@ -36,7 +36,23 @@ PREVENT = load("prevent-base")
 CKD_EPI = load("ckd-epi-2021-creatinine")
 NUMBERS = [(PREVENT, spec) for spec in PREVENT.inputs if spec.kind == "number"]
 NUMBERS += [(CKD_EPI, spec) for spec in CKD_EPI.inputs if spec.kind == "number"]
+KFRE = [load(f"kfre-{n}") for n in (4, 6, 8)]
+KIDNEY: dict[str, Any] = {
+    "region": "north-america",
+    "sex": "male",
+    "age": 60,
+    "egfr": 30,
+    "uacr": 300,
+    "diabetes": True,
+    "hypertension": True,
+    "albumin": 4.0,
+    "phosphate": 3.9,
+    "bicarbonate": 25,
+    "calcium": 9.4,
+}
+NUMBERS += [(equation, spec) for equation in KFRE for spec in equation.inputs if spec.kind == "number"]
 BASE = {PREVENT.id: EXAMPLE, CKD_EPI.id: {"sex": "male", "age": 60, "creatinine": 1.0}}
+BASE |= {equation.id: KIDNEY for equation in KFRE}
 
 
 def test_prevent_reproduces_the_published_example() -> None:
@@ -57,6 +73,42 @@ def test_ckd_epi_2021_follows_the_printed_formula() -> None:
             found = evaluate(CKD_EPI, {"sex": sex, "age": 57, "creatinine": creatinine}).estimates[0]
             assert math.isclose(found.value, wanted, rel_tol=1e-12)
             assert found.rounded == int(wanted + 0.5)
+
+
+def test_the_kidney_failure_risk_equation_follows_the_printed_formula() -> None:
+    """As the package kfre prints it, and Tangri 2016: 1 - S0 ^ exp(sum(beta * (x - mean)))."""
+    for sex, male in (("female", 0), ("male", 1)):
+        for region, horizon, survival in (
+            ("north-america", "2 a", 0.975),
+            ("north-america", "5 a", 0.924),
+            ("elsewhere", "2 a", 0.9832),
+            ("elsewhere", "5 a", 0.9365),
+        ):
+            sum_ = -0.2201 * (60 / 10 - 7.036) + 0.2467 * (male - 0.5642)
+            sum_ += -0.5567 * (30 / 5 - 7.222) + 0.4510 * (math.log(300) - 5.137)
+            found = evaluate(KFRE[0], KIDNEY | {"sex": sex, "region": region}).of("kidney_failure", horizon)
+            assert found is not None
+            assert math.isclose(found.value, 1 - survival ** math.exp(sum_), rel_tol=1e-12)
+            assert found.rounded == round(Decimal(found.value), 3)
+
+
+def test_more_variables_say_more_of_the_kidneys() -> None:
+    low, high = KIDNEY | {"diabetes": False}, KIDNEY | {"bicarbonate": 15, "albumin": 2.5}
+    six, eight = KFRE[1:]
+
+    def risk(equation: Equation, inputs: dict[str, Any]) -> float:
+        estimate = evaluate(equation, inputs).of("kidney_failure", "5 a")
+        assert estimate is not None
+        return estimate.value
+
+    assert risk(six, low) > risk(six, KIDNEY)  # the coefficient of diabetes is negative: the paper's
+    assert risk(eight, high) > risk(eight, KIDNEY)
+
+
+def test_an_unknown_link_is_an_error_of_the_file() -> None:
+    broken = parse(json.dumps({**KFRE[0].body, "link": "probit"}))
+    with pytest.raises(MethodError, match="link 'probit'"):
+        evaluate(broken, KIDNEY)
 
 
 @pytest.mark.parametrize(("equation", "spec"), NUMBERS, ids=lambda item: getattr(item, "name", ""))

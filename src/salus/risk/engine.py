@@ -134,7 +134,8 @@ def check(equation: Equation, inputs: Inputs) -> tuple[Problem, ...]:
 def evaluate(equation: Equation, inputs: Inputs) -> Evaluation:
     """Every output of ``equation``; numbers in the canonical units of its inputs, booleans as ``bool``.
 
-    The linear predictor is constant + sum(coefficient * term); the link is logistic (a probability) or exponential.
+    The linear predictor is constant + sum(coefficient * term); the link is logistic (a probability), exponential, or
+    survival (a probability by a model of proportional hazards with its baseline survival).
     """
     problems = check(equation, inputs)
     if problems:
@@ -193,7 +194,8 @@ def _terms(body: Mapping[str, Any], inputs: Inputs, stratum: str) -> dict[str, f
         if "product" in transform:
             value = math.prod(terms[name] for name in transform["product"])
         else:
-            value = float(inputs[transform["of"]])
+            given = inputs[transform["of"]]
+            value = float(given == transform["is"]) if "is" in transform else float(given)
             if "minus" in transform:
                 value -= float(inputs[transform["minus"]])
             for step in transform.get("steps", ()):
@@ -231,11 +233,24 @@ def _number(given: Any) -> float:
     return math.log(given["ln"]) if isinstance(given, dict) else float(given)
 
 
+def _linked(link: str, predictor: float, model: Mapping[str, Any]) -> float:
+    """What a linear predictor stands for. ``survival`` is the risk of a proportional hazards model, 1 - S0^exp(lp)."""
+    match link:
+        case "logistic":
+            return 1 / (1 + math.exp(-predictor))
+        case "exponential":
+            return math.exp(predictor)
+        case "survival":
+            return -math.expm1(math.exp(predictor) * math.log(model["baseline_survival"]))
+    raise MethodError(f"an equation file uses the unknown link {link!r}")
+
+
 def _estimate(equation: Equation, model: Mapping[str, Any], terms: Mapping[str, float], inputs: Inputs) -> Estimate:
     body = equation.body
-    products = (_number(coefficient) * terms[name] for name, coefficient in model["coefficients"].items())
-    predictor = math.fsum((_number(model["constant"]), *products))
-    value = 1 / (1 + math.exp(-predictor)) if body["link"] == "logistic" else math.exp(predictor)
+    coefficients = model.get("coefficients", body.get("coefficients", {}))  # all models of a file may share them
+    products = (_number(coefficient) * terms[name] for name, coefficient in coefficients.items())
+    predictor = math.fsum((_number(model.get("constant", 0)), *products))
+    value = _linked(body["link"], predictor, model)
     horizon = model.get("horizon")
     flags = tuple(
         flag["text"]
