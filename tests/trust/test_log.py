@@ -10,7 +10,7 @@ from salus.app.house import House
 from salus.app.session import Session
 from salus.errors import IntegrityError, StoreError
 from salus.record.store import Change, Store
-from salus.trust import consent_signatures, vault
+from salus.trust import consent_signatures, log_tiles, vault
 from salus.trust import log as module
 from salus.trust.grants import Grant
 from salus.trust.mark import Mark
@@ -285,3 +285,54 @@ def test_who_wrote_between_two_entries_is_told_from_who_looked(ward):
     told = [(a, b, house.log.wrote_between(connection, "p1", a, b)) for a, b in ((first, third), (first, second))]
     assert told == [(first, third, True), (first, second, False)]
     assert not house.log.wrote_between(connection, "p2", first, third)
+
+
+def filled(house):
+    """A log of more entries than a tile holds, as an earlier release left it: without the tiles above."""
+    with house.store.transaction(SCOPE) as connection:
+        house.log.append_all(connection, [("p1", "access", {"reason": "access"})] * 300)
+        connection.execute("DELETE FROM log_tile")
+
+
+def tiles(house):
+    return house.store.connection.execute("SELECT count(*) FROM log_tile").fetchone()[0]
+
+
+def test_tiles_are_looked_at_with_the_first_entry_of_a_process_and_when_one_is_full(ward, monkeypatch):
+    write(ward.house, 1)
+    filled(ward.house)
+    looked, plain = [], log_tiles.complete
+    monkeypatch.setattr(log_tiles, "complete", lambda *given: looked.append(given[1]) or plain(*given))
+    with House(ward.house.configuration) as house:
+        house.store.connection.execute("DELETE FROM log_tile")
+        for n in range(2, 5):
+            write(house, n)
+        assert len(looked) == 1
+        assert tiles(house) == 1
+        with house.store.transaction(SCOPE) as connection:
+            house.log.append_all(connection, [("p1", "access", {"reason": "access"})] * 256)
+        assert len(looked) == 2
+        assert not house.verify().problems
+
+
+def test_tiles_that_were_rolled_back_are_made_by_the_next_writer(ward, monkeypatch):
+    write(ward.house, 1)
+    filled(ward.house)
+    with House(ward.house.configuration) as house:
+        house.store.connection.execute("DELETE FROM log_tile")
+        with monkeypatch.context() as patch:
+            patch.setattr("salus.trust.mark.overwrite", full)
+            with pytest.raises(StoreError):
+                write(house, 2)
+        assert tiles(house) == 0
+        write(house, 2)
+        assert tiles(house) == 1
+        assert not house.verify().problems
+
+
+def test_where_the_log_ends_tells_what_the_next_entries_follow_by_patient(ward):
+    write(ward.house, 1)
+    house, connection = ward.house, ward.house.store.connection
+    pid, newest = connection.execute("SELECT pid, max(n) FROM log_leaf WHERE pid IS NOT NULL").fetchone()
+    assert house.log._look(connection, ["p1", "nobody"]).links == {"p1": (pid, newest)}
+    assert house.log._look(connection).links == {}
