@@ -62,6 +62,7 @@ MODULES: Mapping[str, str] = {
     "salus/record/pages.py": "record/test_doubles record/test_series",
     "salus/record/doubles.py": "record/test_doubles",
     "salus/record/reach.py": "app/fhir/test_across",
+    "salus/trust/standings.py": "trust/test_standings app/serving/test_open_house",
     "salus/trust/reaching.py": "app/fhir/test_across",
     "salus/app/fhir/walk.py": "app/fhir/test_walk app/fhir/test_readings",
     "salus/assistant/citations.py": "assistant/test_citations",
