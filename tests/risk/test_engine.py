@@ -53,6 +53,20 @@ KIDNEY: dict[str, Any] = {
 NUMBERS += [(equation, spec) for equation in KFRE for spec in equation.inputs if spec.kind == "number"]
 BASE = {PREVENT.id: EXAMPLE, CKD_EPI.id: {"sex": "male", "age": 60, "creatinine": 1.0}}
 BASE |= {equation.id: KIDNEY for equation in KFRE}
+SCORE2 = [load("score2"), load("score2-op")]
+EUROPE: dict[str, Any] = {
+    "sex": "male",
+    "region": "low",
+    "age": 50,
+    "sbp": 140,
+    "total_cholesterol": 5.5,
+    "hdl_cholesterol": 1.3,
+    "smoking": True,
+    "diabetes": False,
+}
+"""The example in the abstract of the SCORE2 paper."""
+NUMBERS += [(equation, spec) for equation in SCORE2 for spec in equation.inputs if spec.kind == "number"]
+BASE |= {"score2": EUROPE, "score2-op": EUROPE | {"age": 75}}
 
 
 def test_prevent_reproduces_the_published_example() -> None:
@@ -103,6 +117,27 @@ def test_more_variables_say_more_of_the_kidneys() -> None:
 
     assert risk(six, low) > risk(six, KIDNEY)  # the coefficient of diabetes is negative: the paper's
     assert risk(eight, high) > risk(eight, KIDNEY)
+
+
+@pytest.mark.parametrize(
+    ("sex", "region", "percent"),
+    [("male", "low", 5.9), ("male", "very-high", 14.0), ("female", "low", 4.2), ("female", "very-high", 13.7)],
+)
+def test_score2_reproduces_the_published_examples(sex: str, region: str, percent: float) -> None:
+    found = evaluate(SCORE2[0], EUROPE | {"sex": sex, "region": region}).of("cvd", "10 a")
+    assert found is not None
+    assert found.rounded == Decimal(str(percent)) / 100
+    assert not found.flags
+
+
+def test_score2_says_that_it_is_not_meant_for_diabetes_and_each_region_counts() -> None:
+    risks = []
+    for region in ("low", "moderate", "high", "very-high"):
+        for equation in SCORE2:
+            (found,) = evaluate(equation, BASE[equation.id] | {"region": region, "diabetes": True}).estimates
+            assert "diabetes" in found.flags[0]
+            risks.append(found.value)
+    assert len(set(risks)) == 8
 
 
 def test_an_unknown_link_is_an_error_of_the_file() -> None:

@@ -141,12 +141,24 @@ def evaluate(equation: Equation, inputs: Inputs) -> Evaluation:
     if problems:
         return Evaluation(problems=problems)
     body = equation.body
-    stratum = str(inputs[body["stratum"]])
-    terms = _terms(body, inputs, stratum)
-    estimates = tuple(
-        _estimate(equation, model, terms, inputs) for model in body["models"] if model["stratum"] == stratum
-    )
+    stratum = [str(inputs[name]) for name in _listed(body["stratum"])]
+    terms = _terms(body, inputs, stratum[0])
+    models = (model for model in body["models"] if _listed(model["stratum"]) == stratum)
+    estimates = tuple(_estimate(equation, _whole(body, model, stratum), terms, inputs) for model in models)
     return Evaluation(estimates=estimates)
+
+
+def _listed(given: str | list[str]) -> list[str]:
+    return given if isinstance(given, list) else [given]
+
+
+def _whole(body: Mapping[str, Any], model: Mapping[str, Any], stratum: list[str]) -> dict[str, Any]:
+    """A model with what it shares with all others of its file ("*"), and with those of each of its strata."""
+    shared = body.get("shared", {})
+    whole: dict[str, Any] = {}
+    for name in ("*", *stratum):
+        whole |= shared.get(name, {})
+    return {**whole, **model}
 
 
 def _check_input(spec: Input, value: Any) -> Problem | None:
@@ -234,21 +246,26 @@ def _number(given: Any) -> float:
 
 
 def _linked(link: str, predictor: float, model: Mapping[str, Any]) -> float:
-    """What a linear predictor stands for. ``survival`` is the risk of a proportional hazards model, 1 - S0^exp(lp)."""
+    """What a linear predictor stands for. ``survival`` is the risk of a proportional hazards model, 1 - S0^exp(lp).
+
+    A model with ``scales`` (s1, s2) recalibrates it to a region: the complementary log-log of the risk becomes s1 + s2
+    times what it was, as in SCORE2.
+    """
     match link:
         case "logistic":
             return 1 / (1 + math.exp(-predictor))
         case "exponential":
             return math.exp(predictor)
         case "survival":
-            return -math.expm1(math.exp(predictor) * math.log(model["baseline_survival"]))
+            hazard = -math.exp(predictor) * math.log(model["baseline_survival"])
+            shift, slope = model.get("scales", (0, 1))
+            return -math.expm1(-math.exp(shift + slope * math.log(hazard)))
     raise MethodError(f"an equation file uses the unknown link {link!r}")
 
 
 def _estimate(equation: Equation, model: Mapping[str, Any], terms: Mapping[str, float], inputs: Inputs) -> Estimate:
     body = equation.body
-    coefficients = model.get("coefficients", body.get("coefficients", {}))  # all models of a file may share them
-    products = (_number(coefficient) * terms[name] for name, coefficient in coefficients.items())
+    products = (_number(coefficient) * terms[name] for name, coefficient in model["coefficients"].items())
     predictor = math.fsum((_number(model.get("constant", 0)), *products))
     value = _linked(body["link"], predictor, model)
     horizon = model.get("horizon")
