@@ -44,7 +44,8 @@ class Opened:
         clock: Callable[[], datetime] = now,
         standings: Standings | None = None,
     ) -> None:
-        """Open the store. Raises IntegrityError when it is older than what was remembered outside it.
+        """Open the store. Raises IntegrityError when it is older than what was remembered outside it, and StoreError
+        where it cannot be read.
 
         ``checked`` is false only where that is looked into: for verification and restore. ``standings``: what other
         threads of this process worked out of the store's consents, which it shares.
@@ -62,7 +63,11 @@ class Opened:
         self.store = Store(place, self.vault, self.log, create=create, url=configuration.database)
         with ExitStack() as undo:
             undo.callback(self.store.close)
-            self._open(checked, standings)
+            try:
+                self._open(checked, standings)
+            except sqlite3.DatabaseError as error:  # its file is damaged, or the connection to a database is lost
+                remedy = "try again; where it stays so: salus verify"
+                raise StoreError(f"the store cannot be read: {error}", where=str(place), remedy=remedy) from error
             undo.pop_all()
 
     def _open(self, checked: bool, standings: Standings | None) -> None:

@@ -1,5 +1,6 @@
 """Houses that threads of a server keep: nobody whom others took out is let in by one, and nothing erased stays."""
 
+import sqlite3
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from salus.app.house import House
 from salus.app.serving.open_house import Houses, OpenHouse
 from salus.app.session import Session
 from salus.errors import AccessError, StoreError
+from salus.record.store import Store
 from salus.trust import quarantine
 from salus.trust.identity import Actor, Identity
 from salus.trust.vault import Vault
@@ -118,3 +120,17 @@ def test_what_was_destroyed_in_part_is_destroyed_when_a_house_is_opened(opened, 
     with House(house.configuration, clock=house.clock) as again:
         assert again.quarantined() == []
         assert not again.verify().problems
+
+
+def test_a_store_that_cannot_be_read_when_it_is_opened_is_told_of_and_closed(opened, monkeypatch):
+    """As where a database is restarted between the connection and the first look."""
+    closed, close = [], Store.close
+
+    def lost(*_):
+        raise sqlite3.OperationalError("no connection")
+
+    monkeypatch.setattr(Store, "close", lambda store: closed.append(store) or close(store))
+    monkeypatch.setattr(quarantine, "left", lost)
+    with pytest.raises(StoreError, match="cannot be read: no connection"):
+        House(opened.house.configuration, clock=opened.house.clock)
+    assert len(closed) == 1
