@@ -39,7 +39,8 @@ import pytest
 from mutate_sites import Mutant, Sites
 
 MODULES: Mapping[str, str] = {
-    "salus/trust/gate.py": "trust/test_gate trust/test_gate_rights trust/test_partial trust/test_withheld app/fhir/test_across",
+    "salus/trust/gate.py": "trust/test_gate trust/test_gate_rights trust/test_partial trust/test_withheld "
+    "app/fhir/test_across",
     "salus/trust/consent.py": "trust/test_consent_standing trust/test_consent",
     "salus/trust/provisions.py": "trust/test_provisions trust/test_consent",
     "salus/trust/consent_forms.py": "trust/test_consent_elements trust/test_consent_forms",
