@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from salus.app.house import House
+from salus.app.intake import age, intake, series, shared
 from salus.app.intake.intake import Intake
 from salus.app.intake.quarantined import remove_left_over
 from salus.app.live import quarantined
@@ -17,6 +19,8 @@ from salus.app.live.receiver import Receiver
 from salus.app.session import Session
 from salus.errors import IntegrityError, StoreError
 from salus.fhir import json
+from salus.intake import fhir_sift
+from salus.intake.batch import NOT_TAKEN
 from salus.intake.read import Options
 from salus.record.store import Change
 from salus.trust import quarantine
@@ -396,10 +400,10 @@ def test_the_folders_of_calls_that_were_killed_are_removed_after_a_day(ward, ope
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     now = ward.house.clock()
-    for name, age in (("salus-quarantine-a", 25), ("salus-quarantine-b", 23), ("other-c", 25)):
+    for name, hours in (("salus-quarantine-a", 25), ("salus-quarantine-b", 23), ("other-c", 25)):
         (folder / name / "0").mkdir(parents=True)
         (folder / name / "0" / "letter.txt").write_bytes(NOBODYS)
-        moment = (now - timedelta(hours=age)).timestamp()
+        moment = (now - timedelta(hours=hours)).timestamp()
         os.utime(folder / name, (moment, moment))
     (folder / "salus-quarantine-d").symlink_to(folder / "other-c")
     os.utime(folder / "salus-quarantine-d", (0, 0), follow_symlinks=False)
@@ -420,3 +424,13 @@ def test_a_source_that_ends_in_an_error_of_its_own_ends_nothing_for_the_others(w
     said = quarantined.file(operator, [damaged, other], Whose("p1"))
     assert isinstance(said[0].error, IntegrityError)
     assert what(said)[1] == ("p1", "by operator", False)
+
+
+def test_every_loss_that_goes_into_no_record_says_so_in_the_words_that_keep_a_source():
+    """They are written where each arises: one that said it otherwise would let the only copy be destroyed."""
+    nobodys = intake._nobodys(SimpleNamespace(resources=[{}], counts={"Organization": 2}))
+    _, sifted = fhir_sift.sifted([{"resourceType": kind} for kind in fhir_sift._NOT_TAKEN])
+    assert nobodys
+    assert len(sifted) >= len(fhir_sift._NOT_TAKEN)
+    written = [age._OLDER, series._OTHER, shared.HELD, shared.ELSEWHERE, shared.SEVERAL, intake._CHANGED]
+    assert [words for words in (*nobodys, *sifted, *written) if NOT_TAKEN not in words] == []
